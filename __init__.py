@@ -1,0 +1,1 @@
+"""Event-driven state machines: YAML machines that run real jobs."""

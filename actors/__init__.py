@@ -1,0 +1,1 @@
+"""Turns YAML machines into running actors."""

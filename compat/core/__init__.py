@@ -1,0 +1,1 @@
+"""The seed engine's import path of the engine."""

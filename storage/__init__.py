@@ -1,0 +1,1 @@
+"""The durable side: jobs, mailbox, machines and audit log behind one URL."""

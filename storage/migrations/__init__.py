@@ -1,0 +1,1 @@
+"""Numbered schema changes, each applied with its record in one transaction."""
