@@ -1,0 +1,36 @@
+# Two commands on a fresh machine, nothing to set up first:
+#   make demo [SECONDS=60]    real files through three machines, the report on screen
+#   make test                 the whole test suite
+# Further: make check (all checks), make bench (speed, beside its floors), make clean.
+
+VENV := .venv
+READY := $(VENV)/.ready
+SECONDS ?= 60
+PYTEST_FLAGS ?= -n 2
+
+.PHONY: demo test check lint bench clean
+
+demo: $(READY)
+	@$(VENV)/bin/python scripts/demo.py --seconds $(SECONDS)
+
+test: $(READY)
+	$(VENV)/bin/pytest $(PYTEST_FLAGS)
+
+check: lint test
+
+lint: $(READY)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+
+bench: $(READY)
+	$(VENV)/bin/python benchmarks/run.py
+
+clean:
+	rm -rf $(VENV) demo build dist *.egg-info .coverage htmlcov .hypothesis .*_cache
+
+# The environment is made once, and again only when the package's metadata changes.
+$(READY): setup.cfg pyproject.toml scripts/setup.sh
+	@sh scripts/setup.sh $(VENV)
+	@touch $@
