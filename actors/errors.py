@@ -1,0 +1,41 @@
+"""What can be wrong with a machine: its file, its actions, its runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+Severity = Literal["error", "warning"]
+
+
+class MachineError(Exception):
+    """Something is wrong with a machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One finding in a machine's definition, at the place that has to be changed."""
+
+    message: str
+    file: str
+    line: int = 1
+    """Counted from 1."""
+    column: int = 1
+    """Counted from 1."""
+    hint: str | None = None
+    severity: Severity = "error"
+
+    def __str__(self) -> str:
+        """The finding as compilers print it, so that editors can jump to it."""
+        text = f"{self.file}:{self.line}:{self.column}: {self.severity}: {self.message}"
+        return f"{text}\n  hint: {self.hint}" if self.hint else text
+
+
+class ConfigError(MachineError):
+    """The definition of a machine cannot be used; `problems` holds every reason at once."""
+
+    def __init__(self, problems: Iterable[Problem], warnings: Iterable[Problem] = ()) -> None:
+        self.problems = list(problems)
+        self.warnings = list(warnings)
+        super().__init__("\n".join(map(str, self.problems)))
