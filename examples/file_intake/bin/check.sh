@@ -1,0 +1,27 @@
+#!/bin/sh
+# Says whether a file is there and whole: its checksum and size as JSON, or exit code 1 and the reason on stderr.
+# usage: check.sh FILE
+set -eu
+file=$1
+
+refuse() {
+    printf '%s\n' "$1" >&2
+    exit 1
+}
+
+short() { printf '%.12s…' "$1"; }
+
+[ -f "$file" ] || refuse "missing: there is no file $file"
+
+sum=$(sha256sum < "$file")
+sum=${sum%% *}
+if [ -f "$file.sha256" ]; then
+    read -r promised _ < "$file.sha256" || true
+    [ "$sum" = "$promised" ] || refuse "corrupt: its sha256 is $(short "$sum"), its .sha256 file says $(short "$promised")"
+fi
+
+case $file in
+    *.gz) gzip --test < "$file" 2> /dev/null || refuse "corrupt: gzip cannot read it to its end" ;;
+esac
+
+printf '{"sha256": "%s", "bytes": %s}\n' "$sum" "$(stat -c %s "$file")"

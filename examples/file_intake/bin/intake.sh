@@ -1,0 +1,29 @@
+#!/bin/sh
+# Takes every finished file out of inbox/ and adds a job for it. May be broken off anywhere and run again.
+# A file's checksum may lie beside it, as made by `sha256sum NAME > NAME.sha256`; put it there before the file.
+set -eu
+mkdir -p inbox taken
+
+# First into a folder of its own, whose name becomes the job's id.
+for file in inbox/*; do
+    [ -f "$file" ] || continue
+    case $file in *.sha256 | *.part) continue ;; esac
+    [ -z "$(find "$file" -newermt '1 second ago')" ] || continue # somebody may still be writing to it
+    id=$(printf %s "${file##*/}" | tr -c 'A-Za-z0-9._-' _)-$(date +%H%M%S%3N)
+    mkdir "taken/$id"
+    mv "$file" "taken/$id/"
+done
+
+# Then a job for each folder that has none yet.
+for folder in taken/*/; do
+    [ -d "$folder" ] && [ ! -e "$folder.queued" ] || continue
+    id=$(basename "$folder")
+    for file in "$folder"*; do
+        case $file in *.sha256) continue ;; esac
+        [ -f "$file" ] || continue
+        checksum=inbox/${file##*/}.sha256
+        [ ! -f "$checksum" ] || mv "$checksum" "$folder"
+        statemachine-db add-job "$id" --type intake --input-file "$file" || statemachine-db details "$id"
+        : > "$folder.queued"
+    done
+done
