@@ -1,1 +1,1 @@
-"""The built-in actions, one a file, found the way a user's own are."""
+"""Actions: their contract, how they are found, and one built-in a file."""

@@ -1,0 +1,17 @@
+"""The `activity_log` action: `log` that always goes on with an event."""
+
+from __future__ import annotations
+
+from .base import Context
+from .log_action import LogAction
+
+
+class ActivityLogAction(LogAction):
+    """Yields `success:`, which is `continue` unless said."""
+
+    keys = {**LogAction.keys, "success": "event to fire afterwards (continue)"}
+
+    def execute(self, context: Context) -> str | None:
+        """Writes the line, publishes it and goes on."""
+        self.config.setdefault("message", "Log message")
+        return super().execute(context) or "continue"

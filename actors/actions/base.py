@@ -1,0 +1,97 @@
+"""The contract of an action: what the engine gives it, and what it may give back."""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Hashable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+
+from .errors import ActionError
+
+if TYPE_CHECKING:
+    from ..services import Services
+
+Context: TypeAlias = dict[str, Any]
+Outcome: TypeAlias = str | None
+
+_YES = ("true", "1", "yes", "on")
+
+
+class BaseAction(ABC):
+    """One action of a state or a transition, made anew for each execution.
+
+    Subclass it in `<type>_action.py` as `<Type>Action` and write `execute`, plain or `async`. It runs on a worker
+    thread and has the machine's context for itself until it returns.
+    """
+
+    #: Configuration key -> what it means, in one line. Empty: every key is taken without a warning.
+    keys: ClassVar[Mapping[str, str]] = {}
+    #: False: the engine hands the whole configuration over as it is written.
+    interpolated: ClassVar[bool] = True
+    #: Keys handed over as they are written while the others are interpolated.
+    raw_keys: ClassVar[frozenset[str]] = frozenset()
+    #: What a watch action looks at ('jobs', 'events', 'machine', 'done'). A watch looks once per `execute`; the
+    #: runtime parks it while it answers with its `empty_event()`.
+    watch: ClassVar[str | None] = None
+    logger: logging.Logger = logging.getLogger("statemachine_engine.actions")
+    # A class attribute, because a user's __init__ need not call ours.
+    _services: Services | None = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.logger = logging.getLogger(f"statemachine_engine.actions.{cls.__name__}")
+
+    def __init__(self, config: Mapping[str, Any] | None = None) -> None:
+        self.config: dict[str, Any] = dict(config or {})
+
+    def bind(self, services: Services) -> None:
+        """Gives the action its runtime; the engine calls this before `execute`."""
+        self._services = services
+
+    @property
+    def services(self) -> Services:
+        """The runtime's services: database, jobs, events, cancellation. ActionError outside of a runtime."""
+        if self._services is None:
+            raise ActionError(f"{type(self).__name__} needs a running machine: the engine binds its services")
+        return self._services
+
+    @abstractmethod
+    def execute(self, context: Context) -> Outcome | Awaitable[Outcome]:
+        """Does the work and returns the event to fire, or None. What it raises becomes the `error` event."""
+
+    def get_config_value(self, key: str, default: Any = None) -> Any:
+        """The configuration's value of a key, variables already filled in."""
+        return self.config.get(key, default)
+
+    def get_machine_name(self, context: Mapping[str, Any]) -> str:
+        """The name of the machine that runs this action."""
+        return str(context.get("machine_name", "unknown"))
+
+    def get_description(self) -> str:
+        """The action's `description:`, or the name of its class."""
+        return str(self.config.get("description") or type(self).__name__)
+
+    def empty_event(self) -> str | None:
+        """The event by which a watch action says that it found nothing."""
+        return None
+
+    def watch_key(self) -> Hashable:
+        """What a watch action waits for, so that only news about it wakes the machine."""
+        return ()
+
+    def event(self, key: str, default: str) -> str:
+        """The event name that the configuration gives for an outcome; a missing or empty one is the default."""
+        return str(self.config.get(key) or default)
+
+    def flag(self, key: str, default: bool = False) -> bool:
+        """A yes/no value; texts such as "true", "1", "yes" and "on" count, since variables may arrive as text."""
+        value = self.config.get(key, default)
+        return value.strip().lower() in _YES if isinstance(value, str) else bool(value)
+
+    def required(self, key: str) -> Any:
+        """The value of a key that has to be there. Raises ActionError."""
+        value = self.config.get(key)
+        if value is None or value == "":
+            raise ActionError(f"'{key}' is required")
+        return value

@@ -1,0 +1,176 @@
+"""The `bash` action: runs a shell command, its result becomes an event and context values."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .. import process
+from ..definition import parse_duration
+from ..interpolation import interpolate, text_of
+from ..jobcontext import merge
+from ..shell import ShellCommand, rewrite
+from .base import BaseAction, Context
+from .errors import ActionError
+
+_DEFAULT_TIMEOUT_S = 30.0
+_JSON_BYTES = 16 * 1024 * 1024
+_LOGGED_CHARS = 2000
+
+
+class BashAction(BaseAction):
+    """Exit code 0 yields `success`, another one its `error_mappings` entry or `error`, the time limit `timeout_event`.
+
+    Sets `last_stdout`, `last_stderr` and `last_exit_code`; a failure also `last_error` and its companions.
+    """
+
+    keys = {
+        "command": "the shell command; {values} reach it as environment variables, never as program text",
+        "timeout": "time limit, 30 seconds unless said; 0 for none",
+        "success": "event for exit code 0 (job_done)",
+        "error": "event for any other end (error)",
+        "failure": "the same as error",
+        "error_mappings": "events for single exit codes",
+        "timeout_event": "event when the time limit is reached, in place of error",
+        "cwd": "working directory of the command",
+        "env": "more environment variables",
+        "stdin": "text, or data as JSON, for the command to read; nothing unless said",
+        "shell": "the shell that runs it (/bin/sh)",
+        "capture": "json: the keys of a JSON object on stdout go into the context",
+        "store_as": "context key for the output, or with capture: json for its value",
+        "allow_job_command": "the current job's own `command` replaces this one",
+    }
+    raw_keys = frozenset({"command"})
+
+    def execute(self, context: Context) -> str | None:
+        """Runs the command."""
+        template = self._template(context)
+        # The text with its values filled in is for people to read; what runs is `shell`.
+        text = str(interpolate(template, context))
+        shell = rewrite(template, context)
+        ended = self._run(shell)
+        if ended.cancelled:
+            return None
+        self._log_output(ended, context)
+        context["last_stdout"] = _decoded(ended.stdout)
+        context["last_stderr"] = _decoded(ended.stderr)
+        context["last_exit_code"] = ended.exit_code
+        if ended.timed_out:
+            return self._timed_out(text, ended, context)
+        if ended.exit_code:
+            return self._failed(text, ended, context)
+        self._store(ended.stdout, context)
+        return self.event("success", "job_done")
+
+    def _template(self, context: Context) -> str:
+        if self.flag("allow_job_command"):
+            job = context.get("current_job")
+            data = job.get("data") if isinstance(job, Mapping) else None
+            command = data.get("command") if isinstance(data, Mapping) else None
+            if isinstance(command, str) and command:
+                return command
+        return str(self.required("command"))
+
+    def _run(self, shell: ShellCommand) -> process.Ended:
+        try:
+            return process.run(
+                [*shlex.split(str(self.config.get("shell") or "/bin/sh")), "-c", shell.text],
+                env=self._env(shell.env),
+                cwd=self._cwd(),
+                stdin=_input(self.config.get("stdin")),
+                timeout_s=self._timeout_s(),
+                cancel=self._services.cancel if self._services else None,
+                kept_bytes=_JSON_BYTES if self._captures_json() else process.KEPT_BYTES,
+            )
+        except OSError as error:
+            raise ActionError(_cannot_start(error)) from error
+
+    def _env(self, values: Mapping[str, str]) -> dict[str, str] | None:
+        own = self.config.get("env") or {}
+        if not isinstance(own, Mapping):
+            raise ActionError("'env' has to be a mapping of names to values")
+        added = {str(name): text_of(value) for name, value in own.items() if value is not None}
+        given = self._services.env if self._services else {}
+        return {**os.environ, **given, **added, **values} if given or added or values else None
+
+    def _cwd(self) -> Path | None:
+        cwd = self.config.get("cwd")
+        if not cwd:
+            return None
+        folder = Path(str(cwd)).expanduser()
+        if not folder.is_dir():
+            raise ActionError(f"'cwd' is no folder: {folder}")
+        return folder
+
+    def _timeout_s(self) -> float | None:
+        try:
+            return parse_duration(self.config.get("timeout", _DEFAULT_TIMEOUT_S) or 0) or None
+        except ValueError as error:
+            raise ActionError(f"'timeout': {error}") from error
+
+    def _captures_json(self) -> bool:
+        return str(self.config.get("capture") or "").lower() == "json"
+
+    def _store(self, stdout: bytes, context: Context) -> None:
+        key = self.config.get("store_as")
+        value: Any = _decoded(stdout).rstrip("\n")
+        if self._captures_json():
+            try:
+                value = json.loads(value)
+            except ValueError as error:
+                self.logger.warning("[%s] stdout is not JSON: %s", self.get_machine_name(context), error)
+                return
+            if not key and isinstance(value, dict):
+                merge(context, value)
+        if key:
+            merge(context, {str(key): value})
+
+    def _failed(self, text: str, ended: process.Ended, context: Context) -> str:
+        code = ended.exit_code
+        mappings = self.config.get("error_mappings") or {}
+        mapped = mappings.get(code, mappings.get(str(code)))
+        self._note(f"Command failed (exit {code}): {_decoded(ended.stderr).strip()}", text, ended, context)
+        return str(mapped) if mapped else self._error_event()
+
+    def _timed_out(self, text: str, ended: process.Ended, context: Context) -> str:
+        self._note(f"Command timed out after {self._timeout_s():g} seconds", text, ended, context)
+        return self.event("timeout_event", self._error_event())
+
+    def _error_event(self) -> str:
+        return self.event("error", self.event("failure", "error"))
+
+    def _note(self, what: str, text: str, ended: process.Ended, context: Context) -> None:
+        context["last_error"] = f"{what}\nCommand: {text}"
+        context["last_error_action"] = "bash"
+        context["last_error_command"] = text
+        context["last_error_exit_code"] = ended.exit_code
+        self.logger.warning("[%s] %s", self.get_machine_name(context), context["last_error"])
+
+    def _log_output(self, ended: process.Ended, context: Context) -> None:
+        for output in (ended.stdout, ended.stderr if not ended.exit_code else b""):
+            text = _decoded(output[: 4 * _LOGGED_CHARS]).strip()
+            if text:
+                self.logger.info("[%s] %s", self.get_machine_name(context), _shortened(text))
+
+
+def _input(value: Any) -> bytes | None:
+    return None if value is None else text_of(value).encode()
+
+
+def _decoded(output: bytes) -> str:
+    return output[-process.KEPT_BYTES :].decode("utf-8", "replace")
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LOGGED_CHARS else f"{text[:_LOGGED_CHARS]} …"
+
+
+def _cannot_start(error: OSError) -> str:
+    if error.errno == errno.E2BIG:
+        return "the command and its values are too long for the system (128 KiB each): give large ones through stdin:"
+    return f"the shell cannot be started: {error.strerror}: {error.filename}"

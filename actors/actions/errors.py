@@ -1,0 +1,41 @@
+"""What can go wrong with an action before and while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from pathlib import Path
+
+from ..errors import MachineError
+
+
+class ActionLoadError(MachineError):
+    """A custom action's file could not be turned into an action class."""
+
+    def __init__(self, action_type: str, reason: str, *, file: Path, line: int | None = None) -> None:
+        self.action_type = action_type
+        self.reason = reason
+        self.file = file
+        self.line = line
+        place = f"{file}:{line}" if line else str(file)
+        super().__init__(f"Could not load action '{action_type}': {reason} ({place})")
+
+
+class UnknownAction(ActionLoadError):
+    """No file of the actions directory and no built-in has this action's name."""
+
+    def __init__(self, action_type: str, known: Iterable[str], folders: Iterable[Path]) -> None:
+        self.action_type = action_type
+        self.near = tuple(get_close_matches(action_type, sorted(known), n=3))
+        self.reason = _unknown(action_type, self.near, tuple(folders))
+        MachineError.__init__(self, f"Could not load action '{action_type}': {self.reason}")
+
+
+class ActionError(MachineError):
+    """An action cannot do what its configuration asks for."""
+
+
+def _unknown(action_type: str, near: tuple[str, ...], folders: tuple[Path, ...]) -> str:
+    places = " and ".join([*(str(folder) for folder in folders), "the built-ins"])
+    hint = f"; did you mean {' or '.join(repr(name) for name in near)}?" if near else ""
+    return f"no file {action_type}_action.py in {places}{hint}"

@@ -1,0 +1,37 @@
+"""The `log` action: a line for people, in the program's log and in the page's activity log."""
+
+from __future__ import annotations
+
+import logging
+
+from ..interpolation import text_of
+from .base import BaseAction, Context
+
+_PYTHON_LEVELS = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "success": logging.INFO,
+    "warning": logging.WARNING,
+    "warn": logging.WARNING,
+    "error": logging.ERROR,
+    "critical": logging.CRITICAL,
+}
+
+
+class LogAction(BaseAction):
+    """Yields no event unless `success:` names one."""
+
+    keys = {
+        "message": "the text",
+        "level": "info (unless said), success, warning, error, debug or critical",
+        "success": "event to fire afterwards; none unless said",
+    }
+
+    def execute(self, context: Context) -> str | None:
+        """Writes the line and publishes it."""
+        message = text_of(self.config.get("message", "No message"))
+        level = str(self.config.get("level") or "info").lower()
+        machine = self.get_machine_name(context)
+        self.logger.log(_PYTHON_LEVELS.get(level, logging.INFO), "[%s] Action log: %s", machine, message)
+        self.services.publish("activity_log", {"message": message, "level": level, "machine": machine})
+        return self.event("success", "") or None

@@ -1,0 +1,125 @@
+"""Finds the class of an action type: a file of the user's actions directory first, then the built-ins."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from threading import RLock
+
+from .base import BaseAction
+from .custom import CustomFile, class_in
+from .errors import UnknownAction
+
+_SUFFIX = "_action.py"
+_logger = logging.getLogger(__name__)
+
+
+class ActionRegistry:
+    """Action classes by type name, for one or more actions directories; safe to use from several threads.
+
+    A class once returned stays as it is: an edited file counts from the next `find` on, that is, for the next
+    execution and never in the middle of one.
+    """
+
+    def __init__(self, *folders: Path | str) -> None:
+        self.folders = tuple(Path(folder).expanduser().resolve() for folder in folders)
+        self._lock = RLock()
+        self._files: dict[str, CustomFile] = {}
+        self._seen: dict[Path, int | None] = {}
+        for folder in reversed(self.folders):
+            _put_first_on_path(str(folder.parent))
+        self._scan()
+
+    def find(self, action_type: str) -> type[BaseAction]:
+        """The class of an action type. Raises UnknownAction, or ActionLoadError with the real import error."""
+        if self.folders:
+            with self._lock:
+                self._rescan_when_changed()
+                if action_type in self._files:
+                    return self._files[action_type].load()
+        if action_type in builtin_types():
+            return builtin(action_type)
+        raise UnknownAction(action_type, self.types(), self.folders)
+
+    def types(self) -> list[str]:
+        """The names of all actions that can be found, custom and built-in, sorted."""
+        with self._lock:
+            return sorted({*self._files, *builtin_types()})
+
+    def keys_of(self, action_type: str) -> Mapping[str, str] | None:
+        """The keys a built-in action knows, with their meaning; None for a custom or unknown one."""
+        with self._lock:
+            return None if action_type in self._files else keys_of(action_type)
+
+    def _rescan_when_changed(self) -> None:
+        if any(_changed_at(folder) != changed_at for folder, changed_at in self._seen.items()):
+            self._scan()
+
+    def _scan(self) -> None:
+        seen: dict[Path, int | None] = {}
+        found: dict[str, Path] = {}
+        for root in self.folders:
+            for path in _action_files(root, seen):
+                name = path.name.removesuffix(_SUFFIX)
+                if found.setdefault(name, path) is not path:
+                    _warn_of_twin(name, found[name], path)
+        known = self._files
+        self._seen = seen
+        self._files = {
+            name: known[name] if name in known and known[name].path == path else CustomFile(name, path)
+            for name, path in found.items()
+        }
+
+
+@cache
+def builtin_types() -> frozenset[str]:
+    """The names of the built-in actions, none of them imported."""
+    here = Path(__file__).parent
+    return frozenset(path.name.removesuffix(_SUFFIX) for path in here.glob(f"*{_SUFFIX}"))
+
+
+@cache
+def builtin(action_type: str) -> type[BaseAction]:
+    """The class of a built-in action, imported on first use. Raises UnknownAction."""
+    if action_type not in builtin_types():
+        raise UnknownAction(action_type, builtin_types(), ())
+    module = import_module(f".{action_type}_action", __package__)
+    return class_in(module, action_type, Path(__file__).parent / f"{action_type}{_SUFFIX}")
+
+
+def keys_of(action_type: str) -> Mapping[str, str] | None:
+    """The keys a built-in action knows, with their meaning; None for any other action."""
+    return builtin(action_type).keys if action_type in builtin_types() else None
+
+
+def _action_files(folder: Path, seen: dict[Path, int | None], above: frozenset[Path] = frozenset()) -> Iterator[Path]:
+    """The action files of a folder, then of those below it, in sorted order; `seen` gets each folder's change time."""
+    real = folder.resolve()
+    if real in above or folder in seen:
+        return
+    seen[folder] = _changed_at(folder)
+    entries = sorted(folder.iterdir()) if folder.is_dir() else []
+    yield from (path for path in entries if path.name.endswith(_SUFFIX) and path.name != _SUFFIX and path.is_file())
+    for path in entries:
+        if path.is_dir() and not path.name.startswith((".", "__")):
+            yield from _action_files(path, seen, above | {real})
+
+
+def _changed_at(path: Path) -> int | None:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return None
+
+
+def _put_first_on_path(folder: str) -> None:
+    if sys.path[:1] != [folder]:
+        sys.path.insert(0, folder)
+
+
+def _warn_of_twin(name: str, used: Path, unused: Path) -> None:
+    _logger.warning("Two files define the action '%s': %s is used, %s is not", name, used, unused)
