@@ -1,0 +1,140 @@
+"""The options that commands share, and the values that they take."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from ..storage.database import Database
+
+F = TypeVar("F", bound=Callable[..., Any])
+Decorator = Callable[[F], F]
+
+_DB = "statemachine_engine.db"
+
+
+@contextmanager
+def database(*, durable: bool = False) -> Iterator[Database]:
+    """The database that --db (the subcommand's, else the group's), STATEMACHINE_DB or the default names."""
+    from ..storage.database import Database
+
+    db = Database.open(db_given(), durable=durable)
+    try:
+        yield db
+    finally:
+        db.close()
+
+
+def db_given() -> str | None:
+    """What --db says: the subcommand's, else the group's, else None."""
+    given: str | None = click.get_current_context().meta.get(_DB)
+    return given
+
+
+def db_option(function: F) -> F:
+    """`--db URL|PATH`, on the group and on each of its commands alike."""
+
+    def remember(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
+        if value is not None:
+            ctx.meta[_DB] = value
+
+    return click.option(
+        "--db",
+        metavar="URL|PATH",
+        expose_value=False,
+        callback=remember,
+        help="Database: a path, sqlite:///… or postgresql://… [default: $STATEMACHINE_DB, else data/pipeline.db]",
+    )(function)
+
+
+def format_option(function: F) -> F:
+    """`--format table|json`, handed over as `fmt`."""
+    choice = click.Choice(["table", "json"])
+    return click.option("--format", "fmt", type=choice, default="table", show_default=True, help="Output form.")(
+        function
+    )
+
+
+def limit_option(default: int = 20) -> Decorator[F]:
+    """`--limit N`."""
+    return click.option(
+        "--limit", type=click.IntRange(min=0), default=default, show_default=True, help="At most so many rows."
+    )
+
+
+def socket_options(function: F) -> F:
+    """`--control-socket-prefix` and `--event-socket-path`: flag, else environment, else the usual place."""
+    for flag, variable, what in (
+        ("--event-socket-path", "STATEMACHINE_EVENT_SOCKET", "Socket of the monitor."),
+        ("--control-socket-prefix", "STATEMACHINE_CONTROL_PREFIX", "Machines listen on PREFIX-NAME.sock."),
+    ):
+        kind = "PATH" if flag.endswith("path") else "PREFIX"
+        function = click.option(flag, envvar=variable, default=None, metavar=kind, help=what)(function)
+    return function
+
+
+class JsonValue(click.ParamType):
+    """A command-line value in JSON."""
+
+    name = "JSON"
+
+    def __init__(self, what: str, *, only_object: bool = False) -> None:
+        self.what = what
+        self.only_object = only_object
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            parsed = parse_json(value)
+        except ValueError as error:
+            raise click.UsageError(f"Invalid JSON {self.what}: {error}; got {_cut(value)}", ctx) from error
+        if self.only_object and not isinstance(parsed, dict):
+            raise click.UsageError(f"Invalid JSON {self.what}: an object {{…}} is wanted; got {_cut(value)}", ctx)
+        return parsed
+
+
+class KeyValue(click.ParamType):
+    """`key=value`: the value as JSON where it is JSON, as text where it is not."""
+
+    name = "KEY=VALUE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, Any]:
+        if isinstance(value, tuple):
+            return value[0], value[1]
+        key, equals, text = value.partition("=")
+        if not equals or not key:
+            self.fail(f"write key=value, not {value!r}", param, ctx)
+        try:
+            return key, parse_json(text)
+        except ValueError:
+            return key, text
+
+
+class Name(click.ParamType):
+    """A name or id: any text but the empty one, which an unset shell variable leaves behind."""
+
+    name = "TEXT"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if not str(value).strip():
+            self.fail("it is empty (an unset shell variable?)", param, ctx)
+        return str(value)
+
+
+def parse_json(text: str) -> Any:
+    """Strict JSON (no NaN); ValueError says what is wrong and where."""
+    return json.loads(text, parse_constant=_refuse)
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _cut(text: str, limit: int = 60) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -1,0 +1,104 @@
+"""What commands print: tables for people, aligned text for pipes, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import click
+
+Row = Mapping[str, Any]
+Column = tuple[str, str | Callable[[Row], Any]]
+"""Heading, and the row's key or what makes the cell of the row."""
+
+
+def show(rows: Sequence[Row], columns: Sequence[Column], *, fmt: str, empty: str) -> None:
+    """The rows as `fmt` asks; `empty` is said instead of a table without rows."""
+    if fmt == "json":
+        show_json(list(rows))
+    elif not rows:
+        click.echo(empty)
+    else:
+        headings = [heading for heading, _ in columns]
+        _table(headings, [[text(_cell(row, source)) for _, source in columns] for row in rows])
+
+
+def show_json(value: Any) -> None:
+    """One JSON document, indented, not escaped."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def show_fields(title: str, fields: Iterable[tuple[str, Any]]) -> None:
+    """A title and one indented `Name: value` a line; fields that are None are left out."""
+    click.echo(title)
+    for name, value in fields:
+        if value is not None:
+            click.echo(f"  {name}: {text(value)}")
+
+
+def text(value: Any) -> str:
+    """A value on one line: None is empty, structures are JSON, control characters cannot reach the terminal."""
+    if value is None:
+        return ""
+    plain = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return plain if plain.isprintable() else "".join(c if c.isprintable() else " " for c in plain)
+
+
+def cut(value: Any, limit: int) -> str:
+    """`text`, at most `limit` characters."""
+    whole = text(value)
+    return whole if len(whole) <= limit else whole[: limit - 3] + "..."
+
+
+def moment(epoch: float | None) -> str | None:
+    """An epoch as the UTC text that the tables hold."""
+    if epoch is None:
+        return None
+    from ..storage.clock import to_text
+
+    return to_text(epoch)
+
+
+def yes(flag: bool) -> str:
+    """yes or no."""
+    return "yes" if flag else "no"
+
+
+def _cell(row: Row, source: str | Callable[[Row], Any]) -> Any:
+    return row.get(source) if isinstance(source, str) else source(row)
+
+
+def _table(headings: list[str], lines: list[list[str]]) -> None:
+    if sys.stdout is not None and sys.stdout.isatty():
+        _pretty(headings, lines)
+    else:
+        _plain(headings, lines)
+
+
+def _pretty(headings: list[str], lines: list[list[str]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*headings)
+    for line in lines:
+        table.add_row(*(Text(cell) for cell in line))
+    Console().print(table)
+
+
+def _plain(headings: list[str], lines: list[list[str]]) -> None:
+    widths = [max(map(_width, column)) for column in zip(headings, *lines, strict=True)]
+    for line in (headings, *lines):
+        padded = (cell + " " * (width - _width(cell)) for cell, width in zip(line, widths, strict=True))
+        click.echo("  ".join(padded).rstrip())
+
+
+def _width(cell: str) -> int:
+    """Columns that a terminal gives to it: two for wide characters such as emoji."""
+    if cell.isascii():
+        return len(cell)
+    from unicodedata import combining, east_asian_width
+
+    return sum(0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in cell)

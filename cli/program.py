@@ -1,0 +1,124 @@
+"""The outermost layer of every command: what went wrong becomes one line and an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+DONE, FAILED, USAGE, NOT_RUNNING, TAKEN, INTERRUPTED = 0, 1, 2, 3, 4, 130
+
+_DEBUG = "statemachine_engine.debug"
+
+
+class Failure(click.ClickException):
+    """A command's one line on stderr and its exit code."""
+
+    def __init__(self, message: str, exit_code: int = FAILED, *, prefix: str = "Error: ") -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+        self.prefix = prefix
+
+    def show(self, file: Any = None) -> None:
+        click.echo(f"{self.prefix}{self.message}", file=file or sys.stderr)
+
+
+class Program(click.Command):
+    """A click command that tells users of their own mistakes in one line, never with a traceback."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        try:
+            return super().make_context(*args, **kwargs)
+        except click.UsageError as error:
+            raise _usage(error) from error
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except click.UsageError as error:
+            raise _usage(error) from error
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise
+        except KeyboardInterrupt:
+            raise click.exceptions.Exit(INTERRUPTED) from None
+        except Exception as error:  # noqa: BLE001 - the top of the process
+            if ctx.meta.get(_DEBUG):
+                _print_traceback()
+            raise failure_of(error) from error
+
+
+class LazyGroup(Program, click.Group):
+    """A group whose subcommands' modules are imported when one of them is asked for."""
+
+    def __init__(self, *args: Any, sections: Mapping[str, Mapping[str, str]], **kwargs: Any) -> None:
+        """`sections`: heading -> command name -> "module:attribute" beside this file."""
+        super().__init__(*args, **kwargs)
+        self.sections = sections
+        self._places = {name: place for section in sections.values() for name, place in section.items()}
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self._places)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        place = self._places.get(cmd_name)
+        if place is None:
+            return None
+        module, _, attribute = place.partition(":")
+        command: click.Command = getattr(importlib.import_module(f".{module}", __package__), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for heading, places in self.sections.items():
+            with formatter.section(heading):
+                formatter.write_dl([(name, self._short_help(ctx, name)) for name in places])
+
+    def _short_help(self, ctx: click.Context, name: str) -> str:
+        command = self.get_command(ctx, name)
+        return command.get_short_help_str(limit=78) if command else ""
+
+
+def debug_option(help_text: str) -> Any:
+    """`--debug`: remembered for the whole invocation; also handed to a command that takes `debug`."""
+
+    def remember(ctx: click.Context, _: click.Parameter, value: bool) -> bool:
+        ctx.meta[_DEBUG] = value
+        return value
+
+    return click.option("--debug", is_flag=True, callback=remember, is_eager=True, help=help_text)
+
+
+def failure_of(error: Exception) -> Failure:
+    """The line and the exit code for an exception that no command handled."""
+    from ..actors.errors import ConfigError, MachineError
+    from ..storage.errors import MachineTaken, StorageError
+
+    if isinstance(error, ConfigError):
+        return Failure(str(error), USAGE, prefix="")
+    if isinstance(error, MachineTaken):
+        return Failure(str(error), TAKEN)
+    if isinstance(error, (StorageError, MachineError)):
+        return Failure(str(error))
+    return Failure(f"{type(error).__name__}: {error} (--debug shows where)")
+
+
+def _usage(error: click.UsageError) -> Failure:
+    """click's four lines of usage text as the one that says what is wrong and where help is."""
+    where = f" (see '{error.ctx.command_path} --help')" if error.ctx else ""
+    return Failure(" ".join(error.format_message().split()).rstrip(".") + where, USAGE)
+
+
+def _print_traceback() -> None:
+    import traceback
+
+    traceback.print_exc()
+
+
+def forgiving_output() -> None:
+    """A terminal that cannot show ✅ shows ? and never stops a command."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="replace")

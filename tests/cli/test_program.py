@@ -1,0 +1,62 @@
+"""The outermost layer of the commands: one line for people, one exit code for scripts."""
+
+from __future__ import annotations
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from statemachine_engine.actors.errors import ConfigError, MachineError, Problem
+from statemachine_engine.cli.program import Program, debug_option
+from statemachine_engine.storage.errors import JobNotFound, MachineTaken
+
+
+def run(error: BaseException, *args: str) -> Result:
+    """The result of a command that raises `error`."""
+
+    @click.command("tool", cls=Program)
+    @debug_option("Show tracebacks.")
+    def tool(debug: bool) -> None:
+        raise error
+
+    return CliRunner().invoke(tool, args, prog_name="tool")
+
+
+@pytest.mark.parametrize(
+    ("error", "exit_code", "line"),
+    [
+        (JobNotFound("j1"), 1, "Error: Job j1 not found\n"),
+        (MachineTaken("m", 42, "box"), 4, "Error: Machine m runs already: pid 42 on box\n"),
+        (MachineError("no such thing"), 1, "Error: no such thing\n"),
+        (ZeroDivisionError("by zero"), 1, "Error: ZeroDivisionError: by zero (--debug shows where)\n"),
+        (KeyboardInterrupt(), 130, ""),
+    ],
+)
+def test_an_exception_is_one_line_and_an_exit_code(error: BaseException, exit_code: int, line: str) -> None:
+    result = run(error)
+
+    assert (result.exit_code, result.stderr) == (exit_code, line)
+
+
+def test_all_problems_of_a_configuration_are_printed_and_the_exit_code_is_2() -> None:
+    problems = [Problem("first", "a.yaml", 3, 7), Problem("second", "a.yaml", 9, 1, hint="quote it")]
+
+    result = run(ConfigError(problems))
+
+    assert result.exit_code == 2
+    assert result.stderr == "a.yaml:3:7: error: first\na.yaml:9:1: error: second\n  hint: quote it\n"
+
+
+def test_debug_adds_the_traceback() -> None:
+    result = run(JobNotFound("j1"), "--debug")
+
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Traceback")
+    assert result.stderr.endswith("Error: Job j1 not found\n")
+
+
+def test_a_usage_error_is_one_line_that_names_where_help_is() -> None:
+    result = run(ZeroDivisionError(), "--nonsense")
+
+    assert result.exit_code == 2
+    assert result.stderr == "Error: No such option '--nonsense' (see 'tool --help')\n"
