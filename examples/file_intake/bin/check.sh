@@ -1,15 +1,32 @@
 #!/bin/sh
 # Says whether a file is there and whole: its checksum and size as JSON, or exit code 1 and the reason on stderr.
-# usage: check.sh FILE
+# A bad file is put aside, with its reason, into rejected/JOB_ID.
+# usage: check.sh FILE JOB_ID
 set -eu
 file=$1
+taken=taken/$2
+archived=archive/$2
+rejected=rejected/$2
 
 refuse() {
+    mkdir -p "$rejected"
+    printf '%s\n' "$1" > "$rejected/reason.txt"
+    if [ -d "$taken" ]; then
+        mv "$taken"/* "$rejected/"
+        rm -rf "$taken"
+    fi
     printf '%s\n' "$1" >&2
     exit 1
 }
 
 short() { printf '%.12s…' "$1"; }
+
+# An earlier attempt may have got further than this.
+if [ -f "$archived/packed.json" ]; then
+    exec cat "$archived/packed.json"
+elif [ -f "$rejected/reason.txt" ] && [ ! -f "$file" ]; then
+    refuse "$(cat "$rejected/reason.txt")"
+fi
 
 [ -f "$file" ] || refuse "missing: there is no file $file"
 
@@ -19,7 +36,6 @@ if [ -f "$file.sha256" ]; then
     read -r promised _ < "$file.sha256" || true
     [ "$sum" = "$promised" ] || refuse "corrupt: its sha256 is $(short "$sum"), its .sha256 file says $(short "$promised")"
 fi
-
 case $file in
     *.gz) gzip --test < "$file" 2> /dev/null || refuse "corrupt: gzip cannot read it to its end" ;;
 esac

@@ -1,23 +1,27 @@
 #!/bin/sh
-# Compresses a file into FOLDER, with its checksum beside it, and prints the size that it has there as JSON.
-# usage: pack.sh FILE FOLDER SHA256
+# Compresses a file into archive/JOB_ID, with its sizes and checksum beside it in packed.json, and prints those.
+# usage: pack.sh FILE JOB_ID SHA256
 set -eu
 file=$1
-folder=$2
+archived=archive/$2
 sum=$3
 name=${file##*/}
 
-mkdir -p "$folder"
-case $name in
-    *.gz) cp "$file" "$folder/.part" ;;
-    *)
-        gzip --no-name --stdout < "$file" > "$folder/.part"
-        unpacked=$(gzip --decompress --stdout < "$folder/.part" | sha256sum)
-        [ "${unpacked%% *}" = "$sum" ] || { echo "the compressed file differs from the original" >&2; exit 1; }
-        name=$name.gz
-        ;;
-esac
-printf '%s\n' "$sum" > "$folder/sha256"
-mv "$folder/.part" "$folder/$name" # in one step: the archive never holds half a file
-
-printf '{"packed_bytes": %s}\n' "$(stat -c %s "$folder/$name")"
+if [ ! -f "$archived/packed.json" ]; then
+    mkdir -p "$archived"
+    case $name in
+        *.gz) cp "$file" "$archived/.part" ;;
+        *)
+            gzip --no-name --stdout < "$file" > "$archived/.part"
+            unpacked=$(gzip --decompress --stdout < "$archived/.part" | sha256sum)
+            [ "${unpacked%% *}" = "$sum" ] || { echo "the compressed file differs from the original" >&2; exit 1; }
+            name=$name.gz
+            ;;
+    esac
+    mv "$archived/.part" "$archived/$name" # in one step: the archive never shows half a file
+    printf '{"sha256": "%s", "bytes": %s, "packed_bytes": %s}\n' \
+        "$sum" "$(stat -c %s "$file")" "$(stat -c %s "$archived/$name")" > "$archived/packed.json.part"
+    mv "$archived/packed.json.part" "$archived/packed.json"
+fi
+rm -rf "taken/$2"
+cat "$archived/packed.json"
