@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +15,12 @@ ANY_STATE = "*"
 """The source of a transition that any state may take."""
 
 Outcome = Literal["success", "failure"]
+
+CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+"""What no name may contain."""
+
+LONGEST_MACHINE_NAME = 76
+"""Bytes; with the usual folder and suffix, a socket path has room for no more."""
 
 LONGEST_DURATION_S = 10 * 366 * 86400.0
 """Longer waits are refused: they are typing errors, and overflow the system's timers."""
@@ -159,14 +165,30 @@ class Definition:
         return known is not None and known.outcome is not None
 
 
-def timeouts_of(state: str, transitions: tuple[Transition, ...]) -> tuple[Transition, ...]:
-    """The timers that entering `state` arms: its own, then those from "*" that lead elsewhere."""
-    timed = [t for t in transitions if t.timeout_s is not None]
-    armed = {t.event: t for t in reversed(timed) if t.source == state}
-    for transition in timed:
-        if transition.source == ANY_STATE and transition.target != state:
-            armed.setdefault(transition.event, transition)
-    return tuple(t for t in timed if t in armed.values())
+def timeouts_by_state(names: Iterable[str], transitions: Iterable[Transition]) -> dict[str, tuple[Transition, ...]]:
+    """The timers that entering each state arms: its own, then those from "*" that lead elsewhere."""
+    timed: dict[str, dict[str, Transition]] = {}
+    for transition in transitions:
+        if transition.timeout_s is not None:
+            timed.setdefault(transition.source, {}).setdefault(transition.event, transition)
+    anywhere = timed.get(ANY_STATE, {})
+    return {name: _armed(name, timed.get(name, {}), anywhere) for name in names}
+
+
+def machine_name_fault(name: str) -> str | None:
+    """Why a machine cannot have this name, which becomes part of the path of its control socket."""
+    if not name.strip():
+        return "is empty"
+    if "/" in name or CONTROL_CHARACTERS.search(name):
+        return "must not contain '/', line breaks or control characters"
+    if len(name.encode(errors="replace")) > LONGEST_MACHINE_NAME:
+        return f"is longer than {LONGEST_MACHINE_NAME} bytes"
+    return None
+
+
+def _armed(name: str, own: dict[str, Transition], anywhere: dict[str, Transition]) -> tuple[Transition, ...]:
+    elsewhere = (t for event, t in anywhere.items() if t.target != name and event not in own)
+    return (*own.values(), *elsewhere)
 
 
 _NUMBER = r"(\d+(?:\.\d*)?|\.\d+)"

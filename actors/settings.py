@@ -1,0 +1,84 @@
+"""Reads the single settings of a machine: its name, first context and policies."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from .definition import Mark, OnError, machine_name_fault
+from .fields import choice_of, duration_of, name_of, number_of, pairs_of, text_of, warn_unknown_keys
+from .findings import Findings, quoted
+from .jobcontext import RESERVED
+from .yamlnodes import Node
+
+_ADDRESSES = ("all", "ui")
+"""Targets of events that stand for more than a machine of that name."""
+
+
+def read_machine_name(root: Node, given: str | None, stem: str, findings: Findings) -> str:
+    """The name given by the caller, else `metadata.machine_name`, else the file's stem."""
+    name, mark = given if given is not None else stem, root.mark
+    metadata = root.get("metadata")
+    node = metadata.get("machine_name") if metadata is not None else None
+    if node is not None and node.value is not None:
+        written = name_of(node, "machine_name", findings)
+        if given is None and written is not None:
+            name, mark = written, node.mark
+    _check_machine_name(name, mark, findings)
+    return name
+
+
+def read_title(root: Node, findings: Findings) -> str | None:
+    """The name that people read: `name`, else `metadata.name`."""
+    title = text_of(root.get("name"), "name", findings)
+    metadata = root.get("metadata")
+    return title or (text_of(metadata.get("name"), "metadata.name", findings) if metadata is not None else None)
+
+
+def read_metadata(root: Node, findings: Findings) -> dict[str, Any]:
+    """The mapping under `metadata:` as it is."""
+    return {key.text: body.value for key, body in pairs_of(root.get("metadata"), "metadata", findings)}
+
+
+def read_context(root: Node, findings: Findings) -> dict[str, Any]:
+    """The context that the machine starts with; the engine's own keys are refused."""
+    context = {}
+    for key, body in pairs_of(root.get("context"), "context", findings):
+        name = name_of(key, "a context key", findings)
+        if name in RESERVED:
+            findings.error(key.mark, f"context key {quoted(key.text)} belongs to the engine", "choose another name")
+        elif name is not None:
+            context[name] = body.value
+    return context
+
+
+def read_on_unhandled(root: Node, findings: Findings) -> Literal["ignore", "error"]:
+    """What happens to an event that no transition takes."""
+    word = choice_of(root.get("on_unhandled"), "on_unhandled", ("ignore", "error"), findings)
+    return "error" if word == "error" else "ignore"
+
+
+def read_on_error(root: Node, findings: Findings) -> OnError:
+    """How a state's actions are tried again after an error that no transition takes."""
+    node = root.get("on_error")
+    usual = OnError()
+    if not list(pairs_of(node, "on_error", findings)) or node is None:
+        return usual
+    warn_unknown_keys(node, "on_error", ("tries", "delay", "factor", "max_delay"), findings)
+    tries = number_of(node.get("tries"), "tries", 0, findings)
+    delay_s = duration_of(node.get("delay"), "delay", findings)
+    factor = number_of(node.get("factor"), "factor", 1, findings)
+    max_delay_s = duration_of(node.get("max_delay"), "max_delay", findings)
+    return OnError(
+        tries=usual.tries if tries is None else int(tries),
+        delay_s=usual.delay_s if delay_s is None else delay_s,
+        factor=usual.factor if factor is None else factor,
+        max_delay_s=usual.max_delay_s if max_delay_s is None else max_delay_s,
+    )
+
+
+def _check_machine_name(name: str, mark: Mark, findings: Findings) -> None:
+    fault = machine_name_fault(name)
+    if fault is not None:
+        findings.error(mark, f"machine name {quoted(name)} {fault}", "it becomes part of the path of a socket")
+    elif name in _ADDRESSES:
+        findings.warn(mark, f"events for '{name}' do not only mean a machine of this name", "choose another name")
