@@ -1,0 +1,178 @@
+"""`statemachine`: run the machines of one or more YAML files in this process."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .options import JsonValue, KeyValue, db_given, db_option, socket_options
+from .program import DONE, FAILED, INTERRUPTED, USAGE, Failure, Program, debug_option, forgiving_output
+
+if TYPE_CHECKING:
+    from ..actors.definition import Definition
+    from ..actors.runtime import Runtime
+
+LOG_FORMAT = "%(asctime)s - %(name)s - %(levelname)s - %(message)s"
+
+
+class Seconds(click.ParamType):
+    """A duration: 10, .5, 90s, 1m30s, 2h."""
+
+    name = "DURATION"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        from ..actors.definition import parse_duration
+
+        try:
+            return parse_duration(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+@click.command(cls=Program)
+@click.argument("configs", metavar="CONFIG...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--machine-name", metavar="NAME", help="Name of the machine; with one CONFIG only.")
+@click.option("--actions-dir", metavar="DIR", type=click.Path(path_type=Path), help="Folder of your own actions.")
+@click.option("--initial-context", type=JsonValue("initial context", only_object=True), help="Context to start with.")
+@click.option("--context", "pairs", type=KeyValue(), multiple=True, help="One more context value; may be repeated.")
+@click.option("--standby", is_flag=True, help="If the machine runs already, wait and take over when it is gone.")
+@click.option("--grace", type=Seconds(), default="10s", show_default=True, help="Time for running actions to end.")
+@socket_options
+@db_option
+@debug_option("Log more, and show tracebacks.")
+@click.version_option(package_name="statemachine-engine", prog_name="statemachine")
+@click.pass_context
+def run(ctx: click.Context, configs: tuple[Path, ...], **options: Any) -> None:
+    """Run the state machines that the YAML files CONFIG describe, until they end or are told to.
+
+    \b
+    Example:
+      statemachine config/worker.yaml --machine-name my_worker --actions-dir ./actions
+      statemachine controller.yaml worker.yaml --db sqlite:///data/pipeline.db
+
+    Exit codes: 0 ended well or stopped by SIGTERM, 1 a machine failed, 2 usage or configuration,
+    4 a machine of that name runs already, 130 interrupted. A second signal does not wait for running actions.
+    """
+    ctx.exit(_run(configs, **options))
+
+
+def main() -> None:
+    """The console script."""
+    forgiving_output()
+    run(prog_name="statemachine")
+
+
+# Helpers
+
+
+def _run(
+    configs: Sequence[Path], *, debug: bool, machine_name: str | None, actions_dir: Path | None,
+    initial_context: dict[str, Any] | None, pairs: Sequence[tuple[str, Any]], standby: bool, grace: float,
+    event_socket_path: str | None, control_socket_prefix: str | None,
+) -> int:  # fmt: skip
+    if machine_name and len(configs) > 1:
+        raise click.UsageError("--machine-name goes with one CONFIG; name several by metadata.machine_name in each")
+    with _caught_signals() as signals:
+        _log_to_stderr(debug)
+        from ..actors.runtime import Runtime
+
+        actions = _folder(actions_dir)
+        definitions = _load_all(configs, machine_name, actions)
+        runtime = Runtime(
+            db=db_given(), control_prefix=control_socket_prefix, event_socket=event_socket_path, actions_dir=actions,
+            grace_s=grace, standby=standby,
+        )  # fmt: skip
+        return _drive(runtime, definitions, {**(initial_context or {}), **dict(pairs)}, signals)
+
+
+def _drive(
+    runtime: Runtime, definitions: Sequence[Definition], context: dict[str, Any], signals: SimpleQueue[int]
+) -> int:
+    """Start everything, wait for its end or a signal; the exit code."""
+    obeyed: list[int] = []
+    try:
+        runtime.start()
+        for definition in definitions:
+            runtime.add(definition, context=context)
+        threading.Thread(target=_obey, args=(runtime, signals, obeyed), name="sm-signals", daemon=True).start()
+        outcomes = runtime.wait()
+    finally:
+        runtime.stop()
+    if obeyed:
+        return INTERRUPTED if obeyed[0] == signal.SIGINT else DONE
+    return FAILED if any(outcome in ("failure", "failed") for outcome in outcomes.values()) else DONE
+
+
+def _obey(runtime: Runtime, signals: SimpleQueue[int], obeyed: list[int]) -> None:
+    """The first signal stops in order, the second at once."""
+    obeyed.append(signals.get())
+    logging.getLogger(__name__).info("%s: stopping", signal.Signals(obeyed[0]).name)
+    threading.Thread(target=runtime.stop, name="sm-stop", daemon=True).start()
+    signals.get()
+    runtime.stop(grace_s=0)
+
+
+@contextmanager
+def _caught_signals() -> Iterator[SimpleQueue[int]]:
+    """Signals that end the process, in order of arrival; what the parent had us ignore (nohup, &) stays ignored."""
+    caught: SimpleQueue[int] = SimpleQueue()  # its put() may interrupt itself, an Event's set() may not
+    wanted = [s for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if signal.getsignal(s) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, lambda number, _: caught.put(number)) for number in wanted}
+    try:
+        yield caught
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _load_all(configs: Sequence[Path], machine_name: str | None, actions_dir: Path | None) -> list[Definition]:
+    """Every definition; ConfigError has the problems of all files."""
+    from ..actors.errors import ConfigError
+
+    definitions, problems = [], []
+    for path in configs:
+        try:
+            definitions.append(_load(path, machine_name, actions_dir))
+        except ConfigError as error:
+            problems += error.problems
+    if problems:
+        raise ConfigError(problems)
+    names = [definition.machine_name for definition in definitions]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise Failure(f"two CONFIGs are called {twice[0]}: give each its own metadata.machine_name", USAGE)
+    return definitions
+
+
+def _load(path: Path, machine_name: str | None, actions_dir: Path | None) -> Definition:
+    from ..actors.actions.registry import ActionRegistry
+    from ..actors.loader import load
+
+    folders = [actions_dir] if actions_dir else []
+    definition = load(path, machine_name=machine_name, known_keys=ActionRegistry(*folders).keys_of)
+    for warning in definition.warnings:
+        logging.getLogger(__name__).warning("%s", warning)
+    return definition
+
+
+def _folder(given: Path | None) -> Path | None:
+    if given is None:
+        return None
+    folder = given.expanduser().resolve()
+    if not folder.is_dir():
+        raise click.UsageError(f"--actions-dir {given}: no such folder")
+    return folder
+
+
+def _log_to_stderr(debug: bool) -> None:
+    logging.basicConfig(level=logging.DEBUG if debug else logging.INFO, format=LOG_FORMAT)
+    for noisy in ("peewee", "pykka"):
+        logging.getLogger(noisy).setLevel(logging.INFO)
