@@ -1,1 +1,98 @@
-"""Numbered schema changes, each applied with its record in one transaction."""
+"""The schema's history: small numbered files, each applied with its record in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..clock import to_text
+from ..errors import StoreTooNew, StoreUnavailable
+from . import adopt, m0001_tables
+
+if TYPE_CHECKING:
+    from ..database import Database
+
+LOCK = "schema"
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One step; its place in MIGRATIONS is its version."""
+
+    name: str
+    apply: Callable[[Database], None]
+
+
+MIGRATIONS = (Migration("m0001_tables", m0001_tables.apply),)
+LATEST = len(MIGRATIONS)
+
+
+def version(db: Database) -> int:
+    """The schema version found, 0 for an empty or older engine's database; writes nothing."""
+    if not db.is_postgres:
+        with db.read():
+            return int(db.execute("PRAGMA user_version").fetchone()[0])
+    with db.read():
+        if "schema_version" not in db.tables():
+            return 0
+        return int(db.execute("SELECT coalesce(max(version), 0) FROM schema_version").fetchone()[0])
+
+
+def pending(db: Database) -> list[Migration]:
+    """What is still to be applied; writes nothing. StoreTooNew for a schema of a newer engine."""
+    found = version(db)
+    if found > LATEST:
+        raise StoreTooNew(str(db), found, LATEST)
+    return list(MIGRATIONS[found:])
+
+
+def applied(db: Database) -> list[tuple[int, str, str]]:
+    """(version, name, applied_at) of each migration made; writes nothing."""
+    with db.read():
+        if "schema_version" not in db.tables():
+            return []
+        return list(db.execute("SELECT version, name, applied_at FROM schema_version ORDER BY version").fetchall())
+
+
+def bring_up_to_date(db: Database, *, create: bool = True) -> None:
+    """Apply what is pending, oldest first; an older engine's file is copied beside itself before it is touched.
+
+    With `create` False an empty database stays empty: StoreUnavailable.
+    """
+    if not pending(db):
+        return
+    if not create and "jobs" not in db.tables():
+        raise StoreUnavailable(f"{db}: holds no statemachine tables")
+    adopt.copy_beside(db)
+    for _ in MIGRATIONS:
+        _apply_next(db)
+
+
+def recreate(db: Database) -> None:
+    """Drop the engine's tables with all that is in them, and make them anew."""
+    with db.write():
+        db.lock(LOCK)
+        for table in ("schema_version", *m0001_tables.TABLES):
+            db.execute(f"DROP TABLE IF EXISTS {table}")
+        if not db.is_postgres:
+            db.execute("PRAGMA user_version = 0")
+        for _ in MIGRATIONS:
+            _apply_next(db)
+
+
+def _apply_next(db: Database) -> None:
+    """One migration and its record; the version is read again under the lock, for another process may be first."""
+    with db.write():
+        db.lock(LOCK)
+        db.execute(
+            "CREATE TABLE IF NOT EXISTS schema_version (version INTEGER PRIMARY KEY, name TEXT NOT NULL, "
+            "applied_at TEXT NOT NULL)"
+        )
+        for migration in pending(db)[:1]:
+            number = MIGRATIONS.index(migration) + 1
+            migration.apply(db)
+            values = (number, migration.name, to_text(db.now()))
+            db.execute("INSERT INTO schema_version (version, name, applied_at) VALUES (?, ?, ?)", values)
+            if not db.is_postgres:
+                db.execute(f"PRAGMA user_version = {number}")

@@ -1,0 +1,269 @@
+"""The audit log, written in batches: what happened, in which state machines are, which events are done with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+from .clock import from_text, to_text
+from .database import Database
+from .payload import dumps, loads
+
+PRUNE_CHUNK = 5000
+
+NOTE = "INSERT INTO realtime_events (machine_name, event_type, payload, created_at) VALUES (?, ?, ?, ?)"
+STATE = """
+INSERT INTO machine_state (machine_name, current_state, last_activity, incarnation) VALUES (?, ?, ?, ?)
+ON CONFLICT (machine_name) DO UPDATE SET current_state = excluded.current_state, last_activity = excluded.last_activity
+WHERE machine_state.incarnation IS NULL OR machine_state.incarnation = excluded.incarnation"""
+MARK = "UPDATE machine_events SET status = ?, processed_at = ? WHERE id = ? AND status = 'pending'"
+RECEIVED = """
+INSERT INTO machine_events (target_machine, event_type, payload, job_id, source_machine, status, created_at,
+                            processed_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)"""
+
+
+class Note(NamedTuple):
+    """Something to tell: a row of `realtime_events`."""
+
+    machine: str
+    type: str
+    payload: dict[str, Any]
+    timestamp: float
+
+
+class StateRow(NamedTuple):
+    """A machine is in this state now; ignored if another incarnation holds the name."""
+
+    machine: str
+    state: str
+    last_activity: float
+    incarnation: str
+
+
+class Mark(NamedTuple):
+    """An event of the mailbox is processed, ignored or expired."""
+
+    event_id: int
+    status: str
+
+
+class Received(NamedTuple):
+    """An event that came without a row of its own, and how it was settled."""
+
+    target: str
+    type: str
+    payload: Any
+    job_id: str | None
+    source: str | None
+    status: str
+    timestamp: float
+
+
+Record = Note | StateRow | Mark | Received
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One row of `realtime_events`."""
+
+    id: int
+    machine: str | None
+    type: str
+    payload: Any
+    timestamp: float
+    """Epoch seconds."""
+
+    def envelope(self) -> dict[str, Any]:
+        """The event as sockets and pages get it."""
+        return {
+            "machine_name": self.machine,
+            "type": self.type,
+            "event_type": self.type,
+            "payload": self.payload,
+            "id": self.id,
+            "timestamp": self.timestamp,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class StateChange:
+    """A transition that a machine made."""
+
+    id: int
+    machine: str | None
+    from_state: str | None
+    to_state: str | None
+    event: str | None
+    timestamp: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """All fields by name, ready for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorRow:
+    """An error that a machine met."""
+
+    id: int
+    machine: str | None
+    error_message: str | None
+    job_id: str | None
+    timestamp: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """All fields by name, ready for JSON."""
+        return asdict(self)
+
+
+def write(db: Database, records: Sequence[Record]) -> list[int]:
+    """Record a batch in one transaction; returns the ids of its notes, in their order, and ids commit in order.
+
+    Of several states of one machine the last one counts.
+    """
+    notes, states, marks, received = _sorted_out(records, to_text(db.now()))
+    with db.write():
+        if states:
+            db.executemany(STATE, list(states.values()))
+        if marks:
+            db.executemany(MARK, marks)
+        if received:
+            db.executemany(RECEIVED, received)
+        return _insert_notes(db, notes) if notes else []
+
+
+def since(
+    db: Database,
+    after_id: int,
+    limit: int = 500,
+    machines: Sequence[str] | None = None,
+    types: Sequence[str] | None = None,
+) -> list[Event]:
+    """Events after this id, in id order, of these machines and types (None: of all)."""
+    condition = "id > ?" + _in("machine_name", machines) + _in("event_type", types)
+    with db.read():
+        rows = db.execute(
+            f"SELECT id, machine_name, event_type, payload, created_at FROM realtime_events WHERE {condition} "
+            "ORDER BY id LIMIT ?",
+            (after_id, *(machines or ()), *(types or ()), limit),
+        ).fetchall()
+    return [_event(row) for row in rows]
+
+
+def transitions(
+    db: Database, machine: str | None = None, hours: float | None = None, limit: int | None = 20
+) -> list[StateChange]:
+    """Transitions of a machine (None: of all) within the last hours, newest first."""
+    return [
+        StateChange(
+            event.id,
+            event.machine,
+            _text(event.payload, "from_state"),
+            _text(event.payload, "to_state"),
+            _text(event.payload, "event_trigger"),
+            event.timestamp,
+        )
+        for event in _newest(db, "state_change", machine, hours, limit)
+    ]
+
+
+def errors(
+    db: Database, machine: str | None = None, hours: float | None = None, limit: int | None = 20
+) -> list[ErrorRow]:
+    """Errors of a machine (None: of all) within the last hours, newest first."""
+    return [
+        ErrorRow(
+            event.id,
+            event.machine,
+            _text(event.payload, "error_message"),
+            _text(event.payload, "job_id"),
+            event.timestamp,
+        )
+        for event in _newest(db, "error", machine, hours, limit)
+    ]
+
+
+def newest_id(db: Database) -> int:
+    """The id of the newest event, 0 when there is none."""
+    with db.read():
+        return db.execute("SELECT max(id) FROM realtime_events").fetchone()[0] or 0
+
+
+def prune(db: Database, older_than_s: float) -> int:
+    """Delete events older than that, some at a time so that writers get in between; returns how many."""
+    before = to_text(db.now() - older_than_s)
+    with db.read():
+        kept = db.execute(
+            "SELECT id FROM realtime_events WHERE created_at >= ? ORDER BY id LIMIT 1", (before,)
+        ).fetchone()
+        first, last = db.execute("SELECT min(id), max(id) FROM realtime_events").fetchone()
+    end = kept[0] if kept else (last or 0) + 1
+    deleted = 0
+    for start in range(first or end, end, PRUNE_CHUNK):
+        with db.write():
+            bounds = (start, min(start + PRUNE_CHUNK, end))
+            deleted += db.execute("DELETE FROM realtime_events WHERE id >= ? AND id < ?", bounds).rowcount
+    return deleted
+
+
+# Helpers
+
+
+def _sorted_out(records: Sequence[Record], now: str) -> tuple[list[Any], dict[str, Any], list[Any], list[Any]]:
+    notes: list[Any] = []
+    states: dict[str, Any] = {}
+    marks: list[Any] = []
+    received: list[Any] = []
+    for record in records:
+        if isinstance(record, Note):
+            notes.append((record.machine, record.type, dumps(record.payload), to_text(record.timestamp)))
+        elif isinstance(record, StateRow):
+            states[record.machine] = record
+        elif isinstance(record, Mark):
+            marks.append((record.status, now, record.event_id))
+        else:
+            received.append((*record[:2], dumps(record.payload), *record[3:6], to_text(record.timestamp), now))
+    return notes, states, marks, received
+
+
+def _insert_notes(db: Database, notes: list[Any]) -> list[int]:
+    if db.is_postgres:
+        db.lock("audit")  # ids are drawn before they commit: one batch at a time, or a reader's "since" skips some
+        columns = list(zip(*notes, strict=True))
+        rows = db.execute(
+            "INSERT INTO realtime_events (machine_name, event_type, payload, created_at) "
+            "SELECT m, t, p, c FROM unnest(?::text[], ?::text[], ?::text[], ?::text[]) WITH ORDINALITY "
+            "AS batch (m, t, p, c, place) ORDER BY place RETURNING id",
+            [list(column) for column in columns],
+        ).fetchall()
+        return sorted(row[0] for row in rows)
+    db.executemany(NOTE, notes)
+    last = db.execute("SELECT last_insert_rowid()").fetchone()[0]  # alone in the transaction, so ids have no gaps
+    return list(range(last - len(notes) + 1, last + 1))
+
+
+def _newest(db: Database, type: str, machine: str | None, hours: float | None, limit: int | None) -> list[Event]:
+    from .models import NoteRow, fetch  # peewee takes longer to load than most commands take to run
+
+    columns = (NoteRow.id, NoteRow.machine_name, NoteRow.event_type, NoteRow.payload, NoteRow.created_at)
+    query = NoteRow.select(*columns).where(NoteRow.event_type == type)
+    if machine is not None:
+        query = query.where(NoteRow.machine_name == machine)
+    if hours is not None:
+        query = query.where(NoteRow.created_at >= to_text(db.now() - hours * 3600))
+    return [_event(row) for row in fetch(db, query.order_by(NoteRow.id.desc()).limit(limit))]
+
+
+def _event(row: Any) -> Event:
+    return Event(row[0], row[1], row[2], loads(row[3]), from_text(row[4]) if row[4] else 0.0)
+
+
+def _in(column: str, values: Sequence[str] | None) -> str:
+    return "" if values is None else f" AND {column} IN ({', '.join('?' * len(values))})"
+
+
+def _text(payload: Any, key: str) -> str | None:
+    value = payload.get(key) if isinstance(payload, dict) else None
+    return None if value is None else str(value)

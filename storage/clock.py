@@ -1,0 +1,59 @@
+"""The only file that reads the wall clock, and the text form in which times are stored."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Where the engine's time comes from."""
+
+    def now(self) -> float:
+        """Seconds since the epoch, UTC."""
+        ...
+
+
+class SystemClock:
+    """The machine's own clock."""
+
+    def now(self) -> float:
+        """Seconds since the epoch, UTC."""
+        return time.time()
+
+
+class ManualClock:
+    """A clock that stands still until it is told otherwise."""
+
+    def __init__(self, now_s: float = 1_800_000_000.0) -> None:
+        self.now_s = now_s
+
+    def now(self) -> float:
+        """The time it was last set to."""
+        return self.now_s
+
+    def advance(self, seconds: float) -> None:
+        """Move forward by `seconds`."""
+        self.now_s += seconds
+
+
+system_clock: Clock = SystemClock()
+
+
+def to_text(epoch: float) -> str:
+    """`2026-11-24 05:37:04.123`: UTC, milliseconds; texts sort like the times they stand for."""
+    second, millis = divmod(round(epoch * 1000), 1000)
+    return f"{_second_text(second)}.{millis:03d}"
+
+
+def from_text(text: str) -> float:
+    """The epoch seconds of a stored time; the older engines' whole seconds are fine. ValueError for anything else."""
+    moment = datetime.fromisoformat(text)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+@lru_cache(maxsize=256)
+def _second_text(second: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(second))

@@ -1,0 +1,300 @@
+"""Everything in which SQLite and PostgreSQL differ."""
+
+from __future__ import annotations
+
+import os
+import select
+import sqlite3
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from .errors import StoreUnavailable
+
+if TYPE_CHECKING:
+    import psycopg
+
+OLDEST_SQLITE = (3, 35, 0)  # the first with RETURNING
+BUSY_TIMEOUT_S = 5.0
+SQLITE_READERS = 4
+POSTGRES_CONNECTIONS = 8
+
+
+class Dialect(ABC):
+    """What `Database` needs to know about the database behind the URL."""
+
+    is_postgres: bool
+    errors: tuple[type[Exception], ...]
+    connections: int
+    identity: str
+    """Column type of an id that is never used twice."""
+    double: str
+    """Column type of a float of 64 bits."""
+    skip_locked: str
+    """Ends a sub-select that picks rows to update, so that two pickers never wait for each other."""
+
+    @abstractmethod
+    def connect(self, *, read_only: bool = False) -> Any:
+        """A new connection in autocommit mode; the driver's own errors come out."""
+
+    @abstractmethod
+    def sql(self, text: str) -> str:
+        """The statement with the driver's placeholders instead of `?`."""
+
+    @abstractmethod
+    def begin(self, connection: Any) -> None:
+        """Start a transaction that writes."""
+
+    @abstractmethod
+    def is_broken(self, connection: Any) -> bool:
+        """True when the connection cannot be used again."""
+
+    @abstractmethod
+    def in_transaction(self, connection: Any) -> bool:
+        """True between begin and the end of the transaction, also after it failed."""
+
+    @abstractmethod
+    def lock(self, connection: Any, name: str) -> None:
+        """Keep other transactions that ask for the same name waiting until this one ends."""
+
+    @abstractmethod
+    def executemany(self, connection: Any, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Run one statement once per row."""
+
+    @abstractmethod
+    def change_token(self, connection: Any) -> object:
+        """A value that differs from the one before if another connection has committed meanwhile."""
+
+    @abstractmethod
+    def tables(self, connection: Any) -> set[str]:
+        """Names of the tables that exist."""
+
+    @abstractmethod
+    def clock_skew(self, connection: Any, now: float) -> float:
+        """Seconds to add to this host's clock so that all hosts of one store agree."""
+
+    @abstractmethod
+    def notify(self, connection: Any, payload: str) -> None:
+        """Tell every listener of this store, when the transaction commits."""
+
+
+class SqliteDialect(Dialect):
+    """One file, or one connection's memory; one writer at a time."""
+
+    is_postgres = False
+    errors = (sqlite3.Error, UnicodeError)
+    connections = SQLITE_READERS
+    identity = "INTEGER PRIMARY KEY AUTOINCREMENT"
+    double = "REAL"
+    skip_locked = ""
+
+    def __init__(self, path: Path | None, *, durable: bool = False) -> None:
+        if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+            raise StoreUnavailable(f"SQLite 3.35 or newer is needed, this Python has {sqlite3.sqlite_version}")
+        self.path = path
+        self._synchronous = "FULL" if durable else "NORMAL"
+
+    def connect(self, *, read_only: bool = False) -> sqlite3.Connection:
+        """WAL, so that readers never wait for the writer; NORMAL loses no commit unless the power goes."""
+        connection = sqlite3.connect(
+            self.path or ":memory:",
+            timeout=BUSY_TIMEOUT_S,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=256,
+        )
+        try:
+            if self.path is not None:
+                connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute(f"PRAGMA synchronous={self._synchronous}")
+            connection.execute("PRAGMA temp_store=MEMORY")
+            if read_only:
+                connection.execute("PRAGMA query_only=1")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def make_file(self) -> None:
+        """Create parent folder and empty file, readable by its owner alone whatever the umask says."""
+        if self.path is None or self.path.exists():
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        make_private_file(self.path)
+
+    def sql(self, text: str) -> str:
+        return text
+
+    def begin(self, connection: sqlite3.Connection) -> None:
+        connection.execute("BEGIN IMMEDIATE")
+
+    def is_broken(self, connection: sqlite3.Connection) -> bool:
+        return False
+
+    def in_transaction(self, connection: sqlite3.Connection) -> bool:
+        return connection.in_transaction
+
+    def lock(self, connection: sqlite3.Connection, name: str) -> None:
+        """Nothing to do: a transaction that writes is alone already."""
+
+    def executemany(self, connection: sqlite3.Connection, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        connection.executemany(sql, rows)
+
+    def change_token(self, connection: sqlite3.Connection) -> object:
+        version = connection.execute("PRAGMA data_version").fetchone()[0]
+        return version, connection.total_changes
+
+    def tables(self, connection: sqlite3.Connection) -> set[str]:
+        return {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+
+    def clock_skew(self, connection: sqlite3.Connection, now: float) -> float:
+        return 0.0
+
+    def notify(self, connection: sqlite3.Connection, payload: str) -> None:
+        """Nothing to do: processes on one host ring each other by datagram."""
+
+
+class PostgresDialect(Dialect):
+    """A server; several hosts, many writers."""
+
+    is_postgres = True
+    connections = POSTGRES_CONNECTIONS
+    identity = "BIGINT GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY"
+    double = "DOUBLE PRECISION"
+    skip_locked = " FOR UPDATE SKIP LOCKED"
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        try:
+            import psycopg  # 100 ms that only a PostgreSQL URL pays
+        except ImportError as error:
+            hint = "pip install 'statemachine-engine[postgres]'"
+            raise StoreUnavailable(f"PostgreSQL needs psycopg: {hint} ({error})") from error
+        self._psycopg = psycopg
+        self.errors = (psycopg.Error, UnicodeError)
+        self._channel = ""
+
+    def connect(self, *, read_only: bool = False) -> psycopg.Connection[Any]:
+        options: dict[str, Any] = {} if "connect_timeout" in self.url else {"connect_timeout": 10}
+        connection = self._psycopg.connect(self.url, autocommit=True, **options)
+        if not self._channel:
+            row = connection.execute("SELECT current_schema()").fetchone()
+            self._channel = f"statemachine_{row[0] if row else 'public'}"
+        return connection
+
+    def sql(self, text: str) -> str:
+        return _percent_placeholders(text)
+
+    def begin(self, connection: psycopg.Connection[Any]) -> None:
+        connection.execute("BEGIN")
+
+    def is_broken(self, connection: psycopg.Connection[Any]) -> bool:
+        return connection.closed or connection.broken
+
+    def in_transaction(self, connection: psycopg.Connection[Any]) -> bool:
+        return connection.info.transaction_status != self._psycopg.pq.TransactionStatus.IDLE
+
+    def lock(self, connection: psycopg.Connection[Any], name: str) -> None:
+        connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || %s, 0))", (name,))
+
+    def executemany(self, connection: psycopg.Connection[Any], sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        with connection.cursor() as cursor:
+            cursor.executemany(sql.encode(), rows)
+
+    def change_token(self, connection: psycopg.Connection[Any]) -> object:
+        """The snapshot's text: every transaction that writes changes it when it ends."""
+        return connection.execute("SELECT pg_current_snapshot()::text").fetchone()
+
+    def tables(self, connection: psycopg.Connection[Any]) -> set[str]:
+        rows = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = current_schema()")
+        return {row[0] for row in rows}
+
+    def clock_skew(self, connection: psycopg.Connection[Any], now: float) -> float:
+        """Leases are compared across hosts, so the server's clock counts; tenths of a second are the network's."""
+        row = connection.execute("SELECT extract(epoch FROM clock_timestamp())::float8").fetchone()
+        skew = float(row[0]) - now if row else 0.0
+        return skew if abs(skew) > 0.5 else 0.0
+
+    def notify(self, connection: psycopg.Connection[Any], payload: str) -> None:
+        connection.execute("SELECT pg_notify(%s, %s)", (self._channel, payload))
+
+    def listen(self) -> PostgresListener:
+        """A connection of its own that hears what `notify` says."""
+        connection = self.connect()
+        connection.execute(f'LISTEN "{self._channel}"'.encode())
+        return PostgresListener(connection)
+
+
+class PostgresListener:
+    """Waits for notifications without waking up in between; `close()` from any thread ends the wait."""
+
+    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+        self._connection = connection
+        self._wake_reader, self._wake_writer = os.pipe()
+        self._in_use = threading.Lock()
+
+    def wait(self, timeout_s: float) -> list[str]:
+        """Payloads that came within the time; [] when none did."""
+        with self._in_use:
+            if self._connection.closed:
+                return []
+            found = self._pending()
+            if not found and self._readable(timeout_s):
+                found = self._pending()
+            return found
+
+    def close(self) -> None:
+        """End a wait that is under way, then the connection; safe to call twice."""
+        if self._wake_writer < 0:
+            return
+        os.write(self._wake_writer, b"x")
+        with self._in_use:
+            self._connection.close()
+            os.close(self._wake_reader)
+            os.close(self._wake_writer)
+            self._wake_writer = -1
+
+    def _pending(self) -> list[str]:
+        return [notice.payload for notice in self._connection.notifies(timeout=0)]
+
+    def _readable(self, timeout_s: float) -> bool:
+        poll = select.poll()
+        poll.register(self._connection.fileno(), select.POLLIN)
+        poll.register(self._wake_reader, select.POLLIN)
+        ready = [descriptor for descriptor, _ in poll.poll(timeout_s * 1000)]
+        return bool(ready) and self._wake_reader not in ready
+
+
+def make_private_file(path: Path) -> None:
+    """An empty file of mode 0600, unless one is there."""
+    try:
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    except FileExistsError:
+        return
+    os.fchmod(descriptor, 0o600)
+    os.close(descriptor)
+
+
+def dialect_for(url: str, *, durable: bool = False) -> SqliteDialect | PostgresDialect:
+    """The dialect of a resolved URL. StoreUnavailable for a scheme that is neither."""
+    scheme = urlsplit(url).scheme
+    if scheme in ("postgresql", "postgres"):
+        return PostgresDialect(url)
+    if scheme == "sqlite":
+        return SqliteDialect(sqlite_path(url), durable=durable)
+    raise StoreUnavailable(f"{url}: the store is sqlite:///PATH or postgresql://…, not {scheme or 'this'}")
+
+
+def sqlite_path(url: str) -> Path | None:
+    """`sqlite:///data/x.db` is relative, `sqlite:////data/x.db` absolute, `sqlite:///:memory:` has no file."""
+    text = url.removeprefix("sqlite://").removeprefix("/")
+    return None if text in ("", ":memory:") else Path(text).expanduser()
+
+
+@lru_cache(maxsize=512)
+def _percent_placeholders(text: str) -> str:
+    return text.replace("%", "%%").replace("?", "%s")

@@ -1,0 +1,71 @@
+"""What can go wrong in the store: one base, the docstring is the message."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class StorageError(Exception):
+    """The store could not do what was asked."""
+
+
+class StoreUnavailable(StorageError):
+    """The store cannot be opened, read or written."""
+
+
+class StoreTooNew(StoreUnavailable):
+    """The store was written by a newer statemachine-engine."""
+
+    def __init__(self, where: str, found: int, known: int) -> None:
+        self.found, self.known = found, known
+        super().__init__(
+            f"{where}: its schema version {found} is newer than this engine's {known}; upgrade statemachine-engine"
+        )
+
+
+class JobExists(StorageError):
+    """A job of this id exists already."""
+
+    def __init__(self, job_id: str) -> None:
+        self.job_id = job_id
+        super().__init__(f"Job {job_id} exists already")
+
+
+class JobNotFound(StorageError):
+    """No job has this id."""
+
+    def __init__(self, job_id: str) -> None:
+        self.job_id = job_id
+        super().__init__(f"Job {job_id} not found")
+
+
+class WrongJobState(StorageError):
+    """The job's status does not allow this."""
+
+    def __init__(self, job_id: str, status: str, allowed: Iterable[str]) -> None:
+        self.job_id, self.status, self.allowed = job_id, status, tuple(allowed)
+        super().__init__(f"Job {job_id} is {status}; this needs one that is {' or '.join(self.allowed)}")
+
+
+class LeaseLost(StorageError):
+    """The job is no longer held by the worker that wants to settle it."""
+
+    def __init__(self, job_id: str) -> None:
+        self.job_id = job_id
+        super().__init__(f"Job {job_id} is no longer held by this worker: its lease ended or somebody else decided")
+
+
+class MachineTaken(StorageError):
+    """A machine of this name runs already."""
+
+    def __init__(self, name: str, pid: int | None, host: str | None) -> None:
+        self.name, self.pid, self.host = name, pid, host
+        super().__init__(f"Machine {name} runs already: pid {pid} on {host}")
+
+
+class PayloadTooLarge(StorageError):
+    """The payload is larger than an event may carry."""
+
+    def __init__(self, size: int, limit: int) -> None:
+        self.size, self.limit = size, limit
+        super().__init__(f"Payload of {size} bytes is over the limit of {limit}")

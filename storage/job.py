@@ -1,0 +1,107 @@
+"""A job as the rest of the engine sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from .payload import loads
+
+STATUSES = ("pending", "scheduled", "processing", "completed", "failed", "cancelled")
+DEFAULT_MAX_ATTEMPTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One row of `jobs`."""
+
+    id: int
+    """Row number; never used twice."""
+    job_id: str
+    """The user's name for it; unique."""
+    job_type: str
+    machine_type: str | None
+    """The worker type that it waits for; None: any."""
+    source_job_id: str | None
+    data: Any
+    result: Any
+    priority: int
+    """1 is claimed first."""
+    status: str
+    """One of STATUSES."""
+    created_at: str | None
+    """UTC text with milliseconds, like the other two."""
+    started_at: str | None
+    completed_at: str | None
+    error_message: str | None
+    metadata: Any
+    attempts: int
+    """Claims so far."""
+    max_attempts: int
+    due_at: float | None
+    """Epoch seconds from which on it may be claimed."""
+    owner: str | None
+    """Who claimed it last."""
+    lease_until: float | None
+    """Epoch seconds; a held job whose lease has passed is rescued. None: never."""
+    unique_key: str | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """All fields by name, ready for JSON."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job to be added; see `jobs.enqueue` for the fields."""
+
+    job_type: str
+    job_id: str | None = None
+    machine_type: str | None = None
+    data: Any = None
+    source_job_id: str | None = None
+    priority: int = 5
+    delay_s: float = 0.0
+    due_at: float | None = None
+    max_attempts: int | None = None
+    unique_key: str | None = None
+    metadata: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a worker's previous job ended: completed, or failed if there is a reason."""
+
+    job_id: str
+    result: Any = None
+    reason: str | None = None
+
+
+COLUMNS = ", ".join(field.name for field in fields(Job))
+
+
+def from_row(row: Any) -> Job:
+    """The job of a row of COLUMNS."""
+    return Job(
+        row[0],
+        row[1],
+        row[2],
+        row[3],
+        row[4],
+        loads(row[5]),
+        loads(row[6]),
+        row[7],
+        row[8],
+        row[9],
+        row[10],
+        row[11],
+        row[12],
+        loads(row[13]),
+        row[14],
+        row[15] or DEFAULT_MAX_ATTEMPTS,
+        row[16],
+        row[17],
+        row[18],
+        row[19],
+    )

@@ -1,0 +1,226 @@
+"""Every machine's mailbox: an event is a row before it is anything else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from .clock import from_text, to_text
+from .database import Database
+from .errors import PayloadTooLarge
+from .payload import dumps, loads
+
+MAX_PAYLOAD_BYTES = 16 * 1024 * 1024
+DEFAULT_TTL_S = 86_400.0
+CHUNK = 500
+
+INSERT = """
+INSERT INTO machine_events (source_machine, target_machine, event_type, job_id, payload, status, created_at,
+                            processed_at, expires_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id"""
+NEWEST = "SELECT max(id) FROM machine_events WHERE target_machine = ?"
+LETTER = "SELECT id, source_machine, target_machine, event_type, payload, job_id, created_at FROM machine_events "
+SETTLE = "UPDATE machine_events SET status = ?, processed_at = ? WHERE id = ? AND status = 'pending'"
+UNREAD = "status = 'pending' AND (expires_at IS NULL OR expires_at > ?)"
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One event for one machine."""
+
+    id: int
+    """Ascending; never used twice."""
+    source: str | None
+    target: str
+    type: str
+    payload: Any
+    job_id: str | None
+    created_at: float
+    """Epoch seconds."""
+    after: int | None = None
+    """Of a letter just posted: the newest earlier id for this target, so that a receiver notices a gap."""
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxRow:
+    """One row of `machine_events`, as listings show it."""
+
+    id: int
+    source_machine: str | None
+    target_machine: str
+    event_type: str
+    job_id: str | None
+    payload: Any
+    status: str
+    """pending, processed, ignored or expired."""
+    created_at: str | None
+    processed_at: str | None
+    expires_at: float | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """All fields by name, ready for JSON."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+def post(
+    db: Database,
+    target: str,
+    type: str,
+    payload: Any = None,
+    *,
+    job_id: str | None = None,
+    source: str | None = None,
+    ttl_s: float | None = DEFAULT_TTL_S,
+    status: str = "pending",
+) -> Letter:
+    """Put an event into a machine's mailbox, unread for at most `ttl_s` seconds (None: for ever).
+
+    A `status` other than pending records an event that nobody is to read. PayloadTooLarge over 16 MiB of JSON.
+    """
+    return post_many(db, (target,), type, payload, job_id=job_id, source=source, ttl_s=ttl_s, status=status)[0]
+
+
+def post_many(
+    db: Database,
+    targets: Sequence[str],
+    type: str,
+    payload: Any = None,
+    *,
+    job_id: str | None = None,
+    source: str | None = None,
+    ttl_s: float | None = DEFAULT_TTL_S,
+    status: str = "pending",
+) -> list[Letter]:
+    """The same event to several machines, to all of them or to none."""
+    text = _payload_text(payload)
+    letters = []
+    with db.write():
+        for target in sorted(targets):  # one order for everybody, so that two senders never wait for each other
+            db.lock(f"mailbox:{target}")
+        now = db.now()
+        created = to_text(now)
+        expires_at = None if ttl_s is None else now + ttl_s
+        settled = None if status == "pending" else created
+        for target in targets:
+            after = db.execute(NEWEST, (target,)).fetchone()[0]
+            values = (source, target, type, job_id, text, status, created, settled, expires_at)
+            number = db.execute(INSERT, values).fetchone()[0]
+            letters.append(Letter(number, source, target, type, payload, job_id, now, after))
+    return letters
+
+
+def unread(db: Database, target: str, *, limit: int = 256, after_id: int = 0) -> list[Letter]:
+    """What waits for this machine and has not expired, in id order."""
+    with db.read():
+        rows = db.execute(
+            f"{LETTER} WHERE target_machine = ? AND id > ? AND {UNREAD} ORDER BY id LIMIT ?",
+            (target, after_id, db.now(), limit),
+        ).fetchall()
+    return [_letter(row) for row in rows]
+
+
+def peek(db: Database, target: str, types: Sequence[str] | None = None, limit: int = 256) -> list[Letter]:
+    """Unread events of these types (None: of any), in id order; they stay unread."""
+    with db.read():
+        rows = db.execute(
+            f"{LETTER} WHERE target_machine = ? AND {UNREAD}{_in('event_type', types)} ORDER BY id LIMIT ?",
+            (target, db.now(), *(types or ()), limit),
+        ).fetchall()
+    return [_letter(row) for row in rows]
+
+
+def settle(db: Database, ids: Iterable[int], status: str) -> None:
+    """Mark events processed, ignored or expired; those that are settled already keep their mark."""
+    with db.write():
+        now = to_text(db.now())
+        db.executemany(SETTLE, [(status, now, number) for number in ids])
+
+
+def expire(db: Database) -> int:
+    """Mark unread events past their time to live as expired; returns how many."""
+    with db.read():
+        past = "status = 'pending' AND expires_at <= ?"
+        if not db.execute(f"SELECT 1 FROM machine_events WHERE {past} LIMIT 1", (db.now(),)).fetchone():
+            return 0
+    with db.write():
+        now = db.now()
+        return db.execute(
+            f"UPDATE machine_events SET status = 'expired', processed_at = ? WHERE {past}", (to_text(now), now)
+        ).rowcount
+
+
+def clear(
+    db: Database, *, target: str | None = None, types: Sequence[str] | None = None, status: str | None = None
+) -> int:
+    """Delete the events that match all that is given; nothing given deletes all. Returns how many."""
+    condition = ("1 = 1" if target is None else "target_machine = ?") + _in("event_type", types)
+    condition += "" if status is None else " AND status = ?"
+    params = [value for value in (target, *(types or ()), status) if value is not None]
+    with db.write():
+        return db.execute(f"DELETE FROM machine_events WHERE {condition}", params).rowcount
+
+
+def prune(db: Database, older_than_s: float) -> int:
+    """Delete settled events created before then; returns how many."""
+    with db.write():
+        return db.execute(
+            "DELETE FROM machine_events WHERE status <> 'pending' AND created_at < ?",
+            (to_text(db.now() - older_than_s),),
+        ).rowcount
+
+
+def list_(
+    db: Database, *, target: str | None = None, status: str | None = None, limit: int | None = 20
+) -> list[MailboxRow]:
+    """Events that match all that is given, newest first; `limit` None: all of them."""
+    from .models import EventRow, fetch  # peewee takes longer to load than most commands take to run
+
+    query = EventRow.select(*(getattr(EventRow, field.name) for field in fields(MailboxRow)))
+    if target is not None:
+        query = query.where(EventRow.target_machine == target)
+    if status is not None:
+        query = query.where(EventRow.status == status)
+    rows = fetch(db, query.order_by(EventRow.id.desc()).limit(limit))
+    return [_mailbox_row(row) for row in rows]
+
+
+def pending_targets(db: Database, names: Iterable[str]) -> dict[str, int]:
+    """Of these machines, those with unread events: name to newest unread id."""
+    wanted = list(names)
+    found: dict[str, int] = {}
+    with db.read():
+        for start in range(0, len(wanted), CHUNK):
+            chunk = wanted[start : start + CHUNK]
+            rows = db.execute(
+                f"SELECT target_machine, max(id) FROM machine_events WHERE {UNREAD}{_in('target_machine', chunk)} "
+                "GROUP BY target_machine",
+                (db.now(), *chunk),
+            ).fetchall()
+            found.update(rows)
+    return found
+
+
+# Helpers
+
+
+def _payload_text(payload: Any) -> str | None:
+    if payload is None:
+        return None
+    text = dumps(payload)
+    if len(text) > MAX_PAYLOAD_BYTES:
+        raise PayloadTooLarge(len(text), MAX_PAYLOAD_BYTES)
+    return text
+
+
+def _in(column: str, values: Sequence[str] | None) -> str:
+    return "" if values is None else f" AND {column} IN ({', '.join('?' * len(values))})"
+
+
+def _mailbox_row(row: Any) -> MailboxRow:
+    number, source, target, type, job_id, payload, *rest = row
+    return MailboxRow(number, source, target, type, job_id, loads(payload), *rest)
+
+
+def _letter(row: Any) -> Letter:
+    return Letter(row[0], row[1], row[2], row[3], loads(row[4]), row[5], from_text(row[6]) if row[6] else 0.0)

@@ -1,0 +1,100 @@
+"""The tables as peewee models: what listings are composed from; the hot verbs write their SQL by hand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from peewee import AutoField, DoubleField, IntegerField, Model, TextField
+
+if TYPE_CHECKING:
+    from .database import Database
+
+
+class JobRow(Model):
+    """Table `jobs`."""
+
+    id = AutoField()
+    job_id = TextField(unique=True)
+    job_type = TextField()
+    machine_type = TextField(null=True)
+    source_job_id = TextField(null=True)
+    data = TextField(null=True)
+    result = TextField(null=True)
+    priority = IntegerField(default=5)
+    status = TextField(default="pending")
+    created_at = TextField(null=True)
+    started_at = TextField(null=True)
+    completed_at = TextField(null=True)
+    error_message = TextField(null=True)
+    metadata = TextField(null=True)
+    attempts = IntegerField(default=0)
+    max_attempts = IntegerField(null=True)
+    due_at = DoubleField(default=0)
+    owner = TextField(null=True)
+    lease_s = DoubleField(null=True)
+    lease_until = DoubleField(null=True)
+    unique_key = TextField(null=True)
+
+    class Meta:
+        table_name = "jobs"
+
+
+class EventRow(Model):
+    """Table `machine_events`: every machine's mailbox."""
+
+    id = AutoField()
+    source_machine = TextField(null=True)
+    target_machine = TextField()
+    event_type = TextField()
+    job_id = TextField(null=True)
+    payload = TextField(null=True)
+    status = TextField(default="pending")
+    created_at = TextField(null=True)
+    processed_at = TextField(null=True)
+    expires_at = DoubleField(null=True)
+
+    class Meta:
+        table_name = "machine_events"
+
+
+class StateRow(Model):
+    """Table `machine_state`."""
+
+    machine_name = TextField(primary_key=True)
+    current_state = TextField(null=True)
+    last_activity = DoubleField(null=True)
+    pid = IntegerField(null=True)
+    metadata = TextField(null=True)
+    config_type = TextField(null=True)
+    host = TextField(null=True)
+    incarnation = TextField(null=True)
+    alive_until = DoubleField(null=True)
+    control_socket = TextField(null=True)
+    status = TextField(default="ended")
+    definition_hash = TextField(null=True)
+    started_at = DoubleField(null=True)
+
+    class Meta:
+        table_name = "machine_state"
+
+
+class NoteRow(Model):
+    """Table `realtime_events`: the audit log."""
+
+    id = AutoField()
+    machine_name = TextField(null=True)
+    event_type = TextField()
+    payload = TextField(null=True)
+    created_at = TextField(null=True)
+    consumed = IntegerField(default=0)
+    consumed_at = TextField(null=True)
+
+    class Meta:
+        table_name = "realtime_events"
+
+
+def fetch(db: Database, query: Any) -> list[tuple[Any, ...]]:
+    """The rows of a select; peewee composes it, the database's own connections run it."""
+    sql, params = query.sql()
+    with db.read():
+        return db.execute(sql, params).fetchall()

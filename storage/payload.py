@@ -1,0 +1,47 @@
+"""Payloads as they are stored: JSON text, whatever a user's action may hand over."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+MAX_DEPTH = 64
+
+_compact = json.JSONEncoder(separators=(",", ":"), allow_nan=False, default=str).encode
+_plain = json.JSONEncoder(separators=(",", ":")).encode
+
+
+def dumps(value: Any) -> str:
+    """JSON text of any value; never fails: what JSON cannot say becomes text, a NaN becomes null."""
+    try:
+        return _compact(value)
+    except (ValueError, TypeError, RecursionError):
+        return _plain(_made_plain(value, 0))
+
+
+def loads(text: str | None) -> Any:
+    """The value of a stored text; a text that is no JSON (the older engines stored such) is itself the value."""
+    if text is None:
+        return None
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError, TypeError):
+        return text
+
+
+def clean(text: str) -> str:
+    """The text without what a database refuses: NUL characters and lone surrogates."""
+    return text.replace("\0", "").encode("utf-8", "replace").decode("utf-8")
+
+
+def _made_plain(value: Any, depth: int) -> Any:
+    if depth > MAX_DEPTH:
+        return "…"
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {str(key): _made_plain(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_made_plain(item, depth + 1) for item in value]
+    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
