@@ -3,6 +3,7 @@
 # A bad file is put aside, with its reason, into rejected/JOB_ID.
 # usage: check.sh FILE JOB_ID
 set -eu
+case $2 in */* | .*) echo "not a name for a folder: $2" >&2; exit 1 ;; esac
 file=$1
 taken=taken/$2
 archived=archive/$2

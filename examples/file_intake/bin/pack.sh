@@ -2,6 +2,7 @@
 # Compresses a file into archive/JOB_ID, with its sizes and checksum beside it in packed.json, and prints those.
 # usage: pack.sh FILE JOB_ID SHA256
 set -eu
+case $2 in */* | .*) echo "not a name for a folder: $2" >&2; exit 1 ;; esac
 file=$1
 archived=archive/$2
 sum=$3
