@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -27,17 +28,25 @@ _OWN = "_job_keys"
 
 def hold(context: dict[str, Any], job: Job) -> None:
     """Puts a job and its data's keys into the context, in the place of the job before it."""
+    hold_row(context, {**asdict(job), "id": job.job_id})
+
+
+def hold_row(context: dict[str, Any], row: Mapping[str, Any]) -> None:
+    """The same for a job as a mapping, such as an item of `get_pending_jobs`."""
     drop(context)
-    identity = {"id": job.job_id, "job_id": job.job_id, "job_type": job.job_type, "source_job_id": job.source_job_id}
-    data = data_of(job)
+    job_id = row.get("job_id") or row.get("id")
+    identity = {"id": job_id, "job_id": job_id, **{key: row.get(key) for key in ("job_type", "source_job_id")}}
+    data = _data_of(row.get("data"))
     keys = {**_free(data), **identity}
     context[_OWN] = {key: [context[key]] if key in context else [] for key in keys}
     context.update(keys)
-    context["current_job"] = {**identity, "data": data, "priority": job.priority, "attempt": job.attempts}
+    context["current_job"] = {
+        **identity, "data": data, "priority": row.get("priority"), "attempt": row.get("attempts")
+    }  # fmt: skip
 
 
 def drop(context: dict[str, Any]) -> None:
-    """Takes the current job out of the context; a value that its data had covered comes to light again."""
+    """Takes the job out of the context; a value that its data had covered comes to light again."""
     context.pop("current_job", None)
     for key, covered in context.pop(_OWN, {}).items():
         context.pop(key, None)
@@ -46,15 +55,22 @@ def drop(context: dict[str, Any]) -> None:
 
 
 def merge(context: dict[str, Any], values: Mapping[str, Any]) -> None:
-    """Puts outside data into the context, reserved names left out."""
+    """Puts data from outside into the context, reserved names left out."""
     context.update(_free(values))
 
 
-def data_of(job: Job) -> dict[str, Any]:
+def current_job_id(context: Mapping[str, Any]) -> str | None:
+    """The id of the job in the context."""
+    job = context.get("current_job")
+    job_id = job.get("job_id") or job.get("id") if isinstance(job, Mapping) else context.get("job_id")
+    return str(job_id) if job_id else None
+
+
+def _data_of(data: Any) -> dict[str, Any]:
     """A job's data as a mapping: anything but an object stands under `payload`."""
-    if job.data is None:
+    if data is None:
         return {}
-    return dict(job.data) if isinstance(job.data, Mapping) else {"payload": job.data}
+    return dict(data) if isinstance(data, Mapping) else {"payload": data}
 
 
 def _free(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 Context: TypeAlias = dict[str, Any]
 Outcome: TypeAlias = str | None
 
-_YES = ("true", "1", "yes", "on")
-
 
 class BaseAction(ABC):
     """One action of a state or a transition, made anew for each execution.
@@ -80,18 +78,6 @@ class BaseAction(ABC):
         """What a watch action waits for, so that only news about it wakes the machine."""
         return ()
 
-    def event(self, key: str, default: str) -> str:
-        """The event name that the configuration gives for an outcome; a missing or empty one is the default."""
-        return str(self.config.get(key) or default)
-
-    def flag(self, key: str, default: bool = False) -> bool:
-        """A yes/no value; texts such as "true", "1", "yes" and "on" count, since variables may arrive as text."""
-        value = self.config.get(key, default)
-        return value.strip().lower() in _YES if isinstance(value, str) else bool(value)
-
-    def required(self, key: str) -> Any:
-        """The value of a key that has to be there. Raises ActionError."""
-        value = self.config.get(key)
-        if value is None or value == "":
-            raise ActionError(f"'{key}' is required")
-        return value
+    def recheck_after_s(self, context: Mapping[str, Any]) -> float | None:
+        """When a parked watch has to look again even without news, in seconds; None for never."""
+        return None

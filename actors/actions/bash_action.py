@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from .. import process
-from ..definition import parse_duration
 from ..interpolation import interpolate, text_of
 from ..jobcontext import merge
 from ..shell import ShellCommand, rewrite
-from .base import BaseAction, Context
+from .base import Context
+from .builtin import BuiltinAction
 from .errors import ActionError
 
 _DEFAULT_TIMEOUT_S = 30.0
@@ -23,7 +23,7 @@ _JSON_BYTES = 16 * 1024 * 1024
 _LOGGED_CHARS = 2000
 
 
-class BashAction(BaseAction):
+class BashAction(BuiltinAction):
     """Exit code 0 yields `success`, another one its `error_mappings` entry or `error`, the time limit `timeout_event`.
 
     Sets `last_stdout`, `last_stderr` and `last_exit_code`; a failure also `last_error` and its companions.
@@ -108,10 +108,7 @@ class BashAction(BaseAction):
         return folder
 
     def _timeout_s(self) -> float | None:
-        try:
-            return parse_duration(self.config.get("timeout", _DEFAULT_TIMEOUT_S) or 0) or None
-        except ValueError as error:
-            raise ActionError(f"'timeout': {error}") from error
+        return self.duration_s("timeout", _DEFAULT_TIMEOUT_S) or None
 
     def _captures_json(self) -> bool:
         return str(self.config.get("capture") or "").lower() == "json"
@@ -128,7 +125,7 @@ class BashAction(BaseAction):
             if not key and isinstance(value, dict):
                 merge(context, value)
         if key:
-            merge(context, {str(key): value})
+            self.store(context, "store_as", "", value)
 
     def _failed(self, text: str, ended: process.Ended, context: Context) -> str:
         code = ended.exit_code

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 
 from ..interpolation import text_of
-from .base import BaseAction, Context
+from .base import Context
+from .builtin import BuiltinAction
 
 _PYTHON_LEVELS = {
     "debug": logging.DEBUG,
@@ -18,7 +19,7 @@ _PYTHON_LEVELS = {
 }
 
 
-class LogAction(BaseAction):
+class LogAction(BuiltinAction):
     """Yields no event unless `success:` names one."""
 
     keys = {

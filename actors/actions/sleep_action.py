@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from ..definition import parse_duration
-from .base import BaseAction, Context
-from .errors import ActionError
+from .base import Context
+from .builtin import BuiltinAction
 
 
-class SleepAction(BaseAction):
+class SleepAction(BuiltinAction):
     """Yields `wake_up` when the time is over; cancelled, it ends at once."""
 
     keys = {
@@ -17,8 +16,5 @@ class SleepAction(BaseAction):
 
     def execute(self, context: Context) -> str | None:
         """Sleeps."""
-        try:
-            duration_s = parse_duration(self.config.get("duration", 1))
-        except ValueError as error:
-            raise ActionError(f"'duration': {error}") from error
-        return None if self.services.cancel.wait(duration_s) else self.event("success", "wake_up")
+        cancelled = self.services.cancel.wait(self.duration_s("duration", 1))
+        return None if cancelled else self.event("success", "wake_up")

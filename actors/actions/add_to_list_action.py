@@ -1,0 +1,27 @@
+"""The `add_to_list` action: appends to a list in the context."""
+
+from __future__ import annotations
+
+from .base import Context
+from .builtin import BuiltinAction
+from .errors import ActionError
+
+
+class AddToListAction(BuiltinAction):
+    """Appends the value, to a new list where there is none, and yields `success`."""
+
+    keys = {
+        "list_key": "context key of the list (items)",
+        "value": "what to append, of any type",
+        "success": "event afterwards (success)",
+    }
+
+    def execute(self, context: Context) -> str | None:
+        """Appends."""
+        if "value" not in self.config:
+            raise ActionError("'value' is required")
+        items = context.get(self.text("list_key") or "items") or []
+        if not isinstance(items, list):
+            raise ActionError(f"'{self.config.get('list_key')}' is no list but {type(items).__name__}")
+        self.store(context, "list_key", "items", [*items, self.config["value"]])
+        return self.event("success", "success")

@@ -1,0 +1,60 @@
+"""The `check_machine_state` action: asks where another machine is."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from math import inf
+
+from ...storage.machines import MachineRow
+from ..incarnation import may_live
+from .base import Context
+from .builtin import BuiltinAction
+
+
+class CheckMachineStateAction(BuiltinAction):
+    """Yields `in_expected_state`, `unexpected_state` or `not_running`.
+
+    Answers from the state table and the machine's sign of life. Where the last two lead nowhere, it waits.
+    """
+
+    keys = {
+        "target_machine": "the machine's name",
+        "target": "the same as target_machine",
+        "expected_states": "one state or a list of them",
+        "store_as": "context key for the state it is in; not stored unless said",
+        "in_expected_state": "event when it is in one of them (in_expected_state)",
+        "success": "the same as in_expected_state",
+        "unexpected_state": "event when it is in another (unexpected_state)",
+        "not_running": "event when it does not run (not_running)",
+        "timeout_seconds": "accepted from older files: machines show that they are alive by themselves",
+    }
+    watch = "machine"
+    _missed: str | None = None
+
+    def execute(self, context: Context) -> str | None:
+        """Looks once."""
+        row = self.services.machine_row(self._target())
+        if row is None or not self._lives(row):
+            self._missed = self.event("not_running", "not_running")
+            return self._missed
+        if self.text("store_as"):
+            self.store(context, "store_as", "", row.current_state)
+        if row.current_state in self.names("expected_states"):
+            return self.event("in_expected_state", self.event("success", "in_expected_state"))
+        self._missed = self.event("unexpected_state", "unexpected_state")
+        return self._missed
+
+    def empty_event(self) -> str | None:
+        """The event of the last look, if it missed."""
+        return self._missed
+
+    def watch_key(self) -> Hashable:
+        """The machine's name."""
+        return (self._target(),)
+
+    def _lives(self, row: MachineRow) -> bool:
+        """The row of a process that was killed still says that it runs."""
+        return row.running and may_live(row) and (row.alive_until or inf) > self.services.db.now()
+
+    def _target(self) -> str:
+        return str(self.required("target" if self.text("target_machine") is None else "target_machine"))

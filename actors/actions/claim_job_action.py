@@ -1,0 +1,26 @@
+"""The `claim_job` action: takes one job that is known by its id."""
+
+from __future__ import annotations
+
+from ..jobcontext import hold
+from .base import Context
+from .builtin import BuiltinAction
+
+
+class ClaimJobAction(BuiltinAction):
+    """Claims the job, puts it into the context and yields `claimed`, or `already_claimed` where it no longer waits."""
+
+    keys = {
+        "job_id": "the job",
+        "lease": "for how long the job is held between renewals (60 seconds)",
+        "success": "event when it was taken (claimed)",
+        "already_claimed": "event when it was not (already_claimed)",
+    }
+
+    def execute(self, context: Context) -> str | None:
+        """Claims."""
+        job = self.services.jobs.claim_id(str(self.required("job_id")), self.duration_s("lease", 60))
+        if job is None:
+            return self.event("already_claimed", "already_claimed")
+        hold(context, job)
+        return self.event("success", "claimed")

@@ -1,0 +1,26 @@
+"""The `clear_events` action: takes waiting events out of a mailbox."""
+
+from __future__ import annotations
+
+from ...storage import mailbox
+from .base import Context
+from .builtin import BuiltinAction
+
+_ALL = 1_000_000
+
+
+class ClearEventsAction(BuiltinAction):
+    """Marks unread events as ignored and yields `events_cleared`; with none waiting, `no_events_to_clear`."""
+
+    keys = {
+        "event_types": "one event type or a list of them; any unless said",
+        "target_machine": "whose mailbox; this machine's unless said",
+        "success": "event in both cases",
+    }
+
+    def execute(self, context: Context) -> str | None:
+        """Clears."""
+        target = self.text("target_machine") or self.services.machine
+        letters = mailbox.peek(self.services.db, target, self.names("event_types") or None, _ALL)
+        mailbox.settle(self.services.db, [letter.id for letter in letters], "ignored")
+        return self.event("success", "events_cleared" if letters else "no_events_to_clear")

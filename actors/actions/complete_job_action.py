@@ -1,0 +1,24 @@
+"""The `complete_job` action: the job is done."""
+
+from __future__ import annotations
+
+from .base import Context
+from .builtin import BuiltinAction
+
+
+class CompleteJobAction(BuiltinAction):
+    """Completes the current job, or another one by its id, and yields `success`.
+
+    The job stays readable in the context until the machine asks for the next one.
+    """
+
+    keys = {
+        "job_id": "the job; the current one unless said",
+        "result": "what came of it, any JSON value",
+        "success": "event afterwards (success)",
+    }
+
+    def execute(self, context: Context) -> str | None:
+        """Completes."""
+        self.services.jobs.complete(self.job_id(context), self.config.get("result"))
+        return self.event("success", "success")

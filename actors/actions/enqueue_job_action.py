@@ -1,0 +1,48 @@
+"""The `enqueue_job` action: adds a job to the queue."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..jobcontext import current_job_id
+from .base import Context
+from .builtin import BuiltinAction
+
+
+class EnqueueJobAction(BuiltinAction):
+    """Adds a job, stores its id in the context and yields `job_enqueued`."""
+
+    keys = {
+        "job_type": "its type",
+        "job_id": "its id; a new one is made up unless said",
+        "data": "what the worker gets, any JSON value",
+        "payload": "the same as data",
+        "machine_type": "the kind of machine that may take it; any unless said",
+        "priority": "1 goes first (5)",
+        "delay": "how long it waits before it may be taken (0)",
+        "max_attempts": "how often it is tried (3)",
+        "unique_key": "no second unfinished job of this key",
+        "source_job_id": "the job it comes from; the current one unless said",
+        "metadata": "further data about the job",
+        "store_as": "context key for its id (enqueued_job_id)",
+        "success": "event afterwards (job_enqueued)",
+    }
+
+    def execute(self, context: Context) -> str | None:
+        """Adds it."""
+        job = self.services.jobs.enqueue(self.text("job_id"), str(self.required("job_type")), **self._options(context))
+        self.store(context, "store_as", "enqueued_job_id", job.job_id)
+        return self.event("success", "job_enqueued")
+
+    def _options(self, context: Context) -> dict[str, Any]:
+        attempts = self.config.get("max_attempts")
+        return {
+            "machine_type": self.text("machine_type"),
+            "data": self.config.get("data", self.config.get("payload")),
+            "source_job_id": self.text("source_job_id") or current_job_id(context),
+            "priority": int(self.config.get("priority", 5)),
+            "delay_s": self.duration_s("delay", 0),
+            "max_attempts": None if attempts is None else int(attempts),
+            "unique_key": self.text("unique_key"),
+            "metadata": self.config.get("metadata"),
+        }

@@ -1,0 +1,26 @@
+"""The `fail_job` action: the job has failed for good."""
+
+from __future__ import annotations
+
+from ..interpolation import text_of
+from .base import Context
+from .builtin import BuiltinAction
+
+
+class FailJobAction(BuiltinAction):
+    """Fails the current job, or another one by its id, and yields `success`.
+
+    The job stays readable in the context until the machine asks for the next one.
+    """
+
+    keys = {
+        "job_id": "the job; the current one unless said",
+        "reason": "why; the last error unless said",
+        "success": "event afterwards (success)",
+    }
+
+    def execute(self, context: Context) -> str | None:
+        """Fails the job."""
+        reason = self.config.get("reason") or context.get("last_error") or "failed by its machine"
+        self.services.jobs.fail(self.job_id(context), text_of(reason))
+        return self.event("success", "success")

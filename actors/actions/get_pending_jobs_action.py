@@ -1,0 +1,46 @@
+"""The `get_pending_jobs` action: lists waiting jobs without taking them."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import asdict
+from typing import Any
+
+from ...storage import jobs
+from .base import Context
+from .builtin import BuiltinAction
+
+_ALL = 1_000_000
+
+
+class GetPendingJobsAction(BuiltinAction):
+    """Stores the jobs that could be claimed now and yields `jobs_found`; with none, `no_jobs`.
+
+    They stand in the order in which they would be claimed; `id` and `job_id` of each are its id.
+    """
+
+    keys = {
+        "job_type": "only jobs of this type; any unless said",
+        "machine_type": "only jobs for this kind of machine, or for none; any unless said",
+        "limit": "how many at most; all unless said",
+        "store_as": "context key for the list (pending_jobs)",
+        "success": "event when there are some (jobs_found)",
+        "empty": "event when there are none (no_jobs)",
+    }
+    watch = "jobs"
+
+    def execute(self, context: Context) -> str | None:
+        """Looks once."""
+        limit = int(self.config.get("limit") or _ALL)
+        found = jobs.pending(self.services.db, self.text("job_type"), self.text("machine_type"), limit)
+        items: list[dict[str, Any]] = [{**asdict(job), "id": job.job_id} for job in found]
+        self.store(context, "store_as", "pending_jobs", items)
+        return self.event("success", "jobs_found") if items else self.empty_event()
+
+    def empty_event(self) -> str:
+        """`no_jobs` unless said."""
+        return self.event("empty", "no_jobs")
+
+    def watch_key(self) -> Hashable:
+        """The jobs that it lists."""
+        return self.text("job_type"), self.text("machine_type")

@@ -1,0 +1,34 @@
+"""The `pop_from_list` action: takes the first item of a list in the context."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..jobcontext import hold_row
+from .base import Context
+from .builtin import BuiltinAction
+
+
+class PopFromListAction(BuiltinAction):
+    """Stores the item and yields `item_popped`; with an empty list or none, `list_empty`."""
+
+    keys = {
+        "list_key": "context key of the list (items)",
+        "store_as": "context key for the item (item); current_job makes it the job in the context",
+        "success": "event when there was an item (item_popped)",
+        "empty": "event when there was none (list_empty)",
+    }
+
+    def execute(self, context: Context) -> str | None:
+        """Pops."""
+        key = self.text("list_key") or "items"
+        items = context.get(key)
+        if not isinstance(items, list) or not items:
+            return self.event("empty", "list_empty")
+        # A new list: the old one may stand elsewhere in the context as well.
+        item, context[key] = items[0], items[1:]
+        if self.text("store_as") == "current_job" and isinstance(item, Mapping):
+            hold_row(context, item)
+        else:
+            self.store(context, "store_as", "item", item)
+        return self.event("success", "item_popped")

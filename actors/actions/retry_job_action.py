@@ -1,0 +1,34 @@
+"""The `retry_job` action: the job goes back into the queue for another attempt."""
+
+from __future__ import annotations
+
+from ..interpolation import text_of
+from ..jobcontext import current_job_id, drop
+from .base import Context
+from .builtin import BuiltinAction
+
+
+class RetryJobAction(BuiltinAction):
+    """Gives the current job back, or another one by its id, and yields `success`, or `spent` where it failed for good.
+
+    It fails for good when its attempts are spent.
+    """
+
+    keys = {
+        "job_id": "the job; the current one unless said",
+        "delay": "how long it waits before it may be taken again (0)",
+        "reason": "why; the last error unless said",
+        "success": "event when it will be tried again (success)",
+        "spent": "event when its attempts are spent (attempts_spent)",
+    }
+
+    def execute(self, context: Context) -> str | None:
+        """Gives it back."""
+        job_id = self.job_id(context)
+        reason = self.config.get("reason") or context.get("last_error")
+        job = self.services.jobs.retry(
+            job_id, delay_s=self.duration_s("delay", 0), reason=None if reason is None else text_of(reason)
+        )
+        if job_id == current_job_id(context):
+            drop(context)
+        return self.event("spent", "attempts_spent") if job.status == "failed" else self.event("success", "success")

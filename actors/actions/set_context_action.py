@@ -1,0 +1,25 @@
+"""The `set_context` action: sets a value in the context."""
+
+from __future__ import annotations
+
+from .base import Context
+from .builtin import BuiltinAction
+from .errors import ActionError
+
+
+class SetContextAction(BuiltinAction):
+    """Sets the value, which may be null, and yields `success`."""
+
+    keys = {
+        "key": "the context key",
+        "value": "what to set it to, of any type",
+        "success": "event afterwards (success)",
+    }
+
+    def execute(self, context: Context) -> str | None:
+        """Sets it."""
+        self.required("key")
+        if "value" not in self.config:
+            raise ActionError("'value' is required")
+        self.store(context, "key", "", self.config["value"])
+        return self.event("success", "success")
