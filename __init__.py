@@ -1,1 +1,63 @@
-"""Event-driven state machines: YAML machines that run real jobs."""
+"""Event-driven state machines: YAML machines that run real jobs, from the shell and from Python.
+
+Names load on first use (PEP 562), so that a command pays only for what it runs.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .actors.actions.base import BaseAction as BaseAction
+    from .actors.definition import Definition as Definition
+    from .actors.errors import ConfigError as ConfigError
+    from .actors.handle import Machine as Machine
+    from .actors.handle import WaitTimeout as WaitTimeout
+    from .actors.jobqueue import JobQueue as JobQueue
+    from .actors.loader import load as load
+    from .actors.runtime import Runtime as Runtime
+    from .storage.jobs import Job as Job
+
+_WHERE = {
+    "BaseAction": ".actors.actions.base",
+    "ConfigError": ".actors.errors",
+    "Definition": ".actors.definition",
+    "Job": ".storage.jobs",
+    "JobQueue": ".actors.jobqueue",
+    "Machine": ".actors.handle",
+    "Runtime": ".actors.runtime",
+    "WaitTimeout": ".actors.handle",
+    "load": ".actors.loader",
+}
+
+__all__ = [
+    "BaseAction",
+    "ConfigError",
+    "Definition",
+    "Job",
+    "JobQueue",
+    "Machine",
+    "Runtime",
+    "WaitTimeout",
+    "__version__",
+    "load",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name when it is first asked for."""
+    if name == "__version__":
+        value: Any = version("statemachine-engine")
+    elif name in _WHERE:
+        value = getattr(import_module(_WHERE[name], __name__), name)
+    else:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,75 @@
+"""Machines started by a machine in a process of their own."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+#: seconds that a child has to stop before it is killed
+GRACE_S = 12.0
+
+
+class Children:
+    """The child processes of a runtime: started, reaped, and ended with it unless they are detached."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running: dict[int, tuple[str, subprocess.Popen[bytes]]] = {}
+
+    def start(
+        self, parent: str, path: Path, name: str, context: Mapping[str, Any], *, options: list[str], detached: bool
+    ) -> int:
+        """Run `statemachine path --machine-name name` with our own interpreter; its process id.
+
+        Its output goes where ours goes: a pipe that nobody reads would stop it when full.
+        """
+        command = [sys.executable, "-m", "statemachine_engine.cli.run", str(path), "--machine-name", name, *options]
+        if context:
+            command += ["--initial-context", json.dumps(context, default=str)]
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+        if not detached:
+            with self._lock:
+                self._running[process.pid] = (parent, process)
+        threading.Thread(target=self._reap, args=(name, process), name=f"sm-child-{process.pid}", daemon=True).start()
+        return process.pid
+
+    def stop(self, parent: str | None = None) -> None:
+        """Ask the children of a machine, or all of them, to stop; those that do not are killed after GRACE_S."""
+        with self._lock:
+            ending = [process for owner, process in self._running.values() if parent in (None, owner)]
+        for process in ending:
+            _signal(process, signal.SIGTERM)
+        if ending and parent is None:
+            for process in ending:
+                _wait_or_kill(process)
+
+    def _reap(self, name: str, process: subprocess.Popen[bytes]) -> None:
+        code = process.wait()
+        with self._lock:
+            self._running.pop(process.pid, None)
+        level = logging.INFO if code == 0 else logging.WARNING
+        log.log(level, "machine %s (pid %d) ended: exit code %d", name, process.pid, code)
+
+
+def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    try:
+        os.kill(process.pid, number)
+    except ProcessLookupError:
+        log.debug("pid %d has ended already", process.pid)
+
+
+def _wait_or_kill(process: subprocess.Popen[bytes]) -> None:
+    try:
+        process.wait(GRACE_S)
+    except subprocess.TimeoutExpired:
+        process.kill()

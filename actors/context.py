@@ -1,0 +1,51 @@
+"""The context of a machine: what it starts with, and what an event puts into it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from .definition import Definition
+from .interpolation import MISSING, resolve
+from .jobcontext import RESERVED
+from .messages import Incoming
+
+START = Incoming("start", {}, None, None, 0.0)
+
+
+def first_context(definition: Definition, given: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The file's `context:`, over it what was given at the start, over both the engine's own keys."""
+    data = {**copy.deepcopy(dict(definition.context)), **given}
+    return {
+        **{key: value for key, value in data.items() if key not in RESERVED},
+        "machine_name": name,
+        "current_state": definition.initial_state,
+        "previous_state": None,
+        "config": definition.config,
+        "event_data": event_data(START),
+    }
+
+
+def event_data(event: Incoming) -> dict[str, Any]:
+    """What `{event_data...}` refers to."""
+    return {
+        "type": event.type,
+        "event_name": event.type,
+        "payload": event.payload,
+        "job_id": event.job_id,
+        "source": event.source,
+        "timestamp": event.timestamp,
+    }
+
+
+def admit(definition: Definition, context: dict[str, Any], event: Incoming) -> None:
+    """Put an event into the context: as `event_data`, and field by field where a `context_map` says so."""
+    context["event_data"] = event_data(event)
+    known = definition.events.get(event.type)
+    if known is None or not known.context_map:
+        return
+    for key, path in known.context_map.items():
+        value = resolve(path, context["event_data"])
+        if value is not None and value is not MISSING and key not in RESERVED:
+            context[key] = value

@@ -1,0 +1,143 @@
+"""A running machine as its user holds it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pykka
+
+from ..storage import mailbox
+from .errors import MachineError
+from .mail import incoming
+from .messages import Halt, Incoming
+
+if TYPE_CHECKING:
+    from ..storage.database import Database
+    from ..storage.mailbox import Letter
+    from .definition import Definition, Outcome
+    from .listener import Listener
+    from .machine import MachineActor
+    from .parts import Parts
+    from .view import View
+
+#: messages in the inbox at which the listener is held back
+INBOX_HIGH = 1000
+
+
+class WaitTimeout(MachineError):
+    """The machine did not reach the state in time."""
+
+
+class Machine:
+    """Send it events, look at it, wait for it; every method may be called from any thread."""
+
+    def __init__(self, definition: Definition, view: View, db: Database, actions_dir: Path | None) -> None:
+        self.definition = definition
+        self.view = view
+        self.actions_dir = actions_dir
+        #: machines that end with this one
+        self.children: list[Machine] = []
+        #: None where no control socket is wanted
+        self.listener: Listener | None = None
+        self.parts: Parts
+        self._db = db
+        self._ref: pykka.ActorRef[MachineActor] | None = None
+        self._inbox_size: Callable[[], int] = lambda: 0
+
+    @property
+    def name(self) -> str:
+        """The name that events are sent to."""
+        return self.view.name
+
+    @property
+    def state(self) -> str:
+        """The state it is in."""
+        return self.view.state
+
+    @property
+    def status(self) -> str:
+        """starting, running, failed, ended or standby."""
+        return self.view.status
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """success or failure once it ended in a final state; None before, and when it was stopped."""
+        return self.view.outcome
+
+    @property
+    def context(self) -> dict[str, Any]:
+        """A snapshot of the context: the dictionary is a copy, what it holds is shared, so change nothing in it."""
+        return {key: value for key, value in self.view.context.copy().items() if not key.startswith("_")}
+
+    def send(self, type: str, payload: Any = None, *, job_id: str | None = None, source: str | None = None) -> int:
+        """Store an event and deliver it; the id of its row.
+
+        A machine that has ended gets it at its next start. Raises StorageError when it cannot be stored.
+        """
+        letter = mailbox.post(self._db, self.name, type, payload, job_id=job_id, source=source)
+        self.hand(letter)
+        return letter.id
+
+    def wait_for(self, state: str, timeout_s: float | None = None) -> None:
+        """Wait until it is in `state`, or passes through it; WaitTimeout names the state it is in instead."""
+        if not self.view.wait_for(state, timeout_s):
+            msg = f"{self.name} is in state {self.state}, not {state}, after {timeout_s:g} s"
+            raise WaitTimeout(msg)
+
+    def wait(self, timeout_s: float | None = None) -> Outcome | None:
+        """Wait until it has ended; its outcome. WaitTimeout when it goes on."""
+        if not self.view.ended.wait(timeout_s):
+            msg = f"{self.name} has not ended after {timeout_s:g} s; it is in state {self.state}"
+            raise WaitTimeout(msg)
+        return self.outcome
+
+    async def send_async(self, type: str, payload: Any = None, *, job_id: str | None = None) -> int:
+        """`send` for coroutines."""
+        return await asyncio.to_thread(self.send, type, payload, job_id=job_id)
+
+    async def wait_for_async(self, state: str, timeout_s: float | None = None) -> None:
+        """`wait_for` for coroutines."""
+        await asyncio.to_thread(self.wait_for, state, timeout_s)
+
+    async def wait_async(self, timeout_s: float | None = None) -> Outcome | None:
+        """`wait` for coroutines."""
+        return await asyncio.to_thread(self.wait, timeout_s)
+
+    def stop(self, *, drain: bool = True) -> None:
+        """Ask it to stop, after its current job or (`drain=False`) at once; returns without waiting."""
+        self.parts.desk.closed = True
+        self.tell(Halt(drain))
+        self.parts.gate.set()
+
+    # For the runtime
+
+    def attach(self, ref: pykka.ActorRef[MachineActor], inbox_size: Callable[[], int]) -> None:
+        """Use this actor from now on: the first one, or one that replaces a crashed one."""
+        self._ref, self._inbox_size = ref, inbox_size
+
+    def tell(self, message: Any) -> bool:
+        """Put a message into the actor's inbox; False when it is dead."""
+        if self._ref is None:
+            return False
+        with contextlib.suppress(pykka.ActorDeadError):
+            self._ref.tell(message)
+            return True
+        return False
+
+    def hand(self, letter: Letter) -> bool:
+        """Give it an event that has a row; False when it is over (then the row waits for its next start)."""
+        return not self.view.ended.is_set() and self.tell(incoming(letter))
+
+    def deliver(self, event: Incoming) -> None:
+        """Give it a datagram's event; waits while its inbox is full, so that the kernel holds the senders back."""
+        gate = self.parts.gate
+        if self._inbox_size() > INBOX_HIGH:
+            gate.clear()
+            if self._inbox_size() > INBOX_HIGH and not self.view.ended.is_set():
+                gate.wait()
+            gate.set()
+        self.tell(event)

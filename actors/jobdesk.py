@@ -1,0 +1,198 @@
+"""A machine's hold on its jobs: claiming, finishing, and what becomes of one that nobody finished."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ..storage import jobs
+from ..storage.errors import JobNotFound, LeaseLost
+from ..storage.jobs import Job
+
+if TYPE_CHECKING:
+    from ..storage.database import Database
+
+log = logging.getLogger(__name__)
+
+DEFAULT_LEASE_S = 60.0
+
+
+class JobBells(Protocol):
+    """Whom a desk tells what happened to a job."""
+
+    db: Database
+    incarnation: str
+
+    def publish(self, machine: str, type: str, payload: Mapping[str, Any]) -> None:
+        """Write a row of the audit log."""
+
+    def wake(self, topic: str, key: tuple[str | None, ...], count: int) -> None:
+        """Ring the parked machines that watch for this."""
+
+    def lease_taken(self, lease_s: float) -> None:
+        """A lease of this length is held from now on and must be renewed in time."""
+
+
+class JobDesk:
+    """The jobs of one machine. A job that it claimed is *current* until it asks for the next one or ends.
+
+    Rule (DESIGN 2, "Jobs are leased"): a current job that no action completed or failed is completed when the machine
+    asks for the next one or ends in order, and failed when an action failed, unmapped, while it was current.
+    """
+
+    def __init__(self, machine: str, bells: JobBells) -> None:
+        self.machine = machine
+        self.current: Job | None = None
+        #: no claims from now on: the runtime is stopping
+        self.closed = False
+        self._bells = bells
+        self._failure: str | None = None
+        self._lock = threading.Lock()
+
+    def claim(
+        self,
+        job_type: str | None = None,
+        machine_type: str | None = None,
+        lease_s: float = DEFAULT_LEASE_S,
+        max_attempts: int | None = None,
+    ) -> Job | None:
+        """Settle the current job and claim the next one, in one transaction; None when there is none to be had."""
+        with self._lock:
+            if self.closed:
+                self._settle()
+                return None
+            with self._bells.db.write():
+                settled = self._settled()
+                job = jobs.claim(
+                    self._bells.db, owner=self._bells.incarnation, job_type=job_type, machine_type=machine_type,
+                    lease_s=lease_s, max_attempts=max_attempts,
+                )
+            self._announce_settled(settled)
+            return self._hold(job, lease_s)
+
+    def claim_id(self, job_id: str, lease_s: float = DEFAULT_LEASE_S) -> Job | None:
+        """Settle the current job and claim this one; None when it is not waiting (any more)."""
+        with self._lock:
+            if self.current is not None and self.current.job_id == job_id:
+                return self.current
+            self._settle()
+            if self.closed:
+                return None
+            job = jobs.claim_id(self._bells.db, job_id, owner=self._bells.incarnation, lease_s=lease_s)
+            return self._hold(job, lease_s)
+
+    def complete(self, job_id: str, result: Any = None) -> Job:
+        """Complete a job; the current one only while its lease is still ours (LeaseLost), any other by its id."""
+        with self._lock:
+            job = jobs.complete(self._bells.db, job_id, owner=self._owner_of(job_id), result=result)
+            self._let_go(job_id)
+        self._announce("job_completed", job)
+        return job
+
+    def fail(self, job_id: str, reason: str) -> Job:
+        """Fail a job; the current one only while its lease is still ours (LeaseLost), any other by its id."""
+        with self._lock:
+            job = jobs.fail(self._bells.db, job_id, reason, owner=self._owner_of(job_id))
+            self._let_go(job_id)
+        self._announce("job_failed", job)
+        return job
+
+    def retry(self, job_id: str, *, delay_s: float = 0.0, reason: str | None = None) -> Job:
+        """Give a job back for another attempt after `delay_s`; it fails when its attempts are spent."""
+        with self._lock:
+            job = jobs.retry(self._bells.db, job_id, owner=self._owner_of(job_id), delay_s=delay_s, reason=reason)
+            self._let_go(job_id)
+        if job.status == "failed":
+            self._announce("job_failed", job)
+        else:
+            self._bells.wake("jobs", (job.job_type, job.machine_type), 1)
+        return job
+
+    def enqueue(self, job_id: str | None, job_type: str, **options: Any) -> Job:
+        """Add a job and ring the workers; `options` are those of storage.jobs.enqueue. Raises JobExists."""
+        job = jobs.enqueue(self._bells.db, job_id, job_type, **options)
+        self._bells.wake("jobs", (job.job_type, job.machine_type), 1)
+        return job
+
+    def note_failure(self, reason: str) -> None:
+        """An action failed, unmapped: the current job, if nobody settles it otherwise, has failed."""
+        with self._lock:
+            if self.current is not None and self._failure is None:
+                self._failure = reason
+
+    def adopt(self, job: Job) -> None:
+        """Make a job that another machine of this runtime claimed this one's current job."""
+        with self._lock:
+            self._hold(job, DEFAULT_LEASE_S, announce=False)
+
+    def hand_over(self, job_id: str | None) -> Job | None:
+        """Give up the current job without settling it, to a machine that was started for it."""
+        with self._lock:
+            job = self.current
+            if job is None or job.job_id != job_id:
+                return None
+            self._let_go(job.job_id)
+            return job
+
+    def settle(self, *, failure: str | None = None) -> None:
+        """The machine ends: settle what is current."""
+        with self._lock:
+            if failure is not None and self.current is not None:
+                self._failure = self._failure or failure
+            self._settle()
+
+    def give_back(self) -> None:
+        """The machine stops in the middle of a job: back into the queue, its attempt given back."""
+        with self._lock:
+            if self.current is not None:
+                jobs.release(self._bells.db, self.current.job_id, owner=self._bells.incarnation)
+                self._let_go(self.current.job_id)
+
+    def _owner_of(self, job_id: str) -> str | None:
+        """Fenced for the job that this machine holds; a controller may settle another's by id."""
+        return self._bells.incarnation if self.current is not None and self.current.job_id == job_id else None
+
+    def _settle(self) -> None:
+        self._announce_settled(self._settled())
+
+    def _settled(self) -> Job | None:
+        """Complete or fail the current job by the rule; None where there is none, or its lease was lost to another."""
+        job = self.current
+        if job is None:
+            return None
+        try:
+            if self._failure is None:
+                return jobs.complete(self._bells.db, job.job_id, owner=self._bells.incarnation)
+            return jobs.fail(self._bells.db, job.job_id, self._failure, owner=self._bells.incarnation)
+        except (JobNotFound, LeaseLost) as error:
+            log.warning("%s: %s", self.machine, error)
+            return None
+        finally:
+            self._let_go(job.job_id)
+
+    def _announce_settled(self, job: Job | None) -> None:
+        if job is not None:
+            self._announce(f"job_{job.status}", job)
+
+    def _hold(self, job: Job | None, lease_s: float, *, announce: bool = True) -> Job | None:
+        self.current, self._failure = job, None
+        if job is not None:
+            self._bells.lease_taken(lease_s)
+            if announce:
+                self._publish("job_started", job)
+        return job
+
+    def _let_go(self, job_id: str) -> None:
+        if self.current is not None and self.current.job_id == job_id:
+            self.current, self._failure = None, None
+
+    def _announce(self, type: str, job: Job) -> None:
+        self._publish(type, job)
+        self._bells.wake("done", (job.job_id,), 1)
+
+    def _publish(self, type: str, job: Job) -> None:
+        payload = {"job_id": job.job_id, "job_type": job.job_type}
+        failed = type == "job_failed"
+        self._bells.publish(self.machine, type, {**payload, "error_message": job.error_message} if failed else payload)

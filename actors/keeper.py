@@ -1,0 +1,130 @@
+"""The housekeeping thread: heartbeats, leases, rescue, and the look once a second at what rang no bell."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ..storage import jobs, machines, mailbox
+from ..storage.errors import StorageError
+
+if TYPE_CHECKING:
+    from ..storage.database import Database
+    from .watches import WatchBoard
+
+log = logging.getLogger(__name__)
+
+LOOK_S = 1.0
+HEARTBEAT_S = 10.0
+#: a machine whose process gave no heartbeat for so long is taken for dead
+MACHINE_LEASE_S = 30.0
+RESCUE_S = 5.0
+
+
+class Keeper:
+    """Looks once a second whether another process changed the store; writes a heartbeat every ten."""
+
+    def __init__(
+        self,
+        db: Database,
+        incarnation: str,
+        board: WatchBoard,
+        *,
+        names: Callable[[], list[str]],
+        unread: Callable[[dict[str, int]], None],
+        look: Callable[[], None],
+    ) -> None:
+        self._db = db
+        self._incarnation = incarnation
+        self._board = board
+        self._names = names
+        self._tell_unread = unread
+        self._look_too = look
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._lease_s = MACHINE_LEASE_S
+        self._next_beat_s = self._next_rescue_s = 0.0
+        self._token: object = None
+        self._unread_left = True
+
+    def start(self) -> None:
+        """Start the thread."""
+        now_s = time.monotonic()
+        self._next_beat_s, self._next_rescue_s = now_s + HEARTBEAT_S, now_s
+        self._thread = threading.Thread(target=self._run, name="sm-keeper", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread; idempotent, and safe before start."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join(10.0)
+
+    def lease_taken(self, lease_s: float) -> None:
+        """A job's lease of this length is held: it is renewed three times within it."""
+        if lease_s < self._lease_s:
+            self._lease_s = lease_s
+            self._next_beat_s = min(self._next_beat_s, time.monotonic() + self._interval_s)
+
+    def look(self, now_s: float) -> None:
+        """One round at `now_s` on the monotonic clock; apart from the loop, so that it can be called alone."""
+        if now_s >= self._next_beat_s:
+            self._beat()
+            self._next_beat_s = now_s + self._interval_s
+        if now_s >= self._next_rescue_s:
+            self._rescue()
+            self._next_rescue_s = now_s + RESCUE_S
+        self._look_for_jobs()
+        self._look_for_changes()
+        self._look_too()
+
+    @property
+    def _interval_s(self) -> float:
+        return min(HEARTBEAT_S, self._lease_s / 3)
+
+    def _run(self) -> None:
+        while not self._stopping.wait(min(LOOK_S, self._interval_s)):
+            try:
+                self.look(time.monotonic())
+            except StorageError as error:
+                log.error("housekeeping: %s", error)
+            except Exception:
+                log.exception("housekeeping failed")
+
+    def _beat(self) -> None:
+        with self._db.write():
+            machines.heartbeat(self._db, self._incarnation, lease_s=MACHINE_LEASE_S)
+            jobs.renew(self._db, self._incarnation)
+
+    def _rescue(self) -> None:
+        for job in jobs.rescue(self._db):
+            log.warning("job %s: its worker is gone: now %s after %d attempts", job.job_id, job.status, job.attempts)
+            self._board.ring("jobs" if job.status == "pending" else "done")
+
+    def _look_for_jobs(self) -> None:
+        """Jobs fall due without anybody writing, so they are looked for each time; one look a kind of worker."""
+        keys = {_pair(key) for key in self._board.keys("jobs")}
+        for key in jobs.claimable(self._db, keys) if keys else ():
+            self._board.ring("jobs", key, 1)
+
+    def _look_for_changes(self) -> None:
+        token = self._db.change_token()
+        if token == self._token and not self._unread_left:
+            return
+        changed, self._token = token != self._token, token
+        unread = mailbox.pending_targets(self._db, self._names())
+        self._unread_left = bool(unread)
+        if unread:
+            self._tell_unread(unread)
+        if changed:
+            for topic in ("done", "events", "machine"):
+                if self._board.keys(topic):
+                    self._board.ring(topic)
+
+
+def _pair(key: tuple[str | None, ...]) -> tuple[str | None, str | None]:
+    job_type, machine_type = (*key, None, None)[:2]
+    return job_type, machine_type

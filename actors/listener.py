@@ -1,0 +1,88 @@
+"""The thread that reads one machine's control socket."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import wire
+from .messages import Bell, Incoming
+
+if TYPE_CHECKING:
+    from ..storage.clock import Clock
+
+log = logging.getLogger(__name__)
+
+
+class Listener:
+    """Decodes datagrams and hands them on; what is no message is refused, counted and logged.
+
+    `deliver` may block: then the kernel's queue fills and holds the senders back.
+    """
+
+    def __init__(
+        self, path: Path, *, name: str, clock: Clock, deliver: Callable[[Incoming], None], ring: Callable[[Bell], None]
+    ) -> None:
+        self.path = path
+        #: datagrams that were no message
+        self.refused = 0
+        self._name = name
+        self._clock = clock
+        self._deliver = deliver
+        self._ring = ring
+        self._sock: socket.socket | None = None
+        self._inode = 0
+        self._thread: threading.Thread | None = None
+
+    def open(self) -> None:
+        """Bind the socket; OSError when somebody else listens there."""
+        self._sock = wire.bind(self.path)
+        self._inode = self.path.stat().st_ino
+
+    def start(self) -> None:
+        """Start the thread; the socket must be open."""
+        self._thread = threading.Thread(target=self._run, name=f"sm-listen-{self._name}", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Close the socket, remove its file if it is still ours, and end the thread; idempotent."""
+        sock, self._sock = self._sock, None
+        if sock is None:
+            return
+        with contextlib.suppress(OSError):
+            if self.path.stat().st_ino == self._inode:
+                self.path.unlink()
+        with contextlib.suppress(OSError):
+            sock.shutdown(socket.SHUT_RDWR)  # wakes the thread that reads
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(5.0)
+        sock.close()
+
+    def _run(self) -> None:
+        sock = self._sock
+        while sock is not None and self._sock is sock:
+            try:
+                data = sock.recv(wire.MAX_DATAGRAM + 1)
+            except OSError as error:
+                if self._sock is sock:
+                    log.error("%s: cannot read %s: %s", self._name, self.path, error)
+                return
+            if self._sock is sock:
+                self._take(data)
+
+    def _take(self, data: bytes) -> None:
+        try:
+            message = wire.decode(data, self._clock.now())
+        except wire.MalformedMessage as error:
+            self.refused += 1
+            log.warning("%s: refused a datagram of %d bytes: %s", self._name, len(data), error)
+            return
+        if isinstance(message, Bell):
+            self._ring(message)
+        else:
+            self._deliver(message)

@@ -1,0 +1,446 @@
+"""The actor: one machine's state and context, changed by its own thread alone."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import queue
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import pykka
+
+from ..storage.audit import Mark, Note, Received, Record, StateRow
+from ..storage.errors import StorageError
+from .context import admit, first_context
+from .coroutines import MachineLoop
+from .mail import Mail
+from .messages import Begin, Halt, Incoming, Resume, TimerFired, Unread, Woken
+from .run import ActionsDone, Failure, Parked, Run
+from .step import Step, enter, interrupts, step
+from .watches import Watch
+
+if TYPE_CHECKING:
+    from .definition import Definition, Outcome, Transition
+    from .parts import Parts
+    from .timers import Timer
+
+log = logging.getLogger(__name__)
+
+#: seconds that a state lasts at least when its own action, or a watch that found nothing, leads on: the older
+#: engines' tick, so that no configuration can spin
+PACE_S = 0.05
+
+#: messages in the inbox at which the listener, held back, may go on
+INBOX_LOW = 500
+
+
+class MachineActor(pykka.ThreadingActor):
+    """Takes events one at a time, moves, and hands the actions of each state it enters to a worker thread."""
+
+    use_daemon_thread = True
+
+    def __init__(self, definition: Definition, context: Mapping[str, Any], parts: Parts) -> None:
+        super().__init__()
+        self._definition = definition
+        self._parts = parts
+        self._name = parts.view.name
+        self._state = definition.initial_state
+        self._context = first_context(definition, context, self._name)
+        parts.view.context = self._context
+        self._entry = 0
+        self._entered_s = 0.0
+        self._outcome: Outcome | None = None
+        self._final = False
+        self._ended = False
+        self._draining = False
+        self._step: Step | None = None
+        self._run: Run | None = None
+        self._loop = MachineLoop(self._name)
+        self._tries = 0
+        self._pending: Callable[[], None] | None = None
+        self._timers: list[Timer] = []
+        self._parked: dict[int, Parked] = {}
+        self._woken: set[int] = set()
+        self._mail = Mail(parts.db, self._name)
+        self._handlers: dict[type, Callable[[Any], None]] = {
+            Incoming: self._arrived,
+            ActionsDone: self._done,
+            Woken: self._wake,
+            TimerFired: self._timer_fired,
+            Resume: self._resume,
+            Unread: self._unread,
+            Begin: self._begin,
+            Halt: self._halt,
+        }
+
+    @staticmethod
+    def _create_actor_inbox() -> Any:
+        """A SimpleQueue: half the cost of the Queue that pykka makes, with the three methods that it uses."""
+        return queue.SimpleQueue()
+
+    # Messages
+
+    def on_receive(self, message: Any) -> None:
+        """Handle one message, in the actor's thread."""
+        if self._ended:
+            if isinstance(message, Incoming):
+                self._mail.keep(message)
+            return
+        self._handlers[type(message)](message)
+        if not self._parts.gate.is_set() and self.actor_inbox.qsize() <= INBOX_LOW:  # type: ignore[attr-defined]
+            self._parts.gate.set()
+
+    def on_failure(self, *_exc_info: Any) -> None:
+        """A bug of ours, or no memory: the runtime starts a fresh actor."""
+        self._abandon()
+        self._parts.crashed()
+
+    def _begin(self, _message: Begin) -> None:
+        view = self._parts.view
+        view.status = "running"
+        self._record(
+            self._note("machine_registered", {
+                "machine_name": self._name, "config_type": self._definition.config_type, "current_state": self._state,
+            })
+        )
+        move = step(self._definition, self._state, "start")
+        self._take(move or enter(self._definition), "start" if move else None)
+        self._take_in(self._mail.fetch())
+
+    def _arrived(self, event: Incoming) -> None:
+        self._take_in(self._mail.accept(event, at_once=self._acts_at_once(event)))
+
+    def _unread(self, _message: Unread) -> None:
+        self._take_in(self._mail.overlooked())
+
+    def _done(self, message: ActionsDone) -> None:
+        run = message.run
+        if run is not self._run:
+            return
+        self._run = None
+        for action, event in run.unhandled:
+            self._note_unhandled(event, {"action": action})
+        if self._final:
+            self._end("failure" if run.failure is not None else self._outcome)
+        elif self._draining and self._parts.desk.current is None:
+            self._stop_here()
+        elif run.failure is not None:
+            self._try_again(run, run.failure)
+        elif run.event is not None:
+            self._lead_on(run.event, run.empty)
+        else:
+            self._park(run)
+            self._error_if_unhandled(run)
+        self._go_on()
+
+    def _wake(self, message: Woken) -> None:
+        if message.entry == self._entry and message.action in self._parked:
+            self._woken.add(message.action)
+            self._go_on()
+
+    def _timer_fired(self, message: TimerFired) -> None:
+        move = step(self._definition, self._state, message.event) if message.entry == self._entry else None
+        if move is not None and not self._draining and not self._final:
+            self._take(move, message.event)
+            self._go_on()
+
+    def _resume(self, message: Resume) -> None:
+        pending = self._pending
+        if message.entry == self._entry and pending is not None:
+            self._pending = None
+            pending()
+            self._go_on()
+
+    def _halt(self, message: Halt) -> None:
+        self._draining = True
+        if self._run is None or (not message.drain and not self._final):
+            self._stop_here()
+
+    # Events
+
+    def _take_in(self, events: list[Incoming]) -> None:
+        """Handle each event now, or after the actions that run."""
+        for event in events:
+            if self._ended:
+                self._mail.keep(event)
+            elif (self._run is None and not self._mail) or self._acts_at_once(event):
+                self._handle(event)
+            else:
+                self._mail.wait(event)
+        self._go_on()
+
+    def _acts_at_once(self, event: Incoming) -> bool:
+        return not (self._final or self._draining) and interrupts(self._definition, self._state, event.type)
+
+    def _handle(self, event: Incoming) -> None:
+        admit(self._definition, self._context, event)
+        received = self._note("activity_log", _received(event))
+        move = step(self._definition, self._state, event.type)
+        if move is not None:
+            self._take(move, event.type, received, _settled(self._name, event, "processed"))
+            return
+        self._record(received, _settled(self._name, event, "ignored"))
+        self._note_unhandled(event.type, {"source": event.source})
+        self._fail_unhandled(event.type)
+
+    def _go_on(self) -> None:
+        """When nothing runs (any more): re-run what was woken, then take the events that waited."""
+        while self._run is None and not self._ended:
+            if self._draining:
+                self._stop_here()
+            elif self._woken:
+                self._run_again(self._woken.pop())
+            elif (event := self._mail.next()) is not None:
+                self._handle(event)
+            else:
+                return
+
+    # Moves
+
+    def _take(self, move: Step, trigger: str | None, *records: Record) -> None:
+        """Make a move: leave, enter, record, run the actions."""
+        source = self._state
+        self._cancel_run()
+        if not move.internal:
+            self._leave()
+            self._enter(move)
+        if trigger is not None:
+            records = (*records, self._note("state_change", _change(source, move, trigger)))
+        self._record(*records, self._state_row())
+        self._parts.board.ring("machine", (self._name,))
+        if not move.internal:
+            for transition in move.timeouts:
+                self._arm(transition)
+        self._start(move.actions)
+
+    def _leave(self) -> None:
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
+        for index, parked in self._parked.items():
+            if parked.topic is not None:
+                self._parts.board.leave(parked.topic, (self._name, self._entry, index))
+        self._parked.clear()
+        self._woken.clear()
+        self._pending = None
+        self._tries = 0
+
+    def _enter(self, move: Step) -> None:
+        self._entry += 1
+        self._entered_s = time.monotonic()
+        self._step = move
+        self._context["previous_state"] = self._state
+        self._context["current_state"] = self._state = move.target
+        self._outcome, self._final = move.outcome, move.outcome is not None
+        view = self._parts.view
+        view.status = "running"
+        view.enter(move.target)
+
+    def _arm(self, transition: Transition) -> None:
+        ref, fired = self.actor_ref, TimerFired(self._entry, transition.event)
+        self._timers.append(self._parts.timers.after(transition.timeout_s or 0.0, lambda: _tell(ref, fired)))
+
+    def _later(self, delay_s: float, action: Callable[[], None]) -> None:
+        ref, resume = self.actor_ref, Resume(self._entry)
+        self._pending = action
+        self._timers.append(self._parts.timers.after(delay_s, lambda: _tell(ref, resume)))
+
+    def _lead_on(self, event: str, empty: bool) -> None:
+        """Take the transition that an action's event has, not sooner than PACE_S after entry where it could spin."""
+        move = step(self._definition, self._state, event)
+        if move is None:
+            return
+        wait_s = self._entered_s + PACE_S - time.monotonic() if move.reentered or empty else 0.0
+        if wait_s > 0:
+            self._later(wait_s, lambda: self._take(move, event))
+        else:
+            self._take(move, event)
+
+    # Runs
+
+    def _start(self, actions: tuple[Any, ...], *, start: int = 0, again: bool = False) -> None:
+        if not actions:
+            if self._final:
+                self._end(self._outcome)
+            return
+        services = self._parts.services()
+        run = Run(self._entry, self._state, actions, self._context, services, start, again, self._final)
+        self._run = run
+        performer, loop, ref = self._parts.performer, self._loop, self.actor_ref
+        self._parts.executor.submit(_perform, performer, run, loop, ref)
+
+    def _run_again(self, index: int) -> None:
+        parked = self._parked.pop(index, None)
+        if parked is None or self._step is None:
+            return
+        if parked.topic is not None:
+            self._parts.board.leave(parked.topic, (self._name, self._entry, index))
+        self._start(self._step.actions, start=index, again=True)
+
+    def _cancel_run(self) -> None:
+        """Throw the running actions away: they keep the old context, and their event loop if they hold it."""
+        run, self._run = self._run, None
+        if run is None:
+            return
+        run.services.cancel.cancel()
+        self._context = dict(self._context)
+        self._parts.view.context = self._context
+        if self._loop.running:
+            self._loop.close()
+            self._loop = MachineLoop(self._name)
+
+    def _park(self, run: Run) -> None:
+        self._tries = 0
+        if self._step is None or run.actions is not self._step.actions:
+            return  # an internal transition's actions are not the state's: there is nothing to come back to
+        for parked in run.parked:
+            place = (self._name, self._entry, parked.action)
+            woken = Woken(self._entry, parked.action)
+            self._parked[parked.action] = parked
+            if parked.topic is not None and not self._watch(parked, place, woken):
+                self._woken.add(parked.action)
+            elif parked.every_s is not None:
+                self._timers.append(self._parts.timers.after(parked.every_s, _teller(self.actor_ref, woken)))
+
+    def _watch(self, parked: Parked, place: tuple[str, int, int], woken: Woken) -> bool:
+        assert parked.topic is not None
+        watch = Watch(parked.topic, parked.key, _teller(self.actor_ref, woken))
+        return self._parts.board.park(watch, place, parked.version)
+
+    # Failures
+
+    def _try_again(self, run: Run, failure: Failure) -> None:
+        """Nothing takes the error event: the actions are tried again, more slowly each time."""
+        policy = self._definition.on_error
+        self._tries += 1
+        if self._tries > policy.tries:
+            self._mark_failed(failure.message)
+            return
+        delay_s = policy.delay_before(self._tries)
+        log.warning(
+            "%s: %s; no transition takes its event in state %s: try %d of %d in %g s",
+            self._name, failure.message, self._state, self._tries, policy.tries, delay_s,
+        )
+        self._later(delay_s, lambda: self._start(run.actions))
+
+    def _mark_failed(self, message: str) -> None:
+        """Stay where it is, keep answering events, and show it."""
+        log.error("%s: failed in state %s: %s", self._name, self._state, message)
+        view = self._parts.view
+        view.status, view.last_error = "failed", message
+        self._parts.desk.settle(failure=message)
+        self._record(self._note("machine_failed", {"state": self._state, "error_message": message}), self._state_row())
+
+    def _error_if_unhandled(self, run: Run) -> None:
+        if run.unhandled:
+            self._fail_unhandled(run.unhandled[0][1])
+
+    def _fail_unhandled(self, event: str) -> None:
+        """`on_unhandled: error`: an event that no transition takes is an error of the machine."""
+        if self._definition.on_unhandled != "error" or self._ended:
+            return
+        message = f"no transition takes event {event} in state {self._state}"
+        self._context["last_error"], self._context["last_error_action"] = message, None
+        move = step(self._definition, self._state, "error")
+        if move is not None:
+            self._take(move, "error")
+        else:
+            self._mark_failed(message)
+
+    def _note_unhandled(self, event: str, more: Mapping[str, Any]) -> None:
+        self._parts.view.unhandled += 1
+        log.info("%s: no transition takes event %s in state %s", self._name, event, self._state)
+        self._record(self._note("unhandled", {"event": event, "state": self._state, **more}))
+
+    # The end
+
+    def _end(self, outcome: Outcome | None) -> None:
+        """A final state's actions have run."""
+        error = self._context.get("last_error")
+        self._settle_jobs(lambda desk: desk.settle(failure=str(error or "failed") if outcome == "failure" else None))
+        self._finish(outcome)
+
+    def _stop_here(self) -> None:
+        """Stopped from outside: the job goes back to the queue, waiting events stay in the mailbox."""
+        self._cancel_run()
+        self._settle_jobs(lambda desk: desk.give_back())
+        self._finish(None)
+
+    def _settle_jobs(self, settle: Callable[[Any], None]) -> None:
+        try:
+            settle(self._parts.desk)
+        except StorageError as error:
+            log.error("%s: cannot settle its job: %s", self._name, error)
+
+    def _finish(self, outcome: Outcome | None) -> None:
+        self._ended = True
+        self._leave()
+        self._mail.keep_all()
+        self._loop.close()
+        self._record(self._note("machine_terminated", {
+            "machine_name": self._name, "config_type": self._definition.config_type, "state": self._state,
+            "outcome": outcome,
+        }))
+        self._parts.gate.set()
+        self._parts.ended(outcome)
+        self.stop()
+
+    def _abandon(self) -> None:
+        """Let go of everything after a crash; rows that were not processed are delivered to the next actor."""
+        self._ended = True
+        self._cancel_run()
+        self._leave()
+        self._loop.close()
+        self._parts.gate.set()
+
+    # Records
+
+    def _record(self, *records: Record) -> None:
+        self._parts.recorder.record(*records)
+
+    def _note(self, type: str, payload: dict[str, Any]) -> Note:
+        now_s = self._parts.clock.now()
+        return Note(self._name, type, {**payload, "timestamp": now_s}, now_s)
+
+    def _state_row(self) -> StateRow:
+        parts = self._parts
+        return StateRow(self._name, self._state, parts.clock.now(), parts.incarnation)
+
+
+# Helpers
+
+
+def _received(event: Incoming) -> dict[str, Any]:
+    keys = list(event.payload) if isinstance(event.payload, dict) else []
+    return {"message": f"📥 Received {event.type}", "level": "info", "type": event.type, "event_type": event.type,
+            "payload_keys": keys, "source": event.source}
+
+
+def _settled(name: str, event: Incoming, status: str) -> Record:
+    if event.event_id is not None:
+        return Mark(event.event_id, status)
+    return Received(name, event.type, event.payload, event.job_id, event.source, status, event.timestamp)
+
+
+def _change(source: str, move: Step, trigger: str) -> dict[str, Any]:
+    return {"from_state": source, "to_state": move.target, "event_trigger": trigger}
+
+
+def _perform(performer: Any, run: Run, loop: MachineLoop, ref: pykka.ActorRef[MachineActor]) -> None:
+    try:
+        performer.perform(run, loop)
+    except Exception as error:  # noqa: BLE001 - a bug of ours must not leave the machine waiting for ever
+        log.exception("%s: a run failed", run.services.machine)
+        run.failure = Failure("?", f"{type(error).__name__}: {error}")
+    _tell(ref, ActionsDone(run))
+
+
+def _teller(ref: pykka.ActorRef[MachineActor], message: Any) -> Callable[[], None]:
+    return lambda: _tell(ref, message)
+
+
+def _tell(ref: pykka.ActorRef[MachineActor], message: Any) -> None:
+    with contextlib.suppress(pykka.ActorDeadError):  # ended meanwhile: nobody is left to care
+        ref.tell(message)

@@ -1,0 +1,138 @@
+"""A machine's mail: what it has seen, what waits for it in memory, what it still has to fetch from the mailbox."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from typing import TYPE_CHECKING
+
+from ..storage import mailbox
+from ..storage.errors import StorageError
+from .messages import Incoming
+
+if TYPE_CHECKING:
+    from ..storage.database import Database
+
+log = logging.getLogger(__name__)
+
+#: events kept in memory while actions run; more of them wait in the mailbox
+BACKLOG = 1000
+
+#: ids of delivered events kept to tell a second delivery
+SEEN = 8192
+
+
+class Mail:
+    """Puts datagrams and rows into one order; belongs to the actor's thread.
+
+    A datagram names its row and the row before it for the same machine. Where that one was not seen, a bell was not
+    heard: then the rows are fetched, so that the order is the mailbox's.
+    """
+
+    def __init__(self, db: Database, name: str) -> None:
+        self._db = db
+        self._name = name
+        self._waiting: deque[Incoming] = deque()
+        self._cursor = 0
+        self._seen: dict[int, None] = {}
+        #: rows after the cursor wait in the mailbox
+        self._more = False
+
+    def __bool__(self) -> bool:
+        """Whether events wait in memory."""
+        return bool(self._waiting)
+
+    def accept(self, event: Incoming, *, at_once: bool) -> list[Incoming]:
+        """The events to handle because of a datagram: it alone, none (seen before), or those missed before it too.
+
+        One that must act `at_once` overtakes those that were missed.
+        """
+        if event.event_id is None:
+            return [event]
+        if event.event_id in self._seen:
+            return []
+        behind = self._is_behind(event)
+        if behind and not at_once:
+            return self.fetch()
+        self._see(event.event_id)
+        if not behind:
+            self._cursor = max(self._cursor, event.event_id)
+        return [event]
+
+    def fetch(self) -> list[Incoming]:
+        """The unread rows after the cursor, as many as there is room for."""
+        room = BACKLOG - len(self._waiting)
+        if room <= 0:
+            self._more = True
+            return []
+        letters = self._unread(self._cursor, room)
+        self._more = len(letters) == room
+        if letters:
+            self._cursor = letters[-1].id
+        return self._fresh(letters)
+
+    def overlooked(self) -> list[Incoming]:
+        """Unread rows that no datagram told of: after the cursor, or (ids may commit out of order) before it."""
+        fresh = self.fetch()
+        return fresh if fresh or self._more else self._fresh(self._unread(0, BACKLOG))
+
+    def wait(self, event: Incoming) -> None:
+        """Keep an event until the machine has time for it."""
+        if event.event_id is not None or len(self._waiting) < BACKLOG:
+            self._waiting.append(event)
+        else:
+            self.keep(event)
+            self._more = True
+
+    def next(self) -> Incoming | None:
+        """The event whose turn it is; None when none waits."""
+        if not self._waiting and self._more:
+            self._waiting.extend(self.fetch())
+        return self._waiting.popleft() if self._waiting else None
+
+    def keep(self, event: Incoming) -> None:
+        """Give a datagram that has no row one, so that it outlives this process."""
+        if event.event_id is not None:
+            return
+        try:
+            mailbox.post(self._db, self._name, event.type, event.payload, job_id=event.job_id, source=event.source)
+        except StorageError as error:
+            log.error("%s: event %s is lost: %s", self._name, event.type, error)
+
+    def keep_all(self) -> None:
+        """The machine ends: what waits stays in the mailbox."""
+        while self._waiting:
+            self.keep(self._waiting.popleft())
+
+    def _is_behind(self, event: Incoming) -> bool:
+        if self._more or len(self._waiting) >= BACKLOG:
+            self._more = True
+            return True
+        return event.after is not None and event.after > self._cursor and event.after not in self._seen
+
+    def _unread(self, after_id: int, limit: int) -> list[mailbox.Letter]:
+        try:
+            return mailbox.unread(self._db, self._name, limit=limit, after_id=after_id)
+        except StorageError as error:
+            log.error("%s: cannot read the mailbox: %s", self._name, error)
+            return []
+
+    def _fresh(self, letters: list[mailbox.Letter]) -> list[Incoming]:
+        fresh = [incoming(letter) for letter in letters if letter.id not in self._seen]
+        for event in fresh:
+            if event.event_id is not None:
+                self._see(event.event_id)
+        return fresh
+
+    def _see(self, event_id: int) -> None:
+        self._seen[event_id] = None
+        if len(self._seen) > SEEN:
+            del self._seen[next(iter(self._seen))]
+
+
+def incoming(letter: mailbox.Letter) -> Incoming:
+    """The event that a mailbox row holds."""
+    payload = {} if letter.payload is None else letter.payload
+    return Incoming(
+        letter.type, payload, letter.job_id, letter.source, letter.created_at, letter.id, letter.after
+    )

@@ -1,0 +1,66 @@
+"""What stands in inboxes: small immutable records, no dicts."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+
+class Incoming(NamedTuple):
+    """An event on its way to a machine."""
+
+    type: str
+    payload: Any
+    job_id: str | None
+    source: str | None
+    #: epoch seconds
+    timestamp: float
+    #: mailbox row; None for a datagram that nobody stored
+    event_id: int | None = None
+    #: the newest row for the same machine before this one
+    after: int | None = None
+
+
+class Bell(NamedTuple):
+    """Something that parked machines may be watching for has happened."""
+
+    #: jobs, done, events or machine
+    topic: str
+    #: so many new things there are, and so many machines are woken
+    news: int
+    #: narrows it: (job type, machine type), or a machine's name; empty for all
+    key: tuple[str | None, ...]
+
+
+class Begin(NamedTuple):
+    """Enter the initial state; the first message of every machine."""
+
+
+class Unread(NamedTuple):
+    """There are rows in the mailbox that no datagram announced."""
+
+
+class TimerFired(NamedTuple):
+    """A `timeout(N)` of the state entry `entry` is due."""
+
+    entry: int
+    event: str
+
+
+class Woken(NamedTuple):
+    """A parked action of the state entry `entry` should be run again."""
+
+    entry: int
+    #: its place in the list
+    action: int
+
+
+class Resume(NamedTuple):
+    """A delay that the machine gave itself is over: a paced self-transition or a retry."""
+
+    entry: int
+
+
+class Halt(NamedTuple):
+    """End as soon as the current job allows it (`drain`), or now."""
+
+    drain: bool

@@ -1,0 +1,138 @@
+"""The audit writer: one thread that stores what all machines of a process did, in batches, and then publishes it."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..storage import audit
+from ..storage.audit import Note, Record
+from ..storage.errors import StorageError
+
+if TYPE_CHECKING:
+    from ..storage.database import Database
+    from .publisher import Publisher
+
+log = logging.getLogger(__name__)
+
+#: records in one transaction; what came meanwhile is in the next
+BATCH = 1000
+
+#: seconds between tries while the store takes nothing
+RETRY_S = (0.1, 0.5, 1.0, 2.0, 5.0)
+
+Subscriber = Callable[[dict[str, Any]], None]
+
+
+class Recorder:
+    """Takes records from any thread without ever blocking it.
+
+    Order is kept. A batch is published after its commit, so an id that a reader is told of can be read.
+    """
+
+    def __init__(self, db: Database, publisher: Publisher) -> None:
+        self._db = db
+        self._publisher = publisher
+        self._inbox: queue.SimpleQueue[Sequence[Record] | threading.Event] = queue.SimpleQueue()
+        self._subscribers: list[Subscriber] = []
+        self._thread: threading.Thread | None = None
+        self._stopping = threading.Event()
+        #: records given up because the store took nothing until the end
+        self.lost = 0
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread = threading.Thread(target=self._run, name="sm-recorder", daemon=True)
+        self._thread.start()
+
+    def record(self, *records: Record) -> None:
+        """Store these in one transaction; from any thread, returns at once."""
+        self._inbox.put(records)
+
+    def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
+        """Call `subscriber` with each envelope after its commit, in the recorder's thread; returns what ends it."""
+        self._subscribers.append(subscriber)
+        return lambda: self._subscribers.remove(subscriber) if subscriber in self._subscribers else None
+
+    def flush(self, timeout_s: float = 5.0) -> bool:
+        """Wait until everything recorded so far is stored; False when that took longer."""
+        barrier = threading.Event()
+        self._inbox.put(barrier)
+        return barrier.wait(timeout_s)
+
+    def stop(self, timeout_s: float = 10.0) -> None:
+        """Store what is left and end the thread; idempotent, and safe before start."""
+        if self._thread is None:
+            return
+        if not self.flush(timeout_s):
+            log.error("the store took nothing for %s s", timeout_s)
+        self._stopping.set()
+        self._inbox.put(())
+        self._thread.join(timeout_s)
+        self._thread = None
+        self._publisher.close()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            records, barriers = self._batch()
+            if records:
+                self._store(records)
+            for barrier in barriers:
+                barrier.set()
+
+    def _batch(self) -> tuple[list[Record], list[threading.Event]]:
+        """Wait for something, then take all that is there, up to BATCH."""
+        records: list[Record] = []
+        barriers: list[threading.Event] = []
+        item = self._inbox.get()
+        while True:
+            if isinstance(item, threading.Event):
+                barriers.append(item)
+            else:
+                records.extend(item)
+            if len(records) >= BATCH:
+                return records, barriers
+            try:
+                item = self._inbox.get_nowait()
+            except queue.Empty:
+                return records, barriers
+
+    def _store(self, records: list[Record]) -> None:
+        """Write the batch, trying again while the store is locked, full or away."""
+        for attempt in range(1_000_000):
+            try:
+                ids = audit.write(self._db, records)
+            except StorageError as error:
+                log.error("cannot write the audit log: %s", error)
+                if self._stopping.wait(RETRY_S[min(attempt, len(RETRY_S) - 1)]):
+                    self.lost += len(records)
+                    log.error("%d records of the audit log are lost", len(records))
+                    return
+            else:
+                self._tell([note for note in records if isinstance(note, Note)], ids)
+                return
+
+    def _tell(self, notes: list[Note], ids: list[int]) -> None:
+        envelopes = [envelope(note, row_id) for note, row_id in zip(notes, ids, strict=True)]
+        self._publisher.publish(envelopes)
+        for subscriber in tuple(self._subscribers):
+            for sent in envelopes:
+                try:
+                    subscriber(sent)
+                except Exception:
+                    log.exception("a subscriber failed on %s", sent["type"])
+
+
+def envelope(note: Note, row_id: int) -> dict[str, Any]:
+    """What the event socket carries; `type` and `event_type` are the same, for readers of either older engine."""
+    return {
+        "machine_name": note.machine,
+        "type": note.type,
+        "event_type": note.type,
+        "payload": note.payload,
+        "id": row_id,
+        "timestamp": note.timestamp,
+    }

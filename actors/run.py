@@ -1,0 +1,222 @@
+"""A run: the actions of one state entry taken one after another, as one record through named stages."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .cancel import Cancelled
+from .errors import MachineError
+from .interpolation import interpolate
+
+if TYPE_CHECKING:
+    from .actions.base import BaseAction
+    from .actions.registry import ActionRegistry
+    from .coroutines import MachineLoop
+    from .definition import ActionSpec, Definition
+    from .services import Services
+    from .watches import WatchBoard
+
+log = logging.getLogger(__name__)
+
+
+class Parked(NamedTuple):
+    """An action that found nothing, or repeats, and waits to be run again in the same state entry."""
+
+    #: its place in the list
+    action: int
+    #: what it watches for; None for one that only repeats
+    topic: str | None
+    key: tuple[str | None, ...]
+    #: the topic's version before the action looked
+    version: int
+    #: run it again after so many seconds in any case
+    every_s: float | None
+
+
+class Failure(NamedTuple):
+    """An action failed and no transition takes its event."""
+
+    action: str
+    message: str
+
+
+class BadResult(MachineError):
+    """An action returned something that is not the name of an event."""
+
+
+@dataclass(slots=True, eq=False)
+class Run:
+    """What to do, and then what came of it; the context is the run's alone while it works."""
+
+    entry: int
+    state: str
+    actions: tuple[ActionSpec, ...]
+    context: dict[str, Any]
+    services: Services
+    #: index of the first action
+    start: int = 0
+    #: one parked action alone is run again
+    again: bool = False
+    #: the state is final: its actions run to the last one
+    final: bool = False
+
+    # What came of it
+    event: str | None = None
+    #: the event says that a watch found nothing
+    empty: bool = False
+    failure: Failure | None = None
+    parked: list[Parked] = field(default_factory=list)
+    #: (action, event) pairs that no transition takes
+    unhandled: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def cancelled(self) -> bool:
+        """Its result is not wanted any more."""
+        return self.services.cancel.cancelled
+
+
+class ActionsDone(NamedTuple):
+    """Tells the machine that a run has ended, well or not."""
+
+    run: Run
+
+
+class Performer:
+    """Takes runs of one machine through their stages; stateless, used by any worker thread."""
+
+    def __init__(self, definition: Definition, registry: ActionRegistry, board: WatchBoard) -> None:
+        self._definition = definition
+        self._registry = registry
+        self._board = board
+
+    def perform(self, run: Run, loop: MachineLoop) -> Run:
+        """Run the actions until one's event is taken by a transition, one fails for good, or the list ends."""
+        cut = False
+        for index in range(run.start, len(run.actions)):
+            if run.cancelled:
+                break
+            if cut and not self._is_watch(run.actions[index]):
+                continue
+            cut = self._one(run, index, loop) or cut
+            if self._is_over(run, index):
+                break
+        return run
+
+    def _is_over(self, run: Run, index: int) -> bool:
+        if run.final:
+            return False
+        if run.event is not None or run.failure is not None:
+            return True
+        return run.again and index == run.start and self._stays(run)
+
+    def _stays(self, run: Run) -> bool:
+        """The action that was run again goes on waiting, or repeats and is alone in that."""
+        return bool(run.parked) or run.actions[run.start].every_s is not None
+
+    def _one(self, run: Run, index: int, loop: MachineLoop) -> bool:
+        """One action; True when what follows in the list is cut though no transition was taken."""
+        spec = run.actions[index]
+        try:
+            action = self._made(spec, run)
+            version = self._board.version(action.watch) if action.watch else 0
+            event = self._result(action, run, loop)
+        except Cancelled:
+            return False
+        except Exception as error:  # noqa: BLE001 - whatever a user's action raises is its failure, and recorded
+            self._failed(run, spec, error)
+            return False
+        if action.watch and event == action.empty_event() and self._is_quiet(run, event):
+            run.parked.append(_parked(index, action, version, run.context))
+            return event is not None and self._definition.find(run.state, event) is not None
+        if spec.every_s is not None:
+            run.parked.append(Parked(index, None, (), 0, spec.every_s))
+        if event:
+            run.empty = action.watch is not None and event == action.empty_event()
+            self._settle(run, spec, event)
+        return False
+
+    def _made(self, spec: ActionSpec, run: Run) -> BaseAction:
+        """The action, its configuration interpolated, bound to the runtime."""
+        action_class = self._registry.find(spec.type)
+        action = action_class(_filled(spec.config, action_class, run.context))
+        action.bind(run.services)
+        return action
+
+    def _result(self, action: BaseAction, run: Run, loop: MachineLoop) -> str | None:
+        result = action.execute(run.context)
+        if inspect.isawaitable(result):
+            result = loop.run(result, run.services.cancel)
+        if result is None or isinstance(result, str):
+            return result or None
+        msg = f"it returned {type(result).__name__} {result!r:.80}; an action returns the name of an event, or None"
+        raise BadResult(msg)
+
+    def _is_watch(self, spec: ActionSpec) -> bool:
+        try:
+            return self._registry.find(spec.type).watch is not None
+        except MachineError:
+            return False
+
+    def _is_quiet(self, run: Run, event: str | None) -> bool:
+        """Nothing was found, and saying so would lead nowhere (or the machine takes no new work): it parks."""
+        if event is None or run.services.jobs.closed:
+            return True
+        transition = self._definition.find(run.state, event)
+        return transition is None or (transition.target == run.state and not transition.actions)
+
+    def _settle(self, run: Run, spec: ActionSpec, event: str) -> None:
+        """Does a transition take the event? If not, it is noted; a failure that nothing takes ends the run."""
+        failed = event in _error_events(spec)
+        if failed:
+            self._publish_failure(run, spec)
+        if not run.final and self._definition.find(run.state, event) is not None:
+            run.event = event
+        elif failed:
+            run.failure = Failure(spec.type, _last_error(run, spec))
+        elif not run.final:
+            run.unhandled.append((spec.type, event))
+
+    def _publish_failure(self, run: Run, spec: ActionSpec) -> None:
+        message, jobs = _last_error(run, spec), run.services.jobs
+        job_id = jobs.current.job_id if jobs.current is not None else None
+        jobs.note_failure(message)
+        run.services.publish("error", {"error_message": message, "action": spec.type, "job_id": job_id})
+
+    def _failed(self, run: Run, spec: ActionSpec, error: Exception) -> None:
+        """The action raised: says so everywhere, then yields its error event."""
+        message = str(error) if isinstance(error, MachineError) else f"{type(error).__name__}: {error}"
+        text = f"Error executing action {spec.type}: {message}"
+        log.error("%s: %s", run.services.machine, text, exc_info=log.isEnabledFor(logging.DEBUG))
+        run.context["last_error"], run.context["last_error_action"] = text, spec.type
+        self._settle(run, spec, str(spec.config.get("error") or "error"))
+
+
+# Helpers
+
+
+def _filled(config: Mapping[str, Any], action_class: type[BaseAction], context: Mapping[str, Any]) -> dict[str, Any]:
+    if not action_class.interpolated:
+        return dict(config)
+    raw = action_class.raw_keys
+    return {key: value if key in raw else interpolate(value, context) for key, value in config.items()}
+
+
+def _parked(index: int, action: BaseAction, version: int, context: Mapping[str, Any]) -> Parked:
+    key = action.watch_key()
+    parts = key if isinstance(key, tuple) else (key,)
+    names = tuple(None if part is None else str(part) for part in parts)
+    return Parked(index, action.watch, names, version, action.recheck_after_s(context))
+
+
+def _error_events(spec: ActionSpec) -> set[str]:
+    return {"error", str(spec.config.get("error") or "error"), str(spec.config.get("failure") or "error")}
+
+
+def _last_error(run: Run, spec: ActionSpec) -> str:
+    if run.context.get("last_error_action") == spec.type and run.context.get("last_error"):
+        return str(run.context["last_error"])
+    return f"action {spec.type} answered with an error"

@@ -1,0 +1,93 @@
+"""One thread that calls back when a delay is over; it sleeps until the next one is due."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+log = logging.getLogger(__name__)
+
+
+class Timer:
+    """A delay under way."""
+
+    __slots__ = ("_callback",)
+
+    def __init__(self, callback: Callable[[], None]) -> None:
+        self._callback: Callable[[], None] | None = callback
+
+    def cancel(self) -> None:
+        """Do not call back; idempotent, and harmless after it fired."""
+        self._callback = None
+
+    def fire(self) -> None:
+        """Call back unless cancelled; in the timer thread."""
+        callback, self._callback = self._callback, None
+        if callback is not None:
+            callback()
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether it will never call back (any more)."""
+        return self._callback is None
+
+
+class Timers:
+    """Delays on the monotonic clock, so that setting the wall clock moves none of them."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, int, Timer]] = []
+        self._order = itertools.count()
+        self._ready = threading.Condition()
+        self._stopped = False
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread = threading.Thread(target=self._run, name="sm-timers", daemon=True)
+        self._thread.start()
+
+    def after(self, delay_s: float, callback: Callable[[], None]) -> Timer:
+        """Call back in `delay_s` seconds, in the timer thread: the callback must only post a message."""
+        timer = Timer(callback)
+        due = time.monotonic() + delay_s
+        with self._ready:
+            heapq.heappush(self._heap, (due, next(self._order), timer))
+            if self._heap[0][2] is timer:
+                self._ready.notify()
+        return timer
+
+    def stop(self) -> None:
+        """Forget all delays and end the thread; idempotent, and safe before start."""
+        with self._ready:
+            self._stopped = True
+            self._heap.clear()
+            self._ready.notify()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(5.0)
+
+    def _run(self) -> None:
+        while (timer := self._next()) is not None:
+            try:
+                timer.fire()
+            except Exception:
+                log.exception("a timer's callback failed")
+
+    def _next(self) -> Timer | None:
+        """Wait for the next due timer; None when stopped."""
+        with self._ready:
+            while not self._stopped:
+                while self._heap and self._heap[0][2].cancelled:
+                    heapq.heappop(self._heap)
+                if not self._heap:
+                    self._ready.wait()
+                    continue
+                delay_s = self._heap[0][0] - time.monotonic()
+                if delay_s <= 0:
+                    return heapq.heappop(self._heap)[2]
+                self._ready.wait(min(delay_s, threading.TIMEOUT_MAX))
+            return None

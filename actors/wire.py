@@ -1,0 +1,222 @@
+"""Datagrams between processes on one host: their shape, their limits, where they go.
+
+The format is the older engines' (`{"type", "payload", "job_id"}`); `event_id` and `after` name the mailbox row
+behind a datagram, so that a machine can tell what it has seen and what it missed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import socket
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .errors import MachineError
+from .messages import Bell, Incoming
+
+if TYPE_CHECKING:
+    from ..storage.database import Database
+    from ..storage.mailbox import Letter
+
+DEFAULT_CONTROL_PREFIX = "/tmp/statemachine-control"
+DEFAULT_EVENT_SOCKET = "/tmp/statemachine-events.sock"
+
+#: bytes; a larger message travels as its mailbox row alone
+MAX_DATAGRAM = 128 * 1024
+
+#: bytes that a Unix socket path may have on Linux, less the final NUL
+MAX_PATH = 107
+
+#: characters
+MAX_NAME = 256
+
+
+class MalformedMessage(MachineError):
+    """A datagram that is not a message; the text says why."""
+
+
+class SocketPathTooLong(MachineError):
+    """The control socket's path does not fit into a Unix socket address."""
+
+
+def control_prefix(given: str | None = None) -> str:
+    """The prefix of control sockets: what is given, else $STATEMACHINE_CONTROL_PREFIX, else the older engines' one."""
+    return given or os.environ.get("STATEMACHINE_CONTROL_PREFIX") or DEFAULT_CONTROL_PREFIX
+
+
+def event_socket(given: str | None = None) -> str:
+    """The event socket's path: what is given, else $STATEMACHINE_EVENT_SOCKET, else the older engines' one."""
+    return given or os.environ.get("STATEMACHINE_EVENT_SOCKET") or DEFAULT_EVENT_SOCKET
+
+
+def control_path(prefix: str, name: str) -> Path:
+    """Where machine `name` listens; SocketPathTooLong names the remedy."""
+    path = f"{prefix}-{name}.sock"
+    if len(os.fsencode(path)) > MAX_PATH:
+        msg = f"{path}: a socket path has at most {MAX_PATH} bytes; shorten the machine name or the prefix"
+        raise SocketPathTooLong(msg)
+    return Path(path)
+
+
+def encode(message: Mapping[str, Any]) -> bytes:
+    """JSON bytes of a message."""
+    return json.dumps(message, ensure_ascii=False, separators=(",", ":"), default=str).encode("utf-8", "replace")
+
+
+def decode(data: bytes, now_s: float) -> Incoming | Bell:
+    """The message in a datagram; MalformedMessage says what is wrong with it."""
+    if len(data) > MAX_DATAGRAM:
+        raise MalformedMessage(f"larger than {MAX_DATAGRAM} bytes")
+    try:
+        message = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise MalformedMessage(f"not JSON: {error}") from None
+    if not isinstance(message, dict):
+        raise MalformedMessage(f"a JSON object is expected, not {type(message).__name__}")
+    if "bell" in message:
+        return _bell(message)
+    job_id = message.get("job_id")
+    return Incoming(
+        _name(message.get("type")),
+        _payload(message.get("payload")),
+        None if job_id is None else _text(job_id, "job_id"),
+        None if message.get("source") is None else _text(message["source"], "source"),
+        now_s,
+        _row_id(message.get("event_id"), "event_id"),
+        _row_id(message.get("after"), "after"),
+    )
+
+
+def letter_message(letter: Letter) -> dict[str, Any]:
+    """The datagram that announces a mailbox row."""
+    return {
+        "type": letter.type,
+        "payload": letter.payload,
+        "job_id": letter.job_id,
+        "source": letter.source,
+        "event_id": letter.id,
+        "after": letter.after,
+    }
+
+
+def ring(path: Path | str, message: Mapping[str, Any], timeout_s: float = 2.0) -> bool:
+    """Send one datagram to a socket.
+
+    False: nobody listens there, it did not fit, or the listener took nothing for `timeout_s` seconds. The row in the
+    mailbox is the message, so that is never a loss.
+    """
+    data = encode(message)
+    return len(data) <= MAX_DATAGRAM and send(path, data, timeout_s)
+
+
+def send(path: Path | str, data: bytes, timeout_s: float) -> bool:
+    """Send bytes as one datagram; False when they could not be handed over within `timeout_s` seconds."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * MAX_DATAGRAM)
+        sock.settimeout(timeout_s)
+        try:
+            sock.sendto(data, os.fspath(path))
+        except OSError:
+            return False
+    return True
+
+
+def bell(
+    db: Database,
+    topic: str,
+    *,
+    count: int = 1,
+    key: Iterable[str | None] = (),
+    timeout_s: float = 0.2,
+    skip_incarnation: str | None = None,
+) -> None:
+    """Tell every live runtime on this host that something to watch for has happened; PostgreSQL tells other hosts.
+
+    A bell that nobody hears is made up for by the once-a-second check of each runtime.
+    """
+    from ..storage import machines
+
+    message = encode({"bell": topic, "count": count, "key": list(key)})
+    rung: set[str] = set()
+    host = socket.gethostname()
+    for row in machines.live(db):
+        if not row.control_socket or not row.incarnation or row.host not in (None, host):
+            continue
+        if row.incarnation != skip_incarnation and row.incarnation not in rung:
+            rung.add(row.incarnation)
+            send(row.control_socket, message, timeout_s)
+
+
+def bind(path: Path, *, mode: int = 0o600) -> socket.socket:
+    """A datagram socket at `path`, readable by its owner alone; a dead socket file there is replaced.
+
+    OSError(EADDRINUSE) when somebody listens there.
+    """
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        if is_listening(path):
+            raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE), str(path))
+        with contextlib.suppress(FileNotFoundError):
+            path.unlink()
+        os.fchmod(sock.fileno(), mode)  # on Linux the file has this mode from the first moment
+        sock.bind(str(path))
+        path.chmod(mode)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 * MAX_DATAGRAM)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def is_listening(path: Path) -> bool:
+    """Whether a process has a datagram socket bound at `path`."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+    return True
+
+
+# Helpers
+
+
+def _name(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise MalformedMessage('"type" must be the name of an event')
+    if len(value) > MAX_NAME or not value.isprintable():
+        raise MalformedMessage(f'"type" must be printable and have at most {MAX_NAME} characters')
+    return value
+
+
+def _payload(value: Any) -> Any:
+    """None is {}; a string that holds a JSON object or list is parsed, as the older engines' senders expect."""
+    if value is None:
+        return {}
+    if isinstance(value, str) and value[:1] in ("{", "["):
+        with contextlib.suppress(ValueError, RecursionError):
+            return json.loads(value)
+    return value
+
+
+def _text(value: object, key: str) -> str:
+    if isinstance(value, (str, int)) and not isinstance(value, bool):
+        return str(value)
+    raise MalformedMessage(f'"{key}" must be a string')
+
+
+def _row_id(value: object, key: str) -> int | None:
+    if value is None or (isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**63):
+        return value
+    raise MalformedMessage(f'"{key}" must be the id of a mailbox row')
+
+
+def _bell(message: dict[str, Any]) -> Bell:
+    topic, count, key = message["bell"], message.get("count", 1), message.get("key", [])
+    if not isinstance(topic, str) or not isinstance(count, int) or not isinstance(key, list):
+        raise MalformedMessage('a bell is {"bell": topic, "count": number, "key": [...]}')
+    return Bell(topic, count, tuple(part if isinstance(part, str) else None for part in key))
