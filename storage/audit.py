@@ -165,7 +165,7 @@ def transitions(
             _text(event.payload, "event_trigger"),
             event.timestamp,
         )
-        for event in _newest(db, "state_change", machine, hours, limit)
+        for event in newest(db, "state_change", machine, hours, limit)
     ]
 
 
@@ -181,8 +181,21 @@ def errors(
             _text(event.payload, "job_id"),
             event.timestamp,
         )
-        for event in _newest(db, "error", machine, hours, limit)
+        for event in newest(db, "error", machine, hours, limit)
     ]
+
+
+def newest(db: Database, type: str, machine: str | None, hours: float | None, limit: int | None) -> list[Event]:
+    """Events of one type, of a machine (None: of all), within the last hours, newest first; `limit` None: all."""
+    from .models import NoteRow, fetch  # peewee takes longer to load than most commands take to run
+
+    columns = (NoteRow.id, NoteRow.machine_name, NoteRow.event_type, NoteRow.payload, NoteRow.created_at)
+    query = NoteRow.select(*columns).where(NoteRow.event_type == type)
+    if machine is not None:
+        query = query.where(NoteRow.machine_name == machine)
+    if hours is not None:
+        query = query.where(NoteRow.created_at >= to_text(db.now() - hours * 3600))
+    return [_event(row) for row in fetch(db, query.order_by(NoteRow.id.desc()).limit(limit))]
 
 
 def newest_id(db: Database) -> int:
@@ -242,18 +255,6 @@ def _insert_notes(db: Database, notes: list[Any]) -> list[int]:
     db.executemany(NOTE, notes)
     last = db.execute("SELECT last_insert_rowid()").fetchone()[0]  # alone in the transaction, so ids have no gaps
     return list(range(last - len(notes) + 1, last + 1))
-
-
-def _newest(db: Database, type: str, machine: str | None, hours: float | None, limit: int | None) -> list[Event]:
-    from .models import NoteRow, fetch  # peewee takes longer to load than most commands take to run
-
-    columns = (NoteRow.id, NoteRow.machine_name, NoteRow.event_type, NoteRow.payload, NoteRow.created_at)
-    query = NoteRow.select(*columns).where(NoteRow.event_type == type)
-    if machine is not None:
-        query = query.where(NoteRow.machine_name == machine)
-    if hours is not None:
-        query = query.where(NoteRow.created_at >= to_text(db.now() - hours * 3600))
-    return [_event(row) for row in fetch(db, query.order_by(NoteRow.id.desc()).limit(limit))]
 
 
 def _event(row: Any) -> Event:

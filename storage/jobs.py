@@ -237,9 +237,9 @@ def rescue(db: Database) -> list[Job]:
         rows = db.execute(
             f"UPDATE jobs SET status = CASE WHEN {spent} THEN 'failed' ELSE 'pending' END, "
             f"completed_at = CASE WHEN {spent} THEN ? END, "
-            "error_message = 'lease expired: worker ' || coalesce(owner, '?') || ' did not finish; ' || attempts "
-            f"|| ' of ' || coalesce(max_attempts, {DEFAULT_MAX_ATTEMPTS}) || ' attempts', owner = NULL, lease_until = NULL "
-            f"WHERE id IN (SELECT id FROM jobs WHERE {expired}{db.dialect.skip_locked}) RETURNING {COLUMNS}",
+            "error_message = 'lease expired: worker ' || coalesce(owner, 'unknown') || ' did not finish; ' || attempts "
+            f"|| ' of ' || coalesce(max_attempts, {DEFAULT_MAX_ATTEMPTS}) || ' attempts', owner = NULL, "
+            f"lease_until = NULL WHERE id IN (SELECT id FROM jobs WHERE {expired}{db.dialect.skip_locked}) RETURNING {COLUMNS}",
             (to_text(now), now),
         ).fetchall()
         return sorted(map(from_row, rows), key=lambda job: job.id)

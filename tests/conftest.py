@@ -1,0 +1,63 @@
+"""Fixtures for every room: a store on each database, a clock that obeys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from statemachine_engine.storage.clock import ManualClock
+from statemachine_engine.storage.database import Database
+from tests.support.postgres import fresh_schema
+
+DATABASES = ("sqlite", "memory", "postgres")
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    """The clock of `db`: stands still until advanced."""
+    return ManualClock()
+
+
+@pytest.fixture(params=DATABASES)
+def db_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of an empty store, on each database in turn."""
+    if request.param == "postgres":
+        with fresh_schema() as url:
+            yield url
+    else:
+        yield {"sqlite": f"sqlite:///{tmp_path / 'store.db'}", "memory": "sqlite:///:memory:"}[request.param]
+
+
+@pytest.fixture
+def open_db() -> Iterator[Callable[..., Database]]:
+    """`Database.open`, whose databases are closed after the test."""
+    opened: list[Database] = []
+
+    def open_one(*args: object, **options: object) -> Database:
+        opened.append(Database.open(*args, **options))  # type: ignore[arg-type]
+        return opened[-1]
+
+    yield open_one
+    for database in opened:
+        database.close()
+
+
+@pytest.fixture
+def db(db_url: str, clock: ManualClock, open_db: Callable[..., Database]) -> Database:
+    """An empty store, on each database in turn, under the manual clock."""
+    return open_db(db_url, clock=clock)
+
+
+@pytest.fixture
+def sqlite_path(tmp_path: Path) -> Path:
+    """Where a SQLite file may come to be."""
+    return tmp_path / "data" / "pipeline.db"
+
+
+@pytest.fixture
+def postgres_url() -> Iterator[str]:
+    """An empty schema on PostgreSQL."""
+    with fresh_schema() as url:
+        yield url

