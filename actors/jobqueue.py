@@ -33,7 +33,7 @@ class JobQueue:
     def __init__(self, store: Runtime | Database | str | Path | None = None) -> None:
         self._runtime = store if isinstance(store, Runtime) else None
         self._own = not isinstance(store, Runtime | Database)
-        self.db = store.db if isinstance(store, Runtime) else store if isinstance(store, Database) else Database.open(store)
+        self.db = _database(store)
 
     def add(self, job_type: str, data: Any = None, *, job_id: str | None = None, **options: Any) -> Job:
         """Add a job and wake a worker; an id is made when none is given.
@@ -96,3 +96,12 @@ class JobQueue:
         if self._runtime.board.park(Watch("done", (job_id,), ended.set), place, version):
             ended.wait(longest_s)
             self._runtime.board.leave("done", place)
+
+
+# Helpers
+
+
+def _database(store: Runtime | Database | str | Path | None) -> Database:
+    if isinstance(store, Runtime):
+        return store.db
+    return store if isinstance(store, Database) else Database.open(store)
