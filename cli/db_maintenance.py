@@ -1,0 +1,111 @@
+"""`statemachine-db` commands that tidy up."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from .db_events import STATUSES as EVENT_STATUSES
+from .db_jobs import STATUSES as JOB_STATUSES
+from .options import database, db_option
+from .program import FAILED, Failure
+
+if TYPE_CHECKING:
+    from ..storage.database import Database
+
+#: a job is called stuck when it has been `processing` for so long
+STUCK_S = 600.0
+
+CONFIRMATION = "DELETE ALL DATA"
+
+
+@click.command()
+@click.option("--status", "wanted", type=click.Choice(JOB_STATUSES), required=True, help="Delete jobs in this status.")
+@db_option
+def cleanup(wanted: str) -> None:
+    """Delete up to 1000 jobs in one status; never those that a worker is busy with.
+
+    \b
+    Example:
+      statemachine-db cleanup --status completed
+    """
+    from ..storage import jobs
+
+    if wanted == "processing":
+        click.echo("WARNING: jobs in 'processing' are not deleted; see reset-processing. Nothing was done.")
+        return
+    with database() as db:
+        count = jobs.cleanup(db, wanted, limit=1000)
+    click.echo(f"Deleted {count} {wanted} jobs" if count else f"No {wanted} jobs to delete")
+
+
+@click.command("reset-processing")
+@click.option("--force", is_flag=True, help="All of them, not only those that are 10 minutes old.")
+@db_option
+def reset_processing(force: bool) -> None:
+    """Put jobs that are stuck in `processing` back into the queue.
+
+    \b
+    Example:
+      statemachine-db reset-processing --force
+    """
+    from ..actors.wire import bell
+    from ..storage import jobs
+
+    with database(durable=True) as db:
+        count = jobs.reset_processing(db, older_than_s=None if force else STUCK_S)
+        if count:
+            bell(db, "jobs", count=count)
+    click.echo(f"Reset {count} processing jobs to pending status" if count else "No stuck processing jobs found")
+
+
+@click.command("cleanup-events")
+@click.option("--status", "wanted", type=click.Choice(EVENT_STATUSES), help="Only events in this status.")
+@db_option
+def cleanup_events(wanted: str | None) -> None:
+    """Delete events, all of them unless --status says which; undelivered ones are lost with it.
+
+    \b
+    Example:
+      statemachine-db cleanup-events --status processed
+    """
+    from ..storage import mailbox
+
+    with database() as db:
+        count = mailbox.clear(db, target=None, types=None, status=wanted)
+    click.echo(f"Deleted {count} {wanted + ' ' if wanted else ''}events" if count else "No events to delete")
+
+
+@click.command("recreate-database")
+@click.option("--force", is_flag=True, help="Do not ask.")
+@db_option
+@click.pass_context
+def recreate_database(ctx: click.Context, force: bool) -> None:
+    """Delete all jobs, events, machine states and history, and start with empty tables.
+
+    \b
+    Example:
+      statemachine-db recreate-database --force
+    """
+    from ..storage import migrations
+
+    if not force and click.prompt(f"Type '{CONFIRMATION}' to go on", default="", show_default=False) != CONFIRMATION:
+        click.echo("Cancelled: nothing was deleted", err=True)
+        ctx.exit(FAILED)
+    with database(durable=True) as db:
+        if not force:
+            _refuse_while_machines_run(db)
+        migrations.recreate(db)
+    click.echo("✅ Database recreated successfully!")
+
+
+# Helpers
+
+
+def _refuse_while_machines_run(db: Database) -> None:
+    from .db_machines import machine_rows
+
+    running = [row["machine_name"] for row in machine_rows(db) if row["running"]]
+    if running:
+        raise Failure(f"machines run on this database: {', '.join(running)}; stop them first, or insist with --force")

@@ -1,0 +1,108 @@
+"""From a command to running machines and the monitor: stored first, then rung."""
+
+from __future__ import annotations
+
+import fnmatch
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..actors import wire
+from ..storage import audit, machines, mailbox
+from .liveness import is_here, is_running
+
+if TYPE_CHECKING:
+    from ..storage.database import Database
+    from ..storage.jobs import Job
+    from ..storage.mailbox import Letter
+
+UI = "ui"
+
+#: what machines themselves report; an event of such a name for a machine is not shown as if one had
+ENGINE_TYPES = frozenset(
+    {
+        "state_change", "error", "job_started", "job_completed", "job_failed",
+        "machine_registered", "machine_terminated",
+    }
+)  # fmt: skip
+
+#: seconds that one command may wait for machines that take nothing
+PATIENCE_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An event as the command line gives it."""
+
+    type: str
+    payload: Any = None
+    job_id: str | None = None
+    source: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What became of one event for one target."""
+
+    letter: Letter
+    #: the target runs; None for the page, which is no machine
+    running: bool | None
+    #: its control socket took the datagram
+    rung: bool
+    #: the monitor's socket took it
+    shown: bool
+
+
+def targets_of(db: Database, target: str) -> list[str]:
+    """The machines meant: one name as it is, `all` and globs as every known match."""
+    if target != "all" and not any(mark in target for mark in "*?["):
+        return [target]
+    pattern = "*" if target == "all" else target
+    return [row.machine_name for row in machines.list_(db) if fnmatch.fnmatchcase(row.machine_name, pattern)]
+
+
+def send(db: Database, targets: list[str], event: Event, *, prefix: str, event_socket: str) -> list[Delivery]:
+    """Store one event a target in one transaction, then tell machines and monitor; at most PATIENCE_S in all."""
+    shown = UI in targets or event.type not in ENGINE_TYPES
+    with db.write():
+        letters = [_post(db, target, event) for target in targets]
+        envelope = _note(db, event.source or "cli", event.type, event.payload) if shown else None
+    patience_s = PATIENCE_S / (len(targets) + 1)
+    told = envelope is not None and wire.ring(event_socket, envelope, patience_s)
+    return [_deliver(db, letter, prefix, patience_s, told) for letter in letters]
+
+
+def announce_job(db: Database, type: str, job: Job) -> None:
+    """Record and show how a job ended, and wake the machines that wait for it."""
+    payload = {"job_id": job.job_id, "job_type": job.job_type}
+    if job.error_message:
+        payload["error_message"] = job.error_message
+    with db.write():
+        envelope = _note(db, "cli", type, payload)
+    wire.ring(wire.event_socket(), envelope, 0.2)
+    wire.bell(db, "done", key=(job.job_id,))
+
+
+# Helpers
+
+
+def _post(db: Database, target: str, event: Event) -> Letter:
+    """The page reads the audit log, so what is stored for it waits for nobody."""
+    status = "processed" if target == UI else "pending"
+    return mailbox.post(db, target, event.type, event.payload, job_id=event.job_id, source=event.source, status=status)
+
+
+def _note(db: Database, machine: str, type: str, payload: Any) -> dict[str, Any]:
+    """Write the audit row; the envelope of the event socket for it."""
+    now_s = db.now()
+    body = payload if isinstance(payload, dict) else {} if payload is None else {"payload": payload}
+    (row_id,) = audit.write(db, [audit.Note(machine, type, body, now_s)])
+    return audit.Event(row_id, machine, type, body, now_s).envelope()
+
+
+def _deliver(db: Database, letter: Letter, prefix: str, patience_s: float, shown: bool) -> Delivery:
+    if letter.target == UI:
+        return Delivery(letter, None, False, shown)
+    row = machines.get(db, letter.target)
+    path = (row.control_socket if row else None) or wire.control_path(prefix, letter.target)
+    rung = (row is None or is_here(row)) and wire.ring(path, wire.letter_message(letter), patience_s)
+    return Delivery(letter, rung or is_running(row, db.now()), rung, shown)

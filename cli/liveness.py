@@ -1,0 +1,23 @@
+"""Whether a machine that the registry calls running really is."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+from ..actors.incarnation import may_live
+
+if TYPE_CHECKING:
+    from ..storage.machines import MachineRow
+
+
+def is_here(row: MachineRow) -> bool:
+    """Whether the machine last ran on this host; rows of older engines name none and are local."""
+    return row.host in (None, socket.gethostname())
+
+
+def is_running(row: MachineRow | None, now_s: float) -> bool:
+    """On this host its process decides, a killed one is not waited for; on another one its heartbeat."""
+    if row is None or not row.running:
+        return False
+    return may_live(row) if is_here(row) else (row.alive_until or 0.0) > now_s

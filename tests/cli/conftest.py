@@ -1,0 +1,126 @@
+"""Commands run against a database and sockets of the test's own."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from statemachine_engine.actors import wire
+from statemachine_engine.cli.db import db as command
+from statemachine_engine.storage import machines
+from statemachine_engine.storage.database import Database
+
+BIN = Path(sys.executable).parent
+
+
+class Installation:
+    """A database, a control socket prefix and an event socket in a folder of their own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.url = f"sqlite:///{folder / 'data' / 'pipeline.db'}"
+        self.prefix = str(folder / "control")
+        self.events = folder / "events.sock"
+        self.environ = {
+            "STATEMACHINE_DB": self.url,
+            "STATEMACHINE_CONTROL_PREFIX": self.prefix,
+            "STATEMACHINE_EVENT_SOCKET": str(self.events),
+        }
+        self.bin = BIN
+        self._stack = ExitStack()
+
+    def db(self, *args: str, stdin: str | None = None) -> Result:
+        """`statemachine-db ARGS` in this process."""
+        return CliRunner().invoke(command, args, input=stdin, env=self.environ, prog_name="statemachine-db")
+
+    def json(self, *args: str) -> Any:
+        """What `statemachine-db ARGS --format json` prints."""
+        result = self.db(*args, "--format", "json")
+        assert result.exit_code == 0, result.output
+        return json.loads(result.stdout)
+
+    def shell(self, *args: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        """An installed command as a process of its own."""
+        return subprocess.run(
+            [BIN / args[0], *args[1:]], cwd=self.folder, env=self.process_environ, capture_output=True, text=True,
+            timeout=60, check=False, **options,
+        )  # fmt: skip
+
+    @property
+    def process_environ(self) -> dict[str, str]:
+        return {**os.environ, **self.environ}
+
+    def open(self) -> Database:
+        """The database itself; closed with the installation."""
+        database = Database.open(self.url)
+        self._stack.callback(database.close)
+        return database
+
+    def listen(self, path: Path | str) -> socket.socket:
+        """A bound datagram socket; closed with the installation."""
+        return self._stack.enter_context(wire.bind(Path(path)))
+
+    def machine(self, name: str, *, state: str = "waiting", pid: int | None = None, host: str | None = None) -> Path:
+        """A machine that the registry calls running; the path of its control socket, where nobody listens yet."""
+        path = wire.control_path(self.prefix, name)
+        pid, host = pid or os.getpid(), host or socket.gethostname()
+        machines.acquire(
+            self.open(), name, incarnation=f"{host}/{pid}/0/{name}", pid=pid, host=host, config_type=f"{name}_config",
+            state=state, control_socket=str(path), is_alive=lambda row: False,
+        )  # fmt: skip
+        return path
+
+    def on_close(self, callback: Callable[[], None]) -> None:
+        self._stack.callback(callback)
+
+    def close(self) -> None:
+        self._stack.close()
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Installation]:
+    installation = Installation(tmp_path)
+    yield installation
+    installation.close()
+
+
+@pytest.fixture
+def received() -> Callable[[socket.socket], list[dict[str, Any]]]:
+    """All datagrams that wait in a socket, as messages."""
+
+    def read(listener: socket.socket) -> list[dict[str, Any]]:
+        listener.setblocking(False)
+        messages = []
+        while True:
+            try:
+                messages.append(json.loads(listener.recv(wire.MAX_DATAGRAM)))
+            except BlockingIOError:
+                return messages
+
+    return read
+
+
+@pytest.fixture
+def until() -> Callable[[Callable[[], object]], None]:
+    """Waits, with a deadline, for something that another process does."""
+
+    def wait(predicate: Callable[[], object], timeout_s: float = 15.0) -> None:
+        never = threading.Event()
+        deadline_s = time.monotonic() + timeout_s
+        while not predicate():
+            assert time.monotonic() < deadline_s, "it did not happen in time"
+            never.wait(0.01)
+
+    return wait

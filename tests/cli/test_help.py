@@ -1,0 +1,50 @@
+"""Every command explains itself and shows how it is used."""
+
+from __future__ import annotations
+
+import click
+import pytest
+
+from statemachine_engine.cli.db import db
+from statemachine_engine.cli.run import run
+
+
+def commands() -> list[tuple[str, click.Command]]:
+    context = click.Context(db)
+    found = [(name, db.get_command(context, name)) for name in db.list_commands(context)]
+    return [("statemachine", run), ("statemachine-db", db)] + [
+        (f"statemachine-db {name}", command) for name, command in found if command is not None
+    ]
+
+
+@pytest.mark.parametrize(("line", "command"), commands())
+def test_a_command_has_a_summary_and_an_example_line_of_itself(line: str, command: click.Command) -> None:
+    help_text = command.help or ""
+
+    assert help_text.splitlines()[0].rstrip(".:")
+    assert "Example:" in help_text
+    assert any(text.strip().startswith(line) for text in help_text.splitlines())
+
+
+@pytest.mark.parametrize(("line", "command"), commands())
+def test_every_option_of_a_command_is_explained(line: str, command: click.Command) -> None:
+    unexplained = [
+        option.opts[0]
+        for option in command.params
+        if isinstance(option, click.Option) and not option.hidden and not option.help
+    ]
+
+    assert unexplained == []
+
+
+@pytest.mark.parametrize("command", [command for line, command in commands() if line != "statemachine"])
+def test_every_database_command_takes_db(command: click.Command) -> None:
+    assert "--db" in {flag for option in command.params for flag in option.opts}
+
+
+def test_every_attribute_behind_a_name_is_the_command_of_that_name() -> None:
+    context = click.Context(db)
+
+    assert [getattr(db.get_command(context, name), "name", None) for name in db.list_commands(context)] == (
+        db.list_commands(context)
+    )
