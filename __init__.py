@@ -6,7 +6,6 @@ Names load on first use (PEP 562), so that a command pays only for what it runs.
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -49,6 +48,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     """Load a public name when it is first asked for."""
     if name == "__version__":
+        from importlib.metadata import version  # takes longer to load than a short command to run
+
         value: Any = version("statemachine-engine")
     elif name in _WHERE:
         value = getattr(import_module(_WHERE[name], __name__), name)
