@@ -101,9 +101,16 @@ def _warn_keys(node: Node, action_type: str, known: Collection[str] | None, find
     names = [*COMMON_KEYS, *known]
     for holder in (node, node.get("params")):
         for key, _ in (holder.pairs or ()) if holder is not None else ():
-            if key.text not in names:
+            if key.text not in names and not _is_filled_in(key.text, node):
                 hint = did_you_mean(key.text, names)
                 findings.warn(key.mark, f"action '{action_type}' has no key {quoted(key.text)}; it is ignored", hint)
+
+
+def _is_filled_in(key: str, node: Node) -> bool:
+    """Whether a text of the action has the key as a placeholder, so that it is there for that."""
+    bodies = [body for _, body in node.pairs or ()] + [*(node.items or ())]
+    used = any(f"{{{key}{end}" in node.text for end in ("}", ".", "|"))
+    return used or any(_is_filled_in(key, body) for body in bodies)
 
 
 def _warn_placeholders(node: Node, findings: Findings) -> None:

@@ -92,15 +92,26 @@ class Database:
     def write(self) -> Iterator[Any]:
         """One transaction: committed at the end, rolled back if an exception leaves; inside another it joins that."""
         local = self._local
+        outer = local.connection
         if local.writing:
-            yield local.connection
+            yield outer
             return
-        if local.connection is not None and self._writers is self._readers:
-            with self._transaction(local.connection):
-                yield local.connection
-            return
-        with self._checked_out(self._writers) as connection, self._transaction(connection):
+        borrowed = outer is not None and self._writers is self._readers
+        connection = local.connection = outer if borrowed else self._begun()
+        local.writing = True
+        try:
+            if borrowed:
+                self._begin(connection)
             yield connection
+            self._commit(connection)
+        except BaseException:
+            self._roll_back(connection)
+            raise
+        finally:
+            local.writing = False
+            local.connection = outer
+            if not borrowed:
+                self._give_back(self._writers, connection)
 
     @contextmanager
     def read(self) -> Iterator[Any]:
@@ -108,8 +119,12 @@ class Database:
         if self._local.connection is not None:
             yield self._local.connection
             return
-        with self._checked_out(self._readers) as connection:
+        connection = self._local.connection = self._readers.take()
+        try:
             yield connection
+        finally:
+            self._local.connection = None
+            self._give_back(self._readers, connection)
 
     def execute(self, sql: str, params: Sequence[Any] = ()) -> Cursor:
         """Run one statement inside write() or read(); placeholders are `?`. StoreUnavailable for any driver error."""
@@ -232,39 +247,40 @@ class Database:
         except self.dialect.errors as error:
             raise self._unavailable(error) from error
 
-    @contextmanager
-    def _checked_out(self, pool: Pool) -> Iterator[Any]:
-        outer = self._local.connection
-        connection = pool.take()
-        self._local.connection = connection
-        try:
-            yield connection
-        finally:
-            self._local.connection = outer
-            if self.dialect.is_broken(connection):
-                pool.discard(connection)
-            else:
-                pool.give(connection)
+    def _begun(self) -> Any:
+        """A connection in a transaction; if the server went away while it lay idle, a fresh one."""
+        while True:
+            connection = self._writers.take()
+            try:
+                self.dialect.begin(connection)
+                return connection
+            except self.dialect.errors as error:
+                stale = self.dialect.is_broken(connection)
+                self._give_back(self._writers, connection)
+                if not stale:
+                    raise self._unavailable(error) from error
 
-    @contextmanager
-    def _transaction(self, connection: Any) -> Iterator[None]:
-        self._local.writing = True
+    def _begin(self, connection: Any) -> None:
         try:
-            self._control(self.dialect.begin, connection)
-            yield
-            self._control(_commit, connection)
-        except BaseException:
-            if not self.dialect.is_broken(connection) and self.dialect.in_transaction(connection):
-                connection.execute("ROLLBACK")
-            raise
-        finally:
-            self._local.writing = False
-
-    def _control(self, statement: Any, connection: Any) -> None:
-        try:
-            statement(connection)
+            self.dialect.begin(connection)
         except self.dialect.errors as error:
             raise self._unavailable(error) from error
+
+    def _commit(self, connection: Any) -> None:
+        try:
+            connection.execute("COMMIT")
+        except self.dialect.errors as error:
+            raise self._unavailable(error) from error
+
+    def _roll_back(self, connection: Any) -> None:
+        if not self.dialect.is_broken(connection) and self.dialect.in_transaction(connection):
+            connection.execute("ROLLBACK")
+
+    def _give_back(self, pool: Pool, connection: Any) -> None:
+        if self.dialect.is_broken(connection):
+            pool.discard(connection)
+        else:
+            pool.give(connection)
 
     def _drop_listener(self) -> None:
         listener, self._listener = self._listener, None
@@ -280,7 +296,3 @@ class _Local(threading.local):
 
     connection: Any = None
     writing: bool = False
-
-
-def _commit(connection: Any) -> None:
-    connection.execute("COMMIT")

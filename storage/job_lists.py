@@ -52,9 +52,12 @@ def pending(
 
 def counts(db: Database) -> dict[str, int]:
     """How many jobs of each status, zeros included."""
+    rare = [status for status in STATUSES if status != "completed"]  # each of these has an index of its own
+    parts = ["SELECT count(*) FROM jobs", *(f"SELECT count(*) FROM jobs WHERE status = '{status}'" for status in rare)]
     with db.read():
-        rows = db.execute("SELECT status, count(*) FROM jobs GROUP BY status").fetchall()
-    return dict.fromkeys(STATUSES, 0) | dict(rows)
+        total, *found = db.execute(f"SELECT {', '.join(f'({part})' for part in parts)}").fetchone()
+    known = dict(zip(rare, found, strict=True))
+    return {status: known.get(status, total - sum(found)) for status in STATUSES}
 
 
 def statuses(db: Database, job_ids: Iterable[str]) -> dict[str, str]:

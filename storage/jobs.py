@@ -64,6 +64,16 @@ SETTLE = """
 UPDATE jobs SET status = ?, completed_at = ?, result = coalesce(?, result), error_message = ?, lease_until = NULL
 WHERE job_id = ?"""
 
+EXPIRED = "status = 'processing' AND lease_until < ?"
+LIMIT = f"coalesce(max_attempts, {DEFAULT_MAX_ATTEMPTS})"
+RESCUE = f"""
+UPDATE jobs SET status = CASE WHEN attempts >= {LIMIT} THEN 'failed' ELSE 'pending' END,
+                completed_at = CASE WHEN attempts >= {LIMIT} THEN ? END,
+                error_message = 'lease expired: worker ' || coalesce(owner, 'unknown') || ' did not finish; '
+                                || attempts || ' of ' || {LIMIT} || ' attempts',
+                owner = NULL, lease_until = NULL
+WHERE id IN (SELECT id FROM jobs WHERE {EXPIRED}{{skip_locked}}) RETURNING {COLUMNS}"""
+
 GIVE_BACK = "UPDATE jobs SET status = 'pending', attempts = attempts - 1, owner = NULL, lease_until = NULL "
 
 
@@ -227,21 +237,12 @@ def rescue(db: Database) -> list[Job]:
 
     A job held without a lease, by an older engine, is left alone.
     """
-    with db.read():
-        expired = "status = 'processing' AND lease_until < ?"
-        if not db.execute(f"SELECT 1 FROM jobs WHERE {expired} LIMIT 1", (db.now(),)).fetchone():
+    with db.read():  # mostly there is none, and a look costs no lock
+        if not db.execute(f"SELECT 1 FROM jobs WHERE {EXPIRED} LIMIT 1", (db.now(),)).fetchone():
             return []
     with db.write():
         now = db.now()
-        spent = f"attempts >= coalesce(max_attempts, {DEFAULT_MAX_ATTEMPTS})"
-        rows = db.execute(
-            f"UPDATE jobs SET status = CASE WHEN {spent} THEN 'failed' ELSE 'pending' END, "
-            f"completed_at = CASE WHEN {spent} THEN ? END, "
-            "error_message = 'lease expired: worker ' || coalesce(owner, 'unknown') || ' did not finish; ' || attempts "
-            f"|| ' of ' || coalesce(max_attempts, {DEFAULT_MAX_ATTEMPTS}) || ' attempts', owner = NULL, "
-            f"lease_until = NULL WHERE id IN (SELECT id FROM jobs WHERE {expired}{db.dialect.skip_locked}) RETURNING {COLUMNS}",
-            (to_text(now), now),
-        ).fetchall()
+        rows = db.execute(RESCUE.format(skip_locked=db.dialect.skip_locked), (to_text(now), now)).fetchall()
         return sorted(map(from_row, rows), key=lambda job: job.id)
 
 

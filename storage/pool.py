@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+import queue
 from collections.abc import Callable
 from typing import Any
 
@@ -10,47 +10,55 @@ from .errors import StoreUnavailable
 
 
 class Pool:
-    """At most `size` connections, opened when first needed; the last one used goes out first: its caches are warm."""
+    """At most `size` connections, each opened when first needed; who finds all of them out waits in line."""
 
     def __init__(self, connect: Callable[[], Any], size: int) -> None:
         self._connect = connect
-        self._slots = threading.Semaphore(size)
-        self._lock = threading.Lock()
-        self._idle: list[Any] = []
         self._closed = False
+        self._free: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        for _ in range(size):
+            self._free.put(None)  # a place whose connection is yet to be opened
 
     def take(self) -> Any:
-        """A connection for this thread alone; waits while all are out. StoreUnavailable once closed."""
-        self._slots.acquire()
+        """A connection for this thread alone. StoreUnavailable once closed."""
+        connection = self._free.get()
+        if connection is not None:
+            return connection
         try:
-            return self._idle_one() or self._connect()
+            if self._closed:
+                raise StoreUnavailable("the database was closed")
+            return self._connect()
         except BaseException:
-            self._slots.release()
+            self._free.put(None)
             raise
 
     def give(self, connection: Any) -> None:
         """Hand a connection back."""
-        with self._lock:
-            if self._closed:
-                connection.close()
-            else:
-                self._idle.append(connection)
-        self._slots.release()
+        self._free.put(connection)
+        if self._closed:
+            self.close_idle()
 
     def discard(self, connection: Any) -> None:
-        """Hand back a broken connection: it is closed, and the next taker gets a fresh one."""
+        """Hand back a broken connection; the others of its age go with it, for the server has most likely gone."""
         connection.close()
-        self._slots.release()
+        self._free.put(None)
+        self.close_idle()
 
     def close(self) -> None:
         """Close what is idle now, and what is out when it comes back."""
-        with self._lock:
-            self._closed = True
-            while self._idle:
-                self._idle.pop().close()
+        self._closed = True
+        self.close_idle()
 
-    def _idle_one(self) -> Any | None:
-        with self._lock:
-            if self._closed:
-                raise StoreUnavailable("the database was closed")
-            return self._idle.pop() if self._idle else None
+    def close_idle(self) -> None:
+        """Close the connections that nobody uses."""
+        places = 0
+        while True:
+            try:
+                connection = self._free.get_nowait()
+            except queue.Empty:
+                break
+            places += 1
+            if connection is not None:
+                connection.close()
+        for _ in range(places):
+            self._free.put(None)

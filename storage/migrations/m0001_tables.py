@@ -90,7 +90,7 @@ INDEXES = (
     "CREATE INDEX jobs_ready_of_any_type ON jobs (priority, due_at, id, machine_type) WHERE status = 'pending'",
     "CREATE INDEX jobs_scheduled ON jobs (due_at) WHERE status = 'scheduled'",
     "CREATE INDEX jobs_held ON jobs (lease_until, owner) WHERE status = 'processing'",
-    "CREATE INDEX jobs_status ON jobs (status, id)",
+    "CREATE INDEX jobs_ended_badly ON jobs (status, id) WHERE status IN ('failed', 'cancelled')",
     "CREATE UNIQUE INDEX jobs_unique_key ON jobs (unique_key) "
     "WHERE unique_key IS NOT NULL AND status IN ('pending', 'scheduled', 'processing')",
     "CREATE INDEX machine_events_target ON machine_events (target_machine, id)",
