@@ -18,7 +18,7 @@ awk -F '\t' '
     $3 == "archived" { taken += $5; kept += $6 }
     END {
         print "# File intake\n"
-        printf "%d files: %d archived, %d rejected. ", NR, files["archived"], files["rejected"]
+        printf "%d %s: %d archived, %d rejected. ", NR, NR == 1 ? "file" : "files", files["archived"], files["rejected"]
         printf "%d bytes came in, %d are kept.\n\n", taken, kept
         print "| when (UTC) | file | result | bytes | kept | sha256, or why not |"
         print "| --- | --- | --- | ---: | ---: | --- |"

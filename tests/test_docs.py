@@ -1,0 +1,191 @@
+"""What the documentation says is true: its configurations load, its commands and snippets run, nothing is left out.
+
+How a fenced block is treated, in README.md and docs/*.md:
+
+- `sh` blocks run in their order in one scratch folder for each document; a line that ends in `&` goes on running.
+- `yaml` and `python` blocks whose first line names a file (`# my_worker.yaml`) are saved there. Every `yaml` block
+  parses, whole machines load without a warning, and built-in actions are given keys that they have.
+- `python run` blocks are run. `text` blocks are not.
+- `<!-- expect: text -->` waits until something that runs has printed the text;
+  `<!-- expect: command => text -->` until the command prints it.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+import pytest
+import yaml
+
+from statemachine_engine.actors import loader
+from statemachine_engine.actors.actions import registry
+from statemachine_engine.actors.actionsection import COMMON_KEYS
+from statemachine_engine.cli.db import db as db_command
+from statemachine_engine.cli.run import run as run_command
+from tests.support.project import Project
+from tests.support.until import until
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "examples").glob("*/README.md"))]
+ACTIONS_PAGE = (ROOT / "docs" / "actions.md").read_text(encoding="utf-8")
+COMMANDS_PAGE = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+EVERYWHERE = {"--help", "--db", "--format", "--debug", "--version"}
+
+
+class Block(NamedTuple):
+    """A fenced block, or an expectation (`kind` is "expect")."""
+
+    kind: str
+    text: str
+    line: int
+
+
+def blocks_of(page: Path) -> Iterator[Block]:
+    text = page.read_text(encoding="utf-8")
+    for match in re.finditer(r"^```([a-z][^\n]*)\n(.*?)^```$|^<!-- expect: (.*?) -->$", text, re.MULTILINE | re.DOTALL):
+        kind, body, expected = match.groups()
+        yield Block(kind or "expect", expected or body, text.count("\n", 0, match.start()) + 1)
+
+
+YAML_BLOCKS = [
+    pytest.param(block, id=f"{page.name}:{block.line}")
+    for page in PAGES
+    for block in blocks_of(page)
+    if block.kind == "yaml"
+]
+RUN_PAGES = [page for page in PAGES if any(block.kind in ("sh", "python run") for block in blocks_of(page))]
+
+
+@pytest.mark.parametrize("page", RUN_PAGES, ids=lambda page: page.name)
+def test_the_commands_and_snippets_of_a_page_run_in_their_order(page: Path, tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    try:
+        for block in blocks_of(page):
+            perform(block, project)
+    finally:
+        project.close()
+
+
+@pytest.mark.parametrize("block", YAML_BLOCKS)
+def test_a_configuration_loads_without_a_warning(block: Block) -> None:
+    config = yaml.safe_load(block.text)
+    if isinstance(config, dict) and "transitions" in config:
+        assert not loader.load_text(block.text, known_keys=registry.keys_of).warnings
+    for action in actions_in(config):
+        keys = registry.keys_of(action["type"])
+        assert keys is None or set(action) <= {*keys, *COMMON_KEYS}
+
+
+@pytest.mark.parametrize("action", sorted(registry.builtin_types()))
+def test_an_action_is_in_the_reference_with_all_its_keys(action: str) -> None:
+    section = re.search(rf"^## {action}\n(.*?)(?=^## )", ACTIONS_PAGE, re.MULTILINE | re.DOTALL)
+    assert section, f"docs/actions.md has no section '{action}'"
+    keys = registry.keys_of(action) or {}
+    assert {key for key in keys if f"`{key}`" not in section[1]} <= {"error"}
+    assert f"`{action}`" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", db_command.list_commands(click.Context(db_command)))
+def test_a_database_command_is_in_the_reference_with_all_its_flags(name: str) -> None:
+    command = db_command.get_command(click.Context(db_command), name)
+    assert command is not None
+    assert f"| `{name}" in COMMANDS_PAGE
+    assert not [flag for flag in flags_of(command) if flag not in COMMANDS_PAGE]
+
+
+def test_the_flags_of_statemachine_are_in_the_reference() -> None:
+    assert not [flag for flag in flags_of(run_command) if flag not in COMMANDS_PAGE]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_to_files_and_headings_that_exist(document: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)\s]+)\)", document.read_text(encoding="utf-8")):
+        name, _, heading = target.partition("#")
+        path = (document.parent / name).resolve() if name else document
+        assert path.exists(), target
+        assert not heading or heading in headings_of(path), target
+
+
+def test_the_readme_shows_what_the_demo_prints() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert "files:" in readme
+    assert "archived" in readme
+
+
+# Helpers
+
+
+def perform(block: Block, project: Project) -> None:
+    """Do with a block what a reader would do with it."""
+    if block.kind == "expect":
+        expect(block.text, project)
+    elif block.kind == "python run":
+        subprocess.run([sys.executable, "-c", block.text], cwd=project.folder, env=project.env, timeout=60, check=True)
+    elif block.kind == "sh":
+        run(block.text, project)
+    elif block.kind in ("yaml", "python") and (named := re.match(r"# ([\w./]+\.(?:yaml|py))\n", block.text)):
+        path = project.folder / named[1]
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(block.text, encoding="utf-8")
+
+
+def run(script: str, project: Project) -> None:
+    """Lines that end in & are started, everything between them is run to its end."""
+    waiting: list[str] = []
+    for line in script.splitlines():
+        if line.endswith("&"):
+            project.shell("\n".join(waiting))
+            project.start(line.removesuffix("&"))
+            waiting = []
+        else:
+            waiting.append(line)
+    record(project, project.shell("\n".join(waiting)))
+
+
+def record(project: Project, said: str) -> None:
+    with (project.folder / "said.log").open("a", encoding="utf-8") as log:
+        log.write(said)
+
+
+def expect(text: str, project: Project) -> None:
+    command, arrow, wanted = text.partition(" => ")
+    if arrow:
+        until(lambda: wanted in project.shell(command), timeout_s=30)
+    else:
+        until(lambda: text in project.log() + (project.folder / "said.log").read_text(), timeout_s=30)
+
+
+def actions_in(config: Any) -> Iterator[dict[str, Any]]:
+    """Every mapping with a `type`, however deep."""
+    if isinstance(config, dict):
+        if isinstance(config.get("type"), str):
+            yield config
+        else:
+            for value in config.values():
+                yield from actions_in(value)
+    elif isinstance(config, list):
+        for item in config:
+            yield from actions_in(item)
+
+
+def flags_of(command: click.Command) -> list[str]:
+    return [
+        flag
+        for param in command.params
+        if isinstance(param, click.Option) and not param.hidden
+        for flag in param.opts
+        if flag not in EVERYWHERE
+    ]
+
+
+def headings_of(path: Path) -> set[str]:
+    """The anchors that GitHub makes of a document's headings."""
+    titles = re.findall(r"^#+ (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
