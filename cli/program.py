@@ -98,16 +98,20 @@ def failure_of(error: Exception) -> Failure:
     if isinstance(error, ConfigError):
         return Failure(str(error), USAGE, prefix="")
     if isinstance(error, MachineTaken):
-        return Failure(str(error), TAKEN)
+        return Failure(_one_line(error), TAKEN)
     if isinstance(error, (StorageError, MachineError)):
-        return Failure(str(error))
-    return Failure(f"{type(error).__name__}: {error} (--debug shows where)")
+        return Failure(_one_line(error))
+    return Failure(f"{type(error).__name__}: {_one_line(error)} (--debug shows where)")
 
 
 def _usage(error: click.UsageError) -> Failure:
     """click's four lines of usage text as the one that says what is wrong and where help is."""
     where = f" (see '{error.ctx.command_path} --help')" if error.ctx else ""
-    return Failure(" ".join(error.format_message().split()).rstrip(".") + where, USAGE)
+    return Failure(_one_line(error.format_message()).rstrip(".") + where, USAGE)
+
+
+def _one_line(message: object) -> str:
+    return " ".join(str(message).split())
 
 
 def _print_traceback() -> None:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from ..actors.definition import Definition
     from ..actors.runtime import Runtime
 
+_log = logging.getLogger(__name__)
+
 LOG_FORMAT = "%(asctime)s - %(name)s - %(levelname)s - %(message)s"
 
 
@@ -103,21 +105,23 @@ def _drive(
         for definition in definitions:
             runtime.add(definition, context=context)
         threading.Thread(target=_obey, args=(runtime, signals, obeyed), name="sm-signals", daemon=True).start()
-        outcomes = runtime.wait()
+        runtime.wait()
+        failed = any(machine.status == "failed" or machine.outcome == "failure" for machine in runtime.machines())
     finally:
         runtime.stop()
-    if obeyed:
-        return INTERRUPTED if obeyed[0] == signal.SIGINT else DONE
-    return FAILED if any(outcome in ("failure", "failed") for outcome in outcomes.values()) else DONE
+    if signal.SIGINT in obeyed[:1]:
+        return INTERRUPTED
+    return FAILED if failed else DONE
 
 
 def _obey(runtime: Runtime, signals: SimpleQueue[int], obeyed: list[int]) -> None:
-    """The first signal stops in order, the second at once."""
+    """The first signal stops the machines after their running actions, the second one at once."""
     obeyed.append(signals.get())
-    logging.getLogger(__name__).info("%s: stopping", signal.Signals(obeyed[0]).name)
-    threading.Thread(target=runtime.stop, name="sm-stop", daemon=True).start()
+    _log.info("%s: stopping; a second signal does not wait for running actions", signal.Signals(obeyed[0]).name)
+    runtime.request_stop()
     signals.get()
-    runtime.stop(grace_s=0)
+    for machine in runtime.machines():
+        machine.stop(drain=False)
 
 
 @contextmanager
@@ -159,7 +163,7 @@ def _load(path: Path, machine_name: str | None, actions_dir: Path | None) -> Def
     folders = [actions_dir] if actions_dir else []
     definition = load(path, machine_name=machine_name, known_keys=ActionRegistry(*folders).keys_of)
     for warning in definition.warnings:
-        logging.getLogger(__name__).warning("%s", warning)
+        _log.warning("%s", warning)
     return definition
 
 

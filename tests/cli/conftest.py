@@ -7,8 +7,6 @@ import os
 import socket
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -51,12 +49,15 @@ class Installation:
         assert result.exit_code == 0, result.output
         return json.loads(result.stdout)
 
-    def shell(self, *args: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    def shell(self, command: str, *args: str) -> subprocess.CompletedProcess[str]:
         """An installed command as a process of its own."""
+        return self.process([str(BIN / command), *args])
+
+    def process(self, command: list[str]) -> subprocess.CompletedProcess[str]:
+        """Any process, in this folder, with our variables."""
         return subprocess.run(
-            [BIN / args[0], *args[1:]], cwd=self.folder, env=self.process_environ, capture_output=True, text=True,
-            timeout=60, check=False, **options,
-        )  # fmt: skip
+            command, cwd=self.folder, env=self.process_environ, capture_output=True, text=True, timeout=60, check=False
+        )
 
     @property
     def process_environ(self) -> dict[str, str]:
@@ -110,17 +111,3 @@ def received() -> Callable[[socket.socket], list[dict[str, Any]]]:
                 return messages
 
     return read
-
-
-@pytest.fixture
-def until() -> Callable[[Callable[[], object]], None]:
-    """Waits, with a deadline, for something that another process does."""
-
-    def wait(predicate: Callable[[], object], timeout_s: float = 15.0) -> None:
-        never = threading.Event()
-        deadline_s = time.monotonic() + timeout_s
-        while not predicate():
-            assert time.monotonic() < deadline_s, "it did not happen in time"
-            never.wait(0.01)
-
-    return wait

@@ -66,7 +66,7 @@ def test_the_database_is_named_by_option_variable_or_default(place: Any, tmp_pat
     assert stat.S_IMODE((place.folder / "data" / "pipeline.db").stat().st_mode) == 0o600
 
 
-@pytest.mark.parametrize("url", ["no-such-scheme://x", "/proc/nowhere/x.db"])
+@pytest.mark.parametrize("url", ["no-such-scheme://x", "/proc/nowhere/x.db", "postgresql://127.0.0.1:1/nothing"])
 def test_a_database_that_cannot_be_had_is_one_line_and_exit_1(place: Any, url: str) -> None:
     result = place.db("--db", url, "status")
 
@@ -122,3 +122,21 @@ def test_a_command_loads_only_what_it_needs(place: Any, args: list[str], unwante
     )
 
     assert unwanted & set(done.stderr.split()) == set()
+
+
+def test_all_of_it_works_on_postgresql(place: Any, postgres_url: str) -> None:
+    def run(line: str) -> str:
+        result = place.db("--db", postgres_url, *line.split())
+        assert result.exit_code == 0, result.output
+        return str(result.stdout)
+
+    assert "Database ID: 1" in run("add-job j --type t --payload {}")
+    assert "✅ Event stored for later!" in run("send-event --target m --type e")
+    assert run("list").splitlines()[1].startswith("j   t     pending  20")
+    assert run("complete-job j") == "✅ Job j marked as completed!\n"
+    assert json.loads(run("details j --format json"))["status"] == "completed"
+    for line in LISTINGS:
+        run(line)
+    assert run("cleanup --status completed") == "Deleted 1 completed jobs\n"
+    assert run("recreate-database --force") == "✅ Database recreated successfully!\n"
+    assert run("list-events") == "No events found\n"

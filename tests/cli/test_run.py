@@ -1,0 +1,213 @@
+"""`statemachine` as a process: what it runs, how it ends, what it says."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from statemachine_engine.storage import machines
+from tests.support.until import until
+
+ENDS = """
+initial_state: working
+transitions:
+  - {from: working, to: stopped, event: done}
+actions:
+  working:
+    - {type: bash, command: "printf '%s' {greeting} > greeted.txt", success: done}
+"""
+
+FAILS = """
+initial_state: working
+final: {failure: [broken]}
+transitions:
+  - {from: working, to: broken, event: error}
+actions:
+  working:
+    - {type: bash, command: "exit 3"}
+"""
+
+WAITS = """
+initial_state: waiting
+transitions:
+  - {from: waiting, to: stopped, event: stop}
+"""
+
+SLEEPS = """
+initial_state: sleeping
+transitions:
+  - {from: sleeping, to: stopped, event: done}
+actions:
+  sleeping:
+    - {type: bash, command: "touch began; trap '' TERM; sleep 60 & wait; wait", timeout: 120, success: done}
+"""
+
+
+def write(place: Any, name: str, text: str) -> str:
+    (place.folder / name).write_text(text)
+    return name
+
+
+def start(place: Any, *args: str) -> subprocess.Popen[str]:
+    """`statemachine ARGS` in the background, ended with the installation."""
+    process = subprocess.Popen(
+        [place.bin / "statemachine", *args], cwd=place.folder, env=place.process_environ, text=True,
+        stderr=subprocess.PIPE,
+    )  # fmt: skip
+    place.on_close(lambda: end(process))
+    return process
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    if process.poll() is None:
+        process.kill()
+    process.communicate()
+
+
+def running(place: Any, name: str) -> Callable[[], bool]:
+    """Whether the registry calls the machine running."""
+    database = place.open()
+
+    def look() -> bool:
+        row = machines.get(database, name)
+        return row is not None and row.running
+
+    return look
+
+
+def test_a_machine_that_ends_well_exits_0_and_logs_to_stderr(place: Any) -> None:
+    config = write(place, "ends.yaml", ENDS)
+
+    result = place.shell("statemachine", config, "--context", "greeting=hello world")
+
+    assert (result.returncode, result.stdout) == (0, "")
+    assert (place.folder / "greeted.txt").read_text() == "hello world"
+    assert " - INFO - " in result.stderr
+
+
+def test_a_failure_outcome_exits_1(place: Any) -> None:
+    assert place.shell("statemachine", write(place, "fails.yaml", FAILS)).returncode == 1
+
+
+def test_the_initial_context_is_json_and_single_values_win_over_it(place: Any) -> None:
+    config = write(place, "ends.yaml", ENDS)
+
+    place.shell("statemachine", config, "--initial-context", '{"greeting": "a"}', "--context", "greeting=b")
+
+    assert (place.folder / "greeted.txt").read_text() == "b"
+
+
+def test_the_machine_is_called_as_told_else_by_its_file(place: Any) -> None:
+    config = write(place, "ends.yaml", ENDS)
+
+    place.shell("statemachine", config, "--context", "greeting=x", "--machine-name", "told")
+    place.shell("statemachine", config, "--context", "greeting=x")
+
+    assert [row["machine_name"] for row in place.json("machine-state")] == ["ends", "told"]
+
+
+def test_several_machines_run_in_one_process(place: Any) -> None:
+    result = place.shell("statemachine", write(place, "ends.yaml", ENDS), write(place, "fails.yaml", FAILS))
+
+    assert result.returncode == 1
+    assert [row["machine_name"] for row in place.json("machine-state")] == ["ends", "fails"]
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["ends.yaml", "ends.yaml", "--machine-name", "m"], "--machine-name goes with one CONFIG"),
+        (["ends.yaml", "ends.yaml"], "two CONFIGs are called ends"),
+        (["ends.yaml", "--initial-context", "[1]"], "an object {…} is wanted"),
+        (["ends.yaml", "--initial-context", "{"], "Invalid JSON initial context"),
+        (["ends.yaml", "--context", "x"], "write key=value"),
+        (["ends.yaml", "--actions-dir", "nowhere"], "--actions-dir nowhere: no such folder"),
+        (["ends.yaml", "--grace", "soon"], "soon"),
+        (["ends.yaml", "--colour"], "No such option"),
+        (["missing.yaml"], "missing.yaml"),
+        ([], "Missing argument"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_exit_2(place: Any, args: list[str], said: str) -> None:
+    write(place, "ends.yaml", ENDS)
+
+    result = place.shell("statemachine", *args)
+
+    assert result.returncode == 2
+    assert said in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_all_problems_of_all_files_are_printed_before_anything_runs(place: Any) -> None:
+    for name in ("one.yaml", "two.yaml"):
+        write(place, name, "initial_state: a\ntransitions:\n  - {from: a, to: b}\n  - {from: yes, to: b, event: e}\n")
+
+    result = place.shell("statemachine", "one.yaml", "two.yaml", write(place, "ends.yaml", ENDS))
+
+    assert result.returncode == 2
+    for place_in_file in ("one.yaml:3:", "one.yaml:4:", "two.yaml:3:", "two.yaml:4:"):
+        assert place_in_file in result.stderr
+    assert not (place.folder / "greeted.txt").exists()
+
+
+def test_a_second_machine_of_a_name_is_refused_with_exit_4(place: Any) -> None:
+    config = write(place, "waits.yaml", WAITS)
+    first = start(place, config)
+    until(running(place, "waits"), 20)
+
+    second = place.shell("statemachine", config)
+
+    assert second.returncode == 4
+    assert f"pid {first.pid}" in second.stderr
+    assert running(place, "waits")()
+
+
+@pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_a_signal_ends_it_in_order(place: Any, number: signal.Signals, exit_code: int) -> None:
+    process = start(place, write(place, "waits.yaml", WAITS))
+    until(running(place, "waits"), 20)
+
+    process.send_signal(number)
+
+    _, log = process.communicate(timeout=20)
+    assert process.returncode == exit_code
+    assert "Traceback" not in log
+    assert place.json("machine-state")[0]["running"] is False
+    assert list(place.folder.glob("control*")) == []
+
+
+def test_a_second_signal_does_not_wait_for_running_actions(place: Any) -> None:
+    process = start(place, write(place, "sleeps.yaml", SLEEPS), "--grace", "1m")
+    until((place.folder / "began").exists, 20)
+
+    process.send_signal(signal.SIGTERM)
+    assert process.stderr is not None
+    assert any("SIGTERM: stopping" in line for line in process.stderr)
+    process.send_signal(signal.SIGTERM)
+
+    process.communicate(timeout=20)
+    assert process.returncode == 0
+
+
+def test_the_version_is_the_packages(place: Any) -> None:
+    from importlib.metadata import version
+
+    result = place.shell("statemachine", "--version")
+
+    assert result.stdout == f"statemachine, version {version('statemachine-engine')}\n"
+
+
+def test_debug_logs_more(place: Any) -> None:
+    config = write(place, "ends.yaml", ENDS)
+
+    quiet = place.shell("statemachine", config, "--context", "greeting=x")
+    loud = place.shell("statemachine", config, "--context", "greeting=x", "--debug")
+
+    assert " - DEBUG - " not in quiet.stderr
+    assert loud.returncode == 0
+    assert Path(place.folder / "greeted.txt").exists()
