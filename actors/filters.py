@@ -23,7 +23,7 @@ MISSING: Final = _Missing()
 
 
 def text_of(value: Any) -> str:
-    """Strings as they are, the rest as JSON with non-ASCII characters kept; what JSON does not know as `str()` has it."""
+    """Strings as they are, the rest as JSON, non-ASCII characters kept; what JSON does not know as `str()` has it."""
     if isinstance(value, str):
         return value
     if value is None or isinstance(value, (bool, int, float, Mapping, list, tuple)):
