@@ -33,7 +33,7 @@ class Children:
 
         Its output goes where ours goes: a pipe that nobody reads would stop it when full.
         """
-        command = [sys.executable, "-m", "statemachine_engine.cli.run", str(path), "--machine-name", name, *options]
+        command = [sys.executable, "-P", "-m", "statemachine_engine.cli.run", str(path), "--machine-name", name, *options]
         if context:
             command += ["--initial-context", json.dumps(context, default=str)]
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)

@@ -325,7 +325,9 @@ class Runtime:
         return machine
 
     def _acquire(self, machine: Machine) -> None:
-        """Take the name in the registry; MachineTaken."""
+        """Take the name, here and in the registry; MachineTaken."""
+        if machine.name in self.names():
+            raise MachineTaken(machine.name, os.getpid(), socket.gethostname())
         path = wire.control_path(self.control_prefix, machine.name) if self._sockets else None
         machines.acquire(
             self.db,

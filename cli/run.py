@@ -103,9 +103,12 @@ def _drive(
     try:
         runtime.start()
         for definition in definitions:
-            runtime.add(definition, context=context)
+            machine = runtime.add(definition, context=context)
+            _log.info("%s: %s, from %s", machine.name, machine.status, definition.source)
         threading.Thread(target=_obey, args=(runtime, signals, obeyed), name="sm-signals", daemon=True).start()
         runtime.wait()
+        for machine in runtime.machines():
+            _log.info("%s: %s in state %s", machine.name, machine.outcome or machine.status, machine.state)
         failed = any(machine.status == "failed" or machine.outcome == "failure" for machine in runtime.machines())
     finally:
         runtime.stop()
@@ -180,3 +183,7 @@ def _log_to_stderr(debug: bool) -> None:
     logging.basicConfig(level=logging.DEBUG if debug else logging.INFO, format=LOG_FORMAT)
     for noisy in ("peewee", "pykka"):
         logging.getLogger(noisy).setLevel(logging.INFO)
+
+
+if __name__ == "__main__":
+    main()
