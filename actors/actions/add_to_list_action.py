@@ -20,8 +20,9 @@ class AddToListAction(BuiltinAction):
         """Appends."""
         if "value" not in self.config:
             raise ActionError("'value' is required")
-        items = context.get(self.text("list_key") or "items") or []
+        key = self.text("list_key") or "items"
+        items = context.get(key) or []
         if not isinstance(items, list):
-            raise ActionError(f"'{self.config.get('list_key')}' is no list but {type(items).__name__}")
+            raise ActionError(f"'{key}' is no list but {type(items).__name__}")
         self.store(context, "list_key", "items", [*items, self.config["value"]])
         return self.event("success", "success")

@@ -108,14 +108,15 @@ class BashAction(BuiltinAction):
         return folder
 
     def _timeout_s(self) -> float | None:
-        return self.duration_s("timeout", _DEFAULT_TIMEOUT_S) or None
+        unlimited = "timeout" in self.config and not self.config["timeout"]
+        return None if unlimited else self.duration_s("timeout", _DEFAULT_TIMEOUT_S) or None
 
     def _captures_json(self) -> bool:
         return str(self.config.get("capture") or "").lower() == "json"
 
     def _store(self, stdout: bytes, context: Context) -> None:
         key = self.config.get("store_as")
-        value: Any = _decoded(stdout).rstrip("\n")
+        value: Any = stdout.decode("utf-8", "replace").rstrip("\n")
         if self._captures_json():
             try:
                 value = json.loads(value)

@@ -1,1 +1,5 @@
-"""The seed engine's import path of the action base class."""
+"""The older engines' import path of the action base class."""
+
+from ..actors.actions.base import BaseAction
+
+__all__ = ["BaseAction"]

@@ -1,0 +1,5 @@
+"""The older engines' module of the action base class."""
+
+from ..actors.actions.base import BaseAction
+
+__all__ = ["BaseAction"]
