@@ -1,0 +1,123 @@
+"""The register of machines, on every database."""
+
+from __future__ import annotations
+
+import pytest
+
+from statemachine_engine.storage import audit, machines
+from statemachine_engine.storage.clock import ManualClock
+from statemachine_engine.storage.database import Database
+from statemachine_engine.storage.errors import MachineTaken
+from tests.support.factories import acquire
+
+
+def held_by(db: Database, name: str) -> str | None:
+    row = machines.get(db, name)
+    return row.incarnation if row and row.running else None
+
+
+def test_an_acquired_machine_is_running(db: Database, clock: ManualClock) -> None:
+    assert acquire(db, "m", control_socket="/tmp/c-m.sock", definition_hash="abc") is None
+
+    row = machines.get(db, "m")
+    assert row is not None
+    assert row.running
+    assert (row.pid, row.host, row.current_state, row.config_type) == (100, "here", "waiting", "worker")
+    assert (row.control_socket, row.definition_hash, row.started_at) == ("/tmp/c-m.sock", "abc", clock.now())
+    assert row.as_dict()["machine_name"] == "m"
+
+
+def test_a_name_is_held_once(db: Database) -> None:
+    acquire(db, "m")
+
+    with pytest.raises(MachineTaken, match="pid 100 on here") as refused:
+        acquire(db, "m", "run-2", pid=200)
+    assert (refused.value.pid, refused.value.host) == (100, "here")
+    assert held_by(db, "m") == "run-1"
+
+
+def test_the_holder_may_acquire_its_name_again(db: Database) -> None:
+    acquire(db, "m")
+
+    previous = acquire(db, "m", state="busy")
+    assert previous is not None
+    assert previous.current_state == "waiting"
+
+
+def test_a_dead_holder_on_this_host_is_followed_at_once(db: Database) -> None:
+    acquire(db, "m", state="busy")
+
+    previous = acquire(db, "m", "run-2", is_alive=lambda row: row.pid != 100)
+
+    assert previous is not None
+    assert (previous.incarnation, previous.current_state) == ("run-1", "busy")
+    assert held_by(db, "m") == "run-2"
+
+
+def test_a_holder_on_another_host_is_followed_when_its_lease_has_run_out(db: Database, clock: ManualClock) -> None:
+    acquire(db, "m", host="there", lease_s=30, is_alive=lambda row: False)
+
+    clock.advance(20)
+    assert machines.heartbeat(db, "run-1", lease_s=30) == 1
+    clock.advance(20)
+    with pytest.raises(MachineTaken):
+        acquire(db, "m", "run-2", is_alive=lambda row: False)
+    clock.advance(10)
+    acquire(db, "m", "run-2", is_alive=lambda row: False)
+
+    assert machines.heartbeat(db, "run-1") == 0
+
+
+def test_a_released_machine_keeps_its_row_but_no_pid(db: Database) -> None:
+    acquire(db, "m")
+    machines.release(db, "m", "run-1")
+
+    row = machines.get(db, "m")
+    assert row is not None
+    assert (row.running, row.pid, row.status, row.current_state) == (False, None, "ended", "waiting")
+    acquire(db, "m", "run-2")
+
+
+def test_a_follower_is_not_disturbed_by_the_one_before(db: Database) -> None:
+    acquire(db, "m")
+    acquire(db, "m", "run-2", is_alive=lambda row: False)
+
+    machines.release(db, "m", "run-1")
+    machines.set_status(db, "m", "run-1", "failed")
+    audit.write(db, [audit.StateRow("m", "stale", 1.0, "run-1")])
+
+    row = machines.get(db, "m")
+    assert row is not None
+    assert (row.running, row.status, row.current_state) == (True, "running", "waiting")
+
+
+def test_a_failed_machine_still_holds_its_name(db: Database) -> None:
+    acquire(db, "m")
+    machines.set_status(db, "m", "run-1", "failed")
+
+    assert [row.status for row in machines.live(db)] == ["failed"]
+    assert machines.heartbeat(db, "run-1") == 1
+    with pytest.raises(MachineTaken):
+        acquire(db, "m", "run-2")
+
+
+def test_one_heartbeat_covers_all_machines_of_a_run(db: Database, clock: ManualClock) -> None:
+    for name in ("a", "b"):
+        acquire(db, name)
+    acquire(db, "c", "run-2")
+    clock.advance(10)
+
+    assert machines.heartbeat(db, "run-1", lease_s=30) == 2
+    row = machines.get(db, "b")
+    assert row is not None
+    assert row.alive_until == clock.now() + 30
+
+
+def test_machines_are_listed_by_name(db: Database) -> None:
+    for name in ("b", "a", "c"):
+        acquire(db, name)
+    machines.release(db, "a", "run-1")
+
+    assert [row.machine_name for row in machines.list_(db)] == ["a", "b", "c"]
+    assert [row.machine_name for row in machines.live(db)] == ["b", "c"]
+    assert machines.get(db, "nowhere") is None
