@@ -78,7 +78,7 @@ def _check_common(node: Node, findings: Findings) -> None:
     for holder in (node, params):
         for key in _EVENT_KEYS:
             event = holder.get(key) if holder is not None else None
-            if event is not None and event.value is not None:
+            if event is not None and event.value not in (None, ""):  # neither is an event
                 name_of(event, f"the event under '{key}'", findings)
         lease = holder.get("lease") if holder is not None else None
         if lease is not None and "{" not in lease.text:

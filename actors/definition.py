@@ -66,10 +66,10 @@ class Transition:
 
     @property
     def interrupts(self) -> bool:
-        """Whether it acts at once; by its kind a timeout does, and one from "*" that leaves the state."""
+        """Whether it acts at once; by its kind a timeout does, and one from "*", if it leaves the state."""
         if self.interrupt is not None:
             return self.interrupt
-        return self.timeout_s is not None or (self.source == ANY_STATE and not self.internal)
+        return not self.internal and (self.timeout_s is not None or self.source == ANY_STATE)
 
 
 @dataclass(frozen=True, slots=True)

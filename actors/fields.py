@@ -42,7 +42,8 @@ def known_name_of(node: Node, what: str, known: Collection[str], findings: Findi
     name = name_of(node, what, findings)
     if name is None or name in known:
         return name
-    findings.error(node.mark, f"{what} {quoted(name)} is unknown; known: {listing(known)}", did_you_mean(name, known))
+    hint = findings.suggestion(name, known)
+    findings.error(node.mark, f"{what} {quoted(name)} is unknown; known: {listing(known)}", hint)
     return None
 
 

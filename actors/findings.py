@@ -11,6 +11,7 @@ from .errors import ConfigError, Problem, Severity
 
 _MOST_LISTED = 12
 _MOST_COMPARED = 2000
+_MOST_SUGGESTED = 100
 
 
 class Findings:
@@ -27,6 +28,10 @@ class Findings:
     def warn(self, mark: Mark, message: str, hint: str | None = None) -> None:
         """Note something that is probably not meant."""
         self.warnings.append(_problem(mark, message, hint, "warning"))
+
+    def suggestion(self, word: str, known: Iterable[str]) -> str | None:
+        """A hint with the most similar name; looking for it among thousands is too slow after many errors."""
+        return did_you_mean(word, known) if len(self.errors) < _MOST_SUGGESTED else None
 
     def fatal(self, mark: Mark, message: str, hint: str | None = None) -> ConfigError:
         """The exception to raise where nothing after `mark` can be read."""

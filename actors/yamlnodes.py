@@ -89,8 +89,6 @@ def compose(text: str, file: str, findings: Findings) -> Node:
         return _Composer(loader, file, findings).document()
     except yaml.MarkedYAMLError as error:
         raise _syntax_error(error, text, file, findings) from None
-    except yaml.YAMLError as error:
-        raise findings.fatal(Mark(file), f"YAML: {error}") from None
     finally:
         loader.dispose()
 

@@ -82,6 +82,11 @@ def test_a_lease_may_come_from_the_context() -> None:
     assert config_of({"type": "claim_job", "lease": "{lease}"})["lease"] == "{lease}"
 
 
+@pytest.mark.parametrize("nothing", [None, ""])
+def test_an_action_may_yield_no_event(nothing: str | None) -> None:
+    assert config_of({"type": "log", "success": nothing}) == {"type": "log", "success": nothing}
+
+
 def test_specs_can_be_kept_in_sets() -> None:
     specs, _ = read({"type": "log"}, {"type": "bash", "command": "ls"})
     assert len({*specs, *specs}) == 2

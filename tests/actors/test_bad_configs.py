@@ -175,6 +175,9 @@ EVENTS = [
         "a path into",
         "payload.user.id",
     ),
+    Bad(
+        "a number for a context key", GOOD + "events: {e: {context_map: {➤5: payload}}}\n", "a context key must be text"
+    ),
     Bad("a number as a path", GOOD + "events: {e: {context_map: {x: ➤5}}}\n", "a path into the message"),
     Bad(
         "a context key of the engine",

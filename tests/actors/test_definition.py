@@ -73,6 +73,7 @@ def test_an_internal_timer_from_anywhere_arms_in_every_state() -> None:
         (Transition("*", "e", "b", interrupt=False), False),
         (Transition("*", "e", "*", internal=True), False),
         (Transition("a", "timeout(1)", "b", timeout_s=1), True),
+        (Transition("a", "timeout(1)", "a", internal=True, timeout_s=1), False),
     ],
 )
 def test_timeouts_and_transitions_from_anywhere_act_at_once(transition: Transition, interrupts: bool) -> None:

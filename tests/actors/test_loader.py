@@ -6,7 +6,9 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
+import yaml
 
+from statemachine_engine.actors import yamlnodes
 from statemachine_engine.actors.definition import Definition, OnError, Transition
 from statemachine_engine.actors.errors import ConfigError
 from statemachine_engine.actors.loader import from_dict, load, load_text
@@ -298,6 +300,23 @@ def test_a_byte_order_mark_and_windows_line_ends_do_no_harm(tmp_path: Path) -> N
     path = tmp_path / "worker.yaml"
     path.write_bytes(b"\xef\xbb\xbf" + GOOD.replace("\n", "\r\n").encode())
     assert moves(load(path)) == [("a", "e", "b")]
+
+
+def test_pyyaml_without_its_c_library_reads_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    quick = load_text(GOOD)
+    monkeypatch.setattr(yamlnodes, "_Loader", yaml.SafeLoader)
+    assert load_text(GOOD).transitions == quick.transitions
+    with pytest.raises(ConfigError, match="1:74: error: nested more than 64 levels deep"):
+        load_text("context: " + "[" * 100_000)
+
+
+def test_thousands_of_mistakes_are_all_told_in_good_time() -> None:
+    lines = "".join(f"  - {{from: s{n}, to: z{n}, event: next}}\n" for n in range(3000))
+    names = ", ".join(f"s{n}" for n in range(3000))
+    with pytest.raises(ConfigError) as caught:
+        load_text(f"initial_state: s0\nstates: [{names}]\ntransitions:\n{lines}")
+    assert len(caught.value.problems) == 3000
+    assert [problem.hint is None for problem in caught.value.problems[98:102]] == [False, False, True, True]
 
 
 def test_a_large_machine_loads_with_lookups_ready() -> None:
