@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from ..storage import mailbox
@@ -98,6 +99,12 @@ class Mail:
             mailbox.post(self._db, self._name, event.type, event.payload, job_id=event.job_id, source=event.source)
         except StorageError as error:
             log.error("%s: event %s is lost: %s", self._name, event.type, error)
+
+    def forget(self, event_ids: Collection[int]) -> None:
+        """Do not handle these rows, whether they wait here or are still to come."""
+        for event_id in event_ids:
+            self._see(event_id)
+        self._waiting = deque(event for event in self._waiting if event.event_id not in event_ids)
 
     def keep_all(self) -> None:
         """The machine ends: what waits stays in the mailbox."""

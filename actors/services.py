@@ -74,6 +74,8 @@ class Services:
     actions_dir: Path | None = None
     #: more environment for bash actions
     env: Mapping[str, str] = field(default_factory=dict)
+    #: mailbox rows of this machine that an action took away: it must not handle them any more
+    cleared: set[int] = field(default_factory=set)
 
     @property
     def db(self) -> Database:

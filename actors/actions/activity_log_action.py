@@ -9,6 +9,7 @@ from .log_action import LogAction
 class ActivityLogAction(LogAction):
     """Yields `success:`, which is `continue` unless said."""
 
+    instant = True
     keys = {**LogAction.keys, "success": "event to fire afterwards (continue)"}
 
     def execute(self, context: Context) -> str | None:

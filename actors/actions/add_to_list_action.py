@@ -10,6 +10,7 @@ from .errors import ActionError
 class AddToListAction(BuiltinAction):
     """Appends the value, to a new list where there is none, and yields `success`."""
 
+    instant = True
     keys = {
         "list_key": "context key of the list (items)",
         "value": "what to append, of any type",

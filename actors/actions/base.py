@@ -29,6 +29,8 @@ class BaseAction(ABC):
     interpolated: ClassVar[bool] = True
     #: Keys handed over as they are written while the others are interpolated.
     raw_keys: ClassVar[frozenset[str]] = frozenset()
+    #: It never waits for anything (no I/O but a log line): run in the machine's own thread, which spares two switches.
+    instant: ClassVar[bool] = False
     #: What a watch action looks at ('jobs', 'events', 'machine', 'done'). A watch looks once per `execute`; the
     #: runtime parks it while it answers with its `empty_event()`.
     watch: ClassVar[str | None] = None
@@ -39,6 +41,8 @@ class BaseAction(ABC):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls.logger = logging.getLogger(f"statemachine_engine.actions.{cls.__name__}")
+        # Not inherited: what a user's subclass of an instant action does may well take its time.
+        cls.instant = cls.__dict__.get("instant", False)
 
     def __init__(self, config: Mapping[str, Any] | None = None) -> None:
         self.config: dict[str, Any] = dict(config or {})

@@ -22,5 +22,8 @@ class ClearEventsAction(BuiltinAction):
         """Clears."""
         target = self.text("target_machine") or self.services.machine
         letters = mailbox.peek(self.services.db, target, self.names("event_types") or None, _ALL)
-        mailbox.settle(self.services.db, [letter.id for letter in letters], "ignored")
+        ids = [letter.id for letter in letters]
+        mailbox.settle(self.services.db, ids, "ignored")
+        if target == self.services.machine:
+            self.services.cleared.update(ids)
         return self.event("success", "events_cleared" if letters else "no_events_to_clear")

@@ -22,6 +22,7 @@ _PYTHON_LEVELS = {
 class LogAction(BuiltinAction):
     """Yields no event unless `success:` names one."""
 
+    instant = True
     keys = {
         "message": "the text",
         "level": "info (unless said), success, warning, error, debug or critical",

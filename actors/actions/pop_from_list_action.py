@@ -12,6 +12,7 @@ from .builtin import BuiltinAction
 class PopFromListAction(BuiltinAction):
     """Stores the item and yields `item_popped`; with an empty list or none, `list_empty`."""
 
+    instant = True
     keys = {
         "list_key": "context key of the list (items)",
         "store_as": "context key for the item (item); current_job makes it the job in the context",

@@ -10,6 +10,7 @@ from .errors import ActionError
 class SetContextAction(BuiltinAction):
     """Sets the value, which may be null, and yields `success`."""
 
+    instant = True
     keys = {
         "key": "the context key",
         "value": "what to set it to, of any type",
