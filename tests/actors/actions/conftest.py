@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,12 +37,6 @@ class Bench:
 
     def run(self, action_type: str, **config: Any) -> Any:
         return self.make(action_type, **config).execute(self.context)
-
-
-@pytest.fixture
-def runtime() -> Iterator[Runtime]:
-    with Runtime("sqlite:///:memory:", sockets=False) as started:
-        yield started
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import pytest
 
 from statemachine_engine.actions import BaseAction
 from statemachine_engine.actors.actions.errors import ActionError
+from statemachine_engine.actors.actions.log_action import LogAction
 
 
 class PlainAction(BaseAction):
@@ -63,3 +64,11 @@ def test_a_class_without_execute_cannot_be_made():
 
     with pytest.raises(TypeError, match="execute"):
         Nothing({})  # type: ignore[abstract]
+
+
+def test_a_subclass_of_an_instant_action_is_not_instant_by_itself():
+    class SlowLog(LogAction):
+        pass
+
+    assert LogAction.instant
+    assert not SlowLog.instant

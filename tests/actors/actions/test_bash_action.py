@@ -178,11 +178,13 @@ def test_another_shell_can_be_named(bench):
 
 
 def test_values_reach_the_shell_as_single_words(bench, tmp_path):
+    folder = tmp_path / "empty"
+    folder.mkdir()
     bench.context["name"] = "a b; touch hacked $(touch hacked) `touch hacked` '\" *"
-    bench.run("bash", command="printf '<%s>' {name}; printf '<%s>' \"{name}\"", cwd=str(tmp_path))
+    bench.run("bash", command="printf '<%s>' {name}; printf '<%s>' \"{name}\"", cwd=str(folder))
 
     assert bench.context["last_stdout"] == f"<{bench.context['name']}>" * 2
-    assert list(tmp_path.iterdir()) == []
+    assert list(folder.iterdir()) == []
 
 
 def test_the_error_shows_the_command_with_its_values(bench):
