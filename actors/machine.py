@@ -17,7 +17,7 @@ from .context import admit, first_context
 from .coroutines import MachineLoop
 from .mail import Mail
 from .messages import Begin, Halt, Incoming, Resume, TimerFired, Unread, Woken
-from .run import ActionsDone, Failure, Parked, Run
+from .run import ActionsDone, Failure, Parked, Performer, Run
 from .step import Step, enter, interrupts, step
 from .watches import Watch
 
@@ -31,6 +31,9 @@ log = logging.getLogger(__name__)
 #: seconds that a state lasts at least when its own action, or a watch that found nothing, leads on: the older
 #: engines' tick, so that no configuration can spin
 PACE_S = 0.05
+
+#: runs of instant actions in a row, after which the inbox gets its turn
+CHAIN = 20
 
 #: messages in the inbox at which the listener, held back, may go on
 INBOX_LOW = 500
@@ -57,6 +60,9 @@ class MachineActor(pykka.ThreadingActor):
         self._draining = False
         self._step: Step | None = None
         self._run: Run | None = None
+        #: the run whose actions are over and whose result has not been looked at
+        self._finished: Run | None = None
+        self._chain = 0
         self._loop = MachineLoop(self._name)
         self._tries = 0
         self._pending: Callable[[], None] | None = None
@@ -88,6 +94,7 @@ class MachineActor(pykka.ThreadingActor):
             if isinstance(message, Incoming):
                 self._mail.keep(message)
             return
+        self._chain = 0
         self._handlers[type(message)](message)
         if not self._parts.gate.is_set() and self.actor_inbox.qsize() <= INBOX_LOW:  # type: ignore[attr-defined]
             self._parts.gate.set()
@@ -117,8 +124,13 @@ class MachineActor(pykka.ThreadingActor):
 
     def _done(self, message: ActionsDone) -> None:
         run = message.run
-        if run is not self._run:
-            return
+        if run.services.cleared:
+            self._mail.forget(run.services.cleared)
+        if run is self._run:
+            self._finished = run
+            self._go_on()
+
+    def _settle(self, run: Run) -> None:
         self._run = None
         for action, event in run.unhandled:
             self._note_unhandled(event, {"action": action})
@@ -129,11 +141,10 @@ class MachineActor(pykka.ThreadingActor):
         elif run.failure is not None:
             self._try_again(run, run.failure)
         elif run.event is not None:
-            self._lead_on(run.event, run.empty)
+            self._lead_on(run, run.event)
         else:
             self._park(run)
             self._error_if_unhandled(run)
-        self._go_on()
 
     def _wake(self, message: Woken) -> None:
         if message.entry == self._entry and message.action in self._parked:
@@ -186,9 +197,14 @@ class MachineActor(pykka.ThreadingActor):
         self._fail_unhandled(event.type)
 
     def _go_on(self) -> None:
-        """When nothing runs (any more): re-run what was woken, then take the events that waited."""
-        while self._run is None and not self._ended:
-            if self._draining:
+        """Settle what has run; when nothing runs any more, re-run what was woken, then take the events that waited."""
+        while not self._ended:
+            if self._finished is not None:
+                run, self._finished = self._finished, None
+                self._settle(run)
+            elif self._run is not None:
+                return
+            elif self._draining:
                 self._stop_here()
             elif self._woken:
                 self._run_again(self._woken.pop())
@@ -247,12 +263,14 @@ class MachineActor(pykka.ThreadingActor):
         self._pending = action
         self._timers.append(self._parts.timers.after(delay_s, lambda: _tell(ref, resume)))
 
-    def _lead_on(self, event: str, empty: bool) -> None:
+    def _lead_on(self, run: Run, event: str) -> None:
         """Take the transition that an action's event has, not sooner than PACE_S after entry where it could spin."""
         move = step(self._definition, self._state, event)
         if move is None:
             return
-        wait_s = self._entered_s + PACE_S - time.monotonic() if move.reentered or empty else 0.0
+        if move.internal:
+            self._park(run)  # the state goes on, and with it what repeats or watches in it
+        wait_s = self._entered_s + PACE_S - time.monotonic() if move.reentered or run.empty else 0.0
         if wait_s > 0:
             self._later(wait_s, lambda: self._take(move, event))
         else:
@@ -269,7 +287,15 @@ class MachineActor(pykka.ThreadingActor):
         run = Run(self._entry, self._state, actions, self._context, services, start, again, self._final)
         self._run = run
         performer, loop, ref = self._parts.performer, self._loop, self.actor_ref
-        self._parts.executor.submit(_perform, performer, run, loop, ref)
+        if not performer.is_instant(run):
+            self._parts.executor.submit(_perform_and_tell, performer, run, loop, ref)
+            return
+        _perform(performer, run, loop)
+        self._chain += 1
+        if self._chain < CHAIN:
+            self._finished = run
+        else:
+            _tell(ref, ActionsDone(run))
 
     def _run_again(self, index: int) -> None:
         parked = self._parked.pop(index, None)
@@ -282,6 +308,7 @@ class MachineActor(pykka.ThreadingActor):
     def _cancel_run(self) -> None:
         """Throw the running actions away: they keep the old context, and their event loop if they hold it."""
         run, self._run = self._run, None
+        self._finished = None
         if run is None:
             return
         run.services.cancel.cancel()
@@ -428,13 +455,19 @@ def _change(source: str, move: Step, trigger: str) -> dict[str, Any]:
     return {"from_state": source, "to_state": move.target, "event_trigger": trigger}
 
 
-def _perform(performer: Any, run: Run, loop: MachineLoop, ref: pykka.ActorRef[MachineActor]) -> None:
+def _perform_and_tell(
+    performer: Performer, run: Run, loop: MachineLoop, ref: pykka.ActorRef[MachineActor]
+) -> None:
+    _perform(performer, run, loop)
+    _tell(ref, ActionsDone(run))
+
+
+def _perform(performer: Performer, run: Run, loop: MachineLoop) -> None:
     try:
         performer.perform(run, loop)
     except Exception as error:  # noqa: BLE001 - a bug of ours must not leave the machine waiting for ever
         log.exception("%s: a run failed", run.services.machine)
         run.failure = Failure("?", f"{type(error).__name__}: {error}")
-    _tell(ref, ActionsDone(run))
 
 
 def _teller(ref: pykka.ActorRef[MachineActor], message: Any) -> Callable[[], None]:

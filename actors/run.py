@@ -99,12 +99,16 @@ class Performer:
         for index in range(run.start, len(run.actions)):
             if run.cancelled:
                 break
-            if cut and not self._is_watch(run.actions[index]):
+            if cut and not self._has(run.actions[index], "watch"):
                 continue
             cut = self._one(run, index, loop) or cut
             if self._is_over(run, index):
                 break
         return run
+
+    def is_instant(self, run: Run) -> bool:
+        """Whether none of its actions can make its caller wait."""
+        return all(self._has(spec, "instant") for spec in run.actions)
 
     def _is_over(self, run: Run, index: int) -> bool:
         if run.final:
@@ -155,9 +159,9 @@ class Performer:
         msg = f"it returned {type(result).__name__} {result!r:.80}; an action returns the name of an event, or None"
         raise BadResult(msg)
 
-    def _is_watch(self, spec: ActionSpec) -> bool:
+    def _has(self, spec: ActionSpec, trait: str) -> bool:
         try:
-            return self._registry.find(spec.type).watch is not None
+            return bool(getattr(self._registry.find(spec.type), trait))
         except MachineError:
             return False
 
