@@ -11,17 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 import pykka
 
-from ..storage.audit import Mark, Note, Received, Record, StateRow
 from ..storage.errors import StorageError
 from .context import admit, first_context
 from .coroutines import MachineLoop
 from .mail import Mail
 from .messages import Begin, Halt, Incoming, Resume, TimerFired, Unread, Woken
+from .records import Records
 from .run import ActionsDone, Failure, Parked, Performer, Run
 from .step import Step, enter, interrupts, step
 from .watches import Watch
 
 if TYPE_CHECKING:
+    from ..storage.audit import Record
     from .definition import Definition, Outcome, Transition
     from .parts import Parts
     from .timers import Timer
@@ -70,6 +71,8 @@ class MachineActor(pykka.ThreadingActor):
         self._parked: dict[int, Parked] = {}
         self._woken: set[int] = set()
         self._mail = Mail(parts.db, self._name)
+        self._records = Records(self._name, definition.config_type, parts.incarnation, parts.clock)
+        self._record = parts.recorder.record
         self._handlers: dict[type, Callable[[Any], None]] = {
             Incoming: self._arrived,
             ActionsDone: self._done,
@@ -107,11 +110,7 @@ class MachineActor(pykka.ThreadingActor):
     def _begin(self, _message: Begin) -> None:
         view = self._parts.view
         view.status = "running"
-        self._record(
-            self._note("machine_registered", {
-                "machine_name": self._name, "config_type": self._definition.config_type, "current_state": self._state,
-            })
-        )
+        self._record(self._records.registered(self._state))
         move = step(self._definition, self._state, "start")
         self._take(move or enter(self._definition), "start" if move else None)
         self._take_in(self._mail.fetch())
@@ -187,12 +186,12 @@ class MachineActor(pykka.ThreadingActor):
 
     def _handle(self, event: Incoming) -> None:
         admit(self._definition, self._context, event)
-        received = self._note("activity_log", _received(event))
+        received = self._records.received(event)
         move = step(self._definition, self._state, event.type)
         if move is not None:
-            self._take(move, event.type, received, _settled(self._name, event, "processed"))
+            self._take(move, event.type, received, self._records.settled(event, "processed"))
             return
-        self._record(received, _settled(self._name, event, "ignored"))
+        self._record(received, self._records.settled(event, "ignored"))
         self._note_unhandled(event.type, {"source": event.source})
         self._fail_unhandled(event.type)
 
@@ -223,8 +222,8 @@ class MachineActor(pykka.ThreadingActor):
             self._leave()
             self._enter(move)
         if trigger is not None:
-            records = (*records, self._note("state_change", _change(source, move, trigger)))
-        self._record(*records, self._state_row())
+            records = (*records, self._records.changed(source, move, trigger))
+        self._record(*records, self._records.state(self._state))
         self._parts.board.ring("machine", (self._name,))
         if not move.internal:
             for transition in move.timeouts:
@@ -358,7 +357,7 @@ class MachineActor(pykka.ThreadingActor):
         view = self._parts.view
         view.status, view.last_error = "failed", message
         self._parts.desk.settle(failure=message)
-        self._record(self._note("machine_failed", {"state": self._state, "error_message": message}), self._state_row())
+        self._record(self._records.failed(self._state, message), self._records.state(self._state))
 
     def _error_if_unhandled(self, run: Run) -> None:
         if run.unhandled:
@@ -379,7 +378,7 @@ class MachineActor(pykka.ThreadingActor):
     def _note_unhandled(self, event: str, more: Mapping[str, Any]) -> None:
         self._parts.view.unhandled += 1
         log.info("%s: no transition takes event %s in state %s", self._name, event, self._state)
-        self._record(self._note("unhandled", {"event": event, "state": self._state, **more}))
+        self._record(self._records.unhandled(event, self._state, more))
 
     # The end
 
@@ -406,10 +405,7 @@ class MachineActor(pykka.ThreadingActor):
         self._leave()
         self._mail.keep_all()
         self._loop.close()
-        self._record(self._note("machine_terminated", {
-            "machine_name": self._name, "config_type": self._definition.config_type, "state": self._state,
-            "outcome": outcome,
-        }))
+        self._record(self._records.terminated(self._state, outcome))
         self._parts.gate.set()
         self._parts.ended(outcome)
         self.stop()
@@ -422,37 +418,8 @@ class MachineActor(pykka.ThreadingActor):
         self._loop.close()
         self._parts.gate.set()
 
-    # Records
-
-    def _record(self, *records: Record) -> None:
-        self._parts.recorder.record(*records)
-
-    def _note(self, type: str, payload: dict[str, Any]) -> Note:
-        now_s = self._parts.clock.now()
-        return Note(self._name, type, {**payload, "timestamp": now_s}, now_s)
-
-    def _state_row(self) -> StateRow:
-        parts = self._parts
-        return StateRow(self._name, self._state, parts.clock.now(), parts.incarnation)
-
 
 # Helpers
-
-
-def _received(event: Incoming) -> dict[str, Any]:
-    keys = list(event.payload) if isinstance(event.payload, dict) else []
-    return {"message": f"📥 Received {event.type}", "level": "info", "type": event.type, "event_type": event.type,
-            "payload_keys": keys, "source": event.source}
-
-
-def _settled(name: str, event: Incoming, status: str) -> Record:
-    if event.event_id is not None:
-        return Mark(event.event_id, status)
-    return Received(name, event.type, event.payload, event.job_id, event.source, status, event.timestamp)
-
-
-def _change(source: str, move: Step, trigger: str) -> dict[str, Any]:
-    return {"from_state": source, "to_state": move.target, "event_trigger": trigger}
 
 
 def _perform_and_tell(
