@@ -97,11 +97,10 @@ class Database:
             yield outer
             return
         borrowed = outer is not None and self._writers is self._readers
-        connection = local.connection = outer if borrowed else self._begun()
+        connection = local.connection = outer if borrowed else self._take(self._writers)
         local.writing = True
         try:
-            if borrowed:
-                self._begin(connection)
+            self._begin(connection)
             yield connection
             self._commit(connection)
         except BaseException:
@@ -119,7 +118,7 @@ class Database:
         if self._local.connection is not None:
             yield self._local.connection
             return
-        connection = self._local.connection = self._readers.take()
+        connection = self._local.connection = self._take(self._readers)
         try:
             yield connection
         finally:
@@ -247,18 +246,11 @@ class Database:
         except self.dialect.errors as error:
             raise self._unavailable(error) from error
 
-    def _begun(self) -> Any:
-        """A connection in a transaction; if the server went away while it lay idle, a fresh one."""
-        while True:
-            connection = self._writers.take()
-            try:
-                self.dialect.begin(connection)
-                return connection
-            except self.dialect.errors as error:
-                stale = self.dialect.is_broken(connection)
-                self._give_back(self._writers, connection)
-                if not stale:
-                    raise self._unavailable(error) from error
+    def _take(self, pool: Pool) -> Any:
+        """A connection; one that its server has left while it lay idle is replaced."""
+        while self.dialect.is_stale(connection := pool.take()):
+            pool.discard(connection)
+        return connection
 
     def _begin(self, connection: Any) -> None:
         try:

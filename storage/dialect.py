@@ -55,6 +55,10 @@ class Dialect(ABC):
         """True when the connection cannot be used again."""
 
     @abstractmethod
+    def is_stale(self, connection: Any) -> bool:
+        """True when an idle connection's server has hung up."""
+
+    @abstractmethod
     def in_transaction(self, connection: Any) -> bool:
         """True between begin and the end of the transaction, also after it failed."""
 
@@ -137,6 +141,9 @@ class SqliteDialect(Dialect):
     def is_broken(self, connection: sqlite3.Connection) -> bool:
         return False
 
+    def is_stale(self, connection: sqlite3.Connection) -> bool:
+        return False
+
     def in_transaction(self, connection: sqlite3.Connection) -> bool:
         return connection.in_transaction
 
@@ -197,6 +204,10 @@ class PostgresDialect(Dialect):
     def is_broken(self, connection: psycopg.Connection[Any]) -> bool:
         return connection.closed or connection.broken
 
+    def is_stale(self, connection: psycopg.Connection[Any]) -> bool:
+        """Nothing is under way, so all that there can be to read is the server's farewell."""
+        return bool(_readable(0, connection.fileno()))
+
     def in_transaction(self, connection: psycopg.Connection[Any]) -> bool:
         return connection.info.transaction_status != self._psycopg.pq.TransactionStatus.IDLE
 
@@ -244,10 +255,8 @@ class PostgresListener:
         with self._in_use:
             if self._connection.closed:
                 return []
-            found = self._pending()
-            if not found and self._readable(timeout_s):
-                found = self._pending()
-            return found
+            here = self._connection.fileno()
+            return self._pending() or (self._pending() if here in _readable(timeout_s, here, self._wake_reader) else [])
 
     def close(self) -> None:
         """End a wait that is under way, then the connection; safe to call twice."""
@@ -263,12 +272,13 @@ class PostgresListener:
     def _pending(self) -> list[str]:
         return [notice.payload for notice in self._connection.notifies(timeout=0)]
 
-    def _readable(self, timeout_s: float) -> bool:
-        poll = select.poll()
-        poll.register(self._connection.fileno(), select.POLLIN)
-        poll.register(self._wake_reader, select.POLLIN)
-        ready = [descriptor for descriptor, _ in poll.poll(timeout_s * 1000)]
-        return bool(ready) and self._wake_reader not in ready
+
+def _readable(timeout_s: float, *descriptors: int) -> list[int]:
+    """Those with something to read; poll, because select ends at descriptor 1023."""
+    poll = select.poll()
+    for descriptor in descriptors:
+        poll.register(descriptor, select.POLLIN)
+    return [descriptor for descriptor, _ in poll.poll(timeout_s * 1000)]
 
 
 def make_private_file(path: Path) -> None:

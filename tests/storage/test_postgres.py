@@ -1,0 +1,136 @@
+"""What only a server has: notifications, clocks of its own, connections that break."""
+
+from __future__ import annotations
+
+import builtins
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from statemachine_engine.storage import jobs
+from statemachine_engine.storage.database import Database
+from statemachine_engine.storage.errors import StoreUnavailable
+from tests.support.factories import add_jobs
+from tests.support.until import until
+
+Open = Callable[..., Database]
+
+
+VICTIMS = "FROM pg_stat_activity WHERE application_name = 'victim'"
+
+
+def end_connections_of_victim(db: Database) -> None:
+    """What a restart of the server does to its clients."""
+
+    def left() -> int:
+        with db.read():
+            return int(db.execute(f"SELECT count(*) {VICTIMS}").fetchone()[0])
+
+    with db.read():
+        db.execute(f"SELECT pg_terminate_backend(pid) {VICTIMS}")
+    until(lambda: left() == 0)
+
+
+def test_a_notification_comes_with_the_commit(postgres_url: str, open_db: Open) -> None:
+    sender, receiver = open_db(postgres_url), open_db(postgres_url)
+    assert receiver.wait_notification(0) == []
+
+    with sender.write() as connection:
+        sender.notify("undone")
+        connection.execute("ROLLBACK")
+    with sender.write():
+        add_jobs(sender, 1)
+        sender.notify("jobs work")
+    sender.notify("alone")
+
+    heard = receiver.wait_notification(5)
+    until(lambda: heard.extend(receiver.wait_notification(0.1)) or len(heard) == 2)
+    assert heard == ["jobs work", "alone"]
+    assert receiver.wait_notification(0) == []
+
+
+def test_stores_in_one_server_do_not_hear_each_other(postgres_url: str, db_url: str, open_db: Open) -> None:
+    other, receiver = open_db(db_url), open_db(postgres_url)
+    receiver.wait_notification(0)
+
+    other.notify("elsewhere")
+
+    assert receiver.wait_notification(0.05) == []
+
+
+def test_closing_ends_a_wait(postgres_url: str, open_db: Open) -> None:
+    db = open_db(postgres_url)
+    db.wait_notification(0)
+    got: list[list[str]] = []
+    waiter = threading.Thread(target=lambda: got.append(db.wait_notification(60)))
+    waiter.start()
+
+    db.close()
+    waiter.join(5)
+    assert got == [[]]
+    assert db.wait_notification(60) == []
+
+
+def test_after_the_server_went_away_the_next_use_reconnects(postgres_url: str, open_db: Open) -> None:
+    victim, other = open_db(f"{postgres_url}&application_name=victim"), open_db(postgres_url)
+    victim.wait_notification(0)
+    for job_id in ("before", "after"):
+        jobs.enqueue(victim, job_id, "work")
+        assert jobs.get(victim, job_id) is not None
+        end_connections_of_victim(other)
+
+    assert len(jobs.find(victim)) == 2
+    with pytest.raises(StoreUnavailable):
+        victim.wait_notification(5)
+    assert victim.wait_notification(0) == []
+
+
+def test_a_server_that_goes_away_within_a_transaction_undoes_it(postgres_url: str, open_db: Open) -> None:
+    victim, other = open_db(f"{postgres_url}&application_name=victim"), open_db(postgres_url)
+
+    def half_a_transaction() -> None:
+        with victim.write():
+            add_jobs(victim, 2)
+            end_connections_of_victim(other)
+
+    with pytest.raises(StoreUnavailable):
+        half_a_transaction()
+    assert jobs.find(victim) == []
+
+
+def test_an_unreachable_server_is_said_so_without_its_password() -> None:
+    with pytest.raises(StoreUnavailable) as refused:
+        Database.open("postgresql://me:secret@127.0.0.1:1/nowhere")
+
+    assert "postgresql://me:***@127.0.0.1:1/nowhere" in str(refused.value)
+    assert "secret" not in str(refused.value)
+
+
+def test_without_psycopg_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = builtins.__import__
+
+    def without_psycopg(name: str, *args: Any, **options: Any) -> Any:
+        if name == "psycopg":
+            raise ImportError("No module named 'psycopg'")
+        return real(name, *args, **options)
+
+    monkeypatch.setattr(builtins, "__import__", without_psycopg)
+    with pytest.raises(StoreUnavailable, match=r"pip install 'statemachine-engine\[postgres\]'"):
+        Database.open("postgresql://host/db")
+
+
+def test_hosts_with_a_wrong_clock_go_by_the_servers(postgres_url: str, open_db: Open) -> None:
+    db = open_db(postgres_url)
+
+    with db.read() as connection:
+        wrong = db.clock.now() - 3600
+        assert 3599 < db.dialect.clock_skew(connection, wrong) < 3601
+        assert db.dialect.clock_skew(connection, db.clock.now()) == 0.0
+    assert abs(db.now() - db.clock.now()) < 1
+
+
+def test_an_empty_schema_is_refused_where_none_is_to_be_made(postgres_url: str) -> None:
+    with pytest.raises(StoreUnavailable, match="no statemachine tables"):
+        Database.open(postgres_url, create=False)
