@@ -59,6 +59,11 @@ def merge(context: dict[str, Any], values: Mapping[str, Any]) -> None:
     context.update(_free(values))
 
 
+def with_params(context: Mapping[str, Any], params: Any) -> Mapping[str, Any]:
+    """The context as an action's placeholders see it: its own `params:` laid over it, reserved names left out."""
+    return {**context, **_free(params)} if isinstance(params, Mapping) and params else context
+
+
 def current_job_id(context: Mapping[str, Any]) -> str | None:
     """The id of the job in the context."""
     job = context.get("current_job")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from .cancel import Cancelled
 from .errors import MachineError
 from .interpolation import interpolate
+from .jobcontext import with_params
 
 if TYPE_CHECKING:
     from .actions.base import BaseAction
@@ -206,7 +207,8 @@ def _filled(config: Mapping[str, Any], action_class: type[BaseAction], context: 
     if not action_class.interpolated:
         return dict(config)
     raw = action_class.raw_keys
-    return {key: value if key in raw else interpolate(value, context) for key, value in config.items()}
+    scope = with_params(context, interpolate(config["params"], context)) if "params" in config else context
+    return {key: value if key in raw else interpolate(value, scope) for key, value in config.items()}
 
 
 def _parked(index: int, action: BaseAction, version: int, context: Mapping[str, Any]) -> Parked:

@@ -12,7 +12,7 @@ from typing import Any
 
 from .. import process
 from ..interpolation import interpolate, text_of
-from ..jobcontext import merge
+from ..jobcontext import merge, with_params
 from ..shell import ShellCommand, rewrite
 from .base import Context
 from .builtin import BuiltinAction
@@ -51,8 +51,9 @@ class BashAction(BuiltinAction):
         """Runs the command."""
         template = self._template(context)
         # The text with its values filled in is for people to read; what runs is `shell`.
-        text = str(interpolate(template, context))
-        shell = rewrite(template, context)
+        scope = with_params(context, self.config.get("params"))
+        text = str(interpolate(template, scope))
+        shell = rewrite(template, scope)
         ended = self._run(shell)
         if ended.cancelled:
             return None

@@ -251,7 +251,9 @@ def test_a_wildcard_stop_acts_at_once_while_an_action_sleeps(start: Start) -> No
     assert time.monotonic() - started < 2
 
 
-def test_ordinary_events_wait_in_order_for_the_action_to_end(start: Start, journal: Journal, action: WriteAction) -> None:
+def test_ordinary_events_wait_in_order_for_the_action_to_end(
+    start: Start, journal: Journal, action: WriteAction
+) -> None:
     gate = _gate(action)
     machine = start("""
         initial_state: a
@@ -353,12 +355,15 @@ def test_an_unknown_action_is_an_error_that_names_near_ones(start: Start) -> Non
 
 @pytest.mark.parametrize("result", ["5", "['x']", "True"])
 def test_a_result_that_is_no_event_name_is_an_error(start: Start, action: WriteAction, result: str) -> None:
-    action("odd", f"""
+    action(
+        "odd",
+        f"""
         from statemachine_engine.actions import BaseAction
         class OddAction(BaseAction):
             def execute(self, context):
                 return {result}
-    """)
+    """,
+    )
     machine = start("""
         initial_state: a
         transitions: [{from: a, to: b, event: error}]
@@ -368,6 +373,25 @@ def test_a_result_that_is_no_event_name_is_an_error(start: Start, action: WriteA
     machine.wait_for("b", 5)
 
     assert "returned" in machine.context["last_error"]
+
+
+def test_params_stand_in_for_placeholders_of_their_own_action(start: Start, tmp_path: Path) -> None:
+    machine = start(
+        f"""
+        initial_state: a
+        transitions: [{{from: a, to: b, event: job_done}}]
+        actions:
+          a:
+            - type: bash
+              command: "printf '%s %s' {{output_file}} {{width}}x{{machine_name}} > {tmp_path}/out"
+              params: {{output_file: "/tmp/{{job_id}}_resized.png", width: "800", machine_name: evil}}
+    """,
+        job_id="j1",
+    )
+
+    machine.wait_for("b", 5)
+
+    assert (tmp_path / "out").read_text() == "/tmp/j1_resized.png 800xm"
 
 
 # Watches and repeats
@@ -519,7 +543,9 @@ def test_a_second_delivery_of_the_same_row_is_dropped(start: Start, runtime: Run
 
 
 def test_async_actions_that_block_do_not_delay_another_machine(start: Start, action: WriteAction) -> None:
-    action("meet", """
+    action(
+        "meet",
+        """
         import threading
         from statemachine_engine.actions import BaseAction
         barrier = threading.Barrier(2, timeout=5)
@@ -527,7 +553,8 @@ def test_async_actions_that_block_do_not_delay_another_machine(start: Start, act
             async def execute(self, context):
                 barrier.wait()  # blocks this machine's loop until the other machine is here too
                 return "met"
-    """)
+    """,
+    )
     text = """
         initial_state: a
         transitions: [{from: a, to: b, event: met}]
@@ -541,7 +568,9 @@ def test_async_actions_that_block_do_not_delay_another_machine(start: Start, act
 
 
 def test_a_task_left_behind_by_an_async_action_goes_on_running(start: Start, action: WriteAction) -> None:
-    action("later", """
+    action(
+        "later",
+        """
         import asyncio
         from statemachine_engine.actions import BaseAction
         class LaterAction(BaseAction):
@@ -551,7 +580,8 @@ def test_a_task_left_behind_by_an_async_action_goes_on_running(start: Start, act
                     self.services.send("m", "later")
                 self.task = asyncio.create_task(later())
                 return "left"
-    """)
+    """,
+    )
     machine = start("""
         initial_state: a
         transitions:
@@ -609,7 +639,9 @@ class _Gate:
 def _gate(action: WriteAction) -> type[_Gate]:
     _Gate.entered, _Gate.opened, _Gate.left = threading.Event(), threading.Event(), threading.Event()
     threading._test_gate = _Gate  # type: ignore[attr-defined]
-    action("gate", """
+    action(
+        "gate",
+        """
         import threading
         from statemachine_engine.actions import BaseAction
         gate = threading._test_gate
@@ -620,7 +652,8 @@ def _gate(action: WriteAction) -> type[_Gate]:
                 context["from_gate"] = True
                 gate.left.set()
                 return self.config.get("success")
-    """)
+    """,
+    )
     return _Gate
 
 
@@ -630,5 +663,3 @@ def _alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-
-
