@@ -45,9 +45,10 @@ class Listener:
         self._inode = self.path.stat().st_ino
 
     def start(self) -> None:
-        """Start the thread; the socket must be open."""
-        self._thread = threading.Thread(target=self._run, name=f"sm-listen-{self._name}", daemon=True)
-        self._thread.start()
+        """Start the thread, which ends at once if a machine that ended at once has stopped it before."""
+        thread = threading.Thread(target=self._run, name=f"sm-listen-{self._name}", daemon=True)
+        thread.start()
+        self._thread = thread  # not before: stop() in another thread could not join it yet
 
     def stop(self) -> None:
         """Close the socket, remove its file if it is still ours, and end the thread; idempotent."""
