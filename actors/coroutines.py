@@ -4,110 +4,139 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import threading
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from .cancel import Cancelled, CancelToken
+from .errors import MachineError
 
 T = TypeVar("T")
+
+#: seconds that tasks have to end in after they were cancelled
+GRACE_S = 1.0
+
+
+class CancelledFromWithin(MachineError):
+    """An action's coroutine was cancelled, but not by the machine."""
 
 
 class MachineLoop:
     """Runs coroutines to their end; tasks that they leave behind go on running until they end or `close`.
 
-    One thread at a time calls `run`; `abandon` and `close` may come from any.
+    One thread at a time drives the loop: the one in `run`, or between runs a keeper, while there are tasks. `close`
+    may come from any thread; whoever drives the loop then, closes it.
     """
 
     def __init__(self, name: str) -> None:
         self._name = name
+        self._turn = threading.Lock()  # of runs among each other
+        self._lock = threading.Lock()  # of what follows
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[object] | None = None
         self._keeper: threading.Thread | None = None
-        self._lock = threading.Lock()
+        self._end_of_keeping: asyncio.Future[None] | None = None
         self._running = False
         self._closing = False
 
     @property
     def running(self) -> bool:
-        """Whether a coroutine is being run right now."""
+        """Whether a coroutine is being run right now, or is about to be.
+
+        A token that is set while this is False stops the next run before it begins.
+        """
         return self._running
 
     def run(self, awaitable: Awaitable[T], cancel: CancelToken) -> T:
-        """The coroutine's result; Cancelled when the token was set before it ended."""
-        self._take_over()
-        loop = self._loop = self._loop or asyncio.new_event_loop()
-        task = loop.create_task(_awaited(awaitable))
-        forget = cancel.on_cancel(lambda: _call(loop, task.cancel))
-        try:
-            return loop.run_until_complete(task)
-        except asyncio.CancelledError:
-            raise Cancelled from None
-        finally:
-            forget()
-            self._hand_back(loop)
+        """The coroutine's result; Cancelled when the token was set, or the loop closed, before it ended."""
+        with self._turn:
+            loop = self._take_over()
+            try:
+                if cancel.cancelled or self._closing:
+                    _discard(awaitable)
+                    raise Cancelled
+                return self._drive(loop, awaitable, cancel)
+            finally:
+                self._hand_back(loop)
 
     def close(self) -> None:
         """Cancel what is left and close the loop as soon as nothing runs on it; idempotent."""
         with self._lock:
             self._closing = True
             loop, idle = self._loop, not self._running and self._keeper is None
+            if idle:
+                self._loop = None
+            task, end_of_keeping = self._task, self._end_of_keeping
         if loop is None:
             return
         if idle:
-            self._finish(loop)
-        else:
-            _call(loop, lambda: _cancel_all(loop))
+            _finish(loop)
+        elif task is not None:
+            _call(loop, task.cancel)
+        elif end_of_keeping is not None:
+            _call(loop, lambda: _resolve(end_of_keeping))
 
-    def _take_over(self) -> None:
+    def _take_over(self) -> asyncio.AbstractEventLoop:
         """Become the thread that drives the loop."""
         with self._lock:
-            self._running, keeper, loop = True, self._keeper, self._loop
-        if keeper is not None and loop is not None:
-            _call(loop, loop.stop)
+            self._running = True
+            loop = self._loop = self._loop or asyncio.new_event_loop()
+            keeper, self._keeper = self._keeper, None
+            end_of_keeping, self._end_of_keeping = self._end_of_keeping, None
+        if keeper is not None and end_of_keeping is not None:
+            _call(loop, lambda: _resolve(end_of_keeping))
             keeper.join()
+        return loop
+
+    def _drive(self, loop: asyncio.AbstractEventLoop, awaitable: Awaitable[T], cancel: CancelToken) -> T:
+        task = loop.create_task(_awaited(awaitable))
+        with self._lock:
+            self._task = task
+            if self._closing:
+                loop.call_soon(task.cancel)  # not before its first step, or what it awaits is never awaited
+        forget = cancel.on_cancel(lambda: _call(loop, task.cancel))
+        try:
+            return loop.run_until_complete(task)
+        except asyncio.CancelledError:
+            if cancel.cancelled or self._closing:
+                raise Cancelled from None
+            raise CancelledFromWithin("its coroutine was cancelled, but not by the machine") from None
+        finally:
+            forget()
+            with self._lock:
+                self._task = None
 
     def _hand_back(self, loop: asyncio.AbstractEventLoop) -> None:
         with self._lock:
             self._running = False
-            closing = self._closing
-            self._keeper = None
-            if not closing and asyncio.all_tasks(loop):
+            if self._closing:
+                self._loop = None
+            elif asyncio.all_tasks(loop):
+                end = self._end_of_keeping = loop.create_future()
                 self._keeper = threading.Thread(
-                    target=self._keep, args=(loop,), name=f"sm-loop-{self._name}", daemon=True
+                    target=self._keep, args=(loop, end), name=f"sm-loop-{self._name}", daemon=True
                 )
                 self._keeper.start()
+            closing = self._closing
         if closing:
-            self._finish(loop)
+            _finish(loop)
 
-    def _keep(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Drive the tasks that were left behind until they end, or a new run takes the loop over."""
-        pending = asyncio.all_tasks(loop)
-        while pending and not self._running:
-            waiter = loop.create_task(_all_of(pending))
-            with contextlib.suppress(RuntimeError):  # loop.stop() ends run_until_complete before its future is done
-                loop.run_until_complete(waiter)
-            waiter.cancel()
-            pending = {task for task in asyncio.all_tasks(loop) if task is not waiter}
-            if self._closing:
-                break
-        with self._lock:
-            taken_over = self._running
-            if not taken_over:
-                self._keeper = None
-        if self._closing and not taken_over:
-            self._finish(loop)
-
-    def _finish(self, loop: asyncio.AbstractEventLoop) -> None:
-        with self._lock:
-            if self._loop is not loop:
-                return
-            self._loop = None
-        _cancel_all(loop)
-        pending = asyncio.all_tasks(loop)
-        if pending:
-            loop.run_until_complete(asyncio.wait(pending, timeout=1.0))
-        loop.run_until_complete(loop.shutdown_asyncgens())
-        loop.close()
+    def _keep(self, loop: asyncio.AbstractEventLoop, end: asyncio.Future[None]) -> None:
+        """Drive the tasks that were left behind until they end, a new run takes the loop over, or it is closed."""
+        waiting = loop.create_task(_until_idle(end))
+        try:
+            loop.run_until_complete(waiting)
+        finally:
+            waiting.cancel()
+            with self._lock:
+                closing = self._closing and self._keeper is threading.current_thread()
+                if self._keeper is threading.current_thread():
+                    self._keeper = self._end_of_keeping = None
+                if closing:
+                    self._loop = None
+            if closing:
+                _finish(loop)
 
 
 # Helpers
@@ -117,15 +146,37 @@ async def _awaited(awaitable: Awaitable[T]) -> T:
     return await awaitable
 
 
-async def _all_of(tasks: set[asyncio.Task[object]]) -> None:
-    await asyncio.wait(tasks)
+async def _until_idle(end: asyncio.Future[None]) -> None:
+    """Until no other task is left, or `end` has come."""
+    this = asyncio.current_task()
+    while not end.done() and (others := asyncio.all_tasks() - {this}):
+        await asyncio.wait({*others, end}, return_when=asyncio.FIRST_COMPLETED)
 
 
-def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
-    for task in asyncio.all_tasks(loop):
-        task.cancel()
+def _finish(loop: asyncio.AbstractEventLoop) -> None:
+    """Cancel all tasks, give them GRACE_S to end in, and close the loop; in the thread that drives it."""
+    try:
+        tasks = asyncio.all_tasks(loop)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            loop.run_until_complete(asyncio.wait(tasks, timeout=GRACE_S))
+        loop.run_until_complete(loop.shutdown_asyncgens())
+    finally:
+        loop.close()
 
 
-def _call(loop: asyncio.AbstractEventLoop, callback: object) -> None:
+def _discard(awaitable: Awaitable[object]) -> None:
+    """Say that it is not to be awaited, or Python warns of it."""
+    if inspect.iscoroutine(awaitable):
+        awaitable.close()
+
+
+def _resolve(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+def _call(loop: asyncio.AbstractEventLoop, callback: Callable[[], object]) -> None:
     with contextlib.suppress(RuntimeError):  # closed meanwhile: nothing is left to be told
-        loop.call_soon_threadsafe(callback)  # type: ignore[arg-type]
+        loop.call_soon_threadsafe(callback)
