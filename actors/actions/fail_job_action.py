@@ -22,5 +22,5 @@ class FailJobAction(BuiltinAction):
     def execute(self, context: Context) -> str | None:
         """Fails the job."""
         reason = self.config.get("reason") or context.get("last_error") or "failed by its machine"
-        self.services.jobs.fail(self.job_id(context), text_of(reason))
+        self.services.jobs.fail(self.job_id(context), text_of(reason).strip())
         return self.event("success", "success")

@@ -21,7 +21,7 @@ def test_a_job_that_fails_is_counted_as_failed(project: Project) -> None:
     worker.write_text(worker.read_text().replace("printf %s {text} | wc -c", "test {text} = four && echo 4"))
     project.shell('statemachine-db add-job bad --type batch --payload \'{"text": "five"}\'')
 
-    assert "1 of 2 jobs completed, 1 failed" in project.shell("statemachine config/controller.yaml")
+    assert "1 of 2 jobs completed, 1 failed" in project.shell("statemachine config/controller.yaml", code=1)
     assert project.jobs("failed") == {"bad"}
 
 

@@ -12,7 +12,7 @@ def test_its_readme_runs(project: Project, readme: list[str]) -> None:
 
     project.until_jobs("completed", "sample")
     project.until_jobs("failed", "gone")
-    assert project.job("sample")["result"] == {"words": 25, "longest": ["transition", "happens", "machine"]}
+    assert project.job("sample")["result"] == {"words": 25, "longest": ["transition", "actions", "entered"]}
     assert "No such file" in project.job("gone")["error_message"]
     assert "sample.txt: 25 words" in project.log()
 

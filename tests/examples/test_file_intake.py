@@ -28,7 +28,7 @@ def test_its_readme_archives_the_good_files_and_rejects_the_bad(project: Project
         "damaged.csv.sha256",
         "reason.txt",
     }
-    reasons = {job_id.split("-")[0]: project.job(job_id)["error_message"] for job_id in project.jobs("failed")}
+    reasons = {job_id.rpartition("-")[2]: project.job(job_id)["error_message"] for job_id in project.jobs("failed")}
     assert reasons["lost"] == "missing: there is no file inbox/lost.txt"
     assert reasons["broken.log.gz"] == "corrupt: gzip cannot read it to its end"
     assert reasons["damaged.csv"].startswith("corrupt: its sha256 is")

@@ -10,5 +10,5 @@ class WordCountAction(BaseAction):
         words = [word.strip(".,;:!?") for word in context["text"].split()]
         how_many = self.get_config_value("longest", 1)
         context["words"] = len(words)
-        context["longest_words"] = sorted(set(words), key=lambda word: (-len(word), word))[:how_many]
+        context["longest_words"] = sorted(set(words), key=lambda word: (-len(word), word.lower()))[:how_many]
         return self.get_config_value("success", "counted")

@@ -9,7 +9,7 @@ for file in inbox/*; do
     [ -f "$file" ] || continue
     case $file in *.sha256 | *.part) continue ;; esac
     [ -z "$(find "$file" -newermt '1 second ago')" ] || continue # somebody may still be writing to it
-    id=$(printf %s "${file##*/}" | tr -c 'A-Za-z0-9._-' _)-$(date +%H%M%S%3N)
+    id=$(date -u +%y%m%d-%H%M%S%3N)-$(printf %s "${file##*/}" | tr -c 'A-Za-z0-9._-' _)
     mkdir "taken/$id"
     mv "$file" "taken/$id/"
 done
