@@ -63,8 +63,11 @@ def targets_of(db: Database, target: str) -> list[str]:
 def send(db: Database, targets: list[str], event: Event, *, prefix: str, event_socket: str) -> list[Delivery]:
     """Store one event a target in one transaction, then tell machines and monitor; at most PATIENCE_S in all."""
     shown = UI in targets or event.type not in ENGINE_TYPES
+    status = "processed" if targets == [UI] else "pending"  # the page reads the audit log, nobody this row
     with db.write():
-        letters = [_post(db, target, event) for target in targets]
+        letters = mailbox.post_many(
+            db, targets, event.type, event.payload, job_id=event.job_id, source=event.source, status=status
+        )
         envelope = _note(db, event.source or "cli", event.type, event.payload) if shown else None
     patience_s = PATIENCE_S / (len(targets) + 1)
     told = envelope is not None and wire.ring(event_socket, envelope, patience_s)
@@ -83,12 +86,6 @@ def announce_job(db: Database, type: str, job: Job) -> None:
 
 
 # Helpers
-
-
-def _post(db: Database, target: str, event: Event) -> Letter:
-    """The page reads the audit log, so what is stored for it waits for nobody."""
-    status = "processed" if target == UI else "pending"
-    return mailbox.post(db, target, event.type, event.payload, job_id=event.job_id, source=event.source, status=status)
 
 
 def _note(db: Database, machine: str, type: str, payload: Any) -> dict[str, Any]:

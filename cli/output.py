@@ -82,7 +82,9 @@ def _pretty(headings: list[str], lines: list[list[str]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(*headings)
+    table = Table()
+    for heading in headings:
+        table.add_column(heading, overflow="fold")  # a cut id could not be copied
     for line in lines:
         table.add_row(*(Text(cell) for cell in line))
     Console().print(table)

@@ -187,3 +187,7 @@ def _log_to_stderr(debug: bool) -> None:
 
 if __name__ == "__main__":
     main()
+
+
+if __name__ == "__main__":
+    main()

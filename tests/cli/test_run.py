@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,17 @@ actions:
 """
 
 
+STUCK = """
+initial_state: working
+on_error: {tries: 1}
+transitions:
+  - {from: working, to: stopped, event: stop}
+actions:
+  working:
+    - {type: bash, command: "exit 3"}
+"""
+
+
 def write(place: Any, name: str, text: str) -> str:
     (place.folder / name).write_text(text)
     return name
@@ -55,18 +67,20 @@ def write(place: Any, name: str, text: str) -> str:
 
 def start(place: Any, *args: str) -> subprocess.Popen[str]:
     """`statemachine ARGS` in the background, ended with the installation."""
-    process = subprocess.Popen(
-        [place.bin / "statemachine", *args], cwd=place.folder, env=place.process_environ, text=True,
-        stderr=subprocess.PIPE,
-    )  # fmt: skip
+    return background(place, [str(place.bin / "statemachine"), *args])
+
+
+def background(place: Any, command: list[str]) -> subprocess.Popen[str]:
+    process = subprocess.Popen(command, cwd=place.folder, env=place.process_environ, text=True, stderr=subprocess.PIPE)
     place.on_close(lambda: end(process))
     return process
 
 
 def end(process: subprocess.Popen[str]) -> None:
-    if process.poll() is None:
-        process.kill()
-    process.communicate()
+    process.kill()
+    process.wait()
+    if process.stderr is not None:
+        process.stderr.close()
 
 
 def running(place: Any, name: str) -> Callable[[], bool]:
@@ -211,3 +225,61 @@ def test_debug_logs_more(place: Any) -> None:
     assert " - DEBUG - " not in quiet.stderr
     assert loud.returncode == 0
     assert Path(place.folder / "greeted.txt").exists()
+
+
+def test_a_machine_marked_failed_shows_in_the_exit_code(place: Any) -> None:
+    process = start(place, write(place, "stuck.yaml", STUCK))
+    assert process.stderr is not None
+    assert any("failed in state working" in line for line in process.stderr)
+
+    process.terminate()
+
+    process.communicate(timeout=20)
+    assert process.returncode == 1
+
+
+def test_a_standby_takes_over_when_the_first_is_gone(place: Any) -> None:
+    config = write(place, "waits.yaml", WAITS)
+    first = start(place, config)
+    until(running(place, "waits"), 20)
+    second = start(place, config, "--standby")
+    assert second.stderr is not None
+    assert any("standing by" in line for line in second.stderr)
+
+    first.kill()
+    first.communicate()
+
+    until(lambda: place.json("machine-state")[0]["pid"] == second.pid, 20)
+    second.terminate()
+    second.communicate(timeout=20)
+    assert second.returncode == 0
+
+
+def test_an_interrupt_that_the_parent_ignores_stays_ignored(place: Any) -> None:
+    config = write(place, "waits.yaml", WAITS)
+    process = background(place, ["sh", "-c", f"trap '' INT; exec {place.bin / 'statemachine'} {config}"])
+    until(running(place, "waits"), 20)
+
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM)
+
+    process.communicate(timeout=20)
+    assert process.returncode == 0
+
+
+def test_the_module_can_be_run_without_its_script(place: Any) -> None:
+    config = write(place, "ends.yaml", ENDS)
+
+    result = place.process([sys.executable, "-m", "statemachine_engine.cli.run", config, "--context", "greeting=x"])
+
+    assert (result.returncode, (place.folder / "greeted.txt").read_text()) == (0, "x")
+
+
+def test_an_event_sent_while_nobody_ran_is_delivered_at_the_start(place: Any) -> None:
+    place.db("send-event", "--target", "waits", "--type", "stop")
+
+    result = place.shell("statemachine", write(place, "waits.yaml", WAITS))
+
+    assert result.returncode == 0
+    assert [row["status"] for row in place.json("list-events")] == ["processed"]
+    assert [row["event"] for row in place.json("transition-history")] == ["stop"]
