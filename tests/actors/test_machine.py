@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -13,6 +12,7 @@ import pytest
 from statemachine_engine import JobQueue, Machine, Runtime
 from statemachine_engine.storage import mailbox
 from tests.support.journal import Journal
+from tests.support.processes import alive
 from tests.support.until import until
 
 Start = Callable[..., Machine]
@@ -206,7 +206,7 @@ def test_a_timeout_cancels_the_action_that_runs_and_its_whole_process_group(star
 
     assert time.monotonic() - started < 3
     for pid in pids.read_text().split():
-        until(lambda pid=pid: not _alive(int(pid)))
+        until(lambda pid=pid: not alive(int(pid)))
     assert machine.state == "b"  # the cancelled action's own event was thrown away
 
 
@@ -655,11 +655,3 @@ def _gate(action: WriteAction) -> type[_Gate]:
     """,
     )
     return _Gate
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
