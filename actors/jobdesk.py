@@ -72,7 +72,9 @@ class JobDesk:
             self._announce_settled(settled)
             return self._hold(job, lease_s)
 
-    def claim_id(self, job_id: str, lease_s: float = DEFAULT_LEASE_S) -> Job | None:
+    def claim_id(
+        self, job_id: str, lease_s: float = DEFAULT_LEASE_S, max_attempts: int | None = None
+    ) -> Job | None:
         """Settle the current job and claim this one; None when it is not waiting (any more)."""
         with self._lock:
             if self.current is not None and self.current.job_id == job_id:
@@ -80,7 +82,9 @@ class JobDesk:
             self._settle()
             if self.closed:
                 return None
-            job = jobs.claim_id(self._bells.db, job_id, owner=self._bells.incarnation, lease_s=lease_s)
+            job = jobs.claim_id(
+                self._bells.db, job_id, owner=self._bells.incarnation, lease_s=lease_s, max_attempts=max_attempts
+            )
             return self._hold(job, lease_s)
 
     def complete(self, job_id: str, result: Any = None) -> Job:

@@ -155,12 +155,14 @@ def claim(
         return from_row(row) if row else None
 
 
-def claim_id(db: Database, job_id: str, *, owner: str, lease_s: float = 60.0) -> Job | None:
+def claim_id(
+    db: Database, job_id: str, *, owner: str, lease_s: float = 60.0, max_attempts: int | None = None
+) -> Job | None:
     """Take this job if it is pending or due; None if it is not, or there is none."""
     picked = "SELECT id FROM jobs WHERE job_id = ? AND (status = 'pending' OR status = 'scheduled' AND due_at <= ?)"
     with db.write():
         now = db.now()
-        params = (to_text(now), owner, lease_s, now + lease_s, None, job_id, now)
+        params = (to_text(now), owner, lease_s, now + lease_s, max_attempts, job_id, now)
         row = db.execute(CLAIM.format(picked=picked + db.dialect.skip_locked), params).fetchone()
         return from_row(row) if row else None
 

@@ -38,6 +38,14 @@ class BuiltinAction(BaseAction):
         value = self.config.get(key)
         return [] if value is None else [str(item) for item in (value if isinstance(value, list) else [value])]
 
+    def whole(self, key: str, default: int | None = None) -> int | None:
+        """A whole number, which may be written as text. Raises ActionError."""
+        value = self.config.get(key)
+        try:
+            return default if value is None else int(str(value))
+        except ValueError as error:
+            raise ActionError(f"'{key}' has to be a whole number, not {value!r}") from error
+
     def duration_s(self, key: str, default_s: float) -> float:
         """A duration: seconds, or a text such as `1m30s`. Raises ActionError."""
         try:

@@ -19,7 +19,7 @@ class CheckDatabaseQueueAction(BuiltinAction):
         "job_type": "only jobs of this type; any unless said",
         "machine_type": "only jobs for this kind of machine, or for none; any unless said",
         "lease": "for how long the job is held between renewals (60 seconds)",
-        "max_attempts": "how often a job is tried that does not say so itself (3)",
+        "max_attempts": "how often a job is tried unless it says so itself (3)",
         "success": "event when a job was taken (new_job)",
         "empty": "event when there is none (no_jobs)",
         "status": "accepted from older files: always pending",
@@ -29,12 +29,11 @@ class CheckDatabaseQueueAction(BuiltinAction):
 
     def execute(self, context: Context) -> str | None:
         """Looks once."""
-        attempts = self.config.get("max_attempts")
         job = self.services.jobs.claim(
             self.text("job_type"),
             self.text("machine_type"),
             self.duration_s("lease", 60),
-            None if attempts is None else int(attempts),
+            self.whole("max_attempts"),
         )
         if job is None:
             drop(context)

@@ -13,13 +13,16 @@ class ClaimJobAction(BuiltinAction):
     keys = {
         "job_id": "the job",
         "lease": "for how long the job is held between renewals (60 seconds)",
+        "max_attempts": "how often it is tried unless it says so itself (3)",
         "success": "event when it was taken (claimed)",
         "already_claimed": "event when it was not (already_claimed)",
     }
 
     def execute(self, context: Context) -> str | None:
         """Claims."""
-        job = self.services.jobs.claim_id(str(self.required("job_id")), self.duration_s("lease", 60))
+        job = self.services.jobs.claim_id(
+            str(self.required("job_id")), self.duration_s("lease", 60), self.whole("max_attempts")
+        )
         if job is None:
             return self.event("already_claimed", "already_claimed")
         hold(context, job)

@@ -35,14 +35,13 @@ class EnqueueJobAction(BuiltinAction):
         return self.event("success", "job_enqueued")
 
     def _options(self, context: Context) -> dict[str, Any]:
-        attempts = self.config.get("max_attempts")
         return {
             "machine_type": self.text("machine_type"),
             "data": self.config.get("data", self.config.get("payload")),
             "source_job_id": self.text("source_job_id") or current_job_id(context),
-            "priority": int(self.config.get("priority", 5)),
+            "priority": self.whole("priority", 5),
             "delay_s": self.duration_s("delay", 0),
-            "max_attempts": None if attempts is None else int(attempts),
+            "max_attempts": self.whole("max_attempts"),
             "unique_key": self.text("unique_key"),
             "metadata": self.config.get("metadata"),
         }

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import asdict
-from typing import Any
 
 from ...storage import jobs
 from .base import Context
 from .builtin import BuiltinAction
-
-_ALL = 1_000_000
 
 
 class GetPendingJobsAction(BuiltinAction):
@@ -31,9 +27,10 @@ class GetPendingJobsAction(BuiltinAction):
 
     def execute(self, context: Context) -> str | None:
         """Looks once."""
-        limit = int(self.config.get("limit") or _ALL)
-        found = jobs.pending(self.services.db, self.text("job_type"), self.text("machine_type"), limit)
-        items: list[dict[str, Any]] = [{**asdict(job), "id": job.job_id} for job in found]
+        found = jobs.pending(
+            self.services.db, self.text("job_type"), self.text("machine_type"), self.whole("limit") or None
+        )
+        items = [{**job.as_dict(), "id": job.job_id} for job in found]
         self.store(context, "store_as", "pending_jobs", items)
         return self.event("success", "jobs_found") if items else self.empty_event()
 

@@ -27,7 +27,7 @@ class RetryJobAction(BuiltinAction):
         job_id = self.job_id(context)
         reason = self.config.get("reason") or context.get("last_error")
         job = self.services.jobs.retry(
-            job_id, delay_s=self.duration_s("delay", 0), reason=None if reason is None else text_of(reason)
+            job_id, delay_s=self.duration_s("delay", 0), reason=None if reason is None else text_of(reason).strip()
         )
         if job_id == current_job_id(context):
             drop(context)

@@ -248,4 +248,4 @@ def test_a_failed_command_leads_to_its_own_state_with_the_job_at_hand(start, run
     machine.wait_for("done", 5)
     failed = jobs.get(runtime.db, "j1")
     assert failed is not None
-    assert (failed.status, failed.error_message) == ("failed", "4: no\n")
+    assert (failed.status, failed.error_message) == ("failed", "4: no")

@@ -92,8 +92,14 @@ def test_lease_and_attempts_are_those_of_the_action(bench, add, job):
     bench.run("check_database_queue", lease="2m", max_attempts="1")
 
     held = job()
+    assert held.max_attempts == 1
     assert held.lease_until is not None
     assert 110 < held.lease_until - bench.db.now() < 121
+
+
+def test_a_number_that_is_none_is_refused(bench):
+    with pytest.raises(ActionError, match="'max_attempts' has to be a whole number, not 'many'"):
+        bench.run("check_database_queue", max_attempts="many")
 
 
 # claim_job
@@ -106,6 +112,16 @@ def test_a_job_is_claimed_by_its_id(bench, add, job):
     assert job().status == "processing"
     assert bench.context["current_job"]["id"] == "j1"
     assert bench.context["width"] == 1
+
+
+def test_lease_and_attempts_can_be_given_with_the_id(bench, add, job):
+    add()
+    bench.run("claim_job", job_id="j1", lease="1h", max_attempts=7)
+
+    held = job()
+    assert held.max_attempts == 7
+    assert held.lease_until is not None
+    assert held.lease_until - bench.db.now() > 3000
 
 
 def test_a_job_that_another_holds_is_already_claimed(bench, add):
