@@ -15,6 +15,9 @@ from typing import Any
 
 log = logging.getLogger(__name__)
 
+#: the command of our own installation, whatever PATH and the working directory hold
+STATEMACHINE = (sys.executable, "-P", "-m", "statemachine_engine.cli.run")
+
 #: seconds that a child has to stop before it is killed
 GRACE_S = 12.0
 
@@ -33,7 +36,7 @@ class Children:
 
         Its output goes where ours goes: a pipe that nobody reads would stop it when full.
         """
-        command = [sys.executable, "-P", "-m", "statemachine_engine.cli.run", str(path), "--machine-name", name, *options]
+        command = [*STATEMACHINE, str(path), "--machine-name", name, *options]
         if context:
             command += ["--initial-context", json.dumps(context, default=str)]
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pykka
@@ -35,10 +34,11 @@ class WaitTimeout(MachineError):
 class Machine:
     """Send it events, look at it, wait for it; every method may be called from any thread."""
 
-    def __init__(self, definition: Definition, view: View, db: Database, actions_dir: Path | None) -> None:
+    def __init__(self, definition: Definition, view: View, db: Database, context: Mapping[str, Any]) -> None:
         self.definition = definition
         self.view = view
-        self.actions_dir = actions_dir
+        #: the context that it was given at its start
+        self.given_context = context
         #: machines that end with this one
         self.children: list[Machine] = []
         #: None where no control socket is wanted

@@ -250,6 +250,8 @@ class MachineActor(pykka.ThreadingActor):
         self._context["current_state"] = self._state = move.target
         self._outcome, self._final = move.outcome, move.outcome is not None
         view = self._parts.view
+        if view.status == "failed":
+            self._parts.fares("running")
         view.status = "running"
         view.enter(move.target)
 
@@ -357,6 +359,7 @@ class MachineActor(pykka.ThreadingActor):
         view = self._parts.view
         view.status, view.last_error = "failed", message
         self._parts.desk.settle(failure=message)
+        self._parts.fares("failed")
         self._record(self._records.failed(self._state, message), self._records.state(self._state))
 
     def _error_if_unhandled(self, run: Run) -> None:

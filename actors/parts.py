@@ -31,6 +31,8 @@ class Parts:
     performer: Performer
     #: makes the services of one run, with a cancel token of its own
     services: Callable[[], Services]
+    #: tells the registry how the machine fares: running or failed
+    fares: Callable[[str], None]
     #: tells the runtime that the machine is over
     ended: Callable[[Outcome | None], None]
     #: tells the runtime that the actor died of a bug

@@ -52,6 +52,7 @@ WORKERS = 4096
 
 #: a crashed actor is replaced so many times within so many seconds
 CRASHES, CRASH_WINDOW_S = 3, 60.0
+CRASHED = "the machine's actor crashed"
 
 
 class NotStarted(MachineError):
@@ -185,17 +186,17 @@ class Runtime:
             raise NotStarted
         folder = actions_dir or self._actions_dir
         definition = self.definition(machine, name, folder)
-        handle = self._made(definition, name or definition.machine_name, folder)
+        handle = self._made(definition, name or definition.machine_name, context, folder)
         try:
             self._acquire(handle)
         except MachineTaken:
             if not self._standby:
                 raise
-            self._stand_by(handle, context)
+            self._stand_by(handle)
             return handle
         if job is not None:
             handle.parts.desk.adopt(job)
-        self._launch(handle, context)
+        self._launch(handle)
         return handle
 
     def definition(
@@ -301,9 +302,11 @@ class Runtime:
                 self._registries[actions_dir] = registry.ActionRegistry(*folders)
             return self._registries[actions_dir]
 
-    def _made(self, definition: Definition, name: str, actions_dir: Path | None) -> Machine:
+    def _made(
+        self, definition: Definition, name: str, context: Mapping[str, Any], actions_dir: Path | None
+    ) -> Machine:
         view = View(name, definition.initial_state)
-        machine = Machine(definition, view, self.db, actions_dir)
+        machine = Machine(definition, view, self.db, context)
         base_dir = definition.source.parent if definition.source is not None else Path.cwd()
         desk = JobDesk(name, self)
         machine.parts = Parts(
@@ -311,6 +314,7 @@ class Runtime:
             desk=desk,
             performer=Performer(definition, self._registry(actions_dir), self.board),
             services=lambda: Services(self, name, CancelToken(), desk, base_dir, actions_dir),
+            fares=lambda status: self._fares(name, status),
             ended=lambda outcome: self._ended(machine, outcome),
             crashed=lambda: self._crashed(machine),
             db=self.db,
@@ -342,7 +346,7 @@ class Runtime:
             is_alive=may_live,
         )
 
-    def _launch(self, machine: Machine, context: Mapping[str, Any]) -> None:
+    def _launch(self, machine: Machine) -> None:
         """Bind the socket, which can fail, before the actor starts; read it only when the actor runs."""
         if self._sockets:
             machine.listener = Listener(
@@ -360,14 +364,20 @@ class Runtime:
         with self._lock:
             self._machines.pop(machine.name, None)
             self._machines[machine.name] = machine
-        self._start_actor(machine, context)
+        self._start_actor(machine)
         if machine.listener is not None:
             machine.listener.start()
 
-    def _start_actor(self, machine: Machine, context: Mapping[str, Any]) -> None:
-        ref = MachineActor.start(machine.definition, context, machine.parts)
+    def _start_actor(self, machine: Machine) -> None:
+        ref = MachineActor.start(machine.definition, machine.given_context, machine.parts)
         machine.attach(ref, ref.actor_inbox.qsize)  # type: ignore[attr-defined]
         machine.tell(Begin())
+
+    def _fares(self, name: str, status: str) -> None:
+        try:
+            machines.set_status(self.db, name, self.incarnation, status)
+        except StorageError as error:
+            log.error("%s: the registry cannot be told that it is %s: %s", name, status, error)
 
     # Ends
 
@@ -393,16 +403,24 @@ class Runtime:
         now_s = time.monotonic()
         recent = [at for at in self._crashes.get(machine.name, ()) if now_s - at < CRASH_WINDOW_S]
         self._crashes[machine.name] = [*recent, now_s]
-        machine.parts.desk.note_failure("the machine's actor crashed")
-        self.publish(machine.name, "error", {"error_message": "the machine's actor crashed", "job_id": None})
+        self.publish(machine.name, "error", {"error_message": CRASHED, "job_id": None})
+        self._give_back(machine.parts.desk)
         if len(recent) < CRASHES and self._running:
-            self._start_actor(machine, {})
+            self._start_actor(machine)
             return
         log.critical("%s: crashed %d times in %g s; given up", machine.name, len(recent) + 1, CRASH_WINDOW_S)
         self._release(machine, "failed")
-        machine.view.last_error = "the machine's actor crashed"
+        machine.view.last_error = CRASHED
         machine.view.end("failure")
         self._notify()
+
+    def _give_back(self, desk: JobDesk) -> None:
+        """A crash spends an attempt of the job that the machine had."""
+        try:
+            if desk.current is not None:
+                desk.retry(desk.current.job_id, reason=CRASHED)
+        except StorageError as error:
+            log.error("%s: its job cannot be given back: %s", desk.machine, error)
 
     def _stop_machines(self, grace_s: float) -> None:
         live = self._live()
@@ -435,7 +453,7 @@ class Runtime:
             if machine is not None and not machine.view.ended.is_set():
                 machine.tell(Unread())
 
-    def _stand_by(self, machine: Machine, context: Mapping[str, Any]) -> None:
+    def _stand_by(self, machine: Machine) -> None:
         log.info("%s: runs elsewhere; standing by", machine.name)
         machine.view.status = "standby"
 
@@ -445,13 +463,14 @@ class Runtime:
             except MachineTaken:
                 return False
             log.info("%s: taking over", machine.name)
-            self._launch(machine, context)
+            self._launch(machine)
             return True
 
         self._waiting.append(try_again)
 
     def _look_after_standbys(self) -> None:
-        self._waiting[:] = [attempt for attempt in self._waiting if not attempt()]
+        if self._running:
+            self._waiting[:] = [attempt for attempt in self._waiting if not attempt()]
 
     def _options(self, actions_dir: Path | None) -> Iterator[str]:
         """The options by which a child process shares our store and sockets."""

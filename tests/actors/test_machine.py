@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from statemachine_engine import JobQueue, Machine, Runtime
-from statemachine_engine.storage import mailbox
+from statemachine_engine.storage import machines, mailbox
 from tests.support.journal import Journal
 from tests.support.processes import alive
 from tests.support.until import until
@@ -323,7 +323,7 @@ def test_a_raising_action_sets_last_error_and_yields_its_error_event(start: Star
 
 
 def test_an_error_nothing_takes_is_tried_again_and_then_marks_the_machine_failed(
-    start: Start, journal: Journal
+    start: Start, journal: Journal, runtime: Runtime
 ) -> None:
     machine = start("""
         initial_state: a
@@ -333,7 +333,9 @@ def test_an_error_nothing_takes_is_tried_again_and_then_marks_the_machine_failed
     """)
 
     failed = journal.wait_for("machine_failed")[0]
-
+    row = machines.get(runtime.db, "m")
+    assert row is not None
+    assert row.status == "failed"
     assert len(journal.of("error")) == 3
     assert failed["state"] == "a"
     assert "exit 3" in failed["error_message"]
