@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
-from .clock import from_text, to_text
+from .clock import epoch_or_zero, to_text
 from .database import Database
 from .payload import dumps, loads
 
@@ -258,7 +258,7 @@ def _insert_notes(db: Database, notes: list[Any]) -> list[int]:
 
 
 def _event(row: Any) -> Event:
-    return Event(row[0], row[1], row[2], loads(row[3]), from_text(row[4]) if row[4] else 0.0)
+    return Event(row[0], row[1], row[2], loads(row[3]), epoch_or_zero(row[4]))
 
 
 def _in(column: str, values: Sequence[str] | None) -> str:

@@ -54,6 +54,14 @@ def from_text(text: str) -> float:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
+def epoch_or_zero(text: str | None) -> float:
+    """Like `from_text`, but 0 for a time that is missing or that somebody else wrote in a form of his own."""
+    try:
+        return from_text(text) if text else 0.0
+    except ValueError:
+        return 0.0
+
+
 @lru_cache(maxsize=256)
 def _second_text(second: int) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(second))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from .clock import from_text, to_text
+from .clock import epoch_or_zero, to_text
 from .database import Database
 from .errors import PayloadTooLarge
 from .payload import dumps, loads
@@ -223,4 +223,4 @@ def _mailbox_row(row: Any) -> MailboxRow:
 
 
 def _letter(row: Any) -> Letter:
-    return Letter(row[0], row[1], row[2], row[3], loads(row[4]), row[5], from_text(row[6]) if row[6] else 0.0)
+    return Letter(row[0], row[1], row[2], row[3], loads(row[4]), row[5], epoch_or_zero(row[6]))

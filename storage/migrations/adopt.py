@@ -21,6 +21,8 @@ FALLBACKS = {
     "realtime_events": {"event_type": "''", "consumed": "0"},
 }
 
+TIMES = ("created_at", "started_at", "completed_at", "processed_at", "consumed_at")
+
 
 def copy_beside(db: Database) -> Path | None:
     """Copy a file with an older engine's tables to `<file>.before-2.0`; None when there is nothing to keep.
@@ -49,14 +51,13 @@ def take_over(db: Database, table: str, successor: str) -> None:
     for name, declared in theirs.items():
         if name not in ours:
             db.execute(f'ALTER TABLE {successor} ADD COLUMN "{name}" {declared}')
-    fallbacks = FALLBACKS[table]
     names = ", ".join(f'"{name}"' for name in theirs)
-    values = ", ".join(
-        f'coalesce("{name}", {fallbacks[name]})' if name in fallbacks else f'"{name}"' for name in theirs
-    )
+    values = ", ".join(_taken_over(table, name) for name in theirs)
     db.execute(f"INSERT INTO {successor} ({names}) SELECT {values} FROM {table} ORDER BY 1")
     db.execute(f"DROP TABLE {table}")
+    db.execute("PRAGMA legacy_alter_table = 1")  # else views on the table forbid the renaming
     db.execute(f"ALTER TABLE {successor} RENAME TO {table}")
+    db.execute("PRAGMA legacy_alter_table = 0")
 
 
 def settle_the_past(db: Database, older: set[str]) -> None:
@@ -69,6 +70,16 @@ def settle_the_past(db: Database, older: set[str]) -> None:
     if "machine_state" in older:
         for name, activity in db.execute("SELECT machine_name, last_activity FROM machine_state").fetchall():
             db.execute("UPDATE machine_state SET last_activity = ? WHERE machine_name = ?", (_epoch(activity), name))
+
+
+def _taken_over(table: str, column: str) -> str:
+    """The SQL for a column's value: times that were stored as epoch seconds become text."""
+    if column in FALLBACKS[table]:
+        return f'coalesce("{column}", {FALLBACKS[table][column]})'
+    if column in TIMES:
+        text = f"strftime('%Y-%m-%d %H:%M:%f', \"{column}\", 'unixepoch')"
+        return f"CASE WHEN typeof(\"{column}\") IN ('real', 'integer') THEN {text} ELSE \"{column}\" END"
+    return f'"{column}"'
 
 
 def _columns(db: Database, table: str) -> dict[str, str]:
