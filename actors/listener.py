@@ -6,6 +6,7 @@ import contextlib
 import logging
 import socket
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from ..storage.clock import Clock
 
 log = logging.getLogger(__name__)
+
+#: seconds between two warnings of refused datagrams: whoever floods the socket must not flood the log
+QUIET_S = 60.0
 
 
 class Listener:
@@ -38,6 +42,7 @@ class Listener:
         self._sock: socket.socket | None = None
         self._inode = 0
         self._thread: threading.Thread | None = None
+        self._warn_again_at_s = 0.0
 
     def open(self) -> None:
         """Bind the socket; OSError when somebody else listens there."""
@@ -73,17 +78,29 @@ class Listener:
                 if self._sock is sock:
                     log.error("%s: cannot read %s: %s", self._name, self.path, error)
                 return
-            if self._sock is sock:
+            if self._sock is not sock:
+                return
+            try:
                 self._take(data)
+            except Exception:
+                log.exception("%s: cannot hand a datagram on", self._name)
 
     def _take(self, data: bytes) -> None:
         try:
             message = wire.decode(data, self._clock.now())
         except wire.MalformedMessage as error:
-            self.refused += 1
-            log.warning("%s: refused a datagram of %d bytes: %s", self._name, len(data), error)
+            self._refuse(len(data), error)
             return
         if isinstance(message, Bell):
             self._ring(message)
         else:
             self._deliver(message)
+
+    def _refuse(self, size: int, error: wire.MalformedMessage) -> None:
+        self.refused += 1
+        now_s = time.monotonic()
+        loud = now_s >= self._warn_again_at_s
+        if loud:
+            self._warn_again_at_s = now_s + QUIET_S
+        level = logging.WARNING if loud else logging.DEBUG
+        log.log(level, "%s: refused a datagram of %d bytes (%d so far): %s", self._name, size, self.refused, error)

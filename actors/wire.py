@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..storage.payload import clean, dumps
 from .errors import MachineError
 from .messages import Bell, Incoming
 
@@ -33,6 +34,9 @@ MAX_PATH = 107
 
 #: characters
 MAX_NAME = 256
+
+#: what parked machines watch for
+TOPICS = ("jobs", "done", "events", "machine")
 
 
 class MalformedMessage(MachineError):
@@ -63,8 +67,12 @@ def control_path(prefix: str, name: str) -> Path:
 
 
 def encode(message: Mapping[str, Any]) -> bytes:
-    """JSON bytes of a message."""
-    return json.dumps(message, ensure_ascii=False, separators=(",", ":"), default=str).encode("utf-8", "replace")
+    """JSON bytes of a message; what JSON cannot say is written as it is stored."""
+    try:
+        text = json.dumps(message, ensure_ascii=False, separators=(",", ":"), default=str, allow_nan=False)
+    except (ValueError, TypeError, RecursionError):
+        text = dumps(message)
+    return text.encode("utf-8", "replace")
 
 
 def decode(data: bytes, now_s: float) -> Incoming | Bell:
@@ -72,7 +80,7 @@ def decode(data: bytes, now_s: float) -> Incoming | Bell:
     if len(data) > MAX_DATAGRAM:
         raise MalformedMessage(f"larger than {MAX_DATAGRAM} bytes")
     try:
-        message = json.loads(data)
+        message = _json.decode(data.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise MalformedMessage(f"not JSON: {error}") from None
     if not isinstance(message, dict):
@@ -160,8 +168,8 @@ def bind(path: Path, *, mode: int = 0o600) -> socket.socket:
     try:
         if is_listening(path):
             raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE), str(path))
-        with contextlib.suppress(FileNotFoundError):
-            path.unlink()
+        if path.is_socket():
+            path.unlink(missing_ok=True)
         os.fchmod(sock.fileno(), mode)  # on Linux the file has this mode from the first moment
         sock.bind(str(path))
         path.chmod(mode)
@@ -173,16 +181,30 @@ def bind(path: Path, *, mode: int = 0o600) -> socket.socket:
 
 
 def is_listening(path: Path) -> bool:
-    """Whether a process has a datagram socket bound at `path`."""
+    """Whether a process has a socket bound at `path`."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect(str(path))
-        except OSError:
-            return False
+        except OSError as error:
+            return error.errno == errno.EPROTOTYPE  # a socket of another kind is somebody's too
     return True
 
 
 # Helpers
+
+
+def _refused(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("an object has two keys of one name")
+    return found
+
+
+_json = json.JSONDecoder(parse_constant=_refused, object_pairs_hook=_unique)
 
 
 def _name(value: object) -> str:
@@ -199,14 +221,16 @@ def _payload(value: Any) -> Any:
         return {}
     if isinstance(value, str) and value[:1] in ("{", "["):
         with contextlib.suppress(ValueError, RecursionError):
-            return json.loads(value)
+            return _json.decode(value)
     return value
 
 
 def _text(value: object, key: str) -> str:
     if isinstance(value, (str, int)) and not isinstance(value, bool):
-        return str(value)
-    raise MalformedMessage(f'"{key}" must be a string')
+        text = str(value)
+        if clean(text) == text:
+            return text
+    raise MalformedMessage(f'"{key}" must be a string without NUL characters and lone surrogates')
 
 
 def _row_id(value: object, key: str) -> int | None:
@@ -217,6 +241,6 @@ def _row_id(value: object, key: str) -> int | None:
 
 def _bell(message: dict[str, Any]) -> Bell:
     topic, count, key = message["bell"], message.get("count", 1), message.get("key", [])
-    if not isinstance(topic, str) or not isinstance(count, int) or not isinstance(key, list):
-        raise MalformedMessage('a bell is {"bell": topic, "count": number, "key": [...]}')
+    if topic not in TOPICS or not isinstance(count, int) or not 0 < count < 2**31 or not isinstance(key, list):
+        raise MalformedMessage(f'a bell is {{"bell": {"|".join(TOPICS)}, "count": number, "key": [...]}}')
     return Bell(topic, count, tuple(part if isinstance(part, str) else None for part in key))
