@@ -43,7 +43,7 @@ def send_event(
     ctx: click.Context, target: str, event_type: str, source: str | None, job_id: str | None, payload: Any,
     require_running: bool, event_socket_path: str | None, control_socket_prefix: str | None,
 ) -> None:  # fmt: skip
-    """Send an event to a machine, to several, or to the monitor page.
+    """Send an event to machines or to the monitor page.
 
     The event is stored first: a machine that is not running gets it at its next start, within 24 hours.
 
@@ -91,7 +91,9 @@ def list_events(target: str | None, wanted: str | None, limit: int, fmt: str) ->
 @db_option
 @format_option
 def process_events(machine: str, limit: int, fmt: str) -> None:
-    """Show what waits in a machine's mailbox; nothing is changed, the machine itself takes its events.
+    """Show what waits in a machine's mailbox.
+
+    Nothing is changed: the machine itself takes its events.
 
     \b
     Example:

@@ -103,7 +103,7 @@ def error_history(machine: str | None, hours: float | None, limit: int, fmt: str
 @db_option
 @format_option
 def list_errors(limit: int, fmt: str) -> None:
-    """List all that went wrong, newest first: machines' errors, log lines of level error, failed jobs.
+    """List errors, log lines of level error and failed jobs.
 
     \b
     Example:
@@ -120,7 +120,7 @@ def list_errors(limit: int, fmt: str) -> None:
 @db_option
 @format_option
 def controller_log(machine: str, limit: int, fmt: str) -> None:
-    """List the log lines of the controller, or of another machine, newest first.
+    """List the log lines of the controller or another machine.
 
     \b
     Example:

@@ -194,7 +194,9 @@ def fail_job(job_id: str, reason: str) -> None:
 @click.argument("job_id", type=Name())
 @db_option
 def retry_job(job_id: str) -> None:
-    """Put a failed, cancelled or stuck job back into the queue, with all its attempts.
+    """Put a failed, cancelled or stuck job back into the queue.
+
+    Its attempts count anew.
 
     \b
     Example:
@@ -213,7 +215,9 @@ def retry_job(job_id: str) -> None:
 @click.argument("job_id", type=Name())
 @db_option
 def cancel_job(job_id: str) -> None:
-    """Take a waiting job out of the queue without deleting it.
+    """Take a job out of the queue without deleting it.
+
+    A worker that is busy with it learns that it has lost it.
 
     \b
     Example:

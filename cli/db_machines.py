@@ -56,7 +56,9 @@ def machine_state(ctx: click.Context, machine: str | None, fmt: str) -> None:
 @format_option
 @click.pass_context
 def machine_status(ctx: click.Context, machine: str | None, fmt: str) -> None:
-    """Show every machine's status: running, standby, failed, ended or dead (gone without a word).
+    """Show how every machine fares.
+
+    Its status is running, standby, failed, ended, or dead: gone without a word.
 
     \b
     Example:
@@ -69,7 +71,9 @@ def machine_status(ctx: click.Context, machine: str | None, fmt: str) -> None:
 @db_option
 @format_option
 def machine_health(fmt: str) -> None:
-    """Judge the whole: machines that failed or died, jobs that nobody works on any more.
+    """Say what needs attention.
+
+    That is: machines that failed or died, jobs that nobody works on any more.
 
     \b
     Example:

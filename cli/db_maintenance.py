@@ -24,7 +24,9 @@ CONFIRMATION = "DELETE ALL DATA"
 @click.option("--status", "wanted", type=click.Choice(JOB_STATUSES), required=True, help="Delete jobs in this status.")
 @db_option
 def cleanup(wanted: str) -> None:
-    """Delete up to 1000 jobs in one status; never those that a worker is busy with.
+    """Delete up to 1000 jobs of one status.
+
+    Never those that a worker is busy with.
 
     \b
     Example:
@@ -44,7 +46,9 @@ def cleanup(wanted: str) -> None:
 @click.option("--force", is_flag=True, help="All of them, not only those that are 10 minutes old.")
 @db_option
 def reset_processing(force: bool) -> None:
-    """Put jobs that are stuck in `processing` back into the queue.
+    """Put stuck jobs back into the queue.
+
+    Stuck is what is `processing` for 10 minutes with no worker holding it. Attempts count anew.
 
     \b
     Example:
@@ -64,7 +68,9 @@ def reset_processing(force: bool) -> None:
 @click.option("--status", "wanted", type=click.Choice(EVENT_STATUSES), help="Only events in this status.")
 @db_option
 def cleanup_events(wanted: str | None) -> None:
-    """Delete events, all of them unless --status says which; undelivered ones are lost with it.
+    """Delete events.
+
+    All of them, undelivered ones too, unless --status says which.
 
     \b
     Example:
@@ -82,7 +88,9 @@ def cleanup_events(wanted: str | None) -> None:
 @db_option
 @click.pass_context
 def recreate_database(ctx: click.Context, force: bool) -> None:
-    """Delete all jobs, events, machine states and history, and start with empty tables.
+    """Delete everything and start with empty tables.
+
+    Jobs, events, machine states and history are gone then.
 
     \b
     Example:

@@ -42,6 +42,12 @@ def test_every_database_command_takes_db(command: click.Command) -> None:
     assert "--db" in {flag for option in command.params for flag in option.opts}
 
 
+def test_no_summary_is_cut_or_wrapped_in_the_overview() -> None:
+    summaries = [command.get_short_help_str(limit=200) for line, command in commands() if " " in line]
+
+    assert [summary for summary in summaries if len(summary) > 56] == []
+
+
 def test_every_attribute_behind_a_name_is_the_command_of_that_name() -> None:
     context = click.Context(db)
 
