@@ -194,7 +194,7 @@ def fail_job(job_id: str, reason: str) -> None:
 @click.argument("job_id", type=Name())
 @db_option
 def retry_job(job_id: str) -> None:
-    """Put a failed, cancelled or stuck job back into the queue.
+    """Put a failed, cancelled or stuck job back in the queue.
 
     Its attempts count anew.
 
