@@ -33,6 +33,7 @@ def test_its_readme_archives_the_good_files_and_rejects_the_bad(project: Project
     assert reasons["broken.log.gz"] == "corrupt: gzip cannot read it to its end"
     assert reasons["damaged.csv"].startswith("corrupt: its sha256 is")
     assert not any(project.folder.glob("taken/*"))
+    assert "[watcher] Command failed" not in project.log()
 
 
 def test_names_that_would_be_commands_are_only_names(project: Project) -> None:

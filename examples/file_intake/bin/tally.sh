@@ -8,7 +8,7 @@ touch ledger.tsv
 if ! cut -f 2 ledger.tsv | grep -qxF -- "$1"; then
     line=$(date -u '+%F %T')
     for field in "$@"; do
-        line=$line$tab$(printf %s "$field" | tr '\t\n|' '   ')
+        line=$line$tab$(printf %s "$field" | tr '\t\n|' '   ' | sed 's/ *$//')
     done
     printf '%s\n' "$line" >> ledger.tsv
 fi
