@@ -12,8 +12,11 @@ import click
 if TYPE_CHECKING:
     from ..storage.database import Database
 
+    ParamType = click.ParamType[Any, Any]
+else:
+    ParamType = click.ParamType  # in click's older versions it takes no type arguments
+
 F = TypeVar("F", bound=Callable[..., Any])
-Decorator = Callable[[F], F]
 
 _DB = "statemachine_engine.db"
 
@@ -60,7 +63,7 @@ def format_option(function: F) -> F:
     )
 
 
-def limit_option(default: int = 20) -> Decorator[F]:
+def limit_option(default: int = 20) -> Callable[[F], F]:
     """`--limit N`."""
     return click.option(
         "--limit", type=click.IntRange(min=0), default=default, show_default=True, help="At most so many rows."
@@ -78,7 +81,7 @@ def socket_options(function: F) -> F:
     return function
 
 
-class JsonValue(click.ParamType):
+class JsonValue(ParamType):
     """A command-line value in JSON."""
 
     name = "JSON"
@@ -99,7 +102,7 @@ class JsonValue(click.ParamType):
         return parsed
 
 
-class KeyValue(click.ParamType):
+class KeyValue(ParamType):
     """`key=value`: the value as JSON where it is JSON, as text where it is not."""
 
     name = "KEY=VALUE"
@@ -116,7 +119,7 @@ class KeyValue(click.ParamType):
             return key, text
 
 
-class Name(click.ParamType):
+class Name(ParamType):
     """A name or id: any text but the empty one, which an unset shell variable leaves behind."""
 
     name = "TEXT"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import click
 
 DONE, FAILED, USAGE, NOT_RUNNING, TAKEN, INTERRUPTED = 0, 1, 2, 3, 4, 130
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 _DEBUG = "statemachine_engine.debug"
 
@@ -19,7 +21,7 @@ class Failure(click.ClickException):
 
     def __init__(self, message: str, exit_code: int = FAILED, *, prefix: str = "Error: ") -> None:
         super().__init__(message)
-        self.exit_code = exit_code
+        self.exit_code = exit_code  # type: ignore[misc]  # click calls it a class variable, and reads the instance's
         self.prefix = prefix
 
     def show(self, file: Any = None) -> None:
@@ -80,7 +82,7 @@ class LazyGroup(Program, click.Group):
         return command.get_short_help_str(limit=78) if command else ""
 
 
-def debug_option(help_text: str) -> Any:
+def debug_option(help_text: str) -> Callable[[F], F]:
     """`--debug`: remembered for the whole invocation; also handed to a command that takes `debug`."""
 
     def remember(ctx: click.Context, _: click.Parameter, value: bool) -> bool:

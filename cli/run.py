@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import JsonValue, KeyValue, db_given, db_option, socket_options
+from .options import JsonValue, KeyValue, ParamType, db_given, db_option, socket_options
 from .program import DONE, FAILED, INTERRUPTED, USAGE, Failure, Program, debug_option, forgiving_output
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 LOG_FORMAT = "%(asctime)s - %(name)s - %(levelname)s - %(message)s"
 
 
-class Seconds(click.ParamType):
+class Seconds(ParamType):
     """A duration: 10, .5, 90s, 1m30s, 2h."""
 
     name = "DURATION"
@@ -52,7 +52,7 @@ class Seconds(click.ParamType):
 @debug_option("Log more, and show tracebacks.")
 @click.version_option(package_name="statemachine-engine", prog_name="statemachine")
 @click.pass_context
-def run(ctx: click.Context, configs: tuple[Path, ...], **options: Any) -> None:
+def run(ctx: click.Context, /, configs: tuple[Path, ...], **options: Any) -> None:
     """Run the state machines that the YAML files CONFIG describe, until they end or are told to.
 
     \b
