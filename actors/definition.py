@@ -151,6 +151,14 @@ class Definition:
             table.setdefault((transition.source, transition.event), transition)
         object.__setattr__(self, "_table", table)
 
+    @property
+    def actions_folder(self) -> Path | None:
+        """Where `actions_root:` points to, seen from the file; None where it does not say."""
+        if self.actions_root is None:
+            return None
+        root = Path(self.actions_root).expanduser()
+        return root if self.source is None else self.source.parent / root
+
     def find(self, state: str, event: str) -> Transition | None:
         """The transition that `event` takes in `state`: its own before one from "*"."""
         return self._table.get((state, event)) or self._table.get((ANY_STATE, event))

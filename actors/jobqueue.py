@@ -43,7 +43,7 @@ class JobQueue:
         """
         job = jobs.enqueue(self.db, job_id, job_type, data=data, **options)
         if self._runtime is not None:
-            self._runtime.wake("jobs", (job.job_type, job.machine_type), 1)
+            self._runtime.hub.wake("jobs", (job.job_type, job.machine_type), 1)
         else:
             wire.bell(self.db, "jobs", key=(job.job_type, job.machine_type))
         return job
@@ -60,7 +60,7 @@ class JobQueue:
         """Wait until a job is completed, failed or cancelled. Raises JobNotFound, WaitTimeout."""
         deadline_s = time.monotonic() + timeout_s if timeout_s is not None else float("inf")
         while True:
-            version = self._runtime.board.version("done") if self._runtime is not None else 0
+            version = self._runtime.shared.board.version("done") if self._runtime is not None else 0
             job = self.get(job_id)
             if job is None:
                 raise JobNotFound(job_id)
@@ -93,9 +93,9 @@ class JobQueue:
             time.sleep(min(longest_s, LOOK_S))
             return
         ended, place = threading.Event(), ("", next(_places), 0)
-        if self._runtime.board.park(Watch("done", (job_id,), ended.set), place, version):
+        if self._runtime.shared.board.park(Watch("done", (job_id,), ended.set), place, version):
             ended.wait(longest_s)
-            self._runtime.board.leave("done", place)
+            self._runtime.shared.board.leave("done", place)
 
 
 # Helpers

@@ -70,9 +70,9 @@ class MachineActor(pykka.ThreadingActor):
         self._timers: list[Timer] = []
         self._parked: dict[int, Parked] = {}
         self._woken: set[int] = set()
-        self._mail = Mail(parts.db, self._name)
-        self._records = Records(self._name, definition.config_type, parts.incarnation, parts.clock)
-        self._record = parts.recorder.record
+        self._mail = Mail(parts.shared.db, self._name)
+        self._records = Records(self._name, definition.config_type, parts.shared.incarnation, parts.shared.db.clock)
+        self._record = parts.shared.recorder.record
         self._handlers: dict[type, Callable[[Any], None]] = {
             Incoming: self._arrived,
             ActionsDone: self._done,
@@ -224,7 +224,7 @@ class MachineActor(pykka.ThreadingActor):
         if trigger is not None:
             records = (*records, self._records.changed(source, move, trigger))
         self._record(*records, self._records.state(self._state))
-        self._parts.board.ring("machine", (self._name,))
+        self._parts.shared.board.ring("machine", (self._name,))
         if not move.internal:
             for transition in move.timeouts:
                 self._arm(transition)
@@ -236,7 +236,7 @@ class MachineActor(pykka.ThreadingActor):
         self._timers.clear()
         for index, parked in self._parked.items():
             if parked.topic is not None:
-                self._parts.board.leave(parked.topic, (self._name, self._entry, index))
+                self._parts.shared.board.leave(parked.topic, (self._name, self._entry, index))
         self._parked.clear()
         self._woken.clear()
         self._pending = None
@@ -257,12 +257,12 @@ class MachineActor(pykka.ThreadingActor):
 
     def _arm(self, transition: Transition) -> None:
         ref, fired = self.actor_ref, TimerFired(self._entry, transition.event)
-        self._timers.append(self._parts.timers.after(transition.timeout_s or 0.0, lambda: _tell(ref, fired)))
+        self._timers.append(self._parts.shared.timers.after(transition.timeout_s or 0.0, lambda: _tell(ref, fired)))
 
     def _later(self, delay_s: float, action: Callable[[], None]) -> None:
         ref, resume = self.actor_ref, Resume(self._entry)
         self._pending = action
-        self._timers.append(self._parts.timers.after(delay_s, lambda: _tell(ref, resume)))
+        self._timers.append(self._parts.shared.timers.after(delay_s, lambda: _tell(ref, resume)))
 
     def _lead_on(self, run: Run, event: str) -> None:
         """Take the transition that an action's event has, not sooner than PACE_S after entry where it could spin."""
@@ -289,7 +289,7 @@ class MachineActor(pykka.ThreadingActor):
         self._run = run
         performer, loop, ref = self._parts.performer, self._loop, self.actor_ref
         if not performer.is_instant(run):
-            self._parts.executor.submit(_perform_and_tell, performer, run, loop, ref)
+            self._parts.shared.executor.submit(_perform_and_tell, performer, run, loop, ref)
             return
         _perform(performer, run, loop)
         self._chain += 1
@@ -303,7 +303,7 @@ class MachineActor(pykka.ThreadingActor):
         if parked is None or self._step is None:
             return
         if parked.topic is not None:
-            self._parts.board.leave(parked.topic, (self._name, self._entry, index))
+            self._parts.shared.board.leave(parked.topic, (self._name, self._entry, index))
         self._start(self._step.actions, start=index, again=True)
 
     def _cancel_run(self) -> None:
@@ -330,12 +330,12 @@ class MachineActor(pykka.ThreadingActor):
             if parked.topic is not None and not self._watch(parked, place, woken):
                 self._woken.add(parked.action)
             elif parked.every_s is not None:
-                self._timers.append(self._parts.timers.after(parked.every_s, _teller(self.actor_ref, woken)))
+                self._timers.append(self._parts.shared.timers.after(parked.every_s, _teller(self.actor_ref, woken)))
 
     def _watch(self, parked: Parked, place: tuple[str, int, int], woken: Woken) -> bool:
         assert parked.topic is not None
         watch = Watch(parked.topic, parked.key, _teller(self.actor_ref, woken))
-        return self._parts.board.park(watch, place, parked.version)
+        return self._parts.shared.board.park(watch, place, parked.version)
 
     # Failures
 

@@ -1,4 +1,4 @@
-"""What a machine's actor is made of and leans on: its own parts, and those of the runtime that it shares."""
+"""What a machine's actor is made of and leans on: its own parts, and those of the process that all share."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..storage.clock import Clock
     from ..storage.database import Database
+    from .children import Children
     from .definition import Outcome
     from .jobdesk import JobDesk
     from .recorder import Recorder
@@ -21,11 +21,27 @@ if TYPE_CHECKING:
     from .watches import WatchBoard
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Shared:
+    """What all machines of a process share."""
+
+    db: Database
+    #: this life of this process
+    incarnation: str
+    #: prefix of control sockets; None where none are wanted
+    control_prefix: str
+    recorder: Recorder
+    timers: Timers
+    board: WatchBoard
+    executor: Executor
+    children: Children
+
+
 @dataclass(slots=True, eq=False)
 class Parts:
-    """Handed to the actor by its runtime."""
+    """What one machine's actor is handed by its runtime."""
 
-    # Its own
+    shared: Shared
     view: View
     desk: JobDesk
     performer: Performer
@@ -37,15 +53,5 @@ class Parts:
     ended: Callable[[Outcome | None], None]
     #: tells the runtime that the actor died of a bug
     crashed: Callable[[], None]
-
-    # The runtime's
-    db: Database
-    clock: Clock
-    incarnation: str
-    recorder: Recorder
-    timers: Timers
-    board: WatchBoard
-    executor: Executor
-
     #: open while the actor keeps up with its inbox; the listener waits for it
     gate: threading.Event = field(default_factory=threading.Event)

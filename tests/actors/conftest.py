@@ -20,7 +20,7 @@ def runtime(tmp_path: Path) -> Iterator[Runtime]:
     """A runtime in memory; the test fails if an actor of it died."""
     with Runtime("sqlite:///:memory:", sockets=False, actions_dir=_folder(tmp_path), grace_s=5.0) as running:
         yield running
-    assert not running._crashes or getattr(running, "crashes_expected", False), "an actor died"
+    assert not running.supervisor.crashes or getattr(running, "crashes_expected", False), "an actor died"
 
 
 @pytest.fixture

@@ -411,10 +411,10 @@ def test_a_watch_that_finds_nothing_parks_without_a_row_and_wakes_for_a_job(
           waiting: [{type: log, message: ready}, {type: check_database_queue, job_type: t}, {type: sleep, duration: 1}]
     """)
     journal.wait_for("activity_log", message="ready")
-    until(lambda: runtime.board.keys("jobs"))
+    until(lambda: runtime.shared.board.keys("jobs"))
     before = len(journal.envelopes)
 
-    runtime.recorder.flush()
+    runtime.shared.recorder.flush()
     assert len(journal.envelopes) == before
     JobQueue(runtime).add("t", {"x": 1})
     machine.wait_for("working", 5)
@@ -443,7 +443,7 @@ def test_two_queues_in_one_state_are_both_watched(start: Start, runtime: Runtime
         actions:
           waiting: [{type: check_database_queue, job_type: one}, {type: check_database_queue, job_type: two}]
     """)
-    until(lambda: len(runtime.board.keys("jobs")) == 2)
+    until(lambda: len(runtime.shared.board.keys("jobs")) == 2)
 
     JobQueue(runtime).add("two")
 

@@ -143,12 +143,15 @@ def test_a_standby_takes_over_when_the_first_is_gone(tmp_path: Path) -> None:
 
 def test_a_machine_can_start_another_that_ends_with_it(start: Start, runtime: Runtime, tmp_path: Path) -> None:
     (tmp_path / "child.yaml").write_text("initial_state: a\ntransitions: [{from: a, to: b, event: go}]\n")
-    parent = start(f"""
+    parent = start(
+        f"""
         initial_state: a
         transitions: [{{from: a, to: b, event: success}}, {{from: "*", to: stopped, event: stop}}]
         actions:
           a: [{{type: start_fsm, yaml_path: {tmp_path}/child.yaml, machine_name: kid, context_vars: [x]}}]
-    """, x=7)
+    """,
+        x=7,
+    )
     parent.wait_for("b", 5)
     child = runtime.machine("kid")
     assert child.context["x"] == 7
@@ -165,14 +168,26 @@ def test_a_machine_can_start_another_in_a_process_of_its_own(sockets: Runtime, t
         "transitions: [{from: a, to: completed, event: sent}]\n"
         "actions: {a: [{type: send_event, target_machine: p, event_type: hello, payload: {x: '{x}'}, success: sent}]}\n"
     )
-    parent = sockets.add({
-        "initial_state": "a",
-        "transitions": [{"from": "a", "to": "b", "event": "success"}, {"from": "b", "to": "c", "event": "hello"}],
-        "actions": {"a": [{
-            "type": "start_fsm", "yaml_path": str(tmp_path / "child.yaml"), "machine_name": "kid",
-            "isolation": "process", "context_vars": ["x"], "store_pid": True,
-        }]},
-    }, "p", {"x": 7})
+    parent = sockets.add(
+        {
+            "initial_state": "a",
+            "transitions": [{"from": "a", "to": "b", "event": "success"}, {"from": "b", "to": "c", "event": "hello"}],
+            "actions": {
+                "a": [
+                    {
+                        "type": "start_fsm",
+                        "yaml_path": str(tmp_path / "child.yaml"),
+                        "machine_name": "kid",
+                        "isolation": "process",
+                        "context_vars": ["x"],
+                        "store_pid": True,
+                    }
+                ]
+            },
+        },
+        "p",
+        {"x": 7},
+    )
 
     parent.wait_for("c", 20)
 
@@ -183,11 +198,14 @@ def test_a_machine_can_start_another_in_a_process_of_its_own(sockets: Runtime, t
 def test_events_reach_machines_of_other_runtimes_through_their_socket(tmp_path: Path) -> None:
     with _with_sockets(tmp_path) as one, _with_sockets(tmp_path) as two:
         receiver = two.add(MOVE, "receiver")
-        sender = one.add({
-            "initial_state": "a",
-            "transitions": [{"from": "a", "to": "b", "event": "event_sent"}],
-            "actions": {"a": [{"type": "send_event", "target_machine": "receiver", "event_type": "go"}]},
-        }, "sender")
+        sender = one.add(
+            {
+                "initial_state": "a",
+                "transitions": [{"from": "a", "to": "b", "event": "event_sent"}],
+                "actions": {"a": [{"type": "send_event", "target_machine": "receiver", "event_type": "go"}]},
+            },
+            "sender",
+        )
 
         receiver.wait_for("b", 5)
         sender.wait_for("b", 5)
@@ -272,6 +290,24 @@ def test_no_thread_is_left_after_stop(tmp_path: Path) -> None:
     until(lambda: not [t for t in set(threading.enumerate()) - before if not t.name.startswith("sm-action")])
 
 
+def test_a_file_may_name_its_own_folder_of_actions(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "greet_action.py").write_text(
+        "from statemachine_engine.actions import BaseAction\n"
+        "class GreetAction(BaseAction):\n"
+        "    def execute(self, context):\n"
+        "        return 'greeted'\n"
+    )
+    (tmp_path / "m.yaml").write_text(
+        "actions_root: mine\n"
+        "initial_state: a\n"
+        "transitions: [{from: a, to: b, event: greeted}]\n"
+        "actions: {a: [{type: greet}]}\n"
+    )
+    with Runtime("sqlite:///:memory:", sockets=False) as without_option:
+        without_option.add(tmp_path / "m.yaml").wait_for("b", 5)
+
+
 # Helpers
 
 
@@ -283,7 +319,9 @@ class _Latch:
 def _latch(action: WriteAction) -> type[_Latch]:
     _Latch.entered, _Latch.opened = threading.Event(), threading.Event()
     threading._test_latch = _Latch  # type: ignore[attr-defined]
-    action("latch", """
+    action(
+        "latch",
+        """
         import threading
         from statemachine_engine.actions import BaseAction
         latch = threading._test_latch
@@ -292,20 +330,24 @@ def _latch(action: WriteAction) -> type[_Latch]:
                 latch.entered.set()
                 latch.opened.wait(10)
                 return self.config.get("success")
-    """)
+    """,
+    )
     return _Latch
 
 
 def _worker(runtime: Runtime, work: dict[str, Any]) -> Machine:
-    return runtime.add({
-        "initial_state": "waiting",
-        "transitions": [
-            {"from": "waiting", "to": "waiting", "event": "no_jobs"},
-            {"from": "waiting", "to": "working", "event": "new_job"},
-            {"from": "working", "to": "waiting", "event": "done"},
-        ],
-        "actions": {"waiting": [{"type": "check_database_queue", "job_type": "t"}], "working": [work]},
-    }, "w")
+    return runtime.add(
+        {
+            "initial_state": "waiting",
+            "transitions": [
+                {"from": "waiting", "to": "waiting", "event": "no_jobs"},
+                {"from": "waiting", "to": "working", "event": "new_job"},
+                {"from": "working", "to": "waiting", "event": "done"},
+            ],
+            "actions": {"waiting": [{"type": "check_database_queue", "job_type": "t"}], "working": [work]},
+        },
+        "w",
+    )
 
 
 def _with_sockets(folder: Path) -> Runtime:

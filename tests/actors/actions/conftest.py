@@ -41,7 +41,7 @@ class Bench:
 
 @pytest.fixture
 def bench(runtime: Runtime, tmp_path: Path) -> Bench:
-    services = Services(runtime, MACHINE, CancelToken(), JobDesk(MACHINE, runtime), tmp_path)
+    services = Services(runtime.hub, MACHINE, CancelToken(), JobDesk(MACHINE, runtime.hub), tmp_path)
     return Bench(services, {"machine_name": MACHINE, "current_state": "working"})
 
 

@@ -1,0 +1,108 @@
+"""What machines ask of the process they live in: to hear, to tell, to wake, to start others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..storage.audit import Note
+from . import wire
+
+if TYPE_CHECKING:
+    from ..storage.database import Database
+    from ..storage.jobs import Job
+    from ..storage.mailbox import Letter
+    from .handle import Machine
+    from .messages import Bell
+    from .parts import Shared
+    from .roster import Roster
+
+#: starts a machine: file, name, context, actions folder, and the job that it takes over
+Start = Callable[[Path, str, Mapping[str, Any], "Path | None", "Job | None"], "Machine"]
+
+
+class ProcessHub:
+    """The Hub and JobBells protocols of one process."""
+
+    def __init__(
+        self, shared: Shared, roster: Roster, *, event_socket: str, start: Start, lease_taken: Callable[[float], None]
+    ) -> None:
+        self.db: Database = shared.db
+        self.incarnation = shared.incarnation
+        self.control_prefix = shared.control_prefix
+        self.lease_taken = lease_taken
+        self._shared = shared
+        self._roster = roster
+        self._event_socket = event_socket
+        self._start = start
+
+    def names(self) -> list[str]:
+        """The machines that live in this process."""
+        return self._roster.names()
+
+    def hand(self, letter: Letter) -> bool:
+        """Give a stored event to a machine of this process; False when it does not run here."""
+        machine = self._roster.get(letter.target)
+        return machine is not None and machine.hand(letter)
+
+    def publish(self, machine: str, type: str, payload: Mapping[str, Any]) -> None:
+        """Write a row of the audit log and tell the event socket."""
+        now_s = self.db.clock.now()
+        self._shared.recorder.record(Note(machine, type, {**payload, "timestamp": now_s}, now_s))
+
+    def wake(self, topic: str, key: tuple[str | None, ...], count: int) -> None:
+        """Re-run parked actions that watch for this, here, and for new jobs in other processes too.
+
+        What else other processes watch for they find by their look once a second.
+        """
+        woken = self._shared.board.ring(topic, key, count if topic == "jobs" else None)
+        if topic == "jobs" and woken < count:
+            wire.bell(self.db, topic, count=count - woken, key=key, skip_incarnation=self.incarnation)
+
+    def rung(self, bell: Bell) -> None:
+        """Another process rang."""
+        self._shared.board.ring(bell.topic, bell.key, bell.news if bell.topic == "jobs" else None)
+
+    def spawn(
+        self,
+        parent: str,
+        path: Path,
+        name: str,
+        context: Mapping[str, Any],
+        *,
+        isolation: str,
+        detached: bool,
+        actions_dir: Path | None,
+        additional_args: tuple[str, ...],
+    ) -> int | str:
+        """Start another machine for a machine; its name, or the child process's id."""
+        if isolation == "process":
+            options = [*self._options(actions_dir), *additional_args]
+            return self._shared.children.start(parent, path, name, context, options=options, detached=detached)
+        owner = self._roster.get(parent)
+        assert owner is not None  # it is running the action that asks
+        desk = owner.parts.desk
+        job = desk.hand_over(_job_id(context))
+        try:
+            child = self._start(path, name, context, actions_dir, job)
+        except BaseException:
+            if job is not None:
+                desk.adopt(job)
+            raise
+        if not detached:
+            owner.children.append(child)
+        return name
+
+    def _options(self, actions_dir: Path | None) -> Iterator[str]:
+        """The options by which a child process shares our store and sockets."""
+        yield from ("--db", self.db.url, "--control-socket-prefix", self.control_prefix)
+        yield from ("--event-socket-path", self._event_socket)
+        if actions_dir is not None:
+            yield from ("--actions-dir", str(actions_dir))
+
+
+def _job_id(context: Mapping[str, Any]) -> str | None:
+    job = context.get("current_job")
+    found = context.get("job_id") or context.get("id") or (job.get("id") if isinstance(job, Mapping) else None)
+    return str(found) if found is not None else None

@@ -1,0 +1,51 @@
+"""The machines of one process, by name."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .handle import Machine
+
+
+class Roster:
+    """Thread-safe; a name stands for the machine that was started last under it."""
+
+    def __init__(self) -> None:
+        self._machines: dict[str, Machine] = {}
+        self._changed = threading.Condition()
+
+    def add(self, machine: Machine) -> None:
+        """Enter a machine, as the last one."""
+        with self._changed:
+            self._machines.pop(machine.name, None)
+            self._machines[machine.name] = machine
+
+    def get(self, name: str) -> Machine | None:
+        """The machine of this name."""
+        return self._machines.get(name)
+
+    def all(self) -> list[Machine]:
+        """All machines, those that ended too, in order of their start."""
+        with self._changed:
+            return list(self._machines.values())
+
+    def live(self) -> list[Machine]:
+        """The machines that have not ended."""
+        return [machine for machine in self.all() if not machine.view.ended.is_set()]
+
+    def names(self) -> list[str]:
+        """The names of the machines that have not ended."""
+        return [machine.name for machine in self.live()]
+
+    def notify(self) -> None:
+        """A machine ended, or something else that `wait_until` may wait for has happened."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def wait_until(self, condition: Callable[[], bool], timeout_s: float | None) -> bool:
+        """Wait for a condition that is looked at whenever something changed."""
+        with self._changed:
+            return self._changed.wait_for(condition, timeout_s)

@@ -1,0 +1,149 @@
+"""Brings machines up, sees them end, and replaces an actor that crashed."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ..storage import machines
+from ..storage.audit import Note
+from ..storage.errors import MachineTaken, StorageError
+from . import wire
+from .incarnation import may_live
+from .keeper import MACHINE_LEASE_S
+from .listener import Listener
+from .machine import MachineActor
+from .messages import Begin
+
+if TYPE_CHECKING:
+    from .definition import Outcome
+    from .handle import Machine
+    from .jobdesk import JobDesk
+    from .messages import Bell
+    from .parts import Shared
+    from .roster import Roster
+
+log = logging.getLogger(__name__)
+
+#: a crashed actor is replaced so many times within so many seconds
+CRASHES, CRASH_WINDOW_S = 3, 60.0
+CRASHED = "the machine's actor crashed"
+
+
+class Supervisor:
+    """One machine of a name: the registry's row is the lock, the control socket comes after it."""
+
+    def __init__(self, shared: Shared, roster: Roster, *, sockets: bool, rung: Callable[[Bell], None]) -> None:
+        self._shared = shared
+        self._roster = roster
+        self._sockets = sockets
+        self._rung = rung
+        self._crashes: dict[str, list[float]] = {}
+        #: no more replacements: the runtime stops
+        self.closed = False
+
+    @property
+    def crashes(self) -> int:
+        """How many actors have crashed."""
+        return sum(map(len, self._crashes.values()))
+
+    def acquire(self, machine: Machine) -> None:
+        """Take the name, here and in the registry; MachineTaken."""
+        if machine.name in self._roster.names():
+            raise MachineTaken(machine.name, os.getpid(), socket.gethostname())
+        path = wire.control_path(self._shared.control_prefix, machine.name) if self._sockets else None
+        machines.acquire(
+            self._shared.db,
+            machine.name,
+            incarnation=self._shared.incarnation,
+            pid=os.getpid(),
+            host=socket.gethostname(),
+            config_type=machine.definition.config_type,
+            state=machine.definition.initial_state,
+            control_socket=str(path) if path else None,
+            lease_s=MACHINE_LEASE_S,
+            is_alive=may_live,
+            definition_hash=machine.definition.hash,
+        )
+
+    def launch(self, machine: Machine) -> None:
+        """Bind the socket, which can fail, before the actor starts; read it only when the actor runs."""
+        if self._sockets:
+            machine.listener = Listener(
+                wire.control_path(self._shared.control_prefix, machine.name),
+                name=machine.name,
+                clock=self._shared.db.clock,
+                deliver=machine.deliver,
+                ring=self._rung,
+            )
+            try:
+                machine.listener.open()
+            except OSError:
+                machines.release(self._shared.db, machine.name, self._shared.incarnation)
+                raise
+        self._roster.add(machine)
+        self._start_actor(machine)
+        if machine.listener is not None:
+            machine.listener.start()
+
+    def ended(self, machine: Machine, outcome: Outcome | None) -> None:
+        """A machine is over; called in its actor's thread."""
+        for child in machine.children:
+            child.stop()
+        self._shared.children.stop(machine.name)
+        self._sign_off(machine, "failed" if outcome == "failure" else "ended")
+        machine.view.end(outcome)
+        self._roster.notify()
+
+    def crashed(self, machine: Machine) -> None:
+        """An actor died of a bug; called in its thread. A fresh one starts in the initial state, a few times."""
+        now_s = time.monotonic()
+        recent = [at for at in self._crashes.get(machine.name, ()) if now_s - at < CRASH_WINDOW_S]
+        self._crashes[machine.name] = [*recent, now_s]
+        self._publish_crash(machine.name)
+        self._give_back(machine.parts.desk)
+        if len(recent) < CRASHES and not self.closed:
+            self._start_actor(machine)
+            return
+        log.critical("%s: crashed %d times in %g s; given up", machine.name, len(recent) + 1, CRASH_WINDOW_S)
+        self._sign_off(machine, "failed")
+        machine.view.last_error = CRASHED
+        machine.view.end("failure")
+        self._roster.notify()
+
+    def fares(self, name: str, status: str) -> None:
+        """Tell the registry how a machine fares."""
+        try:
+            machines.set_status(self._shared.db, name, self._shared.incarnation, status)
+        except StorageError as error:
+            log.error("%s: the registry cannot be told that it is %s: %s", name, status, error)
+
+    def _start_actor(self, machine: Machine) -> None:
+        ref = MachineActor.start(machine.definition, machine.given_context, machine.parts)
+        machine.attach(ref, ref.actor_inbox.qsize)  # type: ignore[attr-defined]
+        machine.tell(Begin())
+
+    def _sign_off(self, machine: Machine, status: str) -> None:
+        if machine.listener is not None:
+            machine.listener.stop()
+        try:
+            machines.release(self._shared.db, machine.name, self._shared.incarnation, status=status)
+        except StorageError as error:
+            log.error("%s: cannot be signed off: %s", machine.name, error)
+
+    def _publish_crash(self, name: str) -> None:
+        now_s = self._shared.db.clock.now()
+        payload = {"error_message": CRASHED, "job_id": None, "timestamp": now_s}
+        self._shared.recorder.record(Note(name, "error", payload, now_s))
+
+    def _give_back(self, desk: JobDesk) -> None:
+        """A crash spends an attempt of the job that the machine had."""
+        try:
+            if desk.current is not None:
+                desk.retry(desk.current.job_id, reason=CRASHED)
+        except StorageError as error:
+            log.error("%s: its job cannot be given back: %s", desk.machine, error)
