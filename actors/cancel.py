@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
+
+log = logging.getLogger(__name__)
 
 
 class Cancelled(BaseException):
@@ -38,7 +41,7 @@ class CancelToken:
             if self._event is not None:
                 self._event.set()
         for callback in callbacks:
-            callback()
+            _call(callback)
 
     def on_cancel(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Call `callback` when cancelled (at once if that has happened); returns what takes it back."""
@@ -46,7 +49,7 @@ class CancelToken:
             if not self.cancelled:
                 self._callbacks.append(callback)
                 return lambda: self._forget(callback)
-        callback()
+        _call(callback)
         return lambda: None
 
     def raise_if_cancelled(self) -> None:
@@ -66,3 +69,10 @@ class CancelToken:
         with self._lock:
             if callback in self._callbacks:
                 self._callbacks.remove(callback)
+
+
+def _call(callback: Callable[[], None]) -> None:
+    try:
+        callback()
+    except Exception:  # it may be a user's, and this may be the actor's thread
+        log.exception("a callback of a cancelled action failed")

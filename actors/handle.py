@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 #: messages in the inbox at which the listener is held back
 INBOX_HIGH = 1000
 
+#: seconds that it is held back at a time: the machine may end meanwhile, and then nobody opens the gate
+HOLD_S = 0.5
+
 
 class WaitTimeout(MachineError):
     """The machine did not reach the state in time."""
@@ -83,9 +86,13 @@ class Machine:
         return letter.id
 
     def wait_for(self, state: str, timeout_s: float | None = None) -> None:
-        """Wait until it is in `state`, or passes through it; WaitTimeout names the state it is in instead."""
+        """Wait until it is in `state`, or passes through it.
+
+        WaitTimeout names the state it is in instead: after `timeout_s` seconds, or when it has ended there.
+        """
         if not self.view.wait_for(state, timeout_s):
-            msg = f"{self.name} is in state {self.state}, not {state}, after {timeout_s:g} s"
+            since = "its end" if self.view.ended.is_set() else f"{timeout_s:g} s"
+            msg = f"{self.name} is in state {self.state}, not {state}, after {since}"
             raise WaitTimeout(msg)
 
     def wait(self, timeout_s: float | None = None) -> Outcome | None:
@@ -137,7 +144,7 @@ class Machine:
         gate = self.parts.gate
         if self._inbox_size() > INBOX_HIGH:
             gate.clear()
-            if self._inbox_size() > INBOX_HIGH and not self.view.ended.is_set():
-                gate.wait()
+            if self._inbox_size() > INBOX_HIGH:
+                gate.wait(HOLD_S)
             gate.set()
         self.tell(event)

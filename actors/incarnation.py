@@ -32,18 +32,17 @@ def may_live(row: MachineRow) -> bool:
 def started_at(pid: int) -> int | None:
     """When a process started, in clock ticks since boot; 0 where the system does not tell, None when there is none."""
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
+        stat = Path(f"/proc/{pid}/stat").read_bytes()  # the program's name in it may be any bytes
     except FileNotFoundError:
         return _without_proc(pid)
     except OSError:
         return None
-    fields = stat[stat.rindex(")") + 2 :].split()
-    return None if fields[0] == "Z" else int(fields[19])
+    fields = stat[stat.rindex(b")") + 2 :].split()
+    return None if fields[0] == b"Z" else int(fields[19])
 
 
 def _without_proc(pid: int) -> int | None:
-    if Path("/proc/self").exists():
-        return None
+    """Where there is no /proc, or it hides the processes of other users."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

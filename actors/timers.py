@@ -11,6 +11,9 @@ from collections.abc import Callable
 
 log = logging.getLogger(__name__)
 
+#: delays in the heap before those that were cancelled are looked for
+SPARSE = 256
+
 
 class Timer:
     """A delay under way."""
@@ -45,6 +48,7 @@ class Timers:
         self._ready = threading.Condition()
         self._stopped = False
         self._thread: threading.Thread | None = None
+        self._crowded = SPARSE
 
     def start(self) -> None:
         """Start the thread."""
@@ -57,6 +61,8 @@ class Timers:
         due = time.monotonic() + delay_s
         with self._ready:
             heapq.heappush(self._heap, (due, next(self._order), timer))
+            if len(self._heap) > self._crowded:
+                self._forget_cancelled()
             if self._heap[0][2] is timer:
                 self._ready.notify()
         return timer
@@ -69,6 +75,12 @@ class Timers:
             self._ready.notify()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(5.0)
+
+    def _forget_cancelled(self) -> None:
+        """Long delays that are cancelled again and again must not fill the memory until they are due."""
+        self._heap = [entry for entry in self._heap if not entry[2].cancelled]
+        heapq.heapify(self._heap)
+        self._crowded = max(SPARSE, 2 * len(self._heap))
 
     def _run(self) -> None:
         while (timer := self._next()) is not None:

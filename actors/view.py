@@ -26,24 +26,26 @@ class View:
     #: events that no transition took
     unhandled: int = 0
     ended: threading.Event = field(default_factory=threading.Event)
-    _waiters: list[tuple[str, threading.Event]] = field(default_factory=list)
+    _waiters: list[_Waiter] = field(default_factory=list)
 
     def enter(self, state: str) -> None:
         """The machine is in this state now; wakes those who wait for it, also when it moves on at once."""
         self.state = state
         if self._waiters:
-            for wanted, event in tuple(self._waiters):
-                if wanted == state:
-                    event.set()
+            for waiter in tuple(self._waiters):
+                if waiter.state == state:
+                    waiter.wake(reached=True)
 
     def wait_for(self, state: str, timeout_s: float | None) -> bool:
         """Wait until the machine is in a state, or passes through it; False after `timeout_s` seconds or at its end."""
-        waiter = (state, threading.Event())
+        waiter = _Waiter(state)
         self._waiters.append(waiter)
         try:
             if self.state == state:
                 return True
-            return waiter[1].wait(timeout_s)
+            if not self.ended.is_set():
+                waiter.woken.wait(timeout_s)
+            return waiter.reached
         finally:
             self._waiters.remove(waiter)
 
@@ -52,3 +54,18 @@ class View:
         self.outcome = outcome
         self.status = "ended"
         self.ended.set()
+        for waiter in tuple(self._waiters):
+            waiter.wake(reached=False)
+
+
+class _Waiter:
+    """Somebody who waits for a state."""
+
+    def __init__(self, state: str) -> None:
+        self.state = state
+        self.reached = False
+        self.woken = threading.Event()
+
+    def wake(self, *, reached: bool) -> None:
+        self.reached = self.reached or reached
+        self.woken.set()

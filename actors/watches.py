@@ -52,12 +52,20 @@ class WatchBoard:
         with self._lock:
             self._watches.get(topic, {}).pop(place, None)
 
-    def ring(self, topic: str, key: Key = (), count: int | None = None) -> int:
-        """Wake those who wait for it, the longest waiting first, at most `count`; how many were woken."""
+    def ring(self, topic: str, key: Key = (), count: int | None = None, *, exact: bool = False) -> int:
+        """Wake those who wait for it, the longest waiting first, at most `count`; how many were woken.
+
+        `exact`: only those who wait for this very key.
+        """
         with self._lock:
             self._versions[topic] += 1
             watches = self._watches.get(topic, {})
-            due = list(islice((place for place, watch in watches.items() if concerns(topic, watch.key, key)), count))
+            concerned = (
+                place
+                for place, watch in watches.items()
+                if watch.key == key or (not exact and concerns(topic, watch.key, key))
+            )
+            due = list(islice(concerned, count))
             woken = [watches.pop(place) for place in due]
         for watch in woken:
             watch.wake()
