@@ -45,4 +45,4 @@ if ! [ -x "$venv/bin/python" ] || ! is_new_enough "$venv/bin/python"; then
 fi
 
 say "installing statemachine-engine and its tools into $venv (a minute or two the first time)"
-"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+"$venv/bin/python" -m pip install -qq --disable-pip-version-check --editable '.[dev]'

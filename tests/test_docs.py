@@ -113,12 +113,6 @@ def test_links_lead_to_files_and_headings_that_exist(document: Path) -> None:
         assert not heading or heading in headings_of(path), target
 
 
-def test_the_readme_shows_what_the_demo_prints() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert "files:" in readme
-    assert "archived" in readme
-
-
 # Helpers
 
 
