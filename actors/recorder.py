@@ -6,11 +6,12 @@ import logging
 import queue
 import threading
 from collections.abc import Callable, Sequence
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any
 
 from ..storage import audit
 from ..storage.audit import Note, Record
-from ..storage.errors import StorageError
+from ..storage.errors import StorageError, ValueRefused
 
 if TYPE_CHECKING:
     from ..storage.database import Database
@@ -40,7 +41,8 @@ class Recorder:
         self._subscribers: list[Subscriber] = []
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
-        #: records given up because the store took nothing until the end
+        self._given_up = False
+        #: records that the store does not take, or took nothing of until the end
         self.lost = 0
 
     def start(self) -> None:
@@ -76,12 +78,14 @@ class Recorder:
         self._publisher.close()
 
     def _run(self) -> None:
-        while not self._stopping.is_set():
+        while not (self._stopping.is_set() and self._inbox.empty()):
             records, barriers = self._batch()
             if records:
                 self._store(records)
             for barrier in barriers:
                 barrier.set()
+        if self.lost:
+            log.error("%d records of the audit log are lost", self.lost)
 
     def _batch(self) -> tuple[list[Record], list[threading.Event]]:
         """Wait for something, then take all that is there, up to BATCH."""
@@ -102,18 +106,34 @@ class Recorder:
 
     def _store(self, records: list[Record]) -> None:
         """Write the batch, trying again while the store is locked, full or away."""
-        for attempt in range(1_000_000):
+        for delay_s in chain(RETRY_S, repeat(RETRY_S[-1])):
+            if self._given_up:
+                self.lost += len(records)
+                return
             try:
                 ids = audit.write(self._db, records)
             except StorageError as error:
-                log.error("cannot write the audit log: %s", error)
-                if self._stopping.wait(RETRY_S[min(attempt, len(RETRY_S) - 1)]):
-                    self.lost += len(records)
-                    log.error("%d records of the audit log are lost", len(records))
+                if isinstance(error, ValueRefused):
+                    self._store_what_can_be(records, error)
                     return
+                log.error("cannot write the audit log: %s", error)
+                self._given_up = self._stopping.wait(delay_s)
+            except Exception as error:  # noqa: BLE001 - text that cannot be made of a user's value, and the like
+                self._store_what_can_be(records, error)
+                return
             else:
                 self._tell([note for note in records if isinstance(note, Note)], ids)
                 return
+
+    def _store_what_can_be(self, records: list[Record], error: Exception) -> None:
+        """One record of the batch cannot be stored: halve it until that one stands alone, and leave it out."""
+        if len(records) == 1:
+            self.lost += 1
+            log.error("%s cannot be stored: %s", type(records[0]).__name__, error)
+            return
+        middle = len(records) // 2
+        self._store(records[:middle])
+        self._store(records[middle:])
 
     def _tell(self, notes: list[Note], ids: list[int]) -> None:
         envelopes = [envelope(note, row_id) for note, row_id in zip(notes, ids, strict=True)]

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from .clock import Clock, system_clock
 from .dialect import Dialect, PostgresDialect, PostgresListener, SqliteDialect, dialect_for
-from .errors import StorageError, StoreUnavailable
+from .errors import StorageError, StoreUnavailable, ValueRefused
 from .pool import Pool
 
 DEFAULT_URL = "sqlite:///data/pipeline.db"
@@ -279,8 +279,9 @@ class Database:
         if listener is not None:
             listener.close()
 
-    def _unavailable(self, error: Exception) -> StoreUnavailable:
-        return StoreUnavailable(f"{self}: {str(error).strip()}")
+    def _unavailable(self, error: Exception) -> StorageError:
+        kind = ValueRefused if isinstance(error, self.dialect.refusals) else StoreUnavailable
+        return kind(f"{self}: {str(error).strip()}")
 
 
 class _Local(threading.local):

@@ -30,6 +30,8 @@ class Dialect(ABC):
 
     is_postgres: bool
     errors: tuple[type[Exception], ...]
+    refusals: tuple[type[Exception], ...]
+    """Those of the errors that are the values' fault, not the store's."""
     connections: int
     identity: str
     """Column type of an id that is never used twice."""
@@ -92,6 +94,7 @@ class SqliteDialect(Dialect):
 
     is_postgres = False
     errors = (sqlite3.Error, UnicodeError)
+    refusals = (sqlite3.DataError, sqlite3.IntegrityError, UnicodeError)
     connections = SQLITE_READERS
     identity = "INTEGER PRIMARY KEY AUTOINCREMENT"
     double = "REAL"
@@ -185,6 +188,7 @@ class PostgresDialect(Dialect):
             raise StoreUnavailable(f"PostgreSQL needs psycopg: {hint} ({error})") from error
         self._psycopg = psycopg
         self.errors = (psycopg.Error, UnicodeError)
+        self.refusals = (psycopg.DataError, psycopg.IntegrityError, UnicodeError)
         self._channel = ""
 
     def connect(self, *, read_only: bool = False) -> psycopg.Connection[Any]:

@@ -13,6 +13,10 @@ class StoreUnavailable(StorageError):
     """The store cannot be opened, read or written."""
 
 
+class ValueRefused(StorageError):
+    """The store is well, but does not take this value."""
+
+
 class StoreTooNew(StoreUnavailable):
     """The store was written by a newer statemachine-engine."""
 
