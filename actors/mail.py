@@ -36,28 +36,32 @@ class Mail:
         self._waiting: deque[Incoming] = deque()
         self._cursor = 0
         self._seen: dict[int, None] = {}
+        #: no id up to this one is kept in `_seen` any more: they all were
+        self._all_seen = 0
         #: rows after the cursor wait in the mailbox
         self._more = False
 
     def __bool__(self) -> bool:
-        """Whether events wait in memory."""
-        return bool(self._waiting)
+        """Whether events wait, in memory or in the mailbox."""
+        return bool(self._waiting) or self._more
 
     def accept(self, event: Incoming, *, at_once: bool) -> list[Incoming]:
         """The events to handle because of a datagram: it alone, none (seen before), or those missed before it too.
 
-        One that must act `at_once` overtakes those that were missed.
+        One that must act `at_once` overtakes those that were missed; they are fetched next.
         """
         if event.event_id is None:
             return [event]
-        if event.event_id in self._seen:
+        if self._has_seen(event.event_id):
             return []
         behind = self._is_behind(event)
         if behind and not at_once:
             return self.fetch()
-        self._see(event.event_id)
-        if not behind:
+        if behind:
+            self._more = True
+        else:
             self._cursor = max(self._cursor, event.event_id)
+        self._see(event.event_id)
         return [event]
 
     def fetch(self) -> list[Incoming]:
@@ -79,26 +83,28 @@ class Mail:
 
     def wait(self, event: Incoming) -> None:
         """Keep an event until the machine has time for it."""
-        if event.event_id is not None or len(self._waiting) < BACKLOG:
-            self._waiting.append(event)
-        else:
-            self.keep(event)
+        full = self._more or len(self._waiting) >= BACKLOG
+        if event.event_id is None and full and self.keep(event):
             self._more = True
+        else:
+            self._waiting.append(event)
 
     def next(self) -> Incoming | None:
         """The event whose turn it is; None when none waits."""
-        if not self._waiting and self._more:
+        while not self._waiting and self._more:
             self._waiting.extend(self.fetch())
         return self._waiting.popleft() if self._waiting else None
 
-    def keep(self, event: Incoming) -> None:
-        """Give a datagram that has no row one, so that it outlives this process."""
+    def keep(self, event: Incoming) -> bool:
+        """Give a datagram that has no row one, so that it outlives this process; False where that failed."""
         if event.event_id is not None:
-            return
+            return True
         try:
             mailbox.post(self._db, self._name, event.type, event.payload, job_id=event.job_id, source=event.source)
         except StorageError as error:
-            log.error("%s: event %s is lost: %s", self._name, event.type, error)
+            log.error("%s: event %s cannot be stored: %s", self._name, event.type, error)
+            return False
+        return True
 
     def forget(self, event_ids: Collection[int]) -> None:
         """Do not handle these rows, whether they wait here or are still to come."""
@@ -113,9 +119,8 @@ class Mail:
 
     def _is_behind(self, event: Incoming) -> bool:
         if self._more or len(self._waiting) >= BACKLOG:
-            self._more = True
             return True
-        return event.after is not None and event.after > self._cursor and event.after not in self._seen
+        return event.after is not None and event.after > self._cursor
 
     def _unread(self, after_id: int, limit: int) -> list[mailbox.Letter]:
         try:
@@ -125,16 +130,21 @@ class Mail:
             return []
 
     def _fresh(self, letters: list[mailbox.Letter]) -> list[Incoming]:
-        fresh = [incoming(letter) for letter in letters if letter.id not in self._seen]
+        fresh = [incoming(letter) for letter in letters if not self._has_seen(letter.id)]
         for event in fresh:
             if event.event_id is not None:
                 self._see(event.event_id)
         return fresh
 
+    def _has_seen(self, event_id: int) -> bool:
+        return event_id <= self._all_seen or event_id in self._seen
+
     def _see(self, event_id: int) -> None:
         self._seen[event_id] = None
-        if len(self._seen) > SEEN:
-            del self._seen[next(iter(self._seen))]
+        oldest = next(iter(self._seen))
+        if len(self._seen) > SEEN and oldest <= self._cursor:
+            del self._seen[oldest]
+            self._all_seen = max(self._all_seen, oldest)
 
 
 def incoming(letter: mailbox.Letter) -> Incoming:
