@@ -93,8 +93,8 @@ class SqliteDialect(Dialect):
     """One file, or one connection's memory; one writer at a time."""
 
     is_postgres = False
-    errors = (sqlite3.Error, UnicodeError)
-    refusals = (sqlite3.DataError, sqlite3.IntegrityError, UnicodeError)
+    errors = (sqlite3.Error, UnicodeError, OverflowError)
+    refusals = (sqlite3.DataError, sqlite3.IntegrityError, UnicodeError, OverflowError)
     connections = SQLITE_READERS
     identity = "INTEGER PRIMARY KEY AUTOINCREMENT"
     double = "REAL"

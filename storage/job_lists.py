@@ -10,6 +10,9 @@ from .job import COLUMNS, STATUSES, Job, from_row
 
 CHUNK = 500
 
+Condition = tuple[str, list[Any]]
+"""SQL and its parameters."""
+
 
 def get(db: Database, job_id: str) -> Job | None:
     """The job of this id."""
@@ -28,13 +31,15 @@ def find(
     newest_first: bool = True,
 ) -> list[Job]:
     """Jobs that match all that is given, in order of insertion; `limit` None: all of them."""
-    from .models import JobRow, fetch  # peewee takes longer to load than most commands take to run
+    from .models import JobRow, fetch, has_status  # peewee takes longer to load than most commands take to run
 
     query = JobRow.select(*(getattr(JobRow, name) for name in COLUMNS.split(", ")))
-    given = {"status": status, "job_type": job_type, "machine_type": machine_type}
-    for name, value in given.items():
-        if value is not None:
-            query = query.where(getattr(JobRow, name) == value)
+    if status is not None:
+        query = query.where(has_status(JobRow.status, status))
+    if job_type is not None:
+        query = query.where(JobRow.job_type == job_type)
+    if machine_type is not None:
+        query = query.where(JobRow.machine_type == machine_type)
     query = query.order_by(JobRow.id.desc() if newest_first else JobRow.id)
     return [from_row(row) for row in fetch(db, query.limit(limit))]
 
@@ -43,9 +48,11 @@ def pending(
     db: Database, job_type: str | None = None, machine_type: str | None = None, limit: int | None = None
 ) -> list[Job]:
     """Jobs that such a worker could claim now, in the order in which it would."""
-    condition, params = _claimable(job_type, machine_type, db.now())
+    waiting, due = _claimable(job_type, machine_type, db.now())
+    ids = f"SELECT id FROM jobs WHERE {waiting[0]} UNION ALL SELECT id FROM jobs WHERE {due[0]}"
+    sql = f"SELECT {COLUMNS} FROM jobs WHERE id IN ({ids}) ORDER BY priority, due_at, id"
+    params = [*waiting[1], *due[1]]
     with db.read():
-        sql = f"SELECT {COLUMNS} FROM jobs WHERE {condition} ORDER BY priority, due_at, id"
         rows = db.execute(sql + (" LIMIT ?" if limit else ""), [*params, limit] if limit else params).fetchall()
     return [from_row(row) for row in rows]
 
@@ -76,20 +83,20 @@ def claimable(db: Database, keys: Iterable[tuple[str | None, str | None]]) -> se
     """Those (job_type, machine_type) for which a worker would find a job now."""
     now = db.now()
     with db.read():
-        return {key for key in keys if _any(db, *_claimable(*key, now))}
+        return {key for key in keys if any(_exists(db, *part) for part in _claimable(*key, now))}
 
 
-def _any(db: Database, condition: str, params: Sequence[Any]) -> bool:
+def _exists(db: Database, condition: str, params: Sequence[Any]) -> bool:
     return db.execute(f"SELECT 1 FROM jobs WHERE {condition} LIMIT 1", params).fetchone() is not None
 
 
-def _claimable(job_type: str | None, machine_type: str | None, now: float) -> tuple[str, list[Any]]:
-    parts = ["(status = 'pending' OR status = 'scheduled' AND due_at <= ?)"]
-    params: list[Any] = [now]
+def _claimable(job_type: str | None, machine_type: str | None, now: float) -> tuple[Condition, Condition]:
+    """Conditions for waiting jobs and for scheduled ones that are due; not one with "or", which no index serves."""
+    suits, params = "", []
     if job_type is not None:
-        parts.append("job_type = ?")
+        suits += " AND job_type = ?"
         params.append(job_type)
     if machine_type is not None:
-        parts.append("(machine_type IS NULL OR machine_type = ?)")
+        suits += " AND (machine_type IS NULL OR machine_type = ?)"
         params.append(machine_type)
-    return " AND ".join(parts), params
+    return (f"status = 'pending'{suits}", params), (f"status = 'scheduled' AND due_at <= ?{suits}", [now, *params])

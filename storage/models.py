@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from peewee import AutoField, DoubleField, IntegerField, Model, TextField
+from peewee import SQL, AutoField, DoubleField, IntegerField, Model, TextField
 
 if TYPE_CHECKING:
     from .database import Database
@@ -91,6 +91,11 @@ class NoteRow(Model):
 
     class Meta:
         table_name = "realtime_events"
+
+
+def has_status(column: TextField, status: str) -> Any:
+    """The condition with the status spelled out: a partial index serves no query whose status is a parameter."""
+    return column == (SQL(f"'{status}'") if status.isalpha() else status)
 
 
 def fetch(db: Database, query: Any) -> list[tuple[Any, ...]]:

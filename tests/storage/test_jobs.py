@@ -330,6 +330,7 @@ def test_listing_filters_and_limits(db: Database) -> None:
     assert [job.job_id for job in jobs.find(db, limit=2)] == ["film", "job-2"]
     assert [job.job_id for job in jobs.find(db, status="failed")] == ["job-1"]
     assert [job.job_id for job in jobs.find(db, job_type="video", machine_type="gpu")] == ["film"]
+    assert jobs.find(db, status="it's?%s none") == []
     assert len(jobs.find(db, limit=None)) == 4
 
 
