@@ -13,8 +13,8 @@ from typing import Any, Final
 
 from .errors import MachineError
 from .interpolation import Placeholder
+from .shellholes import Findings, Guard, Hole
 from .shellscanner import Scanner
-from .shellwords import Findings, Guard, Hole
 
 MAX_BYTES: Final = 128 * 1024 - 256
 """The longest value, and the longest command: Linux takes 128 KiB with the variable's name."""
