@@ -18,6 +18,9 @@ log = logging.getLogger(__name__)
 
 DEFAULT_LEASE_S = 60.0
 
+#: a shorter lease could not be renewed in time
+SHORTEST_LEASE_S = 1.0
+
 
 class JobBells(Protocol):
     """Whom a desk tells what happened to a job."""
@@ -59,6 +62,7 @@ class JobDesk:
         max_attempts: int | None = None,
     ) -> Job | None:
         """Settle the current job and claim the next one, in one transaction; None when there is none to be had."""
+        lease_s = max(lease_s, SHORTEST_LEASE_S)
         with self._lock:
             if self.closed:
                 self._settle()
@@ -76,6 +80,7 @@ class JobDesk:
         self, job_id: str, lease_s: float = DEFAULT_LEASE_S, max_attempts: int | None = None
     ) -> Job | None:
         """Settle the current job and claim this one; None when it is not waiting (any more)."""
+        lease_s = max(lease_s, SHORTEST_LEASE_S)
         with self._lock:
             if self.current is not None and self.current.job_id == job_id:
                 return self.current
@@ -150,19 +155,28 @@ class JobDesk:
     def give_back(self) -> None:
         """The machine stops in the middle of a job: back into the queue, its attempt given back."""
         with self._lock:
-            if self.current is not None:
+            if self.current is None:
+                return
+            try:
                 jobs.release(self._bells.db, self.current.job_id, owner=self._bells.incarnation)
-                self._let_go(self.current.job_id)
+            except (JobNotFound, LeaseLost) as error:
+                log.warning("%s: %s", self.machine, error)
+            self._let_go(self.current.job_id)
 
     def _owner_of(self, job_id: str) -> str | None:
         """Fenced for the job that this machine holds; a controller may settle another's by id."""
         return self._bells.incarnation if self.current is not None and self.current.job_id == job_id else None
 
     def _settle(self) -> None:
-        self._announce_settled(self._settled())
+        settled = self._settled()
+        self.current, self._failure = None, None
+        self._announce_settled(settled)
 
     def _settled(self) -> Job | None:
-        """Complete or fail the current job by the rule; None where there is none, or its lease was lost to another."""
+        """Complete or fail the current job by the rule; None where there is none, or its lease was lost to another.
+
+        It stays current until that is committed: a job that could not be settled is settled the next time.
+        """
         job = self.current
         if job is None:
             return None
@@ -173,8 +187,6 @@ class JobDesk:
         except (JobNotFound, LeaseLost) as error:
             log.warning("%s: %s", self.machine, error)
             return None
-        finally:
-            self._let_go(job.job_id)
 
     def _announce_settled(self, job: Job | None) -> None:
         if job is not None:

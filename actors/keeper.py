@@ -44,6 +44,9 @@ class Keeper:
         self._tell_unread = unread
         self._look_too = look
         self._stopping = threading.Event()
+        self._stirred = threading.Event()
+        self._lock = threading.Lock()  # of what lease_taken changes
+        self._leases_taken = 0
         self._thread: threading.Thread | None = None
         self._lease_s = MACHINE_LEASE_S
         self._next_beat_s = self._next_rescue_s = 0.0
@@ -60,14 +63,19 @@ class Keeper:
     def stop(self) -> None:
         """End the thread; idempotent, and safe before start."""
         self._stopping.set()
+        self._stirred.set()
         if self._thread is not None:
             self._thread.join(10.0)
 
     def lease_taken(self, lease_s: float) -> None:
         """A job's lease of this length is held: it is renewed three times within it."""
-        if lease_s < self._lease_s:
+        with self._lock:
+            self._leases_taken += 1
+            if lease_s >= self._lease_s:
+                return
             self._lease_s = lease_s
             self._next_beat_s = min(self._next_beat_s, time.monotonic() + self._interval_s)
+        self._stirred.set()
 
     def look(self, now_s: float) -> None:
         """One round at `now_s` on the monotonic clock; apart from the loop, so that it can be called alone."""
@@ -86,7 +94,11 @@ class Keeper:
         return min(HEARTBEAT_S, self._lease_s / 3)
 
     def _run(self) -> None:
-        while not self._stopping.wait(min(LOOK_S, self._interval_s)):
+        while True:
+            self._stirred.wait(min(LOOK_S, self._interval_s))
+            self._stirred.clear()
+            if self._stopping.is_set():
+                return
             try:
                 self.look(time.monotonic())
             except StorageError as error:
@@ -95,9 +107,13 @@ class Keeper:
                 log.exception("housekeeping failed")
 
     def _beat(self) -> None:
+        taken = self._leases_taken
         with self._db.write():
             machines.heartbeat(self._db, self._incarnation, lease_s=MACHINE_LEASE_S)
-            jobs.renew(self._db, self._incarnation)
+            renewed = jobs.renew(self._db, self._incarnation)
+        with self._lock:
+            if not renewed and taken == self._leases_taken:
+                self._lease_s = MACHINE_LEASE_S  # no short lease is held any more: back to the leisurely pace
 
     def _rescue(self) -> None:
         for job in jobs.rescue(self._db):
@@ -106,23 +122,23 @@ class Keeper:
 
     def _look_for_jobs(self) -> None:
         """Jobs fall due without anybody writing, so they are looked for each time; one look a kind of worker."""
-        keys = {_pair(key) for key in self._board.keys("jobs")}
-        for key in jobs.claimable(self._db, keys) if keys else ():
-            self._board.ring("jobs", key, 1)
+        keys = {_pair(key): key for key in self._board.keys("jobs")}
+        for pair in jobs.claimable(self._db, keys) if keys else ():
+            self._board.ring("jobs", keys[pair], 1, exact=True)
 
     def _look_for_changes(self) -> None:
         token = self._db.change_token()
         if token == self._token and not self._unread_left:
             return
-        changed, self._token = token != self._token, token
         unread = mailbox.pending_targets(self._db, self._names())
         self._unread_left = bool(unread)
         if unread:
             self._tell_unread(unread)
-        if changed:
+        if token != self._token:
             for topic in ("done", "events", "machine"):
                 if self._board.keys(topic):
                     self._board.ring(topic)
+        self._token = token  # last: what failed on the way is looked at again
 
 
 def _pair(key: tuple[str | None, ...]) -> tuple[str | None, str | None]:
