@@ -8,27 +8,16 @@ from typing import Any
 from .definition import ActionSpec
 from .fields import choice_of, duration_of, flag_of, items_of, name_of, pairs_of, text_of
 from .findings import Findings, did_you_mean, quoted
+from .vocabulary import ACTION, REPEATING, RUN_POLICIES
 from .yamlnodes import Node
 
 KnownKeys = Callable[[str], Collection[str] | None]
 """The keys of an action type; None where they are not known, as for a custom action."""
 
-COMMON_KEYS = (
-    "type",
-    "name",
-    "description",
-    "params",
-    "success",
-    "error",
-    "repeatable",
-    "run_policy",
-    "every",
-)
+COMMON_KEYS = tuple(ACTION)
 """Keys that every action takes."""
 
 DEFAULT_EVERY_S = 0.5
-_REPEATING = ("repeat_per_tick", "repeat")
-_RUN_POLICIES = (*_REPEATING, "once")
 _EVENT_KEYS = ("success", "error")
 
 
@@ -47,7 +36,7 @@ def _action(node: Node, known_keys: KnownKeys, findings: Findings) -> ActionSpec
     if type_node is None:
         misspelt = next((key.text for key, _ in node.pairs if did_you_mean(key.text, ["type"])), None)
         hint = f"did you mean 'type' instead of '{misspelt}'?" if misspelt else "write 'type: log', for example"
-        findings.error(node.mark, "this action has no 'type'", hint)
+        findings.error(node.mark, "this action has no 'type'", hint, code="E010")
         return None
     action_type = name_of(type_node, "the type of an action", findings)
     every_s = _repeats(node, findings)
@@ -68,7 +57,8 @@ def _config(node: Node, findings: Findings) -> dict[str, Any]:
     nested = {}
     for key, body in pairs_of(params, "params", findings):
         if key.text in flat:
-            findings.warn(key.mark, f"{quoted(key.text)} stands beside and under params; the one beside is used")
+            message = f"{quoted(key.text)} stands beside and under params; the one beside is used"
+            findings.warn(key.mark, message, "keep one of the two", code="W017")
         nested[key.text] = body.value
     return {**nested, **flat, "params": {**nested, **{k: v for k, v in flat.items() if k != "type"}}}
 
@@ -90,8 +80,8 @@ def _repeats(node: Node, findings: Findings) -> float | None:
     """Seconds between the runs of an action that repeats while its state lasts."""
     every_s = duration_of(node.get("every"), "every", findings, positive=True)
     repeatable = flag_of(node.get("repeatable"), "repeatable", findings)
-    policy = choice_of(node.get("run_policy"), "run_policy", _RUN_POLICIES, findings)
-    wanted = repeatable if repeatable is not None else every_s is not None or policy in _REPEATING
+    policy = choice_of(node.get("run_policy"), "run_policy", RUN_POLICIES, findings)
+    wanted = repeatable if repeatable is not None else every_s is not None or policy in REPEATING
     return (every_s or DEFAULT_EVERY_S) if wanted else None
 
 
@@ -102,8 +92,8 @@ def _warn_keys(node: Node, action_type: str, known: Collection[str] | None, find
     for holder in (node, node.get("params")):
         for key, _ in (holder.pairs or ()) if holder is not None else ():
             if key.text not in names and not _is_filled_in(key.text, node):
-                hint = did_you_mean(key.text, names)
-                findings.warn(key.mark, f"action '{action_type}' has no key {quoted(key.text)}; it is ignored", hint)
+                message = f"action '{action_type}' has no key {quoted(key.text)}; it is ignored"
+                findings.warn(key.mark, message, did_you_mean(key.text, names), code="W004")
 
 
 def _is_filled_in(key: str, node: Node) -> bool:
@@ -118,7 +108,8 @@ def _warn_placeholders(node: Node, findings: Findings) -> None:
     if node.flow and node.pairs is not None and len(node.pairs) == 1:
         key, body = node.pairs[0]
         if body.value is None and not body.text:
-            findings.warn(node.mark, f"{{{key.text}}} without quotes is a mapping", f'quote it: "{{{key.text}}}"')
+            message = f"{{{key.text}}} without quotes is a mapping"
+            findings.warn(node.mark, message, f'quote it: "{{{key.text}}}"', code="W016")
     for _, body in node.pairs or ():
         _warn_placeholders(body, findings)
     for item in node.items or ():

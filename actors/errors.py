@@ -25,6 +25,8 @@ class Problem:
     """Counted from 1."""
     hint: str | None = None
     severity: Severity = "error"
+    code: str = ""
+    """What kind of finding it is: see lint/catalogue.py."""
 
     def __str__(self) -> str:
         """The finding as compilers print it, so that editors can jump to it."""

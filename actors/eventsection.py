@@ -8,6 +8,7 @@ from .definition import Event
 from .fields import items_of, name_of, pairs_of, text_of, warn_unknown_keys
 from .findings import Findings, did_you_mean, listing, quoted
 from .jobcontext import RESERVED
+from .vocabulary import EVENT
 from .yamlnodes import Node
 
 BUILT_IN_EVENTS = frozenset(
@@ -52,7 +53,7 @@ def read_events(root: Node, findings: Findings) -> dict[str, Event] | None:
     for name_node, body in pairs:
         name = name_of(name_node, "an event", findings)
         if name is not None and name in events:
-            findings.warn(name_node.mark, f"event {quoted(name)} is listed twice")
+            findings.warn(name_node.mark, f"event {quoted(name)} is listed twice", "keep one of the two", code="W018")
         elif name is not None:
             events[name] = _event(name, body, findings)
     return events
@@ -62,7 +63,8 @@ def warn_undeclared(node: Node, declared: dict[str, Event], findings: Findings) 
     """Warn about an event that `events:` does not list, which is often a misspelt one."""
     if node.text not in declared and node.text not in BUILT_IN_EVENTS:
         hint = did_you_mean(node.text, [*declared, *BUILT_IN_EVENTS])
-        findings.warn(node.mark, f"event {quoted(node.text)} is not declared; events: {listing(declared)}", hint)
+        message = f"event {quoted(node.text)} is not declared; events: {listing(declared)}"
+        findings.warn(node.mark, message, hint, code="E003")
 
 
 def _event(name: str, body: Node | None, findings: Findings) -> Event:
@@ -70,7 +72,7 @@ def _event(name: str, body: Node | None, findings: Findings) -> Event:
         return Event(name, description=body.text if body else None)
     what = f"event {quoted(name)}"
     list(pairs_of(body, what, findings))
-    warn_unknown_keys(body, what, ("context_map", "description"), findings)
+    warn_unknown_keys(body, what, EVENT, findings)
     description = text_of(body.get("description"), f"description of {what}", findings)
     return Event(name, _context_map(body.get("context_map"), what, findings), description)
 
@@ -80,10 +82,11 @@ def _context_map(node: Node | None, what: str, findings: Findings) -> dict[str, 
     for key, body in pairs_of(node, f"context_map of {what}", findings):
         name = name_of(key, "a context key", findings)
         if name in RESERVED:
-            findings.error(key.mark, f"context key {quoted(key.text)} belongs to the engine", "choose another name")
+            message = f"context key {quoted(key.text)} belongs to the engine"
+            findings.error(key.mark, message, "choose another name", code="E019")
         elif not isinstance(body.value, str) or not _PATH.match(body.value):
             message = f"context_map of {quoted(key.text)} must be a path into the message, not {body.kind}"
-            findings.error(body.mark, message, "write a dotted path such as payload.user.id")
+            findings.error(body.mark, message, "write a dotted path such as payload.user.id", code="E013")
         elif name is not None:
             paths[name] = body.value
     return paths

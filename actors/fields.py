@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 
 from .definition import ANY_STATE, CONTROL_CHARACTERS, parse_duration
 from .findings import Findings, did_you_mean, listing, quoted
+from .vocabulary import OWN_KEYS
 from .yamlnodes import Node
 
 _TRUE = {"true", "yes", "on", "1"}
@@ -15,14 +16,15 @@ _FALSE = {"false", "no", "off", "0"}
 def name_of(node: Node, what: str, findings: Findings) -> str | None:
     """A name as text. Unquoted yes, no, on, off, null, numbers and dates are refused, since YAML changes them."""
     if node.items is not None or node.pairs is not None:
-        findings.error(node.mark, f"{what} must be a name, not {node.kind}")
+        findings.error(node.mark, f"{what} must be a name, not {node.kind}", code="E011")
     elif not isinstance(node.value, str):
         hint = f'quote it: "{node.text}"' if node.text else "write a name"
-        findings.error(node.mark, f"{what} must be text, not {node.kind}", hint)
+        findings.error(node.mark, f"{what} must be text, not {node.kind}", hint, code="E011")
     elif not node.value.strip():
-        findings.error(node.mark, f"{what} must not be empty")
+        findings.error(node.mark, f"{what} must not be empty", code="E011")
     elif CONTROL_CHARACTERS.search(node.value):
-        findings.error(node.mark, f"{what} {quoted(node.value)} has control characters or line breaks")
+        message = f"{what} {quoted(node.value)} has control characters or line breaks"
+        findings.error(node.mark, message, code="E011")
     else:
         return node.value
     return None
@@ -32,18 +34,21 @@ def state_name_of(node: Node, what: str, findings: Findings) -> str | None:
     """The name of one state, which "*" is not."""
     name = name_of(node, what, findings)
     if name == ANY_STATE:
-        findings.error(node.mark, f"{what} must be one state, not '*'", "only 'from' of a transition takes '*'")
+        hint = "only 'from' of a transition takes '*'"
+        findings.error(node.mark, f"{what} must be one state, not '*'", hint, code="E002")
         return None
     return name
 
 
-def known_name_of(node: Node, what: str, known: Collection[str], findings: Findings) -> str | None:
+def known_name_of(
+    node: Node, what: str, known: Collection[str], findings: Findings, *, code: str = "E002"
+) -> str | None:
     """A name that has to be one of `known`."""
     name = name_of(node, what, findings)
     if name is None or name in known:
         return name
     hint = findings.suggestion(name, known)
-    findings.error(node.mark, f"{what} {quoted(name)} is unknown; known: {listing(known)}", hint)
+    findings.error(node.mark, f"{what} {quoted(name)} is unknown; known: {listing(known)}", hint, code=code)
     return None
 
 
@@ -136,6 +141,6 @@ def one_or_more(node: Node | None, what: str, findings: Findings) -> Iterator[No
 def warn_unknown_keys(node: Node, what: str, known: Collection[str], findings: Findings) -> None:
     """Warn about each key that nothing reads; `x-...` and `_...` are the user's own."""
     for key, _ in node.pairs or ():
-        if key.text not in known and not key.text.startswith(("x-", "_", ".")):
+        if key.text not in known and not key.text.startswith(OWN_KEYS):
             hint = did_you_mean(key.text, known) or f"known: {listing(known)}"
-            findings.warn(key.mark, f"{what} has no key {quoted(key.text)}; it is ignored", hint)
+            findings.warn(key.mark, f"{what} has no key {quoted(key.text)}; it is ignored", hint, code="W004")

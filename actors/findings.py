@@ -21,21 +21,21 @@ class Findings:
         self.errors: list[Problem] = []
         self.warnings: list[Problem] = []
 
-    def error(self, mark: Mark, message: str, hint: str | None = None) -> None:
-        """Note something that makes the definition unusable."""
-        self.errors.append(_problem(mark, message, hint, "error"))
+    def error(self, mark: Mark, message: str, hint: str | None = None, *, code: str = "E015") -> None:
+        """Note something that makes the definition unusable; E015 is a value of the wrong kind."""
+        self.errors.append(_problem(mark, message, hint, "error", code))
 
-    def warn(self, mark: Mark, message: str, hint: str | None = None) -> None:
+    def warn(self, mark: Mark, message: str, hint: str | None = None, *, code: str) -> None:
         """Note something that is probably not meant."""
-        self.warnings.append(_problem(mark, message, hint, "warning"))
+        self.warnings.append(_problem(mark, message, hint, "warning", code))
 
     def suggestion(self, word: str, known: Iterable[str]) -> str | None:
         """A hint with the most similar name; looking for it among thousands is too slow after many errors."""
         return did_you_mean(word, known) if len(self.errors) < _MOST_SUGGESTED else None
 
-    def fatal(self, mark: Mark, message: str, hint: str | None = None) -> ConfigError:
-        """The exception to raise where nothing after `mark` can be read."""
-        self.error(mark, message, hint)
+    def fatal(self, mark: Mark, message: str, hint: str | None = None, *, code: str = "E017") -> ConfigError:
+        """The exception to raise where nothing after `mark` can be read; E017 is text that is no YAML."""
+        self.error(mark, message, hint, code=code)
         return self.failure()
 
     def failure(self) -> ConfigError:
@@ -61,8 +61,8 @@ def quoted(text: str) -> str:
     return repr(text if len(text) <= 60 else text[:57] + "...")
 
 
-def _problem(mark: Mark, message: str, hint: str | None, severity: Severity) -> Problem:
-    return Problem(message, mark.file, mark.line, mark.column, hint, severity)
+def _problem(mark: Mark, message: str, hint: str | None, severity: Severity, code: str) -> Problem:
+    return Problem(message, mark.file, mark.line, mark.column, hint, severity, code)
 
 
 def _place(problem: Problem) -> tuple[int, int]:

@@ -9,6 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from . import vocabulary
 from .actionsection import KnownKeys, read_actions
 from .definition import ActionSpec, Definition, Event, Mark, State, Transition, timeouts_by_state
 from .eventsection import read_events
@@ -19,24 +20,6 @@ from .statesection import STOPPED, StateEntry, outcomes_of, parents_of, read_gro
 from .transitionsection import named_states, read_transitions
 from .yamlnodes import Node, compose, read_text, wrap
 
-_KEYS = (
-    "name",
-    "description",
-    "version",
-    "metadata",
-    "initial_state",
-    "states",
-    "state_groups",
-    "events",
-    "transitions",
-    "actions",
-    "context",
-    "final",
-    "on_error",
-    "on_unhandled",
-    "template",
-    "actions_root",
-)
 _DEFAULT_STATE = "waiting"
 
 
@@ -98,7 +81,7 @@ class _Reading:
     def definition(self) -> Definition:
         root, findings = self.root, self.findings
         self._refuse_what_is_no_mapping()
-        warn_unknown_keys(root, "a machine", _KEYS, findings)
+        warn_unknown_keys(root, "a machine", vocabulary.MACHINE, findings)
         bodies = self._action_lists()
         entries = self._entries(bodies)
         initial_state = self._initial_state(entries)
@@ -138,10 +121,12 @@ class _Reading:
     def _refuse_what_is_no_mapping(self) -> None:
         root = self.root
         if root.value is None:
-            raise self.findings.fatal(root.mark, "the file is empty", "a machine begins with 'initial_state: <state>'")
+            raise self.findings.fatal(
+                root.mark, "the file is empty", "a machine begins with 'initial_state: <state>'", code="E000"
+            )
         if root.pairs is None:
             hint = "write 'initial_state: <state>', 'transitions:' and 'actions:' at the left margin"
-            raise self.findings.fatal(root.mark, f"a machine must be a mapping, not {root.kind}", hint)
+            raise self.findings.fatal(root.mark, f"a machine must be a mapping, not {root.kind}", hint, code="E000")
 
     def _action_lists(self) -> dict[str, tuple[Node, Node]]:
         """What stands under `actions:`, by state, with the key that says so."""
@@ -173,17 +158,18 @@ class _Reading:
         for key, _ in (section.pairs or ()) if section is not None else ():
             if key.text in bodies and key.text not in used and key.text != _DEFAULT_STATE:
                 message = f"no transition names the state {quoted(key.text)}; these actions never run"
-                self.findings.warn(key.mark, message, did_you_mean(key.text, used))
+                self.findings.warn(key.mark, message, did_you_mean(key.text, used), code="W001")
 
     def _initial_state(self, entries: Mapping[str, StateEntry]) -> str | None:
         node = self.root.get("initial_state")
         if node is not None:
             name = state_name_of(node, "initial_state", self.findings)
-            return None if name is None else known_name_of(node, "initial_state", entries, self.findings)
+            return None if name is None else known_name_of(node, "initial_state", entries, self.findings, code="E001")
         if _DEFAULT_STATE in entries:
             return _DEFAULT_STATE
         message = f"there is no 'initial_state', and no state '{_DEFAULT_STATE}' that would be the default"
-        self.findings.error(self.root.mark, message, f"write 'initial_state: <state>'; states: {listing(entries)}")
+        hint = f"write 'initial_state: <state>'; states: {listing(entries)}"
+        self.findings.error(self.root.mark, message, hint, code="E001")
         return None
 
     def _actions(
@@ -198,7 +184,7 @@ class _Reading:
                 continue
             if name in actions:
                 message = f"state {quoted(name)} has actions here and under 'actions'"
-                self.findings.error(entry.actions.mark, message, "keep them in one place")
+                self.findings.error(entry.actions.mark, message, "keep them in one place", code="E018")
             actions[name] = read_actions(entry.actions, f"state {quoted(name)}", self.known_keys, self.findings)
         return actions
 

@@ -8,6 +8,7 @@ from .definition import Mark, OnError, machine_name_fault
 from .fields import choice_of, duration_of, name_of, number_of, pairs_of, text_of, warn_unknown_keys
 from .findings import Findings, quoted
 from .jobcontext import RESERVED
+from .vocabulary import ON_ERROR, ON_UNHANDLED
 from .yamlnodes import Node
 
 _ADDRESSES = ("all", "ui")
@@ -45,7 +46,8 @@ def read_context(root: Node, findings: Findings) -> dict[str, Any]:
     for key, body in pairs_of(root.get("context"), "context", findings):
         name = name_of(key, "a context key", findings)
         if name in RESERVED:
-            findings.error(key.mark, f"context key {quoted(key.text)} belongs to the engine", "choose another name")
+            message = f"context key {quoted(key.text)} belongs to the engine"
+            findings.error(key.mark, message, "choose another name", code="E019")
         elif name is not None:
             context[name] = body.value
     return context
@@ -53,7 +55,7 @@ def read_context(root: Node, findings: Findings) -> dict[str, Any]:
 
 def read_on_unhandled(root: Node, findings: Findings) -> Literal["ignore", "error"]:
     """What happens to an event that no transition takes."""
-    word = choice_of(root.get("on_unhandled"), "on_unhandled", ("ignore", "error"), findings)
+    word = choice_of(root.get("on_unhandled"), "on_unhandled", ON_UNHANDLED, findings)
     return "error" if word == "error" else "ignore"
 
 
@@ -63,7 +65,7 @@ def read_on_error(root: Node, findings: Findings) -> OnError:
     usual = OnError()
     if not list(pairs_of(node, "on_error", findings)) or node is None:
         return usual
-    warn_unknown_keys(node, "on_error", ("tries", "delay", "factor", "max_delay"), findings)
+    warn_unknown_keys(node, "on_error", ON_ERROR, findings)
     tries = number_of(node.get("tries"), "tries", 0, findings)
     delay_s = duration_of(node.get("delay"), "delay", findings)
     factor = number_of(node.get("factor"), "factor", 1, findings)
@@ -79,6 +81,10 @@ def read_on_error(root: Node, findings: Findings) -> OnError:
 def _check_machine_name(name: str, mark: Mark, findings: Findings) -> None:
     fault = machine_name_fault(name)
     if fault is not None:
-        findings.error(mark, f"machine name {quoted(name)} {fault}", "it becomes part of the path of a socket")
+        findings.error(
+            mark, f"machine name {quoted(name)} {fault}", "it becomes part of the path of a socket", code="E019"
+        )
     elif name in _ADDRESSES:
-        findings.warn(mark, f"events for '{name}' do not only mean a machine of this name", "choose another name")
+        findings.warn(
+            mark, f"events for '{name}' do not only mean a machine of this name", "choose another name", code="W019"
+        )

@@ -19,14 +19,13 @@ from .fields import (
     warn_unknown_keys,
 )
 from .findings import Findings, quoted
+from .vocabulary import OUTCOMES, STATE
 from .yamlnodes import Node
 
 STOPPED = "stopped"
 """Known to every machine, and always final."""
 
 _FINAL_BY_NAME = (STOPPED, "shutdown", "completed")
-_OUTCOMES = ("success", "failure")
-_KEYS = ("description", "group", "parent", "actions", "outcome", "final")
 _HEADER = re.compile(r"\s*#\s*={3,}\s*(.*?)\s*={3,}\s*$")
 
 
@@ -54,7 +53,7 @@ def read_states(root: Node, lines: Sequence[str], findings: Findings) -> dict[st
         if name is None:
             entries.setdefault(name_node.text, StateEntry(name_node))  # so that its uses are no further errors
         elif name in entries:
-            findings.warn(name_node.mark, f"state {quoted(name)} is listed twice")
+            findings.warn(name_node.mark, f"state {quoted(name)} is listed twice", "keep one of the two", code="E004")
         else:
             entries[name] = _entry(name_node, body, findings)
     _read_headings(root, entries, lines)
@@ -88,7 +87,9 @@ def parents_of(entries: Mapping[str, StateEntry], findings: Findings) -> dict[st
         if node is not None and node.value is not None:
             parent = known_name_of(node, f"parent of {quoted(name)}", entries, findings)
             if parent is not None and name in _line(parent, parents):
-                findings.error(node.mark, f"state {quoted(name)} lies in itself")
+                findings.error(
+                    node.mark, f"state {quoted(name)} lies in itself", "a parent is another state", code="E002"
+                )
             elif parent is not None:
                 parents[name] = parent
     return parents
@@ -109,7 +110,7 @@ def _entry(name_node: Node, body: Node | None, findings: Findings) -> StateEntry
         return entry
     what = f"state {quoted(name_node.text)}"
     list(pairs_of(body, what, findings))
-    warn_unknown_keys(body, what, _KEYS, findings)
+    warn_unknown_keys(body, what, STATE, findings)
     entry.group = text_of(body.get("group"), f"group of {what}", findings)
     entry.description = text_of(body.get("description"), f"description of {what}", findings)
     entry.parent, entry.actions = body.get("parent"), body.get("actions")
@@ -120,7 +121,7 @@ def _entry(name_node: Node, body: Node | None, findings: Findings) -> StateEntry
 
 def _read_final(node: Node | None, entry: StateEntry, what: str, findings: Findings) -> None:
     """`final: true`, `final: false`, or in short `final: failure`."""
-    if node is not None and node.text in _OUTCOMES:
+    if node is not None and node.text in OUTCOMES:
         entry.outcome = entry.outcome or _outcome(node, what, findings)
     else:
         entry.final = flag_of(node, f"final of {what}", findings)
@@ -140,7 +141,7 @@ def _read_finals(root: Node, entries: Mapping[str, StateEntry], findings: Findin
         return _final_states(section, "success", entries, findings)
     outcomes: dict[str, Outcome] = {}
     for key, body in section.pairs:
-        if key.value in _OUTCOMES and key.value not in entries:
+        if key.value in OUTCOMES and key.value not in entries:
             outcomes |= _final_states(body, "failure" if key.value == "failure" else "success", entries, findings)
             continue
         name = _final_state(key, entries, findings)
@@ -162,7 +163,7 @@ def _final_state(node: Node, entries: Mapping[str, StateEntry], findings: Findin
 
 
 def _outcome(node: Node | None, what: str, findings: Findings) -> Outcome | None:
-    word = choice_of(node, what, _OUTCOMES, findings)
+    word = choice_of(node, what, OUTCOMES, findings)
     return "failure" if word == "failure" else "success" if word else None
 
 

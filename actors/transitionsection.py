@@ -19,9 +19,9 @@ from .fields import (
     warn_unknown_keys,
 )
 from .findings import Findings, did_you_mean, quoted
+from .vocabulary import TRANSITION
 from .yamlnodes import Node
 
-_KEYS = ("from", "to", "event", "actions", "internal", "interrupt", "description")
 _OTHER_WORDS = {"source": "from", "target": "to", "dest": "to", "on": "event", "trigger": "event"}
 _TIMEOUT = re.compile(r"timeout\((.*)\)\Z", re.DOTALL)
 
@@ -51,7 +51,7 @@ def read_transitions(
             hint = "write '- from: a', and 'to: b' and 'event: e' below it"
             findings.error(entry.mark, f"a transition must be a mapping, not {entry.kind}", hint)
             continue
-        warn_unknown_keys(entry, "a transition", _KEYS, findings)
+        warn_unknown_keys(entry, "a transition", TRANSITION, findings)
         transitions += _transitions(entry, states, events, known_keys, findings)
     return tuple(transitions)
 
@@ -126,8 +126,8 @@ def _required(entry: Node, key: str, findings: Findings) -> Node | None:
     node = entry.get(key)
     if node is not None:
         return node
-    others = [other.text for other, _ in entry.pairs or () if other.text not in _KEYS]
+    others = [other.text for other, _ in entry.pairs or () if other.text not in TRANSITION]
     meant = next((o for o in others if _OTHER_WORDS.get(o) == key or did_you_mean(o, [key])), None)
     hint = f"did you mean '{key}' instead of '{meant}'?" if meant else "a transition has 'from', 'to' and 'event'"
-    findings.error(entry.mark, f"this transition has no '{key}'", hint)
+    findings.error(entry.mark, f"this transition has no '{key}'", hint, code="E010")
     return None

@@ -72,12 +72,12 @@ def read_text(path: Path, findings: Findings) -> str:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        raise findings.fatal(Mark(str(path)), "file not found", _similar_file(path)) from None
+        raise findings.fatal(Mark(str(path)), "file not found", _similar_file(path), code="E016") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise findings.fatal(Mark(str(path)), f"cannot be read: {reason}") from error
+        raise findings.fatal(Mark(str(path)), f"cannot be read: {reason}", code="E016") from error
     if len(data) > MAX_BYTES:
-        raise findings.fatal(Mark(str(path)), f"larger than {MAX_BYTES // 2**20} MiB")
+        raise findings.fatal(Mark(str(path)), f"larger than {MAX_BYTES // 2**20} MiB", code="E016")
     return _decoded(data.removeprefix(codecs.BOM_UTF8), str(path), findings)
 
 
@@ -165,17 +165,19 @@ class _Composer:
             if key.value is _MERGE:
                 merged += value.items if value.items is not None else (value,)
             elif key.items is not None or key.pairs is not None:
-                self._findings.error(key.mark, f"a key must be text, not {key.kind}", 'quote it if it is text: "{...}"')
+                hint = 'quote it if it is text: "{...}"'
+                self._findings.error(key.mark, f"a key must be text, not {key.kind}", hint, code="E011")
             elif (first := pairs.setdefault(_key(key), (key, value))[0]) is not key:
                 message = f"{quoted(key.text)} is given twice, first in line {first.mark.line}"
-                self._findings.error(key.mark, message, "keep one of the two: YAML would silently drop the other")
+                hint = "keep one of the two: YAML would silently drop the other"
+                self._findings.error(key.mark, message, hint, code="E018")
         for node in merged:
             self._merge(pairs, node)
         return _mapping(list(pairs.values()), mark, flow)
 
     def _merge(self, pairs: dict[Any, tuple[Node, Node]], node: Node) -> None:
         if node.pairs is None:
-            self._findings.error(node.mark, f"'<<' merges mappings, not {node.kind}")
+            self._findings.error(node.mark, f"'<<' merges mappings, not {node.kind}", code="E017")
         for key, value in node.pairs or ():
             pairs.setdefault(_key(key), (key, value))
 
@@ -200,16 +202,19 @@ class _Composer:
         try:
             return Node(_constructed(tag, event.value), mark, event.value)
         except (ValueError, KeyError, IndexError):
-            self._findings.error(
-                mark, f"{quoted(event.value)} is no {tag.removeprefix(_TAG)}", "quote it if it is text"
-            )
+            message = f"{quoted(event.value)} is no {tag.removeprefix(_TAG)}"
+            self._findings.error(mark, message, "quote it if it is text", code="E017")
         except yaml.YAMLError:
-            self._findings.error(mark, f"tag '{tag.replace(_TAG, '!!')}' is not allowed: write plain values")
+            self._refuse_tag(tag, mark)
         return Node(event.value, mark, event.value)
 
     def _check_tag(self, event: Any, mark: Mark, plain: str) -> None:
         if event.tag not in (None, "!", _TAG + plain):
-            self._findings.error(mark, f"tag '{event.tag.replace(_TAG, '!!')}' is not allowed: write plain values")
+            self._refuse_tag(event.tag, mark)
+
+    def _refuse_tag(self, tag: str, mark: Mark) -> None:
+        message = f"tag '{tag.replace(_TAG, '!!')}' is not allowed: write plain values"
+        self._findings.error(mark, message, code="E017")
 
     def _next(self) -> Any:
         return self._loader.get_event()
@@ -260,7 +265,7 @@ def _decoded(data: bytes, file: str, findings: Findings) -> str:
     except UnicodeDecodeError as error:
         place = _place_of(len(before := data[: error.start].decode()), before, file)
         message = f"byte 0x{data[error.start]:02x} is not UTF-8"
-        raise findings.fatal(place, message, "save the file with the encoding UTF-8") from None
+        raise findings.fatal(place, message, "save the file with the encoding UTF-8", code="E016") from None
 
 
 def _refuse_control_characters(text: str, file: str, findings: Findings) -> None:

@@ -1,0 +1,89 @@
+"""The keys of a machine's file and what each means: for the loader, for the schema, for the reference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+Keys = Mapping[str, str]
+"""Key -> its meaning."""
+
+MACHINE: Keys = {
+    "name": "A title for people and diagrams.",
+    "description": "What the machine is for.",
+    "version": "The version of this file; yours.",
+    "metadata": "`machine_name`, and whatever you like; actions read it as {config.metadata.KEY}.",
+    "initial_state": "Where the machine starts (`waiting` unless said).",
+    "states": "Its states: a list of names, or a map from name to description or settings. "
+    "Unless said, those that transitions name.",
+    "state_groups": "Groups of states, for diagrams: a map from group to states.",
+    "events": "Its events: a list of names, or a map from name to description or settings. "
+    "Unless said, those that transitions name.",
+    "transitions": "Which event leads from where to where.",
+    "actions": "What entering a state runs: a map from state to its list of actions.",
+    "context": "The variables that the machine starts with; --context and --initial-context override them.",
+    "final": "The states that end the machine: a list, a map from state to `success` or `failure`, or the other way "
+    "round. `stopped` always does.",
+    "on_error": "How a state's actions are tried again after an error that no transition takes.",
+    "on_unhandled": "What an event that no transition takes does: `ignore` only records it, `error` makes it an error.",
+    "template": "Many machines are made from this file.",
+    "actions_root": "Folder of custom actions, seen from this file; for tools, the engine takes --actions-dir.",
+}
+
+METADATA: Keys = {
+    "machine_name": "The machine's address for events (the file's name unless said); --machine-name overrides it.",
+    "name": "A title for people, where there is no `name` beside `metadata`.",
+    "version": "The version of this file, for diagrams.",
+    "job_type": "The type of jobs that it works on, for diagrams.",
+}
+"""Those that something reads; any other may stand there as well."""
+
+STATE: Keys = {
+    "description": "What the machine does or waits for here.",
+    "group": "The group it belongs to, for diagrams.",
+    "parent": "The state that it lies in, for diagrams.",
+    "actions": "What entering it runs, one after another; in place of its list under `actions`.",
+    "outcome": "How the machine ends here; makes the state final.",
+    "final": "Whether the machine ends here; `success` or `failure` says how.",
+}
+
+EVENT: Keys = {
+    "context_map": "What its message leaves in the context: a map from variable to a path such as payload.user.id.",
+    "description": "What it means.",
+}
+
+TRANSITION: Keys = {
+    "from": 'The state that it leads out of, a list of them, or "*" for any.',
+    "to": "The state that is entered; left out where `internal` says that none is.",
+    "event": "The event that takes it; timeout(N) fires N seconds after the state was entered (also 90s, 1m30s, 2h).",
+    "actions": "What is run on the way, before the actions of the state entered.",
+    "internal": "The state is not left: its actions do not start over and its timers go on.",
+    "interrupt": 'Acts at once, also while actions run; what runs is cancelled. A timeout and one from "*" do anyway.',
+    "description": "What it is for.",
+}
+
+ACTION: Keys = {
+    "type": "Which action: a built-in one, or the name of your own file <type>_action.py.",
+    "name": "A name for people.",
+    "description": "What it is for.",
+    "params": "Its keys may stand in here as well as beside `type`; those beside win.",
+    "success": "The event after a good end.",
+    "error": "The event after a bad end (`error` unless said).",
+    "repeatable": "Run it again and again while the state lasts.",
+    "run_policy": "`repeat_per_tick` is the same as repeatable: true.",
+    "every": "How often it is run again, in seconds or as 1m30s (0.5 unless said); makes it repeatable.",
+}
+"""Those that every action takes."""
+
+ON_ERROR: Keys = {
+    "tries": "How often the actions are tried again before the machine is marked failed (3).",
+    "delay": "The wait before the first retry, in seconds or as 1m30s (1).",
+    "factor": "By how much each wait is longer than the one before (2).",
+    "max_delay": "The longest wait (300).",
+}
+
+OUTCOMES = ("success", "failure")
+ON_UNHANDLED = ("ignore", "error")
+REPEATING = ("repeat_per_tick", "repeat")
+RUN_POLICIES = (*REPEATING, "once")
+OWN_KEYS = ("x-", "_", ".")
+"""How keys begin that nothing reads and that are the user's own."""
