@@ -53,6 +53,10 @@ class Dialect(ABC):
         """Start a transaction that writes."""
 
     @abstractmethod
+    def commit(self, connection: Any) -> bool:
+        """End the transaction; False if the database undid it instead."""
+
+    @abstractmethod
     def is_broken(self, connection: Any) -> bool:
         """True when the connection cannot be used again."""
 
@@ -141,6 +145,10 @@ class SqliteDialect(Dialect):
     def begin(self, connection: sqlite3.Connection) -> None:
         connection.execute("BEGIN IMMEDIATE")
 
+    def commit(self, connection: sqlite3.Connection) -> bool:
+        connection.execute("COMMIT")
+        return True
+
     def is_broken(self, connection: sqlite3.Connection) -> bool:
         return False
 
@@ -204,6 +212,10 @@ class PostgresDialect(Dialect):
 
     def begin(self, connection: psycopg.Connection[Any]) -> None:
         connection.execute("BEGIN")
+
+    def commit(self, connection: psycopg.Connection[Any]) -> bool:
+        """After a failed statement the server answers COMMIT with ROLLBACK and calls that no error."""
+        return connection.execute("COMMIT").statusmessage == "COMMIT"
 
     def is_broken(self, connection: psycopg.Connection[Any]) -> bool:
         return connection.closed or connection.broken
@@ -306,9 +318,12 @@ def dialect_for(url: str, *, durable: bool = False) -> SqliteDialect | PostgresD
 
 
 def sqlite_path(url: str) -> Path | None:
-    """`sqlite:///data/x.db` is relative, `sqlite:////data/x.db` absolute, `sqlite:///:memory:` has no file."""
+    """`sqlite:///data/x.db` is relative, `sqlite:////data/x.db` absolute, `sqlite:///:memory:` has no file.
+
+    Made absolute at once: a connection opened after a change of folder must find the same file.
+    """
     text = url.removeprefix("sqlite://").removeprefix("/")
-    return None if text in ("", ":memory:") else Path(text).expanduser()
+    return None if text in ("", ":memory:") else Path(text).expanduser().absolute()
 
 
 @lru_cache(maxsize=512)

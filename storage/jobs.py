@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -321,7 +321,7 @@ def _insert(db: Database, new: NewJob) -> Job | None:
     row = db.execute(
         INSERT,
         (
-            new.job_id or uuid.uuid4().hex[:12],
+            new.job_id or os.urandom(6).hex(),
             new.job_type,
             new.machine_type,
             new.source_job_id,

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from peewee import SQL, AutoField, DoubleField, IntegerField, Model, TextField
 
-if TYPE_CHECKING:
-    from .database import Database
+from .database import Database
 
 
 class JobRow(Model):

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from ..clock import to_text
+from ..connections import Connections
 from ..errors import StoreTooNew, StoreUnavailable
 from . import adopt, m0001_tables
-
-if TYPE_CHECKING:
-    from ..database import Database
 
 LOCK = "schema"
 
@@ -21,14 +18,14 @@ class Migration:
     """One step; its place in MIGRATIONS is its version."""
 
     name: str
-    apply: Callable[[Database], None]
+    apply: Callable[[Connections], None]
 
 
 MIGRATIONS = (Migration("m0001_tables", m0001_tables.apply),)
 LATEST = len(MIGRATIONS)
 
 
-def version(db: Database) -> int:
+def version(db: Connections) -> int:
     """The schema version found, 0 for an empty or older engine's database; writes nothing."""
     if not db.is_postgres:
         with db.read():
@@ -39,7 +36,7 @@ def version(db: Database) -> int:
         return int(db.execute("SELECT coalesce(max(version), 0) FROM schema_version").fetchone()[0])
 
 
-def pending(db: Database) -> list[Migration]:
+def pending(db: Connections) -> list[Migration]:
     """What is still to be applied; writes nothing. StoreTooNew for a schema of a newer engine."""
     found = version(db)
     if found > LATEST:
@@ -47,7 +44,7 @@ def pending(db: Database) -> list[Migration]:
     return list(MIGRATIONS[found:])
 
 
-def applied(db: Database) -> list[tuple[int, str, str]]:
+def applied(db: Connections) -> list[tuple[int, str, str]]:
     """(version, name, applied_at) of each migration made; writes nothing."""
     with db.read():
         if "schema_version" not in db.tables():
@@ -55,7 +52,7 @@ def applied(db: Database) -> list[tuple[int, str, str]]:
         return list(db.execute("SELECT version, name, applied_at FROM schema_version ORDER BY version").fetchall())
 
 
-def bring_up_to_date(db: Database, *, create: bool = True) -> None:
+def bring_up_to_date(db: Connections, *, create: bool = True) -> None:
     """Apply what is pending, oldest first; an older engine's file is copied beside itself before it is touched.
 
     With `create` False an empty database stays empty: StoreUnavailable.
@@ -69,7 +66,7 @@ def bring_up_to_date(db: Database, *, create: bool = True) -> None:
         _apply_next(db)
 
 
-def recreate(db: Database) -> None:
+def recreate(db: Connections) -> None:
     """Drop the engine's tables with all that is in them, and make them anew."""
     with db.write():
         db.lock(LOCK)
@@ -81,7 +78,7 @@ def recreate(db: Database) -> None:
             _apply_next(db)
 
 
-def _apply_next(db: Database) -> None:
+def _apply_next(db: Connections) -> None:
     """One migration and its record; the version is read again under the lock, for another process may be first."""
     with db.write():
         db.lock(LOCK)

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ..clock import from_text, to_text
+from ..connections import Connections
 from ..dialect import make_private_file
 from ..errors import StoreUnavailable
-
-if TYPE_CHECKING:
-    from ..database import Database
 
 # What the new tables insist on and the older ones may lack in a row.
 FALLBACKS = {
@@ -24,7 +21,7 @@ FALLBACKS = {
 TIMES = ("created_at", "started_at", "completed_at", "processed_at", "consumed_at")
 
 
-def copy_beside(db: Database) -> Path | None:
+def copy_beside(db: Connections) -> Path | None:
     """Copy a file with an older engine's tables to `<file>.before-2.0`; None when there is nothing to keep.
 
     A copy that exists is never overwritten: it may be the only one of an earlier state.
@@ -44,7 +41,7 @@ def copy_beside(db: Database) -> Path | None:
     return target
 
 
-def take_over(db: Database, table: str, successor: str) -> None:
+def take_over(db: Connections, table: str, successor: str) -> None:
     """Fill `successor` with the rows of `table`, columns of the user's own included, and let it take the name."""
     ours = set(_columns(db, successor))
     theirs = _columns(db, table)
@@ -60,7 +57,7 @@ def take_over(db: Database, table: str, successor: str) -> None:
     db.execute("PRAGMA legacy_alter_table = 0")
 
 
-def settle_the_past(db: Database, older: set[str]) -> None:
+def settle_the_past(db: Connections, older: set[str]) -> None:
     """Old pending events were delivered long ago; due times come from the creation times; no old machine runs."""
     if "machine_events" in older:
         now = to_text(db.now())
@@ -82,7 +79,7 @@ def _taken_over(table: str, column: str) -> str:
     return f'"{column}"'
 
 
-def _columns(db: Database, table: str) -> dict[str, str]:
+def _columns(db: Connections, table: str) -> dict[str, str]:
     return {row[1]: row[2] for row in db.execute(f"PRAGMA table_info({table})").fetchall()}
 
 

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from ..connections import Connections
 from . import adopt
-
-if TYPE_CHECKING:
-    from ..database import Database
 
 TABLES = ("jobs", "machine_events", "machine_state", "realtime_events")
 
@@ -102,7 +98,7 @@ INDEXES = (
 )
 
 
-def apply(db: Database) -> None:
+def apply(db: Connections) -> None:
     """Make the tables; those that an older engine left are rebuilt with their rows."""
     older = set(TABLES) & db.tables()
     for table, statement in zip(TABLES, (JOBS, MACHINE_EVENTS, MACHINE_STATE, REALTIME_EVENTS), strict=True):

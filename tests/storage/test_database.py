@@ -6,6 +6,7 @@ import os
 import stat
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,20 @@ def test_a_url_comes_from_the_argument_the_environment_or_the_default(
         monkeypatch.setenv("STATEMACHINE_DB", variable)
 
     assert resolve_url(given) == url
+
+
+def test_a_relative_path_means_the_folder_of_the_start(
+    tmp_path: Path, open_db: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    db = open_db("here.db")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    add_jobs(db, 1)
+
+    assert len(jobs.find(db)) == 1
+    assert db.change_token()
+    assert list(Path().iterdir()) == []
 
 
 def test_a_new_file_is_its_owners_alone_whatever_the_umask(sqlite_path: Path, open_db: Open) -> None:
@@ -162,6 +177,36 @@ def test_a_wrong_statement_does_not_harm_the_next(db: Database) -> None:
     with pytest.raises(StoreUnavailable), db.read():
         db.execute("SELECT nonsense FROM nowhere")
     assert jobs.counts(db)["pending"] == 1
+
+
+def test_a_failure_that_is_passed_over_loses_nothing_unsaid(db: Database) -> None:
+    def careless() -> None:
+        with db.write():
+            with suppress(StorageError):
+                db.execute("SELECT nonsense FROM nowhere")
+            add_jobs(db, 1)
+
+    if db.is_postgres:
+        with pytest.raises(StorageError):
+            careless()
+    else:
+        careless()
+    assert jobs.counts(db)["pending"] == (0 if db.is_postgres else 1)
+
+
+def test_a_transaction_that_the_server_undid_is_no_success(db: Database) -> None:
+    def careless() -> None:
+        with db.write():
+            add_jobs(db, 1)
+            with suppress(StorageError):
+                db.execute("SELECT nonsense FROM nowhere")
+
+    if db.is_postgres:
+        with pytest.raises(StoreUnavailable, match="nothing was written"):
+            careless()
+    else:
+        careless()
+    assert jobs.counts(db)["pending"] == (0 if db.is_postgres else 1)
 
 
 def test_many_threads_share_a_database(db: Database) -> None:
