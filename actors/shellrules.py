@@ -6,15 +6,16 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from .shellholes import EVALUATED, NAME, SUBSCRIPT, Demand
+from .shellholes import EVALUATED, HOLE, NAME, SUBSCRIPT, Demand
 
 DECLARING: Final = frozenset({"declare", "typeset", "local", "readonly", "export"})
 """Builtins whose arguments are assignments."""
 
 _EVALUATING = frozenset({"eval", "trap", "alias", "complete", "compgen"})
 _NAMING = frozenset({"unset", "read", "readarray", "mapfile", "getopts"})
-_SHELLS = frozenset({"sh", "bash", "dash", "ash", "ksh", "mksh", "zsh", "rbash", "$SHELL", "$BASH"})
+_SHELLS = frozenset({"sh", "bash", "dash", "ash", "ksh", "mksh", "zsh", "rbash", "${SHELL}", "${BASH}"})
 _OPTIONS_WITH_WORD = frozenset({"-o", "+o", "-O", "+O", "--rcfile", "--init-file"})
+_EXPANSIONS = re.compile(rf"^(?:\$\{{\w*\}}|{HOLE})+(?=.)|^(?:\$\{{\w*\}})+$", re.DOTALL)
 _CODE_OPTION = re.compile(r"-[A-Za-z]*c[A-Za-z]*")
 _SSH_OPTION = re.compile(r"-\w*[BbcDEeFIiJLlmOopQRSWw]")
 
@@ -35,8 +36,9 @@ def naming(word: str) -> Demand:
 
 
 def builtin(before: Sequence[str]) -> str:
-    """The command's name; a variable before it may be empty, as in `$SUDO eval`."""
-    return next((word for word in before if word not in ("command", "builtin", "exec") and word[:1] != "$"), "")
+    """The command's name; an expansion before it, as in `$SUDO eval`, may come to nothing."""
+    names = (_EXPANSIONS.sub("", word) for word in before)
+    return next((name for name in names if name not in ("", "command", "builtin", "exec")), "")
 
 
 def reads_code(words: Sequence[str]) -> bool:

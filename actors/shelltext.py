@@ -10,7 +10,7 @@ from .interpolation import pieces_at
 from .shellholes import Findings, Hole
 from .shellwords import Expression, Words
 
-_VARIABLE = re.compile(r"\$(?:[A-Za-z_]\w*|[\d@*#?$!-])?")
+_VARIABLE = re.compile(r"\$([A-Za-z_]\w*|[\d@*#?$!-])")
 _PARAMETER = re.compile(r"([#!]?)([A-Za-z_]\w*|\d+|[@*#?$!-])?")
 _FALLBACK = re.compile(r":?[-=?+]")
 _RUN = re.compile(r"[\w \t\n./,-]*")
@@ -153,7 +153,7 @@ class ShellText(ABC):
         content = self._text[self._at + 1 : end]
         plain = re.sub(r'\\([$`\\"])' if quoted else r"\\([$`\\])", r"\1", content)
         parts = self._commands(plain)
-        self._words.add("")
+        self._words.add_expansion()
         if parts and parts != [plain]:
             self._flush()
             self.parts += ["`", *escaped(parts, r"[\\`]")]
@@ -167,7 +167,7 @@ class ShellText(ABC):
             self._skip(3)
             self._arithmetic("))", quoted=quoted)
         elif self._is("$("):
-            self._words.add("$")
+            self._words.add_expansion()
             self._skip()
             self._nested()
         elif self._is("${"):
@@ -177,9 +177,11 @@ class ShellText(ABC):
             self._arithmetic("]", quoted=quoted)
         elif self._is("$'") and not quoted:
             self._ansi()
+        elif found := _VARIABLE.match(self._text, self._at):
+            self._words.add_expansion(found[1])
+            self._skip(len(found[0]))
         else:
-            found = _VARIABLE.match(self._text, self._at)
-            self._take(found.end() - self._at if found else 1)
+            self._take()
 
     def _is_arithmetic(self, start: int) -> bool:
         """Whether the `((` here is closed by `))`; commands in two pairs of parentheses are not."""
@@ -198,7 +200,7 @@ class ShellText(ABC):
         self._skip(1)
         found = _PARAMETER.match(self._text, self._at)
         mark, name = (found[1], found[2] or "") if found else ("", "")
-        self._words.add("" if mark == "#" else f"${name}")
+        self._words.add_expansion("" if mark == "#" else name)
         self._skip(found.end() - self._at if found else 0)
         if self._is("["):
             self._subscript(name, quoted=quoted)

@@ -32,6 +32,10 @@ class Expression:
         self.add(HOLE)
         self.holes.append(hole)
 
+    def add_expansion(self, name: str = "") -> None:
+        """A variable, or the output of a command."""
+        self.add(f"${{{name}}}")
+
     def end_arithmetic(self) -> None:
         """It was arithmetic."""
         self.findings.arithmetic |= identifiers(self.text)

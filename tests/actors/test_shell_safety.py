@@ -6,13 +6,14 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from statemachine_engine.actors.shell import rewrite
+from statemachine_engine.actors.shell import ShellCommand, ShellValueError, rewrite
 
 Expected = Callable[[str], str]
 
@@ -105,15 +106,50 @@ BASH_ONLY: dict[str, tuple[str, Expected]] = {
 PRELUDE = "p() { printf '%s\\0' \"$1\"; }; n() { printf '\\0'; }\n"
 
 HOSTILE = [
-    "$(touch canary)", "`touch canary`", "; touch canary", "'; touch canary; '", '"; touch canary; "', "\ntouch canary\n",
-    "'\"'\"'$(touch canary)", "\\", "\\'", '\\"', "&& touch canary", "| touch canary", "> canary", "$(<canary)", "${IFS}",
-    "a[$(touch canary)]", "x[`touch canary`0]", "$((a[$(touch canary)]))", "END\ntouch canary\nEND", "B\ntouch canary",
-    "E N D\ntouch canary", "SM_EOF\ntouch canary", "$SM_V1", "${SM_V1}", "{v}", "{v|raw}", "*", "?", "[a]", "~", "~root",
-    "{a,b}", "-n", "-e", "--", "!!", "!", "#x", " # x", "", " ", "\t", "a  b", "a\n", "\n", "\n\n", "&", "&&x", "$", "$$", "${",
-    "$(", "`", ")", "}", "'", '"', "esac", ";;", ") touch canary;;", "}; touch canary; {", "%s%n", "\\0", "\\n", "\x01", "\x7f",
-    "\x01\x01", "\x7f\x7fa", "\x88", "\x81\x82", "Ł\u0141", "é", "日本語", "🎈", "\u2028", "\ufeff", "a\rb", "\x1b[0m",
-    "@(touch)", "1+1", "010", "x@P", "<(touch canary)", "`touch\tcanary`", "\\$(touch canary)", "\\`touch canary\\`",
-]  # fmt: skip
+    *("$(touch canary)", "`touch canary`", "; touch canary", "'; touch canary; '", '"; touch canary; "'),
+    *("\ntouch canary\n", "'\"'\"'$(touch canary)", "&& touch canary", "| touch canary", "> canary", "$(<canary)"),
+    *("a[$(touch canary)]", "x[`touch canary`0]", "$((a[$(touch canary)]))", "END\ntouch canary\nEND"),
+    *("B\ntouch canary", "E N D\ntouch canary", "SM_EOF\ntouch canary", ") touch canary;;", "}; touch canary; {"),
+    *("<(touch canary)", "`touch\tcanary`", "\\$(touch canary)", "\\`touch canary\\`", "@(touch)", "${x@P}", "x@P"),
+    *("$SM_V1", "${SM_V1}", "{v}", "{v|raw}", "{{v}}", "{a,b}", "{1..3}", "*", "?", "[a]", "~", "~root", "${IFS}"),
+    *("-n", "-e", "--", "!!", "!", "#x", " # x", "", " ", "\t", "a  b", "a\n", "\n", "\n\n", "a\rb", "&", "&&x"),
+    *(
+        "$",
+        "$$",
+        "${",
+        "$(",
+        "`",
+        ")",
+        "}",
+        "'",
+        '"',
+        "\\",
+        "\\'",
+        '\\"',
+        "esac",
+        ";;",
+        "%s%n",
+        "\\0",
+        "\\n",
+        "1+1",
+        "010",
+    ),
+    *(
+        "\x01",
+        "\x7f",
+        "\x01\x01",
+        "\x7f\x7fa",
+        "\x88",
+        "\x81\x82",
+        "\x1b[0m",
+        "Ł",
+        "é",
+        "日本語",
+        "🎈",
+        "\u2028",
+        "\ufeff",
+    ),
+]
 
 values = st.one_of(
     st.sampled_from(HOSTILE),
@@ -123,11 +159,15 @@ values = st.one_of(
 )
 
 
+def argv(shell: str) -> list[str]:
+    return [shell, *(["sh"] if shell.endswith("busybox") else []), "-c"]
+
+
 def outcome(shell: str, script: str, env: dict[str, str]) -> tuple[str, str]:
     """What the script prints, to stdout and stderr; it must not leave a file behind."""
     with TemporaryDirectory() as folder:
         done = subprocess.run(
-            [shell, *(["sh"] if shell.endswith("busybox") else []), "-c", script],
+            [*argv(shell), script],
             env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", **env},
             cwd=folder,
             stdin=subprocess.DEVNULL,
@@ -195,7 +235,7 @@ nested_words = st.recursive(
     max_leaves=4,
 )
 
-FOR_REAL_SHELLS = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+FOR_REAL_SHELLS = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @pytest.mark.parametrize("shell", SHELLS)
@@ -213,7 +253,7 @@ def test_any_text_arrives_byte_for_byte_where_only_bash_has_a_place_for_it(texts
 
 
 @given(word=nested_words, text=values.map(less_newlines))
-@settings(FOR_REAL_SHELLS, max_examples=150)
+@settings(FOR_REAL_SHELLS, max_examples=100)
 def test_any_text_arrives_through_any_nesting_of_quotes_and_substitutions(word: str, text: str) -> None:
     for shell in SHELLS:
         # bash does not take every quote in a comment or here-document within backquotes.
@@ -231,3 +271,147 @@ def test_hostile_values_arrive_as_they_are(shell: str) -> None:
 def test_hostile_values_arrive_as_they_are_where_only_bash_has_a_place_for_them() -> None:
     for start in range(0, len(HOSTILE), 20):
         check(BASH or "", BASH_ONLY, HOSTILE[start : start + 20])
+
+
+FRAGMENTS = [
+    *(
+        "{v}",
+        "{v}",
+        "{v}",
+        "{w}",
+        "{w|upper|lower}",
+        " ",
+        " ",
+        " ",
+        "\n",
+        "'",
+        '"',
+        "\\",
+        ";",
+        "&&",
+        "||",
+        "|",
+        "&",
+        "#",
+    ),
+    *(
+        "$(",
+        ")",
+        "`",
+        "$((",
+        "))",
+        "((",
+        "$[",
+        "]",
+        "${x:-",
+        "${x:",
+        "${a[",
+        "}",
+        "$'",
+        "$n",
+        "${n}",
+        "$",
+        "(",
+        "{ ",
+        "; }",
+    ),
+    *(
+        "[[ ",
+        " ]]",
+        "[ ",
+        " -eq ",
+        " -lt 1 ",
+        " == ",
+        " -v ",
+        "a[",
+        "]=",
+        "=",
+        "+=",
+        "n=",
+        "a=(",
+        "RANDOM=",
+        "x",
+        "1",
+        "*",
+    ),
+    *(
+        "echo ",
+        "; eval ",
+        "declare -i ",
+        "declare -a ",
+        "declare -A m;",
+        "local ",
+        "let ",
+        "unset ",
+        "read ",
+        "printf -v ",
+    ),
+    *(
+        "trap ",
+        "export ",
+        "exec ",
+        "command ",
+        "set -- ",
+        "sh -c ",
+        "bash -c ",
+        "f() { ",
+        "; }; f",
+        "function g ",
+        "! ",
+    ),
+    *(
+        "case x in ",
+        " in ",
+        "esac",
+        ";;",
+        "for n in ",
+        "; do ",
+        "; done",
+        "if ",
+        "; then ",
+        "; fi",
+        "@(",
+        "2>&1",
+        ">&",
+        "<(",
+    ),
+    *("<<EOF\n", "\nEOF\n", "<<'E'\n", "\nE\n", "<<<"),
+]
+ATTACKS = [text for text in HOSTILE if "touch" in text] + [
+    "x[$(touch canary)]=1",
+    "($(touch canary))",
+    "SM_V2",
+    "n",
+    "7",
+]
+
+
+@given(
+    template=st.lists(st.sampled_from(FRAGMENTS), min_size=3, max_size=14).map("".join),
+    v=st.sampled_from(ATTACKS),
+    w=st.sampled_from(ATTACKS),
+)
+@settings(FOR_REAL_SHELLS, max_examples=200)
+def test_no_command_whatever_its_syntax_executes_a_value(template: str, v: str, w: str) -> None:
+    try:
+        command = rewrite(template, {"v": v, "w": w})
+    except ShellValueError:
+        return
+    for shell in SHELLS if command.env else ():
+        assert "canary" not in files_left(shell, command)
+
+
+def files_left(shell: str, command: ShellCommand) -> list[str]:
+    """What the command, however broken, has created."""
+    with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        with suppress(subprocess.TimeoutExpired):
+            subprocess.run(
+                [*argv(shell), command.text],
+                env={"PATH": os.environ["PATH"], **command.env},
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=5,
+                check=False,
+            )
+        return os.listdir(folder)
