@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -51,10 +50,10 @@ class Children:
         with self._lock:
             ending = [process for owner, process in self._running.values() if parent in (None, owner)]
         for process in ending:
-            _signal(process, signal.SIGTERM)
-        if ending and parent is None:
-            for process in ending:
-                _wait_or_kill(process)
+            process.terminate()
+        deadline_s = time.monotonic() + GRACE_S
+        for process in ending if parent is None else ():
+            _wait_or_kill(process, deadline_s)
 
     def _reap(self, name: str, process: subprocess.Popen[bytes]) -> None:
         code = process.wait()
@@ -64,15 +63,8 @@ class Children:
         log.log(level, "machine %s (pid %d) ended: exit code %d", name, process.pid, code)
 
 
-def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+def _wait_or_kill(process: subprocess.Popen[bytes], deadline_s: float) -> None:
     try:
-        os.kill(process.pid, number)
-    except ProcessLookupError:
-        log.debug("pid %d has ended already", process.pid)
-
-
-def _wait_or_kill(process: subprocess.Popen[bytes]) -> None:
-    try:
-        process.wait(GRACE_S)
+        process.wait(max(0.0, deadline_s - time.monotonic()))
     except subprocess.TimeoutExpired:
         process.kill()

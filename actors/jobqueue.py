@@ -94,8 +94,10 @@ class JobQueue:
             return
         ended, place = threading.Event(), ("", next(_places), 0)
         if self._runtime.shared.board.park(Watch("done", (job_id,), ended.set), place, version):
-            ended.wait(longest_s)
-            self._runtime.shared.board.leave("done", place)
+            try:
+                ended.wait(longest_s)
+            finally:
+                self._runtime.shared.board.leave("done", place)
 
 
 # Helpers

@@ -129,18 +129,22 @@ class Performer:
             action = self._made(spec, run)
             version = self._board.version(action.watch) if action.watch else 0
             event = self._result(action, run, loop)
+            empty = action.watch is not None and event == action.empty_event()
+            parked = _parked(index, action, version, run.context) if empty and self._is_quiet(run, event) else None
         except Cancelled:
             return False
-        except Exception as error:  # noqa: BLE001 - whatever a user's action raises is its failure, and recorded
+        except BaseException as error:  # noqa: BLE001 - whatever a user's action raises is its failure, also sys.exit()
             self._failed(run, spec, error)
             return False
-        if action.watch and event == action.empty_event() and self._is_quiet(run, event):
-            run.parked.append(_parked(index, action, version, run.context))
+        if run.cancelled:
+            return False
+        if parked is not None:
+            run.parked.append(parked)
             return event is not None and self._definition.find(run.state, event) is not None
         if spec.every_s is not None:
             run.parked.append(Parked(index, None, (), 0, spec.every_s))
         if event:
-            run.empty = action.watch is not None and event == action.empty_event()
+            run.empty = empty
             self._settle(run, spec, event)
         return False
 
@@ -191,8 +195,11 @@ class Performer:
         jobs.note_failure(message)
         run.services.publish("error", {"error_message": message, "action": spec.type, "job_id": job_id})
 
-    def _failed(self, run: Run, spec: ActionSpec, error: Exception) -> None:
+    def _failed(self, run: Run, spec: ActionSpec, error: BaseException) -> None:
         """The action raised: says so everywhere, then yields its error event."""
+        if run.cancelled:
+            log.debug("%s: %s failed after it was cancelled: %r", run.services.machine, spec.type, error)
+            return
         message = str(error) if isinstance(error, MachineError) else f"{type(error).__name__}: {error}"
         text = f"Error executing action {spec.type}: {message}"
         log.error("%s: %s", run.services.machine, text, exc_info=log.isEnabledFor(logging.DEBUG))

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import fnmatch
+import logging
+import socket
+import time
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..storage import machines, mailbox
+from ..storage.errors import StorageError
 from . import wire
 
 if TYPE_CHECKING:
@@ -17,6 +21,11 @@ if TYPE_CHECKING:
     from ..storage.mailbox import Letter
     from .cancel import CancelToken
     from .jobdesk import JobDesk
+
+log = logging.getLogger(__name__)
+
+#: seconds that telling all targets of an event may take; those not told by then find it in their mailboxes
+PATIENCE_S = 2.0
 
 #: the target of events that are meant for the monitor page alone
 UI = "ui"
@@ -53,8 +62,16 @@ class Hub(Protocol):
         """Re-run parked actions that watch for this, here and in other processes."""
 
     def spawn(
-        self, parent: str, path: Path, name: str, context: Mapping[str, Any], *, isolation: str, detached: bool,
-        actions_dir: Path | None, additional_args: tuple[str, ...],
+        self,
+        parent: str,
+        path: Path,
+        name: str,
+        context: Mapping[str, Any],
+        *,
+        isolation: str,
+        detached: bool,
+        actions_dir: Path | None,
+        additional_args: tuple[str, ...],
     ) -> int | str:
         """Start another machine; its name, or the child process's id."""
 
@@ -96,7 +113,8 @@ class Services:
         if target == UI:
             self.publish(type, payload if isinstance(payload, Mapping) else {"payload": payload})
             return Sent(len(letters), 1, tuple(letter.id for letter in letters))
-        delivered = sum(self._deliver(letter) for letter in letters)
+        deadline_s = time.monotonic() + PATIENCE_S
+        delivered = sum(self._deliver(letter, deadline_s) for letter in letters)
         return Sent(len(letters), delivered, tuple(letter.id for letter in letters))
 
     def wake(self, topic: str, key: Hashable | None = None, count: int = 1) -> None:
@@ -108,16 +126,29 @@ class Services:
         return machines.get(self.db, name)
 
     def spawn(
-        self, path: Path, name: str, context: Mapping[str, Any], *, isolation: str = "thread", detached: bool = False,
-        actions_dir: Path | None = None, additional_args: tuple[str, ...] = (),
+        self,
+        path: Path,
+        name: str,
+        context: Mapping[str, Any],
+        *,
+        isolation: str = "thread",
+        detached: bool = False,
+        actions_dir: Path | None = None,
+        additional_args: tuple[str, ...] = (),
     ) -> int | str:
         """Start a machine in this runtime, or with isolation="process" in a child process (then its pid is returned).
 
         A relative path is looked up from the working directory, then beside this machine's own file.
         """
         return self.hub.spawn(
-            self.machine, self._found(path), name, context, isolation=isolation, detached=detached,
-            actions_dir=actions_dir or self.actions_dir, additional_args=additional_args,
+            self.machine,
+            self._found(path),
+            name,
+            context,
+            isolation=isolation,
+            detached=detached,
+            actions_dir=actions_dir or self.actions_dir,
+            additional_args=additional_args,
         )
 
     def _targets(self, target: str) -> list[str]:
@@ -127,18 +158,19 @@ class Services:
         known = {row.machine_name for row in machines.list_(self.db)} | set(self.hub.names())
         return sorted(name for name in known - {self.machine} if fnmatch.fnmatchcase(name, pattern))
 
-    def _deliver(self, letter: Letter) -> bool:
+    def _deliver(self, letter: Letter, deadline_s: float) -> bool:
         if self.hub.hand(letter):
             return True
-        row = machines.get(self.db, letter.target)
-        if row is None or not row.running:
+        try:
+            row = machines.get(self.db, letter.target)
+        except StorageError as error:
+            log.warning("%s: event %d waits in the mailbox of %s: %s", self.machine, letter.id, letter.target, error)
             return False
-        path = row.control_socket or str(wire.control_path(self.hub.control_prefix, letter.target))
-        return wire.ring(path, wire.letter_message(letter))
+        if row is None or not row.running or not row.control_socket or row.host not in (None, socket.gethostname()):
+            return False
+        return wire.ring(row.control_socket, wire.letter_message(letter), max(0.0, deadline_s - time.monotonic()))
 
     def _found(self, path: Path) -> Path:
         path = path.expanduser()
         beside = self.base_dir / path
         return path if path.is_absolute() or path.exists() or not beside.exists() else beside
-
-
