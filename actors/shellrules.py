@@ -44,10 +44,10 @@ def builtin(before: Sequence[str]) -> str:
 def reads_code(words: Sequence[str]) -> bool:
     """Whether the input of this command is a script: `bash -s`, `sudo sh`, `ssh host`."""
     for at, word in enumerate(words):
-        arguments = words[at + 1 :]
-        if _program(word) in _SHELLS:
+        program, arguments = _program(word), words[at + 1 :]
+        if program in _SHELLS:
             return not _code_follows(arguments) and not _script(arguments)
-        if _program(word) == "ssh":
+        if program == "ssh":
             remote = _remote(arguments)
             return not remote or reads_code(remote)
     return False
@@ -56,10 +56,10 @@ def reads_code(words: Sequence[str]) -> bool:
 def _is_code(before: Sequence[str]) -> bool:
     """Whether the next word is a script: after `sh -c`, also one that sudo, find or xargs starts, and after `ssh`."""
     for at, word in enumerate(before):
-        arguments = before[at + 1 :]
-        if _program(word) == "ssh" or (_program(word) in _SHELLS and _code_follows(arguments)):
+        program = _program(word)
+        if program == "ssh" or (program in _SHELLS and _code_follows(before[at + 1 :])):
             return True
-        if _program(word) in ("su", "runuser") and arguments and arguments[-1] in ("-c", "--command"):
+        if program in ("su", "runuser") and before[-1] in ("-c", "--command"):
             return True
     return False
 

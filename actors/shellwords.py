@@ -178,7 +178,7 @@ class Words(Expression):
             self._declare(name, word, holes)
         elif name == "let":
             self._compare(word, holes)
-        elif asked := demand_of(before, word):
+        elif holes and (asked := demand_of(before, word)):
             demand(holes, asked)
         self._note_variable(name, holes)
         before.append(word)

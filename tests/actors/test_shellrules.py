@@ -47,6 +47,7 @@ VALUES = {"v": "a[$(id)]", "n": 7, "word": "plain"}
         "bash -s x <<'A'\necho {v}\nA",
         "ssh -p 22 host <<A\necho {v}\nA",
         "ssh host bash <<A\necho {v}\nA",
+        "ssh <<A\n{v}\nA",
         "sh <<< 'echo {v}'",
     ],
 )

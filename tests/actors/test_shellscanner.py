@@ -20,6 +20,7 @@ def rewritten(template: str) -> str:
         ("echo ';' \\# {v}", "echo ';' \\# \"$V\""),
         ('"$(case x in a) "{v}";; (b) {v};; esac)" {v}', '"$(case x in a) "$V";; (b) "$V";; esac)" "$V"'),
         ('"$(case x in esac)"{v}', '"$(case x in esac)""$V"'),
+        ("$(case x in a) {v}; esac) {v}", '$(case x in a) "$V"; esac) "$V"'),
         ("case x in @(a|b)) {v};; esac", 'case x in @(a|b)) "$V";; esac'),
         ("(a; (b)) {v} <({v}) >({v})", '(a; (b)) "$V" <("$V") >("$V")'),
         ("f() { echo {v}; }; { {v}; }", 'f() { echo "$V"; }; { "$V"; }'),
