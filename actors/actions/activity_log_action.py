@@ -11,6 +11,7 @@ class ActivityLogAction(LogAction):
 
     instant = True
     keys = {**LogAction.keys, "success": "event to fire afterwards (continue)"}
+    events = {"success": "continue"}
 
     def execute(self, context: Context) -> str | None:
         """Writes the line, publishes it and goes on."""

@@ -16,6 +16,9 @@ class AddToListAction(BuiltinAction):
         "value": "what to append, of any type",
         "success": "event afterwards (success)",
     }
+    events = {"success": "success"}
+    required_keys = ("value",)
+    stores = {"list_key": "items"}
 
     def execute(self, context: Context) -> str | None:
         """Appends."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Hashable, Mapping
+from collections.abc import Awaitable, Collection, Hashable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from .errors import ActionError
@@ -25,6 +25,17 @@ class BaseAction(ABC):
 
     #: Configuration key -> what it means, in one line. Empty: every key is taken without a warning.
     keys: ClassVar[Mapping[str, str]] = {}
+    #: For `statemachine-validate`: the events it may cause, by the key that renames each ("" for none unless said), or
+    #: just their names. None: not known.
+    events: ClassVar[Mapping[str, str | tuple[str, ...]] | Collection[str] | None] = None
+    #: For the same: keys that have to be there.
+    required_keys: ClassVar[tuple[str, ...]] = ()
+    #: Key -> the key that it is another word for.
+    same_as: ClassVar[Mapping[str, str]] = {}
+    #: Keys that name a context variable it sets -> the variable unless said ("" for none).
+    stores: ClassVar[Mapping[str, str]] = {}
+    #: Context variables that it sets in any case.
+    sets: ClassVar[tuple[str, ...]] = ()
     #: False: the engine hands the whole configuration over as it is written.
     interpolated: ClassVar[bool] = True
     #: Keys handed over as they are written while the others are interpolated.

@@ -45,6 +45,11 @@ class BashAction(BuiltinAction):
         "store_as": "context key for the output, or with capture: json for its value",
         "allow_job_command": "the current job's own `command` replaces this one",
     }
+    events = {"success": "job_done", "error": "error", "timeout_event": ""}
+    required_keys = ("command",)
+    same_as = {"failure": "error"}
+    stores = {"store_as": ""}
+    sets = ("last_stdout", "last_stderr", "last_exit_code")
     raw_keys = frozenset({"command"})
 
     def execute(self, context: Context) -> str | None:

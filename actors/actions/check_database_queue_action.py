@@ -25,6 +25,7 @@ class CheckDatabaseQueueAction(BuiltinAction):
         "status": "accepted from older files: always pending",
         "limit": "accepted from older files: always 1",
     }
+    events = {"success": "new_job", "empty": "no_jobs"}
     watch = "jobs"
 
     def execute(self, context: Context) -> str | None:

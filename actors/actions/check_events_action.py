@@ -22,6 +22,8 @@ class CheckEventsAction(BuiltinAction):
         "success": "event when there are some",
         "empty": "event when there are none (no_events)",
     }
+    events = {"success": "", "empty": "no_events"}
+    stores = {"store_as": "found_events"}
     watch = "events"
 
     def execute(self, context: Context) -> str | None:

@@ -28,6 +28,14 @@ class CheckMachineStateAction(BuiltinAction):
         "not_running": "event when it does not run (not_running)",
         "timeout_seconds": "accepted from older files: machines show that they are alive by themselves",
     }
+    events = {
+        "in_expected_state": "in_expected_state",
+        "unexpected_state": "unexpected_state",
+        "not_running": "not_running",
+    }
+    required_keys = ("target_machine",)
+    same_as = {"target": "target_machine", "success": "in_expected_state"}
+    stores = {"store_as": ""}
     watch = "machine"
     _missed: str | None = None
 

@@ -17,6 +17,8 @@ class ClaimJobAction(BuiltinAction):
         "success": "event when it was taken (claimed)",
         "already_claimed": "event when it was not (already_claimed)",
     }
+    events = {"success": "claimed", "already_claimed": "already_claimed"}
+    required_keys = ("job_id",)
 
     def execute(self, context: Context) -> str | None:
         """Claims."""

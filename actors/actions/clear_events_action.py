@@ -17,6 +17,7 @@ class ClearEventsAction(BuiltinAction):
         "target_machine": "whose mailbox; this machine's unless said",
         "success": "event in both cases",
     }
+    events = {"success": ("events_cleared", "no_events_to_clear")}
 
     def execute(self, context: Context) -> str | None:
         """Clears."""

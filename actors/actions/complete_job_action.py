@@ -17,6 +17,7 @@ class CompleteJobAction(BuiltinAction):
         "result": "what came of it, any JSON value",
         "success": "event afterwards (success)",
     }
+    events = {"success": "success"}
 
     def execute(self, context: Context) -> str | None:
         """Completes."""

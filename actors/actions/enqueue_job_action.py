@@ -27,6 +27,10 @@ class EnqueueJobAction(BuiltinAction):
         "store_as": "context key for its id (enqueued_job_id)",
         "success": "event afterwards (job_enqueued)",
     }
+    events = {"success": "job_enqueued"}
+    required_keys = ("job_type",)
+    same_as = {"payload": "data"}
+    stores = {"store_as": "enqueued_job_id"}
 
     def execute(self, context: Context) -> str | None:
         """Adds it."""

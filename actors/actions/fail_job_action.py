@@ -18,6 +18,7 @@ class FailJobAction(BuiltinAction):
         "reason": "why; the last error unless said",
         "success": "event afterwards (success)",
     }
+    events = {"success": "success"}
 
     def execute(self, context: Context) -> str | None:
         """Fails the job."""

@@ -23,6 +23,8 @@ class GetPendingJobsAction(BuiltinAction):
         "success": "event when there are some (jobs_found)",
         "empty": "event when there are none (no_jobs)",
     }
+    events = {"success": "jobs_found", "empty": "no_jobs"}
+    stores = {"store_as": "pending_jobs"}
     watch = "jobs"
 
     def execute(self, context: Context) -> str | None:

@@ -28,6 +28,7 @@ class LogAction(BuiltinAction):
         "level": "info (unless said), success, warning, error, debug or critical",
         "success": "event to fire afterwards; none unless said",
     }
+    events = {"success": ""}
 
     def execute(self, context: Context) -> str | None:
         """Writes the line and publishes it."""

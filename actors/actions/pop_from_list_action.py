@@ -19,6 +19,8 @@ class PopFromListAction(BuiltinAction):
         "success": "event when there was an item (item_popped)",
         "empty": "event when there was none (list_empty)",
     }
+    events = {"success": "item_popped", "empty": "list_empty"}
+    stores = {"list_key": "items", "store_as": "item"}
 
     def execute(self, context: Context) -> str | None:
         """Pops."""

@@ -21,6 +21,7 @@ class RetryJobAction(BuiltinAction):
         "success": "event when it will be tried again (success)",
         "spent": "event when its attempts are spent (attempts_spent)",
     }
+    events = {"success": "success", "spent": "attempts_spent"}
 
     def execute(self, context: Context) -> str | None:
         """Gives it back."""

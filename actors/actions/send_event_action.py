@@ -24,6 +24,9 @@ class SendEventAction(BuiltinAction):
         "success": "event afterwards (event_sent)",
         "fire_and_forget": "no event afterwards",
     }
+    events = {"success": "event_sent"}
+    required_keys = ("target_machine",)
+    same_as = {"target": "target_machine"}
 
     def execute(self, context: Context) -> str | None:
         """Sends it."""

@@ -16,6 +16,9 @@ class SetContextAction(BuiltinAction):
         "value": "what to set it to, of any type",
         "success": "event afterwards (success)",
     }
+    events = {"success": "success"}
+    required_keys = ("key", "value")
+    stores = {"key": ""}
 
     def execute(self, context: Context) -> str | None:
         """Sets it."""

@@ -13,6 +13,7 @@ class SleepAction(BuiltinAction):
         "duration": "how long, in seconds or as 1m30s (1)",
         "success": "event afterwards (wake_up)",
     }
+    events = {"success": "wake_up"}
 
     def execute(self, context: Context) -> str | None:
         """Sleeps."""

@@ -31,6 +31,9 @@ class StartFsmAction(BuiltinAction):
         "store_pid": "appends the process id, or the name of a thread, to spawned_pids",
         "success": "event afterwards (success)",
     }
+    events = {"success": "success"}
+    required_keys = ("yaml_path", "machine_name")
+    sets = ("spawned_pids",)
 
     def execute(self, context: Context) -> str | None:
         """Starts it."""

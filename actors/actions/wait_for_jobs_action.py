@@ -30,6 +30,14 @@ class WaitForJobsAction(BuiltinAction):
         "no_jobs_tracked": "event when there are none (no_jobs_tracked)",
         "poll_interval": "accepted from older files: it wakes by itself",
     }
+    events = {
+        "success": "all_jobs_complete",
+        "pending": "",
+        "timeout_event": "",
+        "no_jobs_tracked": "no_jobs_tracked",
+    }
+    stores = {"tracked_jobs_key": "spawned_jobs"}
+    sets = ("completed_jobs", "failed_jobs", "pending_jobs")
     watch = "done"
 
     def execute(self, context: Context) -> str | None:
