@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.project import Project
+from tests.support.project import EXAMPLES, ROOT, Project
 from tests.support.until import until
 
 QUICK_START = """\
@@ -224,6 +224,15 @@ def test_the_controller_forwards_payloads_with_their_types(project: Project) -> 
         ("process_faces", {"base_image": "a.png", "job_id": 7, "style": {"hair": ["red"]}})
     ]
     assert received(project, "finalizer") == [("finalize_image", {"faces": [1, 2.5]})]
+
+
+def test_start_worker_sh_starts_the_simple_worker_or_another_machine(project: Project) -> None:
+    script = ROOT / "scripts" / "start-worker.sh"
+    project.start(str(script))
+    project.start(f"{script} {EXAMPLES / 'simple_worker' / 'config' / 'worker.yaml'} my_worker")
+
+    project.until_state("simple_worker", "waiting")
+    project.until_state("my_worker", "waiting")
 
 
 def write(project: Project, name: str, text: str) -> None:

@@ -11,9 +11,8 @@ from tests.support.until import until
 
 
 def test_its_readme_archives_the_good_files_and_rejects_the_bad(project: Project, readme: list[str]) -> None:
-    start, drop, look, second_worker = readme
-    project.start(start)
-    project.start(second_worker)
+    start, drop, look, second_worker, stop = readme
+    processes = [project.start(start), project.start(second_worker)]
     project.shell(drop)
     until(lambda: "6 files: 3 archived, 3 rejected." in report(project), timeout_s=40)
     until(lambda: len(project.jobs("failed")) == 3 and len(project.jobs("completed")) == 3)
@@ -34,6 +33,8 @@ def test_its_readme_archives_the_good_files_and_rejects_the_bad(project: Project
     assert reasons["damaged.csv"].startswith("corrupt: its sha256 is")
     assert not any(project.folder.glob("taken/*"))
     assert "[watcher] Command failed" not in project.log()
+    project.shell(stop)
+    assert [process.wait(20) for process in processes] == [0, 0]
 
 
 def test_names_that_would_be_commands_are_only_names(project: Project) -> None:
