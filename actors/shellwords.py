@@ -181,7 +181,8 @@ class Words(Expression):
         elif holes and (asked := demand_of(before, word)):
             demand(holes, asked)
         self._note_variable(name, holes)
-        before.append(word)
+        # An expansion may come to several words, as ${RUN:-bash -c} does.
+        before += word.replace("}", "} ").split() if word.startswith("${") else [word]
 
     def _declare(self, name: str, word: str, holes: list[Hole]) -> None:
         flags = "".join(known for known in self.words if known.startswith("-"))

@@ -37,6 +37,7 @@ VALUES = {"v": "a[$(id)]", "n": 7, "word": "plain"}
         'bash -o pipefail -c "echo {v}"',
         "bash --rcfile x -c -- {v}",
         "$SHELL -c {v}",
+        "${RUN:-bash -c} {v}",
         "sudo -u me bash -c 'echo {v}'",
         "find . -exec sh -c 'echo {v}' _ {} ;",
         "docker exec box sh -c {v}",
