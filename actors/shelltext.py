@@ -206,7 +206,8 @@ class ShellText(ABC):
             self._subscript(name, quoted=quoted)
         if mark == "!" or self._is("@P"):
             self._findings.evaluated.add(name)
-        if _FALLBACK.match(self._text, self._at):
+        if fallback := _FALLBACK.match(self._text, self._at):
+            self._skip(len(fallback[0]))
             self._operand("}", quoted=quoted)
         elif self._is(":"):
             self._arithmetic("}", quoted=quoted)
