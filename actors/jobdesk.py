@@ -13,6 +13,7 @@ from ..storage.jobs import Job
 
 if TYPE_CHECKING:
     from ..storage.database import Database
+    from .cancel import CancelToken
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +43,8 @@ class JobDesk:
     """The jobs of one machine. A job that it claimed is *current* until it asks for the next one or ends.
 
     Rule (DESIGN 2, "Jobs are leased"): a current job that no action completed or failed is completed when the machine
-    asks for the next one or ends in order, and failed when an action failed, unmapped, while it was current.
+    asks for the next one or ends in order, and failed when an action failed, unmapped, while it was current. One whose
+    actions were cut off by an interrupt was not done: it is tried again.
     """
 
     def __init__(self, machine: str, bells: JobBells) -> None:
@@ -52,6 +54,7 @@ class JobDesk:
         self.closed = False
         self._bells = bells
         self._failure: str | None = None
+        self._cut_off = False
         self._lock = threading.Lock()
 
     def claim(
@@ -60,28 +63,44 @@ class JobDesk:
         machine_type: str | None = None,
         lease_s: float = DEFAULT_LEASE_S,
         max_attempts: int | None = None,
+        cancel: CancelToken | None = None,
     ) -> Job | None:
-        """Settle the current job and claim the next one, in one transaction; None when there is none to be had."""
+        """Settle the current job and claim the next one, in one transaction; None when there is none to be had.
+
+        `cancel` is the run's on whose behalf it is asked: once set, nobody would learn of the job.
+        """
         lease_s = max(lease_s, SHORTEST_LEASE_S)
         with self._lock:
+            if cancel is not None and cancel.cancelled:
+                return None
             if self.closed:
                 self._settle()
                 return None
             with self._bells.db.write():
                 settled = self._settled()
                 job = jobs.claim(
-                    self._bells.db, owner=self._bells.incarnation, job_type=job_type, machine_type=machine_type,
-                    lease_s=lease_s, max_attempts=max_attempts,
+                    self._bells.db,
+                    owner=self._bells.incarnation,
+                    job_type=job_type,
+                    machine_type=machine_type,
+                    lease_s=lease_s,
+                    max_attempts=max_attempts,
                 )
             self._announce_settled(settled)
             return self._hold(job, lease_s)
 
     def claim_id(
-        self, job_id: str, lease_s: float = DEFAULT_LEASE_S, max_attempts: int | None = None
+        self,
+        job_id: str,
+        lease_s: float = DEFAULT_LEASE_S,
+        max_attempts: int | None = None,
+        cancel: CancelToken | None = None,
     ) -> Job | None:
-        """Settle the current job and claim this one; None when it is not waiting (any more)."""
+        """Settle the current job and claim this one; None when it is not waiting (any more). `cancel` as in `claim`."""
         lease_s = max(lease_s, SHORTEST_LEASE_S)
         with self._lock:
+            if cancel is not None and cancel.cancelled:
+                return None
             if self.current is not None and self.current.job_id == job_id:
                 return self.current
             self._settle()
@@ -113,10 +132,7 @@ class JobDesk:
         with self._lock:
             job = jobs.retry(self._bells.db, job_id, owner=self._owner_of(job_id), delay_s=delay_s, reason=reason)
             self._let_go(job_id)
-        if job.status == "failed":
-            self._announce("job_failed", job)
-        else:
-            self._bells.wake("jobs", (job.job_type, job.machine_type), 1)
+        self._announce_end(job)
         return job
 
     def enqueue(self, job_id: str | None, job_type: str, **options: Any) -> Job:
@@ -130,6 +146,14 @@ class JobDesk:
         with self._lock:
             if self.current is not None and self._failure is None:
                 self._failure = reason
+
+    def note_cut_off(self) -> None:
+        """A run was cancelled while the job was current: if nobody settles it otherwise, it is tried again.
+
+        To be called after the run's token is set: then its claims are either known here, or refused.
+        """
+        with self._lock:
+            self._cut_off = self.current is not None
 
     def adopt(self, job: Job) -> None:
         """Make a job that another machine of this runtime claimed this one's current job."""
@@ -169,11 +193,11 @@ class JobDesk:
 
     def _settle(self) -> None:
         settled = self._settled()
-        self.current, self._failure = None, None
+        self._forget()
         self._announce_settled(settled)
 
     def _settled(self) -> Job | None:
-        """Complete or fail the current job by the rule; None where there is none, or its lease was lost to another.
+        """Complete, fail or retry the current job by the rule; None where there is none, or its lease was lost to another.
 
         It stays current until that is committed: a job that could not be settled is settled the next time.
         """
@@ -181,19 +205,22 @@ class JobDesk:
         if job is None:
             return None
         try:
-            if self._failure is None:
-                return jobs.complete(self._bells.db, job.job_id, owner=self._bells.incarnation)
-            return jobs.fail(self._bells.db, job.job_id, self._failure, owner=self._bells.incarnation)
+            if self._failure is not None:
+                return jobs.fail(self._bells.db, job.job_id, self._failure, owner=self._bells.incarnation)
+            if self._cut_off:
+                return jobs.retry(self._bells.db, job.job_id, owner=self._bells.incarnation, reason="it was cut off")
+            return jobs.complete(self._bells.db, job.job_id, owner=self._bells.incarnation)
         except (JobNotFound, LeaseLost) as error:
             log.warning("%s: %s", self.machine, error)
             return None
 
     def _announce_settled(self, job: Job | None) -> None:
         if job is not None:
-            self._announce(f"job_{job.status}", job)
+            self._announce_end(job)
 
     def _hold(self, job: Job | None, lease_s: float, *, announce: bool = True) -> Job | None:
-        self.current, self._failure = job, None
+        self._forget()
+        self.current = job
         if job is not None:
             self._bells.lease_taken(lease_s)
             if announce:
@@ -202,7 +229,17 @@ class JobDesk:
 
     def _let_go(self, job_id: str) -> None:
         if self.current is not None and self.current.job_id == job_id:
-            self.current, self._failure = None, None
+            self._forget()
+
+    def _forget(self) -> None:
+        self.current, self._failure, self._cut_off = None, None, False
+
+    def _announce_end(self, job: Job) -> None:
+        """Ended, or waiting for another attempt."""
+        if job.status in ("completed", "failed"):
+            self._announce(f"job_{job.status}", job)
+        else:
+            self._bells.wake("jobs", (job.job_type, job.machine_type), 1)
 
     def _announce(self, type: str, job: Job) -> None:
         self._publish(type, job)

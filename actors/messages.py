@@ -23,7 +23,7 @@ class Incoming(NamedTuple):
 class Bell(NamedTuple):
     """Something that parked machines may be watching for has happened."""
 
-    #: jobs, done, events or machine
+    #: jobs, done, events, machine or mail
     topic: str
     #: so many new things there are, and so many machines are woken
     news: int

@@ -35,8 +35,8 @@ MAX_PATH = 107
 #: characters
 MAX_NAME = 256
 
-#: what parked machines watch for
-TOPICS = ("jobs", "done", "events", "machine")
+#: what bells are rung for: what parked machines watch for, and mail that no datagram told of
+TOPICS = ("jobs", "done", "events", "machine", "mail")
 
 
 class MalformedMessage(MachineError):

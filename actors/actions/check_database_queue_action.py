@@ -35,6 +35,7 @@ class CheckDatabaseQueueAction(BuiltinAction):
             self.text("machine_type"),
             self.duration_s("lease", 60),
             self.whole("max_attempts"),
+            cancel=self.services.cancel,
         )
         if job is None:
             drop(context)

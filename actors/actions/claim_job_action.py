@@ -23,7 +23,10 @@ class ClaimJobAction(BuiltinAction):
     def execute(self, context: Context) -> str | None:
         """Claims."""
         job = self.services.jobs.claim_id(
-            str(self.required("job_id")), self.duration_s("lease", 60), self.whole("max_attempts")
+            str(self.required("job_id")),
+            self.duration_s("lease", 60),
+            self.whole("max_attempts"),
+            self.services.cancel,
         )
         if job is None:
             return self.event("already_claimed", "already_claimed")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 
+from statemachine_engine.actors.cancel import CancelToken
 from statemachine_engine.actors.jobdesk import JobDesk
 from statemachine_engine.storage import jobs
 from statemachine_engine.storage.clock import ManualClock
@@ -280,3 +282,57 @@ def test_settling_and_claiming_are_one_transaction(desk: JobDesk, db: Database) 
     with pytest.raises(StorageError):
         desk.claim("\ud800")
     assert (status(db, "job-0"), current(desk)) == ("processing", "job-0")
+
+
+def test_a_job_whose_actions_were_cut_off_is_tried_again(desk: JobDesk, bells: Bells, db: Database) -> None:
+    add_jobs(db, 1, max_attempts=2)
+    desk.claim()
+    desk.note_cut_off()
+    desk.settle()
+    assert status(db, "job-0") == "pending"
+    assert bells.woken == [("jobs", ("work", None), 1)]
+
+    desk.claim()
+    desk.note_cut_off()
+    assert desk.claim() is None
+    job = jobs.get(db, "job-0")
+    assert job is not None
+    assert (job.status, job.error_message) == ("failed", "it was cut off")
+    assert bells.published[-1] == ("job_failed", "job-0")
+
+
+def test_a_job_that_was_cut_off_may_still_be_settled_by_an_action(desk: JobDesk, db: Database) -> None:
+    add_jobs(db, 2)
+    desk.claim()
+    desk.note_cut_off()
+    desk.complete("job-0")
+    desk.claim()
+    desk.settle()
+    assert [status(db, name) for name in ("job-0", "job-1")] == ["completed", "completed"]
+
+
+def test_a_run_that_was_cancelled_claims_nothing_any_more(desk: JobDesk, db: Database) -> None:
+    add_jobs(db, 2)
+    token = CancelToken()
+    assert desk.claim(cancel=token) is not None
+    token.cancel()
+    assert desk.claim(cancel=token) is None
+    assert desk.claim_id("job-1", cancel=token) is None
+    assert (current(desk), status(db, "job-1")) == ("job-0", "pending")
+
+
+def test_a_claim_that_races_with_its_cancellation_is_never_lost(db: Database, bells: Bells) -> None:
+    for number in range(30):
+        desk, token, start = JobDesk("m", bells), CancelToken(), threading.Barrier(2)
+        jobs.enqueue(db, f"race-{number}", "work", max_attempts=9)
+        thread = threading.Thread(
+            target=lambda desk=desk, token=token, start=start: (start.wait(), desk.claim(cancel=token))  # type: ignore[misc]
+        )
+        thread.start()
+        start.wait()
+        token.cancel()
+        desk.note_cut_off()
+        thread.join()
+        desk.settle()
+        assert jobs.remove(db, f"race-{number}") is None
+        assert ("job_completed", f"race-{number}") not in bells.published
