@@ -70,9 +70,10 @@ class Demo:
         print("a controller keeps the report. Three processes, four machines, one queue in a SQLite file.\n")
         if self.folder.exists():
             shutil.rmtree(self.folder)
-        shutil.copytree(EXAMPLE, self.folder)
-        (self.folder / "logs").mkdir()
-        (self.folder / "inbox").mkdir()
+        for part in ("bin", "config"):
+            shutil.copytree(EXAMPLE / part, self.folder / part)
+        for empty in ("inbox", "logs"):
+            (self.folder / empty).mkdir()
 
     def start(self) -> None:
         print(f"In {shown(self.folder)}/, a copy of examples/file_intake, each with its log in logs/:")

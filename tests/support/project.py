@@ -127,8 +127,19 @@ class Project:
 
 def copy_of(example: str, folder: Path) -> Project:
     """A project that is a fresh copy of an example."""
-    ignored = shutil.ignore_patterns("data", "logs", "__pycache__")
-    shutil.copytree(EXAMPLES / example, folder / example, ignore=ignored)
+    left_behind = (
+        "data",
+        "logs",
+        "__pycache__",
+        "inbox",
+        "taken",
+        "queued",
+        "archive",
+        "rejected",
+        "*.tsv",
+        "report.md",
+    )
+    shutil.copytree(EXAMPLES / example, folder / example, ignore=shutil.ignore_patterns(*left_behind))
     return Project(folder / example)
 
 
