@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
@@ -11,6 +12,7 @@ from .database import Database
 from .payload import dumps, loads
 
 PRUNE_CHUNK = 5000
+COUNT_CHUNK = 5000
 
 NOTE = "INSERT INTO realtime_events (machine_name, event_type, payload, created_at) VALUES (?, ?, ?, ?)"
 STATE = """
@@ -169,6 +171,20 @@ def transitions(
     ]
 
 
+def transition_counts(db: Database, machine: str, hours: float | None = None) -> Counter[tuple[str, str, str]]:
+    """How often a machine went from a state to a state by an event, within the last hours."""
+    counts: Counter[tuple[str, str, str]] = Counter()
+    earliest = 0.0 if hours is None else db.now() - hours * 3600
+    after_id = 0
+    while events := since(db, after_id, COUNT_CHUNK, [machine], ["state_change"]):
+        after_id = events[-1].id
+        for event in events:
+            move = [_text(event.payload, key) for key in ("from_state", "to_state", "event_trigger")]
+            if event.timestamp >= earliest and None not in move:
+                counts[tuple(map(str, move))] += 1  # type: ignore[index]
+    return counts
+
+
 def errors(
     db: Database, machine: str | None = None, hours: float | None = None, limit: int | None = 20
 ) -> list[ErrorRow]:
@@ -202,6 +218,15 @@ def newest_id(db: Database) -> int:
     """The id of the newest event, 0 when there is none."""
     with db.read():
         return db.execute("SELECT max(id) FROM realtime_events").fetchone()[0] or 0
+
+
+def last_before(db: Database, moment_s: float) -> int:
+    """The id of the newest event from before this moment (epoch seconds), 0 when there is none."""
+    with db.read():
+        row = db.execute(
+            "SELECT id FROM realtime_events WHERE created_at < ? ORDER BY id DESC LIMIT 1", (to_text(moment_s),)
+        ).fetchone()
+    return row[0] if row else 0
 
 
 def prune(db: Database, older_than_s: float) -> int:
