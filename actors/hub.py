@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from ..storage.audit import Note
 from . import wire
+from .messages import Bell, Unread
 
 if TYPE_CHECKING:
     from ..storage.database import Database
     from ..storage.jobs import Job
     from ..storage.mailbox import Letter
     from .handle import Machine
-    from .messages import Bell
     from .parts import Shared
     from .roster import Roster
 
@@ -61,7 +61,12 @@ class ProcessHub:
             wire.bell(self.db, topic, count=count - woken, key=key, skip_incarnation=self.incarnation)
 
     def rung(self, bell: Bell) -> None:
-        """Another process rang."""
+        """Another process rang: there is something to watch for, or (of a topic of its own) mail for machines."""
+        if bell.topic == "mail":
+            for machine in self._roster.live():
+                if not bell.key or machine.name in bell.key:
+                    machine.tell(Unread())
+            return
         self._shared.board.ring(bell.topic, bell.key, bell.news if bell.topic == "jobs" else None)
 
     def spawn(

@@ -26,6 +26,7 @@ from .jobdesk import JobDesk
 from .keeper import Keeper
 from .loader import from_dict, load
 from .messages import Unread
+from .notifier import Notifier
 from .parts import Parts, Shared
 from .publisher import Publisher
 from .recorder import Recorder
@@ -90,7 +91,7 @@ class Runtime:
     # Life
 
     def start(self) -> Runtime:
-        """Start what the machines share: the store first, the keeper, who uses all the others, last."""
+        """Start what the machines share: the store first, keeper and notifier, who use all the others, last."""
         self.db = self._opened()
         recorder = Recorder(self.db, Publisher(self._event_socket))
         executor = ThreadPoolExecutor(WORKERS, thread_name_prefix="sm-action")
@@ -113,9 +114,11 @@ class Runtime:
             lease_taken=self.keeper.lease_taken,
         )
         self.supervisor = Supervisor(self.shared, self._roster, sockets=self._sockets, rung=self.hub.rung)
+        self.notifier = Notifier(self.db, self.hub.rung)
         recorder.start()
         self.shared.timers.start()
         self.keeper.start()
+        self.notifier.start()
         self._running = True
         return self
 
@@ -123,7 +126,7 @@ class Runtime:
         """Stop in order; idempotent, and safe before start.
 
         Machines first, while everything that they need still runs: each ends after its current job, or is cut off
-        when the grace (seconds) is over. Then the keeper and the timers, who only feed machines; then the recorder,
+        when the grace (seconds) is over. Then notifier, keeper and timers, who only feed machines; then the recorder,
         when nobody is left who records; the store last.
         """
         with self._lock:
@@ -133,6 +136,7 @@ class Runtime:
         self.supervisor.closed = True
         self._stop_machines(self.grace_s if grace_s is None else grace_s)
         self.shared.children.stop()
+        self.notifier.stop()
         self.keeper.stop()
         self.shared.timers.stop()
         self.shared.recorder.stop()

@@ -107,6 +107,12 @@ class Connections:
         except self.dialect.errors as error:
             raise self._unavailable(error) from error
 
+    def notify(self, payload: str) -> None:
+        """PostgreSQL: send to every listener of this store at commit; SQLite: nothing."""
+        if self.is_postgres:
+            with self.write() as connection:
+                self.dialect.notify(connection, payload)
+
     def lock(self, name: str) -> None:
         """Inside write(): wait for other transactions that hold this name, keep it until the end."""
         try:

@@ -53,13 +53,6 @@ class Database(Connections):
             raise
         return db
 
-    def notify(self, payload: str) -> None:
-        """PostgreSQL: send to every listener of this store at commit; SQLite: nothing."""
-        if not self.is_postgres:
-            return
-        with self.write() as connection:
-            self.dialect.notify(connection, payload)
-
     def wait_notification(self, timeout_s: float) -> list[str]:
         """Payloads notified to this store, waiting up to `timeout_s` for the first; for one thread.
 

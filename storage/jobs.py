@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from . import bells
 from .clock import to_text
 from .database import Database
 from .errors import JobExists, JobNotFound, LeaseLost, WrongJobState
@@ -17,7 +18,6 @@ __all__ = [
     "STATUSES",
     "Job",
     "NewJob",
-    "Outcome",
     "cancel",
     "claim",
     "claim_id",
@@ -111,7 +111,11 @@ def enqueue(
         metadata,
     )
     with db.write():
-        return _insert(db, job) or _twin(db, job)
+        added = _insert(db, job)
+        if added is None:
+            return _twin(db, job)
+        bells.ring(db, "jobs", (job_type, machine_type))
+        return added
 
 
 def enqueue_many(db: Database, rows: Iterable[NewJob]) -> int:
@@ -126,6 +130,7 @@ def enqueue_many(db: Database, rows: Iterable[NewJob]) -> int:
                 added += 1
             else:
                 _twin(db, row)
+        bells.ring(db, "jobs", count=added)
         return added
 
 
@@ -137,17 +142,13 @@ def claim(
     machine_type: str | None = None,
     lease_s: float = 60.0,
     max_attempts: int | None = None,
-    finish: Outcome | None = None,
 ) -> Job | None:
     """Take the next job: pending or due, by priority, due time, insertion; it is processing then, one attempt more.
 
     A job without a machine type goes to any worker, a worker without one takes any job of its type, one without a
-    `job_type` any type. `finish` settles the owner's previous job in the same transaction; LeaseLost for that one
-    means that nothing was claimed either. None: nothing to do.
+    `job_type` any type. None: nothing to do.
     """
     with db.write():
-        if finish is not None:
-            _settle(db, finish, owner)
         now = db.now()
         db.execute(PROMOTE.format(skip_locked=db.dialect.skip_locked), (now,))
         sql, wanted = _claim_sql(db.dialect.skip_locked, job_type, machine_type)
@@ -209,6 +210,7 @@ def retry(
                 job.id,
             ),
         ).fetchone()
+        bells.ring(db, "jobs", (job.job_type, job.machine_type))
         return from_row(row)
 
 
@@ -370,6 +372,7 @@ def _settle(db: Database, outcome: Outcome, owner: str | None) -> Job:
     row = db.execute(f"{SETTLE}{fence} RETURNING {COLUMNS}", params).fetchone()
     if row is None:
         raise LeaseLost(outcome.job_id) if get(db, outcome.job_id) else JobNotFound(outcome.job_id)
+    bells.ring(db, "done", (outcome.job_id,))
     return from_row(row)
 
 

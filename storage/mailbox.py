@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+from . import bells
 from .clock import epoch_or_zero, to_text
 from .database import Database
 from .errors import PayloadTooLarge
@@ -107,6 +108,8 @@ def post_many(
             values = (source, target, type, job_id, text, status, created, settled, expires_at)
             number = db.execute(INSERT, values).fetchone()[0]
             letters.append(Letter(number, source, target, type, payload, job_id, now, after))
+        if settled is None:
+            bells.ring(db, "mail", targets)
     return letters
 
 

@@ -7,11 +7,14 @@ import stat
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
 
 from statemachine_engine import ConfigError, JobQueue, Machine, Runtime, WaitTimeout
+from statemachine_engine.actors.messages import Bell
+from statemachine_engine.actors.notifier import Notifier
 from statemachine_engine.actors.runtime import NotStarted
 from statemachine_engine.storage import audit, jobs, machines, mailbox
 from statemachine_engine.storage.errors import MachineTaken
@@ -306,6 +309,29 @@ def test_a_file_may_name_its_own_folder_of_actions(tmp_path: Path) -> None:
     )
     with Runtime("sqlite:///:memory:", sockets=False) as without_option:
         without_option.add(tmp_path / "m.yaml").wait_for("b", 5)
+
+
+def test_runtimes_on_postgresql_hear_each_other_without_sockets(postgres_url: str) -> None:
+    with (
+        Runtime(postgres_url, sockets=False) as one,
+        Runtime(postgres_url, sockets=False) as two,
+        JobQueue(postgres_url) as queue,
+    ):
+        bells: SimpleQueue[Bell] = SimpleQueue()
+        listener = Notifier(queue.db, bells.put)
+        listener.start()
+        machine, worker = two.add(MOVE, "m"), _worker(one, {"type": "log", "message": "hi", "success": "done"})
+        machine.wait_for("a", 5)
+        worker.wait_for("waiting", 5)
+
+        mailbox.post(one.db, "m", "go")
+        assert bells.get(timeout=5) == Bell("mail", 1, ("m",))
+        machine.wait_for("b", 5)
+        job = queue.add("t")
+        assert bells.get(timeout=5) == Bell("jobs", 1, ("t", None))
+        assert queue.wait(job.job_id, 5).status == "completed"
+        assert bells.get(timeout=5) == Bell("done", 1, (job.job_id,))
+        listener.stop()
 
 
 # Helpers

@@ -179,24 +179,16 @@ def test_an_operator_settles_a_job_in_any_status(db: Database) -> None:
         jobs.fail(db, "nowhere", "why", owner="w")
 
 
-def test_one_transaction_ends_a_job_and_takes_the_next(db: Database) -> None:
+def test_one_transaction_may_end_a_job_and_take_the_next(db: Database) -> None:
     add_jobs(db, 2)
     claimed(db, owner="w")
 
-    job = claimed(db, owner="w", finish=jobs.Outcome("job-0", result=7))
+    with db.write():
+        jobs.complete(db, "job-0", owner="w", result=7)
+        job = claimed(db, owner="w")
 
     assert job.job_id == "job-1"
     assert status(db, "job-0") == "completed"
-    assert jobs.claim(db, owner="w", finish=jobs.Outcome("job-1", reason="no")) is None
-    assert status(db, "job-1") == "failed"
-
-
-def test_ending_a_lost_job_claims_nothing(db: Database) -> None:
-    add_jobs(db, 2)
-
-    with pytest.raises(LeaseLost):
-        jobs.claim(db, owner="w", finish=jobs.Outcome("job-0"))
-    assert jobs.counts(db)["pending"] == 2
 
 
 def test_a_worker_retries_until_the_attempts_are_spent(db: Database, clock: ManualClock) -> None:

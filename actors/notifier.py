@@ -1,0 +1,60 @@
+"""The thread that hears what other hosts say through PostgreSQL."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ..storage.errors import StorageError
+from . import wire
+from .messages import Bell
+
+if TYPE_CHECKING:
+    from ..storage.database import Database
+
+log = logging.getLogger(__name__)
+
+#: seconds of one wait; stopping takes no longer
+WAIT_S = 1.0
+
+
+class Notifier:
+    """Hands every bell of the store on; on SQLite there are none, and no thread is started."""
+
+    def __init__(self, db: Database, rung: Callable[[Bell], None]) -> None:
+        self._db = db
+        self._rung = rung
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Start the thread where there is something to hear."""
+        if self._db.is_postgres:
+            self._thread = threading.Thread(target=self._run, name="sm-notifier", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread; idempotent, and safe before start."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join(5 * WAIT_S)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                for text in self._db.wait_notification(WAIT_S):
+                    self._take(text)
+            except StorageError as error:
+                log.error("cannot hear other hosts; the look once a second goes on: %s", error)
+                self._stopping.wait(WAIT_S)
+
+    def _take(self, text: str) -> None:
+        try:
+            message = wire.decode(text.encode(), self._db.clock.now())
+        except wire.MalformedMessage as error:
+            log.warning("refused a notification: %s", error)
+            return
+        if isinstance(message, Bell):
+            self._rung(message)
