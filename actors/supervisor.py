@@ -130,6 +130,7 @@ class Supervisor:
     def _sign_off(self, machine: Machine, status: str) -> None:
         if machine.listener is not None:
             machine.listener.stop()
+        self._shared.recorder.flush()  # who takes the name next must not find events unread that this one has settled
         try:
             machines.release(self._shared.db, machine.name, self._shared.incarnation, status=status)
         except StorageError as error:
