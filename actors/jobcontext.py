@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -28,21 +27,14 @@ _OWN = "_job_keys"
 
 def hold(context: dict[str, Any], job: Job) -> None:
     """Puts a job and its data's keys into the context, in the place of the job before it."""
-    hold_row(context, {**asdict(job), "id": job.job_id})
+    _hold(context, job.job_id, job.job_type, job.source_job_id, job.data, job.priority, job.attempts)
 
 
 def hold_row(context: dict[str, Any], row: Mapping[str, Any]) -> None:
     """The same for a job as a mapping, such as an item of `get_pending_jobs`."""
-    drop(context)
     job_id = row.get("job_id") or row.get("id")
-    identity = {"id": job_id, "job_id": job_id, **{key: row.get(key) for key in ("job_type", "source_job_id")}}
-    data = _data_of(row.get("data"))
-    keys = {**_free(data), **identity}
-    context[_OWN] = {key: [context[key]] if key in context else [] for key in keys}
-    context.update(keys)
-    context["current_job"] = {
-        **identity, "data": data, "priority": row.get("priority"), "attempt": row.get("attempts")
-    }  # fmt: skip
+    names = ("job_type", "source_job_id", "data", "priority", "attempts")
+    _hold(context, job_id, *(row.get(name) for name in names))
 
 
 def drop(context: dict[str, Any]) -> None:
@@ -80,3 +72,15 @@ def _data_of(data: Any) -> dict[str, Any]:
 
 def _free(values: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in values.items() if key not in RESERVED and key != _OWN}
+
+
+def _hold(
+    context: dict[str, Any], job_id: Any, job_type: Any, source_job_id: Any, data: Any, priority: Any, attempt: Any
+) -> None:
+    drop(context)
+    identity = {"id": job_id, "job_id": job_id, "job_type": job_type, "source_job_id": source_job_id}
+    data = _data_of(data)
+    keys = {**_free(data), **identity}
+    context[_OWN] = {key: [context[key]] if key in context else [] for key in keys}
+    context.update(keys)
+    context["current_job"] = {**identity, "data": data, "priority": priority, "attempt": attempt}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,10 @@ log = logging.getLogger(__name__)
 
 #: records in one transaction; what came meanwhile is in the next
 BATCH = 1000
+
+#: so soon after the last batch, a batch of few items waits so long for company: each costs a commit whatever its size,
+#: and every commit keeps jobs from the store's one writer; what happens to an idle machine never waits
+BUSY_S, LINGER_S, FEW = 0.005, 0.002, 100
 
 #: seconds between tries while the store takes nothing
 RETRY_S = (0.1, 0.5, 1.0, 2.0, 5.0)
@@ -42,6 +47,7 @@ class Recorder:
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
         self._given_up = False
+        self._stored_s = 0.0
         #: records that the store does not take, or took nothing of until the end
         self.lost = 0
 
@@ -92,6 +98,8 @@ class Recorder:
         records: list[Record] = []
         barriers: list[threading.Event] = []
         item = self._inbox.get()
+        if not isinstance(item, threading.Event):
+            self._linger()
         while True:
             if isinstance(item, threading.Event):
                 barriers.append(item)
@@ -103,6 +111,10 @@ class Recorder:
                 item = self._inbox.get_nowait()
             except queue.Empty:
                 return records, barriers
+
+    def _linger(self) -> None:
+        if time.monotonic() - self._stored_s < BUSY_S and self._inbox.qsize() < FEW:
+            self._stopping.wait(LINGER_S)
 
     def _store(self, records: list[Record]) -> None:
         """Write the batch, trying again while the store is locked, full or away."""
@@ -122,6 +134,7 @@ class Recorder:
                 self._store_what_can_be(records, error)
                 return
             else:
+                self._stored_s = time.monotonic()
                 self._tell([note for note in records if isinstance(note, Note)], ids)
                 return
 
