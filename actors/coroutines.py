@@ -14,7 +14,7 @@ from .errors import MachineError
 
 T = TypeVar("T")
 
-#: seconds that tasks have to end in after they were cancelled
+#: seconds that a coroutine has to end in after it was cancelled
 GRACE_S = 1.0
 
 
@@ -25,14 +25,60 @@ class CancelledFromWithin(MachineError):
 class MachineLoop:
     """Runs coroutines to their end; tasks that they leave behind go on running until they end or `close`.
 
-    One thread at a time drives the loop: the one in `run`, or between runs a keeper, while there are tasks. `close`
-    may come from any thread; whoever drives the loop then, closes it.
+    All on one event loop, unless a coroutine that was cancelled does not let go of it: it may keep that one, the next
+    run gets another.
     """
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._turn = threading.Lock()  # of runs among each other
+        self._lock = threading.Lock()
+        self._driven = _DrivenLoop(name)
+        self._closed = False
+
+    @property
+    def running(self) -> bool:
+        """Whether a coroutine is being run right now."""
+        return self._driven.turn.locked()
+
+    def run(self, awaitable: Awaitable[T], cancel: CancelToken) -> T:
+        """The coroutine's result; Cancelled when the token was set, or the loop closed, before it ended."""
+        driven = self._driven
+        while not driven.turn.acquire(timeout=GRACE_S):
+            if self._closed or cancel.cancelled:
+                _discard(awaitable)
+                raise Cancelled
+            driven = self._instead_of(driven)
+        try:
+            return driven.run(awaitable, cancel)
+        finally:
+            driven.turn.release()
+
+    def close(self) -> None:
+        """Cancel what is left and close the loop as soon as nothing runs on it; idempotent."""
+        with self._lock:
+            self._closed = True
+            self._driven.close()
+
+    def _instead_of(self, held: _DrivenLoop) -> _DrivenLoop:
+        with self._lock:
+            if self._driven is held and held.is_cancelled and not self._closed:
+                held.close()
+                self._driven = _DrivenLoop(self._name)
+            return self._driven
+
+
+class _DrivenLoop:
+    """An event loop and who drives it: the thread in `run`, or between runs a keeper, while there are tasks.
+
+    `close` may come from any thread; whoever drives the loop then, closes it.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        #: held by the thread in `run`
+        self.turn = threading.Lock()
         self._lock = threading.Lock()  # of what follows
+        self._cancel: CancelToken | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[object] | None = None
         self._keeper: threading.Thread | None = None
@@ -41,27 +87,22 @@ class MachineLoop:
         self._closing = False
 
     @property
-    def running(self) -> bool:
-        """Whether a coroutine is being run right now, or is about to be.
-
-        A token that is set while this is False stops the next run before it begins.
-        """
-        return self._running
+    def is_cancelled(self) -> bool:
+        """Whether the run that goes on should have ended."""
+        return self._cancel is not None and self._cancel.cancelled
 
     def run(self, awaitable: Awaitable[T], cancel: CancelToken) -> T:
-        """The coroutine's result; Cancelled when the token was set, or the loop closed, before it ended."""
-        with self._turn:
-            loop = self._take_over()
-            try:
-                if cancel.cancelled or self._closing:
-                    _discard(awaitable)
-                    raise Cancelled
-                return self._drive(loop, awaitable, cancel)
-            finally:
-                self._hand_back(loop)
+        self._cancel = cancel
+        loop = self._take_over()
+        try:
+            if cancel.cancelled or self._closing:
+                _discard(awaitable)
+                raise Cancelled
+            return self._drive(loop, awaitable, cancel)
+        finally:
+            self._hand_back(loop)
 
     def close(self) -> None:
-        """Cancel what is left and close the loop as soon as nothing runs on it; idempotent."""
         with self._lock:
             self._closing = True
             loop, idle = self._loop, not self._running and self._keeper is None

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
 
+from statemachine_engine.actors import coroutines
 from statemachine_engine.actors.cancel import Cancelled, CancelToken
 from statemachine_engine.actors.coroutines import CancelledFromWithin, MachineLoop
 from tests.support.until import until
@@ -199,7 +200,69 @@ def test_a_coroutine_that_swallows_the_cancellation_keeps_the_loop_until_it_ends
     release.set()
     thread.join(5)
     assert results == ["done"]
-    assert loop._loop is None
+
+
+def test_who_comes_after_one_that_lets_go_keeps_the_loop_and_its_tasks(loop: MachineLoop) -> None:
+    background, token, waiting = Background(), CancelToken(), threading.Event()
+    loop.run(background.leave_behind(), CancelToken())
+
+    async def forever() -> None:
+        waiting.set()
+        await asyncio.Event().wait()
+
+    thread = threading.Thread(target=lambda: pytest.raises(Cancelled, loop.run, forever(), token))
+    thread.start()
+    waiting.wait(5)
+    token.cancel()
+    assert loop.run(answer(), CancelToken()) == 42
+    thread.join(5)
+    assert not background.ended.is_set()
+
+
+def test_who_comes_after_one_that_does_not_let_go_gets_another_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(coroutines, "GRACE_S", 0.05)
+    loop, token, waiting, release = MachineLoop("m"), CancelToken(), threading.Event(), threading.Event()
+    opened: list[asyncio.AbstractEventLoop] = []
+
+    async def blocking() -> None:
+        opened.append(asyncio.get_running_loop())
+        waiting.set()
+        release.wait(10)
+
+    thread = threading.Thread(target=lambda: pytest.raises(Cancelled, loop.run, forever(blocking), token))
+    thread.start()
+    waiting.wait(5)
+    token.cancel()
+    assert loop.run(answer(), CancelToken()) == 42
+    loop.close()
+    release.set()
+    thread.join(5)
+    assert opened[0].is_closed()
+
+
+async def forever(first: Callable[[], Awaitable[None]]) -> None:
+    await first()
+    await asyncio.Event().wait()
+
+
+def test_who_waits_for_its_turn_does_not_wait_past_its_own_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(coroutines, "GRACE_S", 0.02)
+    loop, waiting, release = MachineLoop("m"), threading.Event(), threading.Event()
+
+    async def blocking() -> None:
+        waiting.set()
+        release.wait(10)
+
+    thread = threading.Thread(target=loop.run, args=(blocking(), CancelToken()))
+    thread.start()
+    waiting.wait(5)
+    token = CancelToken()
+    token.cancel()
+    with pytest.raises(Cancelled):
+        loop.run(answer(), token)
+    release.set()
+    thread.join(5)
+    loop.close()
 
 
 def test_close_ends_tasks_that_were_left_behind(loop: MachineLoop) -> None:
@@ -295,7 +358,6 @@ def test_a_closed_loop_runs_nothing_any_more() -> None:
     loop.close()
     with pytest.raises(Cancelled):
         loop.run(answer(), CancelToken())
-    assert loop._loop is None
 
 
 def test_asynchronous_generators_are_ended_with_the_loop() -> None:
