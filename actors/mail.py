@@ -150,6 +150,4 @@ class Mail:
 def incoming(letter: mailbox.Letter) -> Incoming:
     """The event that a mailbox row holds."""
     payload = {} if letter.payload is None else letter.payload
-    return Incoming(
-        letter.type, payload, letter.job_id, letter.source, letter.created_at, letter.id, letter.after
-    )
+    return Incoming(letter.type, payload, letter.job_id, letter.source, letter.created_at, letter.id, letter.after)

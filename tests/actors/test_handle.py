@@ -93,9 +93,7 @@ def test_stop_may_be_asked_for_twice_and_after_the_end(start: Start) -> None:
     lamp.stop(drain=False)
 
 
-def test_a_full_inbox_holds_the_deliverer_back_but_not_for_ever(
-    start: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_inbox_holds_the_deliverer_back_but_not_for_ever(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(handle, "HOLD_S", 0.01)
     lamp = start(LAMP)
     lamp.attach(lamp._ref, lambda: INBOX_HIGH + 1)  # type: ignore[arg-type]  # as if the actor were stuck

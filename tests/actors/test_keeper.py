@@ -27,9 +27,7 @@ class House:
         self.unread: list[dict[str, int]] = []
         self.woken: list[str] = []
         self.looks = 0
-        self.keeper = Keeper(
-            db, "us", self.board, names=lambda: ["m"], unread=self.unread.append, look=self._look
-        )
+        self.keeper = Keeper(db, "us", self.board, names=lambda: ["m"], unread=self.unread.append, look=self._look)
 
     def _look(self) -> None:
         self.looks += 1
@@ -91,9 +89,7 @@ def test_a_rescued_job_wakes_a_worker_and_a_spent_one_those_who_wait_for_it(
     assert jobs.statuses(db, ["job-0", "again"]) == {"job-0": "failed", "again": "pending"}
 
 
-def test_a_job_that_falls_due_wakes_one_worker_that_can_take_it(
-    house: House, db: Database, clock: ManualClock
-) -> None:
+def test_a_job_that_falls_due_wakes_one_worker_that_can_take_it(house: House, db: Database, clock: ManualClock) -> None:
     jobs.enqueue(db, "j", "video", machine_type="gpu", delay_s=30)
     for name, key in {"cpu": ("video", "cpu"), "any": ("video", None), "audio": ("audio", None)}.items():
         house.park(name, "jobs", key)

@@ -33,6 +33,7 @@ JSON = st.recursive(
     max_leaves=8,
 )
 
+
 @pytest.mark.parametrize("data", MALFORMED.values(), ids=MALFORMED)
 def test_what_is_no_message_is_refused(data: bytes) -> None:
     with pytest.raises(wire.MalformedMessage) as refusal:
@@ -47,9 +48,7 @@ def test_any_bytes_are_a_message_or_refused(data: bytes) -> None:
         assert isinstance(wire.decode(data, 0.0), Incoming | Bell)
 
 
-@given(
-    st.builds(dict, type=st.just("x"), payload=JSON, job_id=st.sampled_from([None, "j"]), event_id=st.just(7))
-)
+@given(st.builds(dict, type=st.just("x"), payload=JSON, job_id=st.sampled_from([None, "j"]), event_id=st.just(7)))
 def test_what_is_encoded_comes_out_of_decoding(message: dict[str, Any]) -> None:
     decoded = wire.decode(wire.encode(message), 5.0)
 
