@@ -221,7 +221,7 @@ class MachineActor(pykka.ThreadingActor):
         if not move.internal:
             self._leave()
             self._enter(move)
-        if trigger is not None:
+        if trigger is not None and (move.actions or not move.internal):
             records = (*records, self._records.changed(source, move, trigger))
         self._record(*records, self._records.state(self._state))
         self._parts.shared.board.ring("machine", (self._name,))

@@ -106,6 +106,7 @@ class Supervisor:
         self._crashes[machine.name] = [*recent, now_s]
         self._publish_crash(machine.name)
         self._give_back(machine.parts.desk)
+        self._shared.recorder.flush()
         if len(recent) < CRASHES and not self.closed:
             self._start_actor(machine)
             return
