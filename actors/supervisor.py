@@ -7,7 +7,7 @@ import os
 import socket
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..storage import machines
 from ..storage.audit import Note
@@ -20,7 +20,7 @@ from .machine import MachineActor
 from .messages import Begin
 
 if TYPE_CHECKING:
-    from .definition import Outcome
+    from .definition import Definition, Outcome
     from .handle import Machine
     from .jobdesk import JobDesk
     from .messages import Bell
@@ -68,6 +68,7 @@ class Supervisor:
             lease_s=MACHINE_LEASE_S,
             is_alive=may_live,
             definition_hash=machine.definition.hash,
+            metadata=_metadata(machine.definition),
         )
 
     def launch(self, machine: Machine) -> None:
@@ -149,3 +150,13 @@ class Supervisor:
                 desk.retry(desk.current.job_id, reason=CRASHED)
         except StorageError as error:
             log.error("%s: its job cannot be given back: %s", desk.machine, error)
+
+
+def _metadata(definition: Definition) -> dict[str, Any]:
+    """What the monitor and other tools need to find and show the machine's definition."""
+    source = definition.source
+    return {
+        "config_path": str(source.resolve()) if source is not None else None,
+        "template": definition.template,
+        "title": definition.title,
+    }

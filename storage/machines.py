@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
 from .database import Database
 from .errors import MachineTaken
-from .payload import loads
+from .payload import dumps, loads
 
 ACTIVE = ("running", "failed")
 """A failed machine stays where it is and still answers events."""
 
 ACQUIRE = """
 INSERT INTO machine_state (machine_name, current_state, last_activity, pid, config_type, host, incarnation, alive_until,
-                           control_socket, status, definition_hash, started_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'running', ?, ?)
+                           control_socket, status, definition_hash, metadata, started_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'running', ?, ?, ?)
 ON CONFLICT (machine_name) DO UPDATE SET
     current_state = excluded.current_state, last_activity = excluded.last_activity, pid = excluded.pid,
     config_type = excluded.config_type, host = excluded.host, incarnation = excluded.incarnation,
     alive_until = excluded.alive_until, control_socket = excluded.control_socket, status = excluded.status,
-    definition_hash = excluded.definition_hash, started_at = excluded.started_at"""
+    definition_hash = excluded.definition_hash, metadata = coalesce(excluded.metadata, machine_state.metadata),
+    started_at = excluded.started_at"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +73,11 @@ def acquire(
     lease_s: float = 30.0,
     is_alive: Callable[[MachineRow], bool],
     definition_hash: str | None = None,
+    metadata: Mapping[str, Any] | None = None,
 ) -> MachineRow | None:
     """Take the name for this incarnation, atomically; returns the row as it was, None if there was none.
+
+    `metadata` is for tools to read; None keeps what the row has.
 
     MachineTaken while another incarnation holds it: on this host as long as `is_alive` says so, on another host as long
     as its lease runs.
@@ -85,7 +89,7 @@ def acquire(
         if previous is not None and previous.incarnation != incarnation and _holds(previous, host, now, is_alive):
             raise MachineTaken(name, previous.pid, previous.host)
         values = (name, state, now, pid, config_type, host, incarnation, now + lease_s, control_socket)
-        db.execute(ACQUIRE, (*values, definition_hash, now))
+        db.execute(ACQUIRE, (*values, definition_hash, None if metadata is None else dumps(metadata), now))
     return previous
 
 
