@@ -156,3 +156,12 @@ def test_pruning_deletes_old_events_and_never_reuses_their_ids(db: Database, clo
     assert audit.prune(db, older_than_s=50) == 1
     assert audit.prune(db, older_than_s=50) == 0
     assert audit.write(db, [Note("m", "next", {}, clock.now())])[0] > new[0]
+
+
+def test_the_newest_event_from_before_a_moment_is_found(db: Database, clock: ManualClock) -> None:
+    assert audit.last_before(db, clock.now()) == 0
+    ids = audit.write(db, [Note("m", "n", {}, clock.now() + seconds) for seconds in range(3)])
+
+    assert audit.last_before(db, clock.now()) == 0
+    assert audit.last_before(db, clock.now() + 2) == ids[1]
+    assert audit.last_before(db, clock.now() + 60) == ids[2]
