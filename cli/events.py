@@ -1,0 +1,239 @@
+"""`statemachine-events`: what the machines do, line by line, as it happens."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .options import ParamType, db_given, db_option
+from .output import text
+from .program import DONE, FAILED, Program, debug_option, forgiving_output
+from .run import Seconds
+
+if TYPE_CHECKING:
+    from ..actors.doorbell import Doorbell
+    from ..actors.tail import Tail
+    from ..storage.audit import Event
+
+#: type -> the sign before its line
+SIGNS = {
+    "state_change": "🔄",
+    "job_started": "▶️ ",
+    "job_completed": "✅",
+    "job_failed": "❌",
+    "error": "❌",
+    "machine_failed": "❌",
+    "activity_log": "📝",
+}
+COMPACT_SIGNS = {"job_started": "▶️", "job_completed": "✅", "job_failed": "❌"}
+
+
+class Since(ParamType):
+    """The id of an event, or how long ago: 10m, 90s, 2h."""
+
+    name = "10m|ID"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | float:
+        if not isinstance(value, str):
+            return value  # type: ignore[no-any-return]
+        if value.isascii() and value.isdigit():
+            return int(value)
+        return float(Seconds().convert(value, param, ctx))
+
+
+@click.command(cls=Program)
+@click.option("--machine", "machines", metavar="NAME", multiple=True, help="Only this machine; may be repeated.")
+@click.option("--type", "types", metavar="TYPE", multiple=True, help="Only events of this type; may be repeated.")
+@click.option(
+    "--since", type=Since(),
+    help="Begin after the event of this id, or so long ago. [default: now; with --no-follow: the first event]",
+)  # fmt: skip
+@click.option("--follow/--no-follow", default=True, help="Go on as events come, or end after those there are.")
+@click.option("--duration", type=Seconds(), help="End after this time.")
+@click.option(
+    "--format", "fmt", type=click.Choice(["human", "json", "compact"]), default="human", show_default=True,
+    help="json: one event a line, with its id.",
+)  # fmt: skip
+@click.option(
+    "--event-socket-path", envvar="STATEMACHINE_EVENT_SOCKET", metavar="PATH", help="Socket that says when to look."
+)
+@click.option("--host", metavar="HOST", help="Taken from older scripts and not needed: no web server is asked.")
+@click.option("--port", type=int, metavar="PORT", help="The same.")
+@db_option
+@debug_option("Show tracebacks.")
+@click.version_option(package_name="statemachine-engine", prog_name="statemachine-events")
+@click.pass_context
+def events(
+    ctx: click.Context, machines: tuple[str, ...], types: tuple[str, ...], since: int | float | None, follow: bool,
+    duration: float | None, fmt: str, event_socket_path: str | None, debug: bool, host: str | None, port: int | None,
+) -> None:  # fmt: skip
+    """Watch what the machines do.
+
+    Events are read from the database, each once and in order, however many others watch; a database that goes away
+    is waited for.
+
+    \b
+    Example:
+      statemachine-events --machine simple_worker
+      statemachine-events --format json --since 10m --no-follow > events.log
+      statemachine-events --format json --since 4711 --duration 60
+
+    Exit codes: 0 ended, also by --duration, Ctrl-C or a reader that went away; 1 no database to read; 2 usage.
+    """
+    from ..actors import wire
+    from ..actors.doorbell import Doorbell
+    from ..actors.tail import Tail
+
+    after = since if isinstance(since, int) else None if since is not None or follow else 0
+    tail = Tail(
+        db_given(), after=after, last_s=since if isinstance(since, float) else 0.0,
+        machines=machines or None, types=types or None,
+    )  # fmt: skip
+    watch = _Watch(tail, fmt)
+    watch.greet(machines, types)
+    if follow:
+        watch.follow(Doorbell(wire.event_socket(event_socket_path)), duration)
+    else:
+        watch.show(tail.rest())
+    ctx.exit(watch.finish())
+
+
+def main() -> None:
+    """The console script."""
+    forgiving_output()
+    events(prog_name="statemachine-events")
+
+
+def human(event: Event) -> str:
+    """`[05:37:04.123] 🔄 worker: waiting --new_job--> working`, in local time."""
+    millis = round(event.timestamp * 1000)
+    clock = time.strftime("%H:%M:%S", time.localtime(millis // 1000))
+    said = text(_told(event))
+    return f"[{clock}.{millis % 1000:03d}] {SIGNS.get(event.type, '📡')} {text(event.machine)}: {said}"
+
+
+def compact(event: Event) -> str:
+    """`worker → working`."""
+    machine, payload = text(event.machine), _payload(event)
+    if event.type == "state_change":
+        return f"{machine} → {text(payload.get('to_state'))}"
+    if event.type in COMPACT_SIGNS:
+        return f"{machine} {COMPACT_SIGNS[event.type]} {text(payload.get('job_id'))}"
+    return f"{machine} • {text(event.type)}"
+
+
+def as_json(event: Event) -> str:
+    """The event as the event socket has it, on one line."""
+    return json.dumps(event.envelope(), ensure_ascii=False)
+
+
+# Helpers
+
+FORMATS: dict[str, Callable[[Event], str]] = {"human": human, "json": as_json, "compact": compact}
+
+
+def _told(event: Event) -> str:
+    payload = _payload(event)
+    if event.type == "state_change":
+        return "{from_state} --{event_trigger}--> {to_state}".format_map(_Blanks(payload))
+    if event.type == "job_failed":
+        return f"Failed job {payload.get('job_id')}: {payload.get('error_message') or 'no reason given'}"
+    if event.type in ("job_started", "job_completed"):
+        return f"{'Started' if event.type == 'job_started' else 'Completed'} job {payload.get('job_id')}"
+    said = payload.get("message") if event.type == "activity_log" else payload.get("error_message")
+    return event.type if said is None else text(said)
+
+
+def _payload(event: Event) -> dict[str, Any]:
+    return event.payload if isinstance(event.payload, dict) else {}
+
+
+class _Blanks(dict[str, Any]):
+    """A field that an event does not have."""
+
+    def __missing__(self, key: str) -> str:
+        return "?"
+
+
+@contextmanager
+def _stopped_by_signals(bell: Doorbell) -> Iterator[None]:
+    def stop(number: int, _: Any) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        bell.stop()
+
+    wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    numbers = [number for number in wanted if signal.getsignal(number) is not signal.SIG_IGN]  # nohup, &
+    before = {number: signal.signal(number, stop) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class _Watch:
+    """One run of the command: prints, counts, and says on stderr what people want to know beside the events."""
+
+    def __init__(self, tail: Tail, fmt: str) -> None:
+        self._tail = tail
+        self._line_of = FORMATS[fmt]
+        self._quiet = fmt == "json"
+        self._count = 0
+        self._began_s = time.monotonic()
+        self._trouble: str | None = None
+        self._read = False
+
+    def greet(self, machines: Iterable[str], types: Iterable[str]) -> None:
+        what = ", ".join((*machines, *types)) or "all machines"
+        self._say(f"📡 Watching {what}; Ctrl-C ends it")
+
+    def follow(self, bell: Doorbell, duration_s: float | None) -> None:
+        """Until the time is over, or a signal comes; the next signal then does not wait for anything."""
+        until_s = math.inf if duration_s is None else time.monotonic() + duration_s
+        try:
+            with _stopped_by_signals(bell):
+                self.show(self._tail.follow(bell, until_s=until_s, trouble=self._hear), lambda: bell.stopped)
+        finally:
+            bell.close()
+
+    def show(self, events: Iterable[Event], stopped: Callable[[], bool] = lambda: False) -> None:
+        """Print events, each whole or not at all; when nobody reads them any more, that is the end."""
+        try:
+            for event in events:
+                sys.stdout.write(self._line_of(event) + "\n")
+                sys.stdout.flush()
+                self._count += 1
+                if stopped():
+                    return
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it ends
+
+    def finish(self) -> int:
+        self._tail.close()
+        took_s = time.monotonic() - self._began_s
+        self._say(f"📊 {self._count} events in {took_s:.1f} s; the last id was {self._tail.after or 0}")
+        return FAILED if self._trouble is not None and not self._read else DONE
+
+    def _hear(self, trouble: str | None) -> None:
+        """Say once that the database is away, and once that it is back."""
+        self._read = self._read or trouble is None
+        if trouble != self._trouble:
+            click.echo(f"waiting: {trouble}" if trouble else "reading again", err=True)
+        self._trouble = trouble
+
+    def _say(self, line: str) -> None:
+        if not self._quiet:
+            click.echo(line, err=True)
+
+
+if __name__ == "__main__":
+    main()
