@@ -1,0 +1,62 @@
+"""What the codes mean: read from docs/validate.md, which ships with the package, so that there is one text."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from importlib.resources import files
+from typing import NamedTuple
+
+from ..errors import Severity
+
+_PAGE = files("statemachine_engine").joinpath("docs", "validate.md")
+_SECTION = re.compile(r"^### ([EW]\d{3}) ([^\n]+)\n\n(.*?)(?=^##|\Z)", re.MULTILINE | re.DOTALL)
+_EXAMPLE = re.compile(r"^```text\n(.*?)^```\n", re.MULTILINE | re.DOTALL)
+
+
+class Rule(NamedTuple):
+    """One kind of finding."""
+
+    code: str
+    title: str
+    text: str
+    """Why it matters and what to do, as Markdown."""
+    wrong: str
+    """A file that has it; empty where it is no matter of a file's text."""
+
+    @property
+    def severity(self) -> Severity:
+        """Codes that begin with E are errors."""
+        return "error" if self.code.startswith("E") else "warning"
+
+    def explanation(self) -> str:
+        """All of it, for a terminal."""
+        example = f"\n\nFor example:\n\n{_indented(self.wrong)}" if self.wrong else ""
+        return f"{self.code} ({self.severity}): {self.title}\n\n{self.text}{example}"
+
+
+@cache
+def rules() -> dict[str, Rule]:
+    """All of them by code, errors first."""
+    found = (_rule(*match.groups()) for match in _SECTION.finditer(_PAGE.read_text(encoding="utf-8")))
+    return {rule.code: rule for rule in found}
+
+
+def chosen(words: str) -> set[str]:
+    """The codes that `E012,W` or `all` stands for: codes and how they begin. ValueError names a word that fits none."""
+    codes: set[str] = set()
+    for word in filter(None, (part.strip().upper() for part in words.split(","))):
+        fitting = {code for code in rules() if code.startswith(word) or word == "ALL"}
+        if not fitting:
+            raise ValueError(f"there is no code {word}; all: {', '.join(rules())}")
+        codes |= fitting
+    return codes
+
+
+def _rule(code: str, title: str, body: str) -> Rule:
+    example = _EXAMPLE.search(body)
+    return Rule(code, title, _EXAMPLE.sub("", body).strip(), example[1] if example else "")
+
+
+def _indented(text: str) -> str:
+    return "".join(f"    {line}" for line in text.splitlines(keepends=True)).rstrip()

@@ -1,0 +1,124 @@
+"""Checks of how a machine ends, and of states that it cannot leave."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..definition import State, Transition
+from ..findings import listing, quoted
+from ..statesection import STOPPED
+from ..yamlnodes import Node
+from .finding import Finding
+from .outcomes import Kind
+from .subject import Subject
+
+_FINAL_BY_NAME = ("completed", "shutdown")
+
+
+def no_end_is_reached(subject: Subject) -> Iterator[Finding]:
+    """E006: there are final states, and no way to any."""
+    ends = _ends(subject)
+    if subject.is_graph and ends and not subject.reachable & {*ends, STOPPED}:
+        node = subject.root.get("final") or subject.root.get("initial_state")
+        message = f"no final state can be reached from {quoted(subject.definition.initial_state)}: {listing(ends)}"
+        mark = node.mark if node is not None else None
+        yield subject.finding("E006", mark, message, "add a transition to one of them", state=ends[0])
+
+
+def states_without_a_way_out(subject: Subject) -> Iterator[Finding]:
+    """E007: dead ends. A file that lists neither states nor ends is a sketch, and may end anywhere."""
+    listed = any(subject.root.get(key) is not None for key in ("states", "final"))
+    if not (listed and subject.is_graph):
+        return
+    for state in _living(subject):
+        if not subject.exits(state.name):
+            message = f"nothing leads out of state {quoted(state.name)}"
+            hint = "list it under 'final:' if the machine ends here, or add a transition out of it"
+            yield subject.finding("E007", subject.place_of_state(state.name), message, hint, state=state.name)
+
+
+def states_left_by_errors_only(subject: Subject) -> Iterator[Finding]:
+    """W008: the only ways out are errors, or what ends the machine from anywhere."""
+    for state in _living(subject):
+        exits = subject.exits(state.name)
+        bad = _bad_events(subject, state)
+        repeats = any(spec.every_s is not None for spec in state.actions)
+        if exits and not repeats and all(t.event in bad or _ends_from_anywhere(subject, t) for t in exits):
+            message = f"only {listing(quoted(t.event) for t in exits)} leads out of state {quoted(state.name)}"
+            hint = "list it under 'final:' if the machine ends here, or add the way that it usually takes"
+            yield subject.finding("W008", subject.place_of_state(state.name), message, hint, state=state.name)
+
+
+def states_that_never_end(subject: Subject) -> Iterator[Finding]:
+    """W022: the machine has ends, and comes where it can reach none any more."""
+    if not subject.reachable & set(_ends(subject)):
+        return
+    alive = _leading_to_an_end(subject)
+    stuck = [state.name for state in _living(subject) if state.name not in alive and subject.exits(state.name)]
+    if stuck:
+        message = f"no final state can be reached any more from {listing(map(quoted, stuck))}"
+        hint = "add a transition that leads on, if the machine is meant to end"
+        yield subject.finding("W022", subject.place_of_state(stuck[0]), message, hint, state=stuck[0])
+
+
+def states_final_by_their_name(subject: Subject) -> Iterator[Finding]:
+    """W020: `completed` and `shutdown` end the machine here, and did not in the oldest engines."""
+    said = {*_texts(subject.root.get("final")), *_finals_among_states(subject.root.get("states"))}
+    for state in subject.states:
+        if state.name in _FINAL_BY_NAME and state.outcome is not None and state.name not in said:
+            message = f"state {quoted(state.name)} ends the machine because of its name alone"
+            hint = f"write 'final: [{state.name}]', so that every reader knows"
+            yield subject.finding("W020", subject.place_of_state(state.name), message, hint, state=state.name)
+
+
+CHECKS = (
+    no_end_is_reached,
+    states_without_a_way_out,
+    states_left_by_errors_only,
+    states_that_never_end,
+    states_final_by_their_name,
+)
+
+
+def _ends(subject: Subject) -> list[str]:
+    """The final states that somebody chose; `stopped` is always there for those who stop machines."""
+    return [state.name for state in subject.states if state.outcome is not None and state.name != STOPPED]
+
+
+def _living(subject: Subject) -> list[State]:
+    """The states that it comes to and goes on from."""
+    return [state for state in subject.states if state.outcome is None and state.name in subject.reachable]
+
+
+def _bad_events(subject: Subject, state: State) -> set[str]:
+    """The events that say that something went wrong in a state; an exit code may just be an answer."""
+    outcomes = [outcome for group in subject.entries(state.name) for _, outcome in subject.outcomes(group)]
+    failed = {o.event for o in outcomes if o.kind is Kind.FAILED and o.key != "error_mappings"}
+    return {"error", *failed} - {o.event for o in outcomes if o.kind is not Kind.FAILED}
+
+
+def _ends_from_anywhere(subject: Subject, transition: Transition) -> bool:
+    return transition.source == "*" and subject.definition.is_final(transition.target)
+
+
+def _leading_to_an_end(subject: Subject) -> set[str]:
+    """The states from which some way leads to a final one."""
+    alive = {state.name for state in subject.states if state.outcome is not None}
+    size = 0
+    while size != len(alive):
+        size = len(alive)
+        alive |= {state.name for state in subject.states if subject.next_states(state.name) & alive}
+    return alive
+
+
+def _finals_among_states(section: Node | None) -> list[str]:
+    pairs = section.pairs or () if section is not None else ()
+    return [key.text for key, body in pairs if body.get("final") is not None or body.get("outcome") is not None]
+
+
+def _texts(node: Node | None) -> list[str]:
+    """Every text in a list, a mapping or both in each other."""
+    if node is None:
+        return []
+    inner = [*(node.items or ()), *(part for pair in node.pairs or () for part in pair)]
+    return [node.text, *(text for item in inner for text in _texts(item))]

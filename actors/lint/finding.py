@@ -1,0 +1,66 @@
+"""What a check has found, and all that was found in one file."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+
+from ..errors import Problem, Severity
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One finding, at the place that has to be changed."""
+
+    code: str
+    message: str
+    file: str
+    line: int
+    """Counted from 1."""
+    column: int
+    """Counted from 1."""
+    hint: str | None = None
+    state: str | None = None
+    """The state that it is about."""
+    event: str | None = None
+    """The event that it is about."""
+
+    @property
+    def severity(self) -> Severity:
+        """Codes that begin with E are errors."""
+        return "error" if self.code.startswith("E") else "warning"
+
+    @property
+    def context(self) -> str | None:
+        """The state and the event that it is about, in words."""
+        named = [("State", self.state), ("Event", self.event)]
+        return ", ".join(f"{what}: {name}" for what, name in named if name is not None) or None
+
+    @classmethod
+    def of(cls, problem: Problem) -> Finding:
+        """What the loader has found."""
+        return cls(problem.code, problem.message, problem.file, problem.line, problem.column, problem.hint)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was found in one file, in the order of its lines."""
+
+    file: str
+    findings: tuple[Finding, ...]
+    lines: tuple[str, ...] = ()
+    """The file's text, to show the places in it."""
+
+    @property
+    def errors(self) -> int:
+        """How many errors there are."""
+        return sum(finding.severity == "error" for finding in self.findings)
+
+    @property
+    def warnings(self) -> int:
+        """How many warnings there are."""
+        return len(self.findings) - self.errors
+
+    def only(self, codes: Collection[str]) -> Report:
+        """The same without the findings of other codes."""
+        return replace(self, findings=tuple(finding for finding in self.findings if finding.code in codes))

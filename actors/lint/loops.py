@@ -1,0 +1,98 @@
+"""Checks for machines that never rest: loops that nothing slows down, and jobs that are taken unseen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from ..definition import Transition
+from ..findings import quoted
+from .finding import Finding
+from .outcomes import Kind
+from .subject import Action, ActionList, Subject
+
+_SLOW = ("bash", "sleep")
+"""What takes its time; a watch that takes what it finds waits in between as well."""
+_TAKING = ("check_database_queue", "wait_for_jobs")
+
+
+def busy_loops(subject: Subject) -> Iterator[Finding]:
+    """E020: states that lead into each other at once, for ever."""
+    ways = {state.name: _ways_at_once(state.name, subject) for state in subject.states}
+    for loop in _loops(ways):
+        first = min(loop, key=list(ways).index)
+        names = " -> ".join([*sorted(loop, key=list(ways).index), first])
+        message = f"the machine runs in a circle without a pause: {names}"
+        hint = "let an action wait (sleep, a watch), let timeout(N) lead on, or add a way out"
+        transition = next(t for t in ways[first] if t.target in loop)
+        yield subject.finding("E020", transition.mark, message, hint, state=first, event=transition.event)
+
+
+def jobs_taken_unseen(subject: Subject) -> Iterator[Finding]:
+    """E021: finding a job leads back to where the next one is taken, which settles the first."""
+    for group in subject.lists:
+        for action in group.actions if group.transition is None else ():
+            if action.spec.type != "check_database_queue" or action.custom:
+                continue
+            for outcome in action.outcomes.of(Kind.GOOD):
+                taken = subject.takes(group.state, outcome.event)
+                if taken is not None and taken.target == group.state and not taken.actions and not taken.internal:
+                    back = f"leads back to {quoted(group.state)}"
+                    message = f"{quoted(outcome.event)} {back}, where the next job is taken"
+                    hint = "lead on to a state that works on the job: taking the next one completes it"
+                    yield subject.finding(
+                        "E021", taken.mark, message, hint, state=group.state, event=outcome.event
+                    )  # fmt: skip
+
+
+CHECKS = (busy_loops, jobs_taken_unseen)
+
+
+def _ways_at_once(state: str, subject: Subject) -> list[Transition]:
+    """The transitions that entering a state leads to at once, whatever its actions find; none where it may rest."""
+    if state not in subject.reachable or subject.definition.is_final(state):
+        return []
+    for group in subject.entries(state):
+        if group.transition is None:
+            return _led_by(group, subject)
+    return []
+
+
+def _led_by(group: ActionList, subject: Subject) -> list[Transition]:
+    for action in group.actions:
+        if action.custom or action.outcomes.open or action.spec.type in (*_SLOW, *_TAKING):
+            return []
+        good = [subject.takes(group.state, outcome.event) for outcome in action.outcomes.of(Kind.GOOD)]
+        found = [transition for transition in good if transition is not None and not transition.internal]
+        if found:
+            sure = len(found) == len(good) and not action.outcomes.may_be_silent
+            return found + _otherwise(action, group, subject) if sure else []
+    return []
+
+
+def _otherwise(action: Action, group: ActionList, subject: Subject) -> list[Transition]:
+    """Where a watch that finds nothing leads, if it does not wait."""
+    taken = [subject.takes(group.state, outcome.event) for outcome in action.outcomes.of(Kind.EMPTY)]
+    return [t for t in taken if t is not None and t.target != group.state]
+
+
+def _loops(ways: Mapping[str, list[Transition]]) -> Iterator[set[str]]:
+    """Sets of states that lead into each other, and out of which no way leads at once."""
+    seen: set[str] = set()
+    for state in ways:
+        if state in seen:
+            continue
+        ahead = _ahead(state, ways)
+        if state in ahead and all(state in _ahead(other, ways) for other in ahead):
+            seen |= ahead
+            yield ahead
+
+
+def _ahead(state: str, ways: Mapping[str, list[Transition]]) -> set[str]:
+    """Every state that is come to at once."""
+    found: set[str] = set()
+    waiting = [state]
+    while waiting:
+        new = {transition.target for transition in ways[waiting.pop()]} - found
+        found |= new
+        waiting += new
+    return found

@@ -1,0 +1,132 @@
+"""Which events an action may cause, as far as its class and its configuration tell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from ..actions.base import BaseAction
+from ..definition import ActionSpec
+
+
+class Kind(Enum):
+    """How an action ended."""
+
+    GOOD = "good"
+    FAILED = "failed"
+    EMPTY = "empty"
+    """A watch found nothing: it waits unless the event leads elsewhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One event that an action may cause; no name: it may also end without any."""
+
+    event: str
+    key: str
+    """The key of its configuration that names the event."""
+    kind: Kind
+    said: bool
+    """The configuration names it; otherwise it is the action's default."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """All that an action may end with."""
+
+    all: tuple[Outcome, ...]
+    open: bool = False
+    """It may also cause events that nobody knows beforehand."""
+
+    def of(self, *kinds: Kind) -> list[Outcome]:
+        """Those that have a name, of some kinds."""
+        return [outcome for outcome in self.all if outcome.event and outcome.kind in kinds]
+
+    @property
+    def may_be_silent(self) -> bool:
+        """It may end well without an event."""
+        return any(not outcome.event and outcome.kind is not Kind.FAILED for outcome in self.all)
+
+
+_FAILURES = ("error", "timeout_event")
+_EMPTY = ("empty", "pending", "unexpected_state", "not_running")
+_NAMELESS = "events"
+
+
+def outcomes_of(spec: ActionSpec, action: type[BaseAction] | None) -> Outcomes:
+    """What an action may end with; `action` is its class, None where that is not known."""
+    declared = _declared(action)
+    same_as = action.same_as if action is not None else {}
+    found: list[Outcome] = []
+    variable = False
+    for key, defaults in {**declared, **_said_alone(spec, declared, same_as)}.items():
+        name = _configured(spec, key, same_as)
+        variable |= name is not None and "{" in name
+        found += _outcomes(spec, action, key, name, defaults)
+    found += _by_exit_code(spec)
+    unknown = action is None or action.events is None
+    return Outcomes(tuple(_kept(spec, found)), unknown or variable)
+
+
+def _declared(action: type[BaseAction] | None) -> dict[str, tuple[str, ...]]:
+    """The events by key; every action may fail."""
+    events: Any = action.events if action is not None else None
+    if isinstance(events, Mapping):
+        pairs = {str(key): (names,) if isinstance(names, str) else tuple(names) for key, names in events.items()}
+    else:
+        pairs = {_NAMELESS: tuple(events)} if events and not isinstance(events, str) else {}
+    return {"error": ("error",), **pairs}
+
+
+def _said_alone(
+    spec: ActionSpec, declared: Mapping[str, object], same_as: Mapping[str, str]
+) -> dict[str, tuple[str, ...]]:
+    """`success:` of an action that declares no such event is one of its events all the same."""
+    if "success" in declared or "success" in same_as:
+        return {}
+    return {"success": ()} if spec.config.get("success") else {}
+
+
+def _configured(spec: ActionSpec, key: str, same_as: Mapping[str, str]) -> str | None:
+    names = (key, *(other for other, meant in same_as.items() if meant == key))
+    values = (spec.config.get(name) for name in names)
+    return next((str(value) for value in values if value not in (None, "")), None)
+
+
+def _outcomes(
+    spec: ActionSpec, action: type[BaseAction] | None, key: str, name: str | None, defaults: tuple[str, ...]
+) -> Iterator[Outcome]:
+    kind = _kind(action, key)
+    if name is not None and key != _NAMELESS:
+        if "{" not in name:
+            yield Outcome(name, key, kind, said=True)
+        return
+    if spec.type == "check_events" and key == "success" and spec.config.get("target_machine"):
+        defaults = ("events_found",)
+    for event in defaults:
+        yield Outcome(event, key, kind, said=False)
+
+
+def _kind(action: type[BaseAction] | None, key: str) -> Kind:
+    if key in _FAILURES and not (action is not None and action.watch):
+        return Kind.FAILED
+    if action is not None and action.watch and key in _EMPTY:
+        return Kind.EMPTY
+    return Kind.FAILED if key == "error" else Kind.GOOD
+
+
+def _by_exit_code(spec: ActionSpec) -> Iterator[Outcome]:
+    mappings = spec.config.get("error_mappings") if spec.type == "bash" else None
+    for event in mappings.values() if isinstance(mappings, Mapping) else ():
+        if isinstance(event, str) and event:
+            yield Outcome(event, "error_mappings", Kind.FAILED, said=True)
+
+
+def _kept(spec: ActionSpec, found: list[Outcome]) -> list[Outcome]:
+    """`fire_and_forget` takes away the event of a sent event."""
+    forgets = spec.type == "send_event" and spec.config.get("fire_and_forget") not in (None, False, "false", "no", "")
+    return [outcome for outcome in found if not (forgets and outcome.key == "success")] + (
+        [Outcome("", "fire_and_forget", Kind.GOOD, said=True)] if forgets else []
+    )

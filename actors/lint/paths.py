@@ -1,0 +1,57 @@
+"""Checks of the ways to a state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..definition import ANY_STATE
+from ..findings import did_you_mean, quoted
+from ..statesection import STOPPED
+from .finding import Finding
+from .subject import Subject
+
+
+def states_out_of_reach(subject: Subject) -> Iterator[Finding]:
+    """W001: no way leads there from the initial state."""
+    if not subject.is_graph or not _an_end_is_reached(subject):
+        return
+    for state in subject.states:
+        if state.name not in subject.reachable and state.name != STOPPED:
+            message = f"state {quoted(state.name)} cannot be reached from {quoted(subject.definition.initial_state)}"
+            hint = did_you_mean(state.name, subject.reachable) or "add a transition that leads to it, or leave it out"
+            yield subject.finding("W001", subject.place_of_state(state.name), message, hint, state=state.name)
+
+
+def states_reached_from_anywhere(subject: Subject) -> Iterator[Finding]:
+    """W002: a state is entered from "*" by an event that one state alone causes."""
+    entered = {t.target for t in subject.definition.transitions if t.source != ANY_STATE}
+    entered.add(subject.definition.initial_state)
+    for transition in subject.definition.transitions:
+        if transition.source != ANY_STATE or transition.target in entered or transition.internal:
+            continue
+        causes = _states_that_cause(transition.event, subject)
+        if len(causes) == 1 and not subject.definition.is_final(transition.target):
+            (cause,) = causes
+            message = f"{quoted(transition.event)} leads to {quoted(transition.target)} from any state, and only "
+            hint = f"write 'from: {cause}', so that the event means nothing elsewhere"
+            yield subject.finding(
+                "W002", transition.mark, f"{message}{quoted(cause)} causes it", hint,
+                state=transition.target, event=transition.event,
+            )  # fmt: skip
+
+
+CHECKS = (states_out_of_reach, states_reached_from_anywhere)
+
+
+def _an_end_is_reached(subject: Subject) -> bool:
+    """Where no end is, that is an error of its own (E006), and the end's being out of reach is the same one."""
+    ends = {state.name for state in subject.states if state.outcome is not None}
+    return not ends - {STOPPED} or bool(ends & subject.reachable)
+
+
+def _states_that_cause(event: str, subject: Subject) -> set[str]:
+    """The states whose actions cause an event; errors may come from anywhere."""
+    if event == "error":
+        return set()
+    lists = subject.lists
+    return {g.state for g in lists if any(outcome.event == event for _, outcome in subject.outcomes(g))}

@@ -1,0 +1,232 @@
+"""Checks of placeholders: names that nothing sets, paths that lead nowhere, text that only looks like one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any, NamedTuple
+
+from ..context import START, event_data
+from ..definition import Mark
+from ..filters import FILTERS
+from ..findings import quoted
+from ..interpolation import MISSING, Placeholder, pieces_at, resolve
+from ..jobcontext import RESERVED
+from ..yamlnodes import Node
+from .finding import Finding
+from .subject import Action, Subject
+
+_JOB = ("id", "job_id", "job_type", "source_job_id")
+_FIELDS: Mapping[str, tuple[str, ...]] = {
+    "event_data": tuple(event_data(START)),
+    "current_job": (*_JOB, "data", "priority", "attempt"),
+}
+_FILTERS = (*FILTERS, "default", "join", "raw")
+_CLAIMING = ("check_database_queue", "claim_job")
+_SPACED = re.compile(r"\{\s*(\w+)[\w.]*\s*(?:\|\s*[\w.]+(?:\s*:[^{}|]*)?\s*)*\}")
+_NO_FILTER = re.compile(r"\{(\w+)[\w.]*(?:\|[^{}\s]*)+\}")
+_SHELL_VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
+
+
+class Use(NamedTuple):
+    """A placeholder where it stands."""
+
+    action: Action
+    node: Node
+    placeholder: Placeholder
+    offset: int
+    """Characters before it in the value."""
+
+    @property
+    def segments(self) -> list[str]:
+        """What follows its path: other paths and filters."""
+        return self.placeholder.source[1:-1].split("|")[1:]
+
+    @property
+    def has_default(self) -> bool:
+        """Its writer knows that it may be missing."""
+        return any(s.startswith("default:") or s.partition(":")[0] not in _FILTERS for s in self.segments)
+
+
+@dataclass(frozen=True)
+class Names:
+    """The variables that a machine may have."""
+
+    known: frozenset[str]
+    open: bool
+    """There may be others: jobs bring their own, custom actions set what they like."""
+
+
+def unknown_names(subject: Subject) -> Iterator[Finding]:
+    """E012, W009: nothing sets the variable; an error where it looks like one that something does set."""
+    names = _names(subject)
+    for use in _uses(subject):
+        root = use.placeholder.path[0]
+        params = use.action.spec.config.get("params")
+        if root in names.known or use.has_default or (isinstance(params, Mapping) and root in params):
+            continue
+        near = _misspelt(use, names)
+        message = f"nothing sets the variable {quoted(root)}"
+        if near is not None:
+            yield subject.finding("E012", _mark(use), message, f"did you mean {{{near}}}?")
+        elif not names.open:
+            hint = f"set it under 'context:', if it comes from outside; or write {{{root}|default:...}}"
+            yield subject.finding("W009", _mark(use), message, hint)
+
+
+def paths_that_lead_nowhere(subject: Subject) -> Iterator[Finding]:
+    """E014: a known variable has no such part."""
+    for use in _uses(subject):
+        root, *rest = use.placeholder.path
+        if rest and not use.has_default and not _is_there(root, rest, subject):
+            fields = _FIELDS.get(root, ())
+            near = get_close_matches(rest[0], fields, n=1)
+            hint = f"did you mean {{{root}.{near[0]}}}?" if near else f"it has {', '.join(fields)}" if fields else None
+            yield subject.finding("E014", _mark(use), f"there is no {quoted('.'.join(rest))} in {quoted(root)}", hint)
+
+
+def text_that_is_no_placeholder(subject: Subject) -> Iterator[Finding]:
+    """W015: spaces inside the braces, filters that do not exist or lack their argument: it stays as it is written."""
+    known = _names(subject).known
+    for action, node in _texts(subject):
+        for found in (*_SPACED.finditer(node.value), *_NO_FILTER.finditer(node.value)):
+            inside = found.group()
+            if pieces_at(inside, 0) in (None, ((inside,), len(inside))) and found[1] in known:
+                message = f"{quoted(inside)} is no placeholder, and stays as it is"
+                hint = f"write {{{found[1]}}} or {{{found[1]}|default:...}}, without spaces inside the braces"
+                yield subject.finding("W015", _place(action, node, found.start()), message, hint)
+
+
+def misspelt_filters(subject: Subject) -> Iterator[Finding]:
+    """W015: what is no filter is another variable to look for."""
+    names = _names(subject)
+    for use in _uses(subject):
+        for segment in use.segments:
+            near = get_close_matches(segment, _FILTERS, n=1, cutoff=0.75)
+            if segment not in _FILTERS and ":" not in segment and segment not in names.known and near:
+                message = f"there is no filter {quoted(segment)}: it is taken as the name of a variable"
+                yield subject.finding("W015", _mark(use), message, f"did you mean {quoted(near[0])}?")
+
+
+def shell_variables_with_our_names(subject: Subject) -> Iterator[Finding]:
+    """W006: `$job_id` is the shell's own variable, and empty."""
+    known = _names(subject).known
+    for action in subject.actions:
+        command = action.value_of("command") if action.spec.type == "bash" and not action.custom else None
+        text = command.value if command is not None and isinstance(command.value, str) else ""
+        for found in _SHELL_VARIABLE.finditer(text):
+            name = found[1] or found[2]
+            if command is not None and name in known and not _is_set_in(name, text, action.spec.config.get("env")):
+                message = f"{found.group()} is a variable of the shell, which has no value for it"
+                hint = f"write {{{name}}} for the machine's variable, or set it under 'env:'"
+                yield subject.finding("W006", _place(action, command, found.start()), message, hint)
+
+
+CHECKS = (
+    unknown_names,
+    paths_that_lead_nowhere,
+    text_that_is_no_placeholder,
+    misspelt_filters,
+    shell_variables_with_our_names,
+)
+
+
+def _names(subject: Subject) -> Names:
+    definition = subject.definition
+    known = {*RESERVED, *_JOB, *definition.context}
+    for event in definition.events.values():
+        known |= event.context_map.keys()
+    for action in subject.actions:
+        known |= set(_set_by(action))
+    opened = definition.template or any(map(_is_open, subject.actions)) or _speaks_of_a_job(subject)
+    return Names(frozenset(known), opened)
+
+
+def _set_by(action: Action) -> Iterator[str]:
+    if action.kind is None:
+        return
+    yield from action.kind.sets
+    for key, default in action.kind.stores.items():
+        yield str(action.spec.config.get(key) or default)
+
+
+def _is_open(action: Action) -> bool:
+    """It may put anything into the context."""
+    config = action.spec.config
+    pops_a_job = action.spec.type == "pop_from_list" and config.get("store_as") == "current_job"
+    captures = config.get("capture") is not None and not config.get("store_as")
+    return action.custom or action.spec.type in _CLAIMING or pops_a_job or captures
+
+
+def _speaks_of_a_job(subject: Subject) -> bool:
+    return any(use.placeholder.path[0] in (*_JOB, "current_job") for use in _uses(subject))
+
+
+def _misspelt(use: Use, names: Names) -> str | None:
+    """The known name that is meant; where a machine may have others, only `event_data` and `current_job` are sure."""
+    root, *rest = use.placeholder.path
+    candidates = [name for name in _FIELDS if rest] if names.open else sorted(names.known)
+    near = get_close_matches(root, candidates, n=1, cutoff=0.8)
+    return ".".join([near[0], *rest]) if near else None
+
+
+def _is_there(root: str, rest: list[str], subject: Subject) -> bool:
+    if root == "config":
+        return resolve(".".join(rest), subject.definition.config) is not MISSING
+    if root not in _FIELDS or (root == "current_job" and any(action.custom for action in subject.actions)):
+        return True
+    return rest[0] in _FIELDS[root]
+
+
+def _uses(subject: Subject) -> Iterator[Use]:
+    for action, node in _texts(subject):
+        text = node.value
+        start = text.find("{")
+        while start >= 0:
+            found = None if _is_the_shells(action, node, start) else pieces_at(text, start)
+            for piece in found[0] if found is not None else ():
+                if isinstance(piece, Placeholder):
+                    yield Use(action, node, piece, start)
+            start = text.find("{", found[1] if found is not None else start + 1)
+
+
+def _texts(subject: Subject) -> Iterator[tuple[Action, Node]]:
+    """Every text of every action in which placeholders are filled in."""
+    for action in subject.actions:
+        if action.kind is None or action.kind.interpolated:
+            yield from ((action, node) for node in _inner(action.node) if isinstance(node.value, str))
+
+
+def _inner(node: Node) -> Iterator[Node]:
+    if node.pairs is not None:
+        for _, body in node.pairs:
+            yield from _inner(body)
+    elif node.items is not None:
+        for item in node.items:
+            yield from _inner(item)
+    else:
+        yield node
+
+
+def _is_the_shells(action: Action, node: Node, start: int) -> bool:
+    """`${name}` in a command."""
+    return start > 0 and node.value[start - 1] == "$" and node is action.value_of("command")
+
+
+def _is_set_in(name: str, command: str, env: Any) -> bool:
+    """Whether the command or its environment gives the shell such a variable."""
+    given = isinstance(env, Mapping) and name in env
+    return given or re.search(rf"\b{name}=|\b(?:for|read|local|export)\b[^;\n]*\b{name}\b", command) is not None
+
+
+def _mark(use: Use) -> Mark:
+    return _place(use.action, use.node, use.offset)
+
+
+def _place(action: Action, node: Node, offset: int) -> Mark:
+    """The place in a value; exact where it stands on one line, as written."""
+    mark = node.mark
+    plain = "\n" not in node.value and node.value == node.text
+    return Mark(mark.file, mark.line, mark.column + offset) if plain else mark

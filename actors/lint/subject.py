@@ -1,0 +1,197 @@
+"""A machine as the checks see it: its definition together with the places in its file, and its actions' classes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from ..actions.base import BaseAction
+from ..actions.registry import ActionRegistry
+from ..definition import ANY_STATE, ActionSpec, Definition, Mark, State, Transition
+from ..errors import MachineError
+from ..yamlnodes import Node
+from .finding import Finding
+from .outcomes import Outcome, Outcomes, outcomes_of
+
+
+@dataclass(frozen=True, eq=False)
+class Action:
+    """One action as it stands in the file."""
+
+    spec: ActionSpec
+    node: Node
+    outcomes: Outcomes
+    kind: type[BaseAction] | None
+    """Its class; None where it cannot be found or loaded."""
+    custom: bool
+    """It does not come with the engine."""
+
+    @property
+    def is_watch(self) -> bool:
+        """It waits in its state while it finds nothing."""
+        return self.kind is not None and self.kind.watch is not None
+
+    def mark_of(self, key: str) -> Mark:
+        """Where a key's value stands, beside `type` or under `params`; the action itself where the key is not said."""
+        found = self.value_of(key)
+        return self.node.mark if found is None else found.mark
+
+    def value_of(self, key: str) -> Node | None:
+        """A key's value as it is used: the one beside `type` wins."""
+        names = (key, *(other for other, meant in (self.kind.same_as if self.kind else {}).items() if meant == key))
+        params = self.node.get("params")
+        holders = (self.node, params) if params is not None else (self.node,)
+        return next((value for holder in holders for name in names if (value := holder.get(name)) is not None), None)
+
+
+@dataclass(frozen=True, eq=False)
+class ActionList:
+    """Actions that run one after another, and the state in which their events are taken."""
+
+    actions: tuple[Action, ...]
+    state: str
+    """"*" for an internal transition from any state."""
+    transition: Transition | None = None
+    """On whose way they begin; None for the entry alone."""
+
+
+class Subject:
+    """One machine under examination."""
+
+    def __init__(self, definition: Definition, root: Node, registry: ActionRegistry) -> None:
+        self.definition = definition
+        self.root = root
+        self.registry = registry
+        self._nodes = {node.mark: node for node in _action_nodes(root)}
+        self._actions: dict[tuple[Mark, str], Action] = {}
+
+    @cached_property
+    def states(self) -> list[State]:
+        """Its states in their order."""
+        return list(self.definition.states.values())
+
+    @cached_property
+    def lists(self) -> list[ActionList]:
+        """Every list of actions that can run: of each entry, and of each transition that has actions of its own."""
+        own = [ActionList(self._all(state.actions), state.name) for state in self.states if state.actions]
+        return own + [self._list(transition) for transition in self.definition.transitions if transition.actions]
+
+    @cached_property
+    def actions(self) -> list[Action]:
+        """Every action once."""
+        return list(dict.fromkeys(action for group in self.lists for action in group.actions))
+
+    @cached_property
+    def is_graph(self) -> bool:
+        """It has transitions; without any there is nothing to say about its ways."""
+        return bool(self.definition.transitions)
+
+    @cached_property
+    def reachable(self) -> set[str]:
+        """The states that it can come to, by whatever events."""
+        found = {self.definition.initial_state}
+        waiting = [self.definition.initial_state]
+        while waiting:
+            new = self.next_states(waiting.pop()) - found
+            found |= new
+            waiting += new
+        return found
+
+    def next_states(self, state: str) -> set[str]:
+        """The states that lie one transition away."""
+        return {transition.target for transition in self.exits(state) if not transition.internal}
+
+    def exits(self, state: str) -> list[Transition]:
+        """The transitions that can be taken in a state, each event's once."""
+        if self.definition.is_final(state):
+            return []
+        found = (self.definition.find(state, event) for event in self.definition.allowed(state))
+        return [transition for transition in found if transition is not None]
+
+    def takes(self, state: str, event: str) -> Transition | None:
+        """The transition that an event takes in a state; in any, where the state is not known ("*")."""
+        if state != ANY_STATE:
+            return self.definition.find(state, event)
+        return next((t for t in self.definition.transitions if t.event == event), None)
+
+    def entries(self, state: str) -> list[ActionList]:
+        """The lists that may run in a state, the plain entry first."""
+        return [group for group in self.lists if group.state == state]
+
+    def outcomes(self, group: ActionList) -> Iterator[tuple[Action, Outcome]]:
+        """Every event that a list may cause, with the action that does."""
+        for action in group.actions:
+            yield from ((action, outcome) for outcome in action.outcomes.all if outcome.event)
+
+    def place_of_state(self, name: str) -> Mark:
+        """Where a state is declared, else where it is named first."""
+        return self._state_marks.get(name, self.root.mark)
+
+    def finding(
+        self, code: str, mark: Mark | None, message: str, hint: str | None = None,
+        *, state: str | None = None, event: str | None = None,
+    ) -> Finding:  # fmt: skip
+        """A finding at a place of this file."""
+        mark = mark or self.root.mark
+        return Finding(code, message, mark.file, mark.line, mark.column, hint, state, event)
+
+    @cached_property
+    def _state_marks(self) -> dict[str, Mark]:
+        marks: dict[str, Mark] = {}
+        for node in [*names_in(self.root.get("states")), *_named(self.root)]:
+            marks.setdefault(node.text, node.mark)
+        return marks
+
+    def _list(self, transition: Transition) -> ActionList:
+        entered = () if transition.internal else self.definition.states[transition.target].actions
+        return ActionList(self._all((*transition.actions, *entered)), transition.target, transition)
+
+    def _all(self, specs: tuple[ActionSpec, ...]) -> tuple[Action, ...]:
+        return tuple(self._action(spec) for spec in specs)
+
+    def _action(self, spec: ActionSpec) -> Action:
+        assert spec.mark is not None
+        key = (spec.mark, spec.type)
+        if key not in self._actions:
+            kind = self._class(spec.type)
+            custom = self.registry.keys_of(spec.type) is None
+            self._actions[key] = Action(spec, self._nodes[spec.mark], outcomes_of(spec, kind), kind, custom)
+        return self._actions[key]
+
+    def _class(self, action_type: str) -> type[BaseAction] | None:
+        try:
+            return self.registry.find(action_type)
+        except MachineError:
+            return None
+
+
+def names_in(section: Node | None) -> list[Node]:
+    """The names in a section that is a list of them, or a mapping by them."""
+    if section is None:
+        return []
+    return [key for key, _ in section.pairs] if section.pairs is not None else list(section.items or ())
+
+
+def _action_nodes(root: Node) -> Iterator[Node]:
+    """Every mapping that is an item of a list of actions."""
+    for section in ("actions", "states"):
+        node = root.get(section)
+        for _, body in (node.pairs or ()) if node is not None else ():
+            own = body.get("actions") if section == "states" else body
+            yield from (own.items or ()) if own is not None else ()
+    transitions = root.get("transitions")
+    for entry in (transitions.items or ()) if transitions is not None else ():
+        own = entry.get("actions")
+        yield from (own.items or ()) if own is not None else ()
+
+
+def _named(root: Node) -> Iterator[Node]:
+    """The places in transitions and actions that name states."""
+    transitions = root.get("transitions")
+    for entry in (transitions.items or ()) if transitions is not None else ():
+        for key in ("from", "to"):
+            node = entry.get(key)
+            yield from (node.items or (node,)) if node is not None else ()
+    actions = root.get("actions")
+    yield from (key for key, _ in (actions.pairs or ())) if actions is not None else ()

@@ -1,0 +1,113 @@
+"""Findings for people: the layouts of the older validator and linter, with places and carets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import click
+
+from ..actors.lint.finding import Finding, Report
+from .output import text
+
+_RULE = "=" * 70
+_WIDTH = 100
+_BEFORE_CARET = 60
+
+
+def validation(reports: Sequence[Report], *, quiet: bool, strict: bool) -> str:
+    """The layout of `statemachine-validate`."""
+    shown = [part for report in reports if (part := _validated(report, quiet=quiet, strict=strict))]
+    if quiet:
+        return "\n".join(shown)
+    return "\n".join([_RULE, "State Machine Configuration Validation", f"{_RULE}\n", *shown, _summary(reports)])
+
+
+def linting(reports: Sequence[Report], *, quiet: bool, strict: bool) -> str:
+    """The layout of `statemachine-lint`."""
+    shown = [part for report in reports if (part := _linted(report, quiet=quiet, strict=strict))]
+    errors, warnings = sum(report.errors for report in reports), sum(report.warnings for report in reports)
+    counts = f"{errors} errors, {warnings} warnings\n"
+    return "\n".join([*shown, counts] if shown or not quiet else [])
+
+
+def _validated(report: Report, *, quiet: bool, strict: bool) -> str:
+    findings = _visible(report, quiet=quiet, strict=strict)
+    name = text(report.file)
+    if not findings:
+        return "" if quiet else _green(f"✅ {name}: All validations passed") + "\n"
+    heading = _red(f"❌ {name}") if report.errors else _yellow(f"⚠️  {name}")
+    return "\n".join([heading, *(line for finding in findings for line in _validated_finding(finding, report)), ""])
+
+
+def _validated_finding(finding: Finding, report: Report) -> Iterator[str]:
+    label = _colored(finding, f"[{finding.severity.upper()}]")
+    yield f"  {label} {_place(finding)}: {text(finding.message)} ({finding.code})"
+    yield from _pointed(finding, report)
+    if finding.context:
+        yield f"    {text(finding.context)}"
+    if finding.hint:
+        yield f"    💡 {text(finding.hint)}"
+
+
+def _summary(reports: Sequence[Report]) -> str:
+    counts = (
+        ("Files", len(reports)),
+        ("Errors", sum(report.errors for report in reports)),
+        ("Warnings", sum(report.warnings for report in reports)),
+    )
+    return "\n".join(["📊 Summary:", *(f"  {what}: {count}" for what, count in counts), ""])
+
+
+def _linted(report: Report, *, quiet: bool, strict: bool) -> str:
+    lines = [
+        line
+        for finding in _visible(report, quiet=quiet, strict=strict)
+        for line in _linted_finding(finding, report)
+    ]  # fmt: skip
+    return "\n".join([text(report.file), *lines, ""]) if lines else ""
+
+
+def _linted_finding(finding: Finding, report: Report) -> Iterator[str]:
+    sign = "✗" if finding.severity == "error" else "⚠"
+    yield f"  {_colored(finding, f'{sign} [{finding.code}]')} {text(finding.message)}"
+    yield f"    {_place(finding)}"
+    yield from _pointed(finding, report)
+    if finding.hint:
+        yield f"    → {text(finding.hint)}"
+
+
+def _visible(report: Report, *, quiet: bool, strict: bool) -> list[Finding]:
+    """--quiet hides what does not make the command fail."""
+    return [finding for finding in report.findings if finding.severity == "error" or strict or not quiet]
+
+
+def _place(finding: Finding) -> str:
+    return f"{text(finding.file)}:{finding.line}:{finding.column}"
+
+
+def _pointed(finding: Finding, report: Report) -> Iterator[str]:
+    """The line of the file, cut to what fits, and a caret under the column."""
+    if not 0 < finding.line <= len(report.lines):
+        return
+    line = text(report.lines[finding.line - 1])
+    column = min(finding.column - 1, len(line))
+    start = max(0, column - _BEFORE_CARET)
+    gutter = f"{finding.line:5} | "
+    yield f"  {gutter}{line[start : start + _WIDTH]}"
+    yield f"  {' ' * (len(gutter) - 2)}| {' ' * (column - start)}{_colored(finding, '^')}"
+
+
+def _colored(finding: Finding, words: str) -> str:
+    return _red(words) if finding.severity == "error" else _yellow(words)
+
+
+def _red(words: str) -> str:
+    return click.style(words, fg="red")
+
+
+def _yellow(words: str) -> str:
+    return click.style(words, fg="yellow")
+
+
+def _green(words: str) -> str:
+    return click.style(words, fg="green")

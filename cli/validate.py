@@ -1,0 +1,178 @@
+"""`statemachine-validate` and `statemachine-lint`: the same checks, each in the text layout of the older engines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from .options import ParamType
+from .output import show_json
+from .program import DONE, FAILED, USAGE, Program, debug_option, forgiving_output
+
+if TYPE_CHECKING:
+    from ..actors.lint.finding import Report
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Codes(ParamType):
+    """Codes of findings, or how they begin: E012,W."""
+
+    name = "CODES"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> set[str]:
+        from ..actors.lint.catalogue import chosen
+
+        try:
+            return value if isinstance(value, set) else chosen(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+_PATH = click.Path(path_type=Path)
+_OPTIONS = (
+    click.argument("files", metavar="FILES...", nargs=-1, type=_PATH),
+    click.option("--strict", is_flag=True, help="Exit with 2 where there are warnings only."),
+    click.option("--quiet", is_flag=True, help="Print errors only; with --strict warnings too."),
+    click.option("--no-color", is_flag=True, help="No colours, not even on a terminal."),
+    click.option(
+        "--format",
+        "fmt",
+        type=click.Choice(["text", "json", "sarif"]),
+        default="text",
+        show_default=True,
+        help="Output form; sarif is for code scanning.",
+    ),
+    click.option("--select", "codes", type=Codes(), multiple=True, help="Only these, such as E009 or E,W011."),
+    click.option("--actions-dir", metavar="DIR", type=_PATH, help="Folder of your own actions."),
+    click.option("--explain", metavar="CODE", type=Codes(), help="Say what a code means, and exit."),
+    click.option("--schema", is_flag=True, help="Print the JSON Schema of the files, and exit."),
+    debug_option("Show tracebacks."),
+    click.version_option(package_name="statemachine-engine"),
+)
+
+
+def check_options(function: F) -> F:
+    """What both commands take."""
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return function
+
+
+@click.command(cls=Program)
+@check_options
+@click.pass_context
+def validate(ctx: click.Context, /, **options: Any) -> None:
+    """Check the YAML files of machines, without running them.
+
+    \b
+    Example:
+      statemachine-validate config/worker.yaml
+      statemachine-validate --strict --actions-dir ./actions config/*.yaml
+      statemachine-validate --explain E009
+      statemachine-validate --schema > statemachine.schema.json
+
+    Exit codes: 0 no errors, 1 errors, 2 warnings with --strict, or wrong usage.
+    """
+    from .findings_text import validation
+
+    ctx.exit(_check(layout=validation, **options))
+
+
+@click.command(cls=Program)
+@check_options
+@click.pass_context
+def lint(ctx: click.Context, /, **options: Any) -> None:
+    """Check the YAML files of machines, one finding below the other with its code.
+
+    \b
+    Example:
+      statemachine-lint config/*.yaml
+      statemachine-lint --select E --format sarif config/*.yaml > findings.sarif
+
+    The checks are those of statemachine-validate. Exit codes: 0 no errors, 1 errors, 2 warnings with --strict, or
+    wrong usage.
+    """
+    from .findings_text import linting
+
+    ctx.exit(_check(layout=linting, **options))
+
+
+def main() -> None:
+    """The console script statemachine-validate."""
+    forgiving_output()
+    validate(prog_name="statemachine-validate")
+
+
+def main_lint() -> None:
+    """The console script statemachine-lint."""
+    forgiving_output()
+    lint(prog_name="statemachine-lint")
+
+
+# Helpers
+
+
+def _check(
+    files: tuple[Path, ...], *, layout: Callable[..., str], strict: bool, quiet: bool, no_color: bool, fmt: str,
+    codes: tuple[set[str], ...], actions_dir: Path | None, explain: set[str] | None, schema: bool, debug: bool,
+) -> int:  # fmt: skip
+    if schema:
+        _print_schema()
+        return DONE
+    if explain is not None:
+        _explain(explain, fmt)
+        return DONE
+    if not files:
+        raise click.UsageError("name the files to check, such as config/*.yaml")
+    reports = _examine(files, _folder(actions_dir), set().union(*codes))
+    if fmt == "text":
+        click.echo(layout(reports, quiet=quiet, strict=strict), nl=False, color=False if no_color else None)
+    else:
+        _show(reports, fmt)
+    return _exit_code(reports, strict)
+
+
+def _examine(files: Sequence[Path], actions_dir: Path | None, codes: set[str]) -> list[Report]:
+    from ..actors.lint.examine import examine
+
+    reports = [examine(file, actions_dir) for file in files]
+    return [report.only(codes) for report in reports] if codes else reports
+
+
+def _exit_code(reports: Sequence[Report], strict: bool) -> int:
+    if any(report.errors for report in reports):
+        return FAILED
+    return USAGE if strict and any(report.warnings for report in reports) else DONE
+
+
+def _show(reports: Sequence[Report], fmt: str) -> None:
+    from .findings_json import as_json, as_sarif
+
+    show_json(as_json(reports) if fmt == "json" else as_sarif(reports))
+
+
+def _explain(codes: set[str], fmt: str) -> None:
+    from ..actors.lint.catalogue import rules
+
+    wanted = [rule for rule in rules().values() if rule.code in codes]
+    if fmt == "text":
+        click.echo("\n\n".join(rule.explanation() for rule in wanted))
+    else:
+        show_json([{**rule._asdict(), "severity": rule.severity} for rule in wanted])
+
+
+def _print_schema() -> None:
+    from ..actors.schema import schema
+
+    show_json(schema())
+
+
+def _folder(given: Path | None) -> Path | None:
+    folder = given.expanduser() if given is not None else None
+    if folder is not None and not folder.is_dir():
+        raise click.UsageError(f"--actions-dir {given}: no such folder")
+    return folder
