@@ -12,9 +12,9 @@ from .output import Column, cut, moment, show
 from .program import NOT_RUNNING, Failure
 
 if TYPE_CHECKING:
+    from ..actors.deliver import Delivery
     from ..storage.database import Database
     from ..storage.mailbox import MailboxRow
-    from .deliver import Delivery
 
 STATUSES = ("pending", "processed", "ignored", "expired")
 
@@ -53,7 +53,7 @@ def send_event(
       statemachine-db send-event --target ui --type activity_log --payload '{"message": "Task completed"}'
     """
     from ..actors import wire
-    from .deliver import Event, send, targets_of
+    from ..actors.deliver import Event, send, targets_of
 
     event = Event(event_type, payload, job_id, source)
     prefix, event_socket = wire.control_prefix(control_socket_prefix), wire.event_socket(event_socket_path)

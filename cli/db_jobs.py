@@ -163,8 +163,8 @@ def complete_job(job_id: str, result: Any) -> None:
     Example:
       statemachine-db complete-job job_001 --result '{"pages": 12}'
     """
+    from ..actors.deliver import announce_job
     from ..storage import jobs
-    from .deliver import announce_job
 
     with database(durable=True) as db:
         announce_job(db, "job_completed", jobs.complete(db, job_id, result=result))
@@ -182,8 +182,8 @@ def fail_job(job_id: str, reason: str) -> None:
     Example:
       statemachine-db fail-job job_001 --reason "source file is corrupt"
     """
+    from ..actors.deliver import announce_job
     from ..storage import jobs
-    from .deliver import announce_job
 
     with database(durable=True) as db:
         announce_job(db, "job_failed", jobs.fail(db, job_id, reason))

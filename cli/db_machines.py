@@ -100,8 +100,8 @@ def machine_health(fmt: str) -> None:
 
 def machine_rows(db: Database, machine: str | None = None) -> list[dict[str, Any]]:
     """The registry as the outputs show it, by name: the older engines' keys first, then liveness."""
+    from ..actors.liveness import is_running
     from ..storage import machines
-    from .liveness import is_running
 
     now_s = db.now()
     rows = machines.list_(db) if machine is None else filter(None, [machines.get(db, machine)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING
 
-from ..actors.incarnation import may_live
+from .incarnation import may_live
 
 if TYPE_CHECKING:
     from ..storage.machines import MachineRow

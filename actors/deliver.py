@@ -6,8 +6,8 @@ import fnmatch
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..actors import wire
 from ..storage import audit, machines, mailbox
+from . import wire
 from .liveness import is_here, is_running
 
 if TYPE_CHECKING:
