@@ -100,10 +100,10 @@ class Connections:
         except self.dialect.errors as error:
             raise self._unavailable(error) from error
 
-    def executemany(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
-        """Run one statement once per row, inside write()."""
+    def executemany(self, sql: str, rows: Iterable[Sequence[Any]]) -> int:
+        """Run one statement once per row, inside write(); how many rows were changed."""
         try:
-            self.dialect.executemany(self._current(), self.dialect.sql(sql), rows)
+            return self.dialect.executemany(self._current(), self.dialect.sql(sql), rows)
         except self.dialect.errors as error:
             raise self._unavailable(error) from error
 

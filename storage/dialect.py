@@ -73,8 +73,8 @@ class Dialect(ABC):
         """Keep other transactions that ask for the same name waiting until this one ends."""
 
     @abstractmethod
-    def executemany(self, connection: Any, sql: str, rows: Iterable[Sequence[Any]]) -> None:
-        """Run one statement once per row."""
+    def executemany(self, connection: Any, sql: str, rows: Iterable[Sequence[Any]]) -> int:
+        """Run one statement once per row; how many rows were changed."""
 
     @abstractmethod
     def change_token(self, connection: Any) -> object:
@@ -161,8 +161,8 @@ class SqliteDialect(Dialect):
     def lock(self, connection: sqlite3.Connection, name: str) -> None:
         """Nothing to do: a transaction that writes is alone already."""
 
-    def executemany(self, connection: sqlite3.Connection, sql: str, rows: Iterable[Sequence[Any]]) -> None:
-        connection.executemany(sql, rows)
+    def executemany(self, connection: sqlite3.Connection, sql: str, rows: Iterable[Sequence[Any]]) -> int:
+        return connection.executemany(sql, rows).rowcount
 
     def change_token(self, connection: sqlite3.Connection) -> object:
         version = connection.execute("PRAGMA data_version").fetchone()[0]
@@ -230,9 +230,10 @@ class PostgresDialect(Dialect):
     def lock(self, connection: psycopg.Connection[Any], name: str) -> None:
         connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || %s, 0))", (name,))
 
-    def executemany(self, connection: psycopg.Connection[Any], sql: str, rows: Iterable[Sequence[Any]]) -> None:
+    def executemany(self, connection: psycopg.Connection[Any], sql: str, rows: Iterable[Sequence[Any]]) -> int:
         with connection.cursor() as cursor:
             cursor.executemany(sql.encode(), rows)
+            return cursor.rowcount
 
     def change_token(self, connection: psycopg.Connection[Any]) -> object:
         """The snapshot's text: every transaction that writes changes it when it ends."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from .payload import loads
+from .clock import to_text
+from .payload import dumps, loads
 
 STATUSES = ("pending", "scheduled", "processing", "completed", "failed", "cancelled")
 DEFAULT_MAX_ATTEMPTS = 3
@@ -79,6 +81,31 @@ class Outcome:
 
 
 COLUMNS = ", ".join(field.name for field in fields(Job))
+
+INSERT = """
+INSERT INTO jobs (job_id, job_type, machine_type, source_job_id, data, metadata, priority, status, created_at, due_at,
+                  max_attempts, unique_key)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT DO NOTHING"""
+
+
+def values_of(new: NewJob, now: float) -> tuple[Any, ...]:
+    """What INSERT takes for a job that is added at `now`."""
+    due_at = (now if new.due_at is None else new.due_at) + new.delay_s
+    return (
+        new.job_id or os.urandom(6).hex(),
+        new.job_type,
+        new.machine_type,
+        new.source_job_id,
+        None if new.data is None else dumps(new.data),
+        None if new.metadata is None else dumps(new.metadata),
+        new.priority,
+        "scheduled" if due_at > now else "pending",
+        to_text(now),
+        due_at,
+        new.max_attempts,
+        new.unique_key,
+    )
 
 
 def from_row(row: Any) -> Job:

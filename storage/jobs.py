@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -10,7 +9,7 @@ from . import bells
 from .clock import to_text
 from .database import Database
 from .errors import JobExists, JobNotFound, LeaseLost, WrongJobState
-from .job import COLUMNS, DEFAULT_MAX_ATTEMPTS, STATUSES, Job, NewJob, Outcome, from_row
+from .job import COLUMNS, DEFAULT_MAX_ATTEMPTS, INSERT, STATUSES, Job, NewJob, Outcome, from_row, values_of
 from .job_lists import claimable, counts, find, get, pending, statuses
 from .payload import clean, dumps
 
@@ -43,13 +42,6 @@ __all__ = [
 ]
 
 PRUNE_CHUNK = 1000
-
-INSERT = f"""
-INSERT INTO jobs (job_id, job_type, machine_type, source_job_id, data, metadata, priority, status, created_at, due_at,
-                  max_attempts, unique_key)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT DO NOTHING
-RETURNING {COLUMNS}"""
 
 PROMOTE = """
 UPDATE jobs SET status = 'pending' WHERE id IN (
@@ -318,25 +310,7 @@ def prune(db: Database, *, older_than_s: float, statuses: Sequence[str]) -> int:
 
 
 def _insert(db: Database, new: NewJob) -> Job | None:
-    now = db.now()
-    due_at = (now if new.due_at is None else new.due_at) + new.delay_s
-    row = db.execute(
-        INSERT,
-        (
-            new.job_id or os.urandom(6).hex(),
-            new.job_type,
-            new.machine_type,
-            new.source_job_id,
-            None if new.data is None else dumps(new.data),
-            None if new.metadata is None else dumps(new.metadata),
-            new.priority,
-            "scheduled" if due_at > now else "pending",
-            to_text(now),
-            due_at,
-            new.max_attempts,
-            new.unique_key,
-        ),
-    ).fetchone()
+    row = db.execute(f"{INSERT} RETURNING {COLUMNS}", values_of(new, db.now())).fetchone()
     return from_row(row) if row else None
 
 

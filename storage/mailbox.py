@@ -140,6 +140,17 @@ def settle(db: Database, ids: Iterable[int], status: str) -> None:
         db.executemany(SETTLE, [(status, now, number) for number in ids])
 
 
+def waits(db: Database, target: str, type: str, source: str) -> bool:
+    """Whether an event of this type from this source is still unread."""
+    with db.read():
+        found = db.execute(
+            f"SELECT 1 FROM machine_events WHERE target_machine = ? AND {UNREAD} AND event_type = ? "
+            "AND source_machine = ? LIMIT 1",
+            (target, db.now(), type, source),
+        ).fetchone()
+    return found is not None
+
+
 def expire(db: Database) -> int:
     """Mark unread events past their time to live as expired; returns how many."""
     with db.read():

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ..clock import to_text
 from ..connections import Connections
 from ..errors import StoreTooNew, StoreUnavailable
-from . import adopt, m0001_tables
+from . import adopt, m0001_tables, m0002_schedules
 
 LOCK = "schema"
 
@@ -21,7 +21,10 @@ class Migration:
     apply: Callable[[Connections], None]
 
 
-MIGRATIONS = (Migration("m0001_tables", m0001_tables.apply),)
+MIGRATIONS = (
+    Migration("m0001_tables", m0001_tables.apply),
+    Migration("m0002_schedules", m0002_schedules.apply),
+)
 LATEST = len(MIGRATIONS)
 
 
@@ -61,7 +64,8 @@ def bring_up_to_date(db: Connections, *, create: bool = True) -> None:
         return
     if not create and "jobs" not in db.tables():
         raise StoreUnavailable(f"{db}: holds no statemachine tables")
-    adopt.copy_beside(db)
+    if version(db) == 0:
+        adopt.copy_beside(db)
     for _ in MIGRATIONS:
         _apply_next(db)
 
@@ -70,7 +74,7 @@ def recreate(db: Connections) -> None:
     """Drop the engine's tables with all that is in them, and make them anew."""
     with db.write():
         db.lock(LOCK)
-        for table in ("schema_version", *m0001_tables.TABLES):
+        for table in ("schema_version", *m0001_tables.TABLES, *m0002_schedules.TABLES):
             db.execute(f"DROP TABLE IF EXISTS {table}")
         if not db.is_postgres:
             db.execute("PRAGMA user_version = 0")

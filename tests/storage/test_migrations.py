@@ -27,13 +27,16 @@ def dump(path: Path) -> list[str]:
 
 def test_a_new_store_has_every_migration_on_record(db: Database) -> None:
     assert migrations.pending(db) == []
-    assert migrations.applied(db) == [(1, "m0001_tables", "2027-01-15 08:00:00.000")]
+    assert migrations.applied(db) == [
+        (1, "m0001_tables", "2027-01-15 08:00:00.000"),
+        (2, "m0002_schedules", "2027-01-15 08:00:00.000"),
+    ]
 
 
 def test_looking_at_migrations_makes_nothing(db_url: str) -> None:
     db = Database(db_url)
     try:
-        assert [migration.name for migration in migrations.pending(db)] == ["m0001_tables"]
+        assert [migration.name for migration in migrations.pending(db)] == ["m0001_tables", "m0002_schedules"]
         assert migrations.applied(db) == []
         assert db.tables() == set()
     finally:
@@ -158,7 +161,7 @@ def test_a_store_of_a_newer_engine_is_refused(db_url: str, open_db: Open) -> Non
         if not db.is_postgres:
             db.execute("PRAGMA user_version = 99")
 
-    with pytest.raises(StoreTooNew, match=r"version 99 is newer than this engine's 1"):
+    with pytest.raises(StoreTooNew, match=r"version 99 is newer than this engine's 2"):
         Database.open(db_url)
 
 
@@ -179,7 +182,7 @@ def test_many_open_an_older_file_at_once(sqlite_path: Path, open_db: Open) -> No
 
     assert [len(jobs.find(db)) for db in opened] == [4] * 6
     assert len(list(sqlite_path.parent.glob("*before*"))) >= 1
-    assert len(migrations.applied(opened[0])) == 1
+    assert len(migrations.applied(opened[0])) == migrations.LATEST
 
 
 def test_a_recreated_store_is_empty_and_current(db: Database) -> None:

@@ -1,0 +1,110 @@
+"""What fires by the clock: a row per schedule, so that of all runtimes on the store one alone takes a firing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+from .database import Database
+
+REGISTER = """
+INSERT INTO schedules (schedule_id, machine_name, config_type, cron, timezone, what, spec, next_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (schedule_id) DO UPDATE SET
+    machine_name = excluded.machine_name, config_type = excluded.config_type, cron = excluded.cron,
+    timezone = excluded.timezone, what = excluded.what, spec = excluded.spec,
+    next_at = CASE WHEN schedules.spec = excluded.spec THEN schedules.next_at ELSE excluded.next_at END"""
+
+CLAIM = "UPDATE schedules SET next_at = ? WHERE schedule_id = ? AND spec = ? AND next_at = ?"
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleRow:
+    """One row of `schedules`."""
+
+    schedule_id: str
+    machine_name: str
+    """The machine that was started last with it."""
+    config_type: str | None
+    cron: str
+    timezone: str
+    what: str
+    """What it does, for people."""
+    spec: str
+    """When it fires, as text that is equal for equal schedules: a change starts it anew."""
+    next_at: float | None
+    """Epoch seconds of the firing that is still to come; in the past while no runtime is there to see to it."""
+    last_at: float | None
+    """Epoch seconds that the last firing was meant for."""
+    last_result: str | None
+    """What came of it, for people."""
+    fired: int
+    left_out: int
+    """Firings that were due and did nothing, by the rules for missed and overlapping ones."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """All fields by name, ready for JSON."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+COLUMNS = ", ".join(field.name for field in fields(ScheduleRow))
+
+
+def register(
+    db: Database,
+    schedule_id: str,
+    *,
+    machine_name: str,
+    config_type: str | None,
+    cron: str,
+    timezone: str,
+    what: str,
+    spec: str,
+    next_at: float | None,
+) -> ScheduleRow:
+    """Enter a schedule. One that is known keeps the firing it waits for, unless its `spec` has changed."""
+    with db.write():
+        db.execute(REGISTER, (schedule_id, machine_name, config_type, cron, timezone, what, spec, next_at))
+        found = get(db, schedule_id)
+    assert found is not None
+    return found
+
+
+def claim(db: Database, schedule_id: str, *, spec: str, seen: float, next_at: float | None) -> bool:
+    """Take the firing that was due at `seen`: the row moves on to `next_at`, once.
+
+    False: another runtime has taken it, or the schedule is another one by now. What the firing does belongs into the
+    same transaction.
+    """
+    with db.write():
+        return db.execute(CLAIM, (next_at, schedule_id, spec, seen)).rowcount == 1
+
+
+def note(db: Database, schedule_id: str, *, last_at: float | None, result: str, fired: int, left_out: int) -> None:
+    """Write down what came of it; `last_at` None keeps the time of the last firing."""
+    with db.write():
+        db.execute(
+            "UPDATE schedules SET last_at = coalesce(?, last_at), last_result = ?, fired = fired + ?, "
+            "left_out = left_out + ? WHERE schedule_id = ?",
+            (last_at, result, fired, left_out, schedule_id),
+        )
+
+
+def get(db: Database, schedule_id: str) -> ScheduleRow | None:
+    """The schedule of this id."""
+    with db.read():
+        row = db.execute(f"SELECT {COLUMNS} FROM schedules WHERE schedule_id = ?", (schedule_id,)).fetchone()
+    return ScheduleRow(*row) if row else None
+
+
+def list_(db: Database) -> list[ScheduleRow]:
+    """All schedules, by their next firing."""
+    order = "next_at IS NULL, next_at, schedule_id"
+    with db.read():
+        return [ScheduleRow(*row) for row in db.execute(f"SELECT {COLUMNS} FROM schedules ORDER BY {order}")]
+
+
+def remove(db: Database, schedule_id: str) -> bool:
+    """Forget a schedule; False when there is none of this id. A machine that has it enters it again at its start."""
+    with db.write():
+        return db.execute("DELETE FROM schedules WHERE schedule_id = ?", (schedule_id,)).rowcount == 1
