@@ -60,6 +60,13 @@ class ProcessHub:
         if topic == "jobs" and woken < count:
             wire.bell(self.db, topic, count=count - woken, key=key, skip_incarnation=self.incarnation)
 
+    def pass_on(self, job_type: str | None, machine_type: str | None) -> None:
+        """A worker found a job where it looked: the next one that waits there may find another.
+
+        So many jobs wake many workers, one after another, and one job does not wake a thousand.
+        """
+        self._shared.board.pass_on("jobs", (job_type, machine_type))
+
     def rung(self, bell: Bell) -> None:
         """Another process rang: there is something to watch for, or (of a topic of its own) mail for machines."""
         if bell.topic == "mail":

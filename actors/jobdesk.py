@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
 from ..storage import jobs
 from ..storage.errors import JobNotFound, LeaseLost
@@ -23,6 +23,20 @@ DEFAULT_LEASE_S = 60.0
 SHORTEST_LEASE_S = 1.0
 
 
+class Fence(TypedDict):
+    """Whose the job must still be, and in which attempt; None: an operator's word."""
+
+    owner: str | None
+    attempt: int | None
+
+
+class OwnFence(TypedDict):
+    """A worker's own."""
+
+    owner: str
+    attempt: int
+
+
 class JobBells(Protocol):
     """Whom a desk tells what happened to a job."""
 
@@ -34,6 +48,9 @@ class JobBells(Protocol):
 
     def wake(self, topic: str, key: tuple[str | None, ...], count: int) -> None:
         """Ring the parked machines that watch for this."""
+
+    def pass_on(self, job_type: str | None, machine_type: str | None) -> None:
+        """A worker found a job where it looked: the next one that waits there may find another."""
 
     def lease_taken(self, lease_s: float) -> None:
         """A lease of this length is held from now on and must be renewed in time."""
@@ -87,6 +104,8 @@ class JobDesk:
                     max_attempts=max_attempts,
                 )
             self._announce_settled(settled)
+            if job is not None:
+                self._bells.pass_on(job_type, machine_type)
             return self._hold(job, lease_s)
 
     def claim_id(
@@ -114,7 +133,7 @@ class JobDesk:
     def complete(self, job_id: str, result: Any = None) -> Job:
         """Complete a job; the current one only while its lease is still ours (LeaseLost), any other by its id."""
         with self._lock:
-            job = jobs.complete(self._bells.db, job_id, owner=self._owner_of(job_id), result=result)
+            job = jobs.complete(self._bells.db, job_id, **self._fence(job_id), result=result)
             self._let_go(job_id)
         self._announce("job_completed", job)
         return job
@@ -122,7 +141,7 @@ class JobDesk:
     def fail(self, job_id: str, reason: str) -> Job:
         """Fail a job; the current one only while its lease is still ours (LeaseLost), any other by its id."""
         with self._lock:
-            job = jobs.fail(self._bells.db, job_id, reason, owner=self._owner_of(job_id))
+            job = jobs.fail(self._bells.db, job_id, reason, **self._fence(job_id))
             self._let_go(job_id)
         self._announce("job_failed", job)
         return job
@@ -130,7 +149,7 @@ class JobDesk:
     def retry(self, job_id: str, *, delay_s: float = 0.0, reason: str | None = None) -> Job:
         """Give a job back for another attempt after `delay_s`; it fails when its attempts are spent."""
         with self._lock:
-            job = jobs.retry(self._bells.db, job_id, owner=self._owner_of(job_id), delay_s=delay_s, reason=reason)
+            job = jobs.retry(self._bells.db, job_id, **self._fence(job_id), delay_s=delay_s, reason=reason)
             self._let_go(job_id)
         self._announce_end(job)
         return job
@@ -179,17 +198,24 @@ class JobDesk:
     def give_back(self) -> None:
         """The machine stops in the middle of a job: back into the queue, its attempt given back."""
         with self._lock:
-            if self.current is None:
+            job = self.current
+            if job is None:
                 return
             try:
-                jobs.release(self._bells.db, self.current.job_id, owner=self._bells.incarnation)
+                jobs.release(self._bells.db, job.job_id, **self._own(job))
             except (JobNotFound, LeaseLost) as error:
                 log.warning("%s: %s", self.machine, error)
-            self._let_go(self.current.job_id)
+            self._forget()
 
-    def _owner_of(self, job_id: str) -> str | None:
-        """Fenced for the job that this machine holds; a controller may settle another's by id."""
-        return self._bells.incarnation if self.current is not None and self.current.job_id == job_id else None
+    def _fence(self, job_id: str) -> Fence:
+        """The job that this machine holds is settled only in its own attempt; a controller may settle any other's."""
+        job = self.current
+        if job is None or job.job_id != job_id:
+            return {"owner": None, "attempt": None}
+        return {"owner": self._bells.incarnation, "attempt": job.attempts}
+
+    def _own(self, job: Job) -> OwnFence:
+        return {"owner": self._bells.incarnation, "attempt": job.attempts}
 
     def _settle(self) -> None:
         settled = self._settled()
@@ -197,7 +223,7 @@ class JobDesk:
         self._announce_settled(settled)
 
     def _settled(self) -> Job | None:
-        """Complete, fail or retry the current job by the rule; None where there is none, or its lease was lost to another.
+        """Complete, fail or retry the current job by the rule; None: there is none, or its lease was lost to another.
 
         It stays current until that is committed: a job that could not be settled is settled the next time.
         """
@@ -206,10 +232,10 @@ class JobDesk:
             return None
         try:
             if self._failure is not None:
-                return jobs.fail(self._bells.db, job.job_id, self._failure, owner=self._bells.incarnation)
+                return jobs.fail(self._bells.db, job.job_id, self._failure, **self._own(job))
             if self._cut_off:
-                return jobs.retry(self._bells.db, job.job_id, owner=self._bells.incarnation, reason="it was cut off")
-            return jobs.complete(self._bells.db, job.job_id, owner=self._bells.incarnation)
+                return jobs.retry(self._bells.db, job.job_id, **self._own(job), reason="it was cut off")
+            return jobs.complete(self._bells.db, job.job_id, **self._own(job))
         except (JobNotFound, LeaseLost) as error:
             log.warning("%s: %s", self.machine, error)
             return None

@@ -289,7 +289,8 @@ class MachineActor(pykka.ThreadingActor):
         self._run = run
         performer, loop, ref = self._parts.performer, self._loop, self.actor_ref
         if not performer.is_instant(run):
-            self._parts.shared.executor.submit(_perform_and_tell, performer, run, loop, ref)
+            self._parts.shared.running.add(run)
+            self._parts.shared.executor.submit(_perform_and_tell, performer, run, loop, ref, self._parts.shared.running)
             return
         _perform(performer, run, loop)
         self._chain += 1
@@ -307,17 +308,15 @@ class MachineActor(pykka.ThreadingActor):
         self._start(self._step.actions, start=index, again=True)
 
     def _cancel_run(self) -> None:
-        """Throw the running actions away: they keep the old context, and their event loop if they hold it."""
+        """Throw the running actions away; they keep the old context."""
         run, self._run = self._run, None
         self._finished = None
         if run is None:
             return
         run.services.cancel.cancel()
+        self._parts.desk.note_cut_off()
         self._context = dict(self._context)
         self._parts.view.context = self._context
-        if self._loop.running:
-            self._loop.close()
-            self._loop = MachineLoop(self._name)
 
     def _park(self, run: Run) -> None:
         self._tries = 0
@@ -426,16 +425,17 @@ class MachineActor(pykka.ThreadingActor):
 
 
 def _perform_and_tell(
-    performer: Performer, run: Run, loop: MachineLoop, ref: pykka.ActorRef[MachineActor]
+    performer: Performer, run: Run, loop: MachineLoop, ref: pykka.ActorRef[MachineActor], running: set[Run]
 ) -> None:
     _perform(performer, run, loop)
+    running.discard(run)
     _tell(ref, ActionsDone(run))
 
 
 def _perform(performer: Performer, run: Run, loop: MachineLoop) -> None:
     try:
         performer.perform(run, loop)
-    except Exception as error:  # noqa: BLE001 - a bug of ours must not leave the machine waiting for ever
+    except BaseException as error:  # noqa: BLE001 - a bug of ours must not leave the machine waiting for ever
         log.exception("%s: a run failed", run.services.machine)
         run.failure = Failure("?", f"{type(error).__name__}: {error}")
 

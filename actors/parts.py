@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .definition import Outcome
     from .jobdesk import JobDesk
     from .recorder import Recorder
-    from .run import Performer
+    from .run import Performer, Run
     from .services import Services
     from .timers import Timers
     from .view import View
@@ -35,6 +35,8 @@ class Shared:
     board: WatchBoard
     executor: Executor
     children: Children
+    #: runs that a worker thread works on
+    running: set[Run] = field(default_factory=set)
 
 
 @dataclass(slots=True, eq=False)

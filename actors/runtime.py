@@ -10,9 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..storage import jobs
 from ..storage.clock import Clock, system_clock
 from ..storage.database import Database
-from ..storage.errors import MachineTaken
+from ..storage.errors import MachineTaken, StorageError
 from . import wire
 from .actions.registry import ActionRegistry
 from .cancel import CancelToken
@@ -52,7 +53,7 @@ CUT_OFF_S = 3.0
 
 
 class NotStarted(MachineError):
-    """The runtime is not running: call start() first, or use it in a `with` statement."""
+    """The runtime is not running."""
 
 
 class Runtime:
@@ -136,6 +137,7 @@ class Runtime:
         self.supervisor.closed = True
         self._stop_machines(self.grace_s if grace_s is None else grace_s)
         self.shared.children.stop()
+        self._release_jobs()
         self.notifier.stop()
         self.keeper.stop()
         self.shared.timers.stop()
@@ -144,6 +146,11 @@ class Runtime:
         if self.db is not self._given_db:
             self.db.close()
         self.request_stop()
+
+    @property
+    def left_behind(self) -> list[str]:
+        """Machines whose actions have not ended, though the runtime has stopped: their threads cannot be ended."""
+        return sorted({run.services.machine for run in tuple(self.shared.running)})
 
     def __enter__(self) -> Runtime:
         return self.start()
@@ -226,7 +233,7 @@ class Runtime:
         job: Job | None,
     ) -> Machine:
         if not self._running:
-            raise NotStarted
+            raise NotStarted("the runtime is not running: call start() first, or use it in a `with` statement")
         definition = self.definition(machine, name, actions_dir)
         folder = actions_dir or self._actions_dir or definition.actions_folder
         handle = self._made(definition, name or definition.machine_name, context, folder)
@@ -280,6 +287,13 @@ class Runtime:
             for machine in live:
                 machine.stop(drain=False)
             _ended_by(live, time.monotonic() + CUT_OFF_S)
+
+    def _release_jobs(self) -> None:
+        """What is still held by us, such as a job claimed by an action that was cut off, is no longer renewed."""
+        try:
+            jobs.release_owner(self.db, self.shared.incarnation)
+        except StorageError as error:
+            log.error("jobs cannot be given back, their leases will run out: %s", error)
 
     def _all_ended(self) -> bool:
         return bool(self._roster.all()) and not self._roster.live() and not self._waiting

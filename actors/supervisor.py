@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -42,6 +43,8 @@ class Supervisor:
         self._roster = roster
         self._sockets = sockets
         self._rung = rung
+        self._lock = threading.Lock()
+        self._names: set[str] = set()
         self._crashes: dict[str, list[float]] = {}
         #: no more replacements: the runtime stops
         self.closed = False
@@ -53,8 +56,17 @@ class Supervisor:
 
     def acquire(self, machine: Machine) -> None:
         """Take the name, here and in the registry; MachineTaken."""
-        if machine.name in self._roster.names():
-            raise MachineTaken(machine.name, os.getpid(), socket.gethostname())
+        with self._lock:
+            if machine.name in self._names:
+                raise MachineTaken(machine.name, os.getpid(), socket.gethostname())
+            self._names.add(machine.name)
+        try:
+            self._register(machine)
+        except BaseException:
+            self._names.discard(machine.name)
+            raise
+
+    def _register(self, machine: Machine) -> None:
         path = wire.control_path(self._shared.control_prefix, machine.name) if self._sockets else None
         machines.acquire(
             self._shared.db,
@@ -84,7 +96,7 @@ class Supervisor:
             try:
                 machine.listener.open()
             except OSError:
-                machines.release(self._shared.db, machine.name, self._shared.incarnation)
+                self._release(machine.name, "ended")
                 raise
         self._roster.add(machine)
         self._start_actor(machine)
@@ -126,17 +138,21 @@ class Supervisor:
 
     def _start_actor(self, machine: Machine) -> None:
         ref = MachineActor.start(machine.definition, machine.given_context, machine.parts)
+        ref.tell(Begin())
         machine.attach(ref, ref.actor_inbox.qsize)  # type: ignore[attr-defined]
-        machine.tell(Begin())
 
     def _sign_off(self, machine: Machine, status: str) -> None:
         if machine.listener is not None:
             machine.listener.stop()
         self._shared.recorder.flush()  # who takes the name next must not find events unread that this one has settled
+        self._release(machine.name, status)
+
+    def _release(self, name: str, status: str) -> None:
         try:
-            machines.release(self._shared.db, machine.name, self._shared.incarnation, status=status)
+            machines.release(self._shared.db, name, self._shared.incarnation, status=status)
         except StorageError as error:
-            log.error("%s: cannot be signed off: %s", machine.name, error)
+            log.error("%s: cannot be signed off: %s", name, error)
+        self._names.discard(name)
 
     def _publish_crash(self, name: str) -> None:
         now_s = self._shared.db.clock.now()

@@ -59,6 +59,19 @@ class WatchBoard:
         """
         with self._lock:
             self._versions[topic] += 1
+        return self._wake(topic, key, count, exact)
+
+    def pass_on(self, topic: str, key: Key) -> None:
+        """Wake the one that has waited longest for this very key: it is no news for those who look just now."""
+        self._wake(topic, key, 1, True)
+
+    def keys(self, topic: str) -> set[Key]:
+        """What is waited for under a topic."""
+        with self._lock:
+            return {watch.key for watch in self._watches.get(topic, {}).values()}
+
+    def _wake(self, topic: str, key: Key, count: int | None, exact: bool) -> int:
+        with self._lock:
             watches = self._watches.get(topic, {})
             concerned = (
                 place
@@ -70,11 +83,6 @@ class WatchBoard:
         for watch in woken:
             watch.wake()
         return len(woken)
-
-    def keys(self, topic: str) -> set[Key]:
-        """What is waited for under a topic."""
-        with self._lock:
-            return {watch.key for watch in self._watches.get(topic, {}).values()}
 
 
 def concerns(topic: str, watched: Key, rung: Key) -> bool:

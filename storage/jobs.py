@@ -160,24 +160,32 @@ def claim_id(
         return from_row(row) if row else None
 
 
-def complete(db: Database, job_id: str, *, owner: str | None = None, result: Any = None) -> Job:
+def complete(
+    db: Database, job_id: str, *, owner: str | None = None, attempt: int | None = None, result: Any = None
+) -> Job:
     """The job is completed, with its result if there is one.
 
-    With `owner`: only while that worker holds it, else LeaseLost. Without, an operator's word: from any status.
-    JobNotFound.
+    With `owner`: only while that worker holds it, in that `attempt` where it is given, else LeaseLost. Without, an
+    operator's word: from any status. JobNotFound.
     """
     with db.write():
-        return _settle(db, Outcome(job_id, result), owner)
+        return _settle(db, Outcome(job_id, result), owner, attempt)
 
 
-def fail(db: Database, job_id: str, reason: str, *, owner: str | None = None) -> Job:
+def fail(db: Database, job_id: str, reason: str, *, owner: str | None = None, attempt: int | None = None) -> Job:
     """The job failed for this reason; fenced and raising like `complete`."""
     with db.write():
-        return _settle(db, Outcome(job_id, reason=reason), owner)
+        return _settle(db, Outcome(job_id, reason=reason), owner, attempt)
 
 
 def retry(
-    db: Database, job_id: str, *, owner: str | None = None, delay_s: float = 0.0, reason: str | None = None
+    db: Database,
+    job_id: str,
+    *,
+    owner: str | None = None,
+    attempt: int | None = None,
+    delay_s: float = 0.0,
+    reason: str | None = None,
 ) -> Job:
     """Back into the queue, due after the delay.
 
@@ -185,7 +193,7 @@ def retry(
     An operator's: from processing, failed or cancelled, else WrongJobState; attempts start anew. JobNotFound.
     """
     with db.write():
-        job = _held(db, job_id, owner) if owner else _in(db, job_id, ("processing", "failed", "cancelled"))
+        job = _held(db, job_id, owner, attempt) if owner else _in(db, job_id, ("processing", "failed", "cancelled"))
         if owner and job.attempts >= job.max_attempts:
             return _settle(
                 db, Outcome(job_id, reason=reason or f"{job.attempts} of {job.max_attempts} attempts spent"), None
@@ -206,10 +214,10 @@ def retry(
         return from_row(row)
 
 
-def release(db: Database, job_id: str, *, owner: str) -> None:
+def release(db: Database, job_id: str, *, owner: str, attempt: int | None = None) -> None:
     """The worker gives its job back untouched: pending, the attempt not counted. LeaseLost, JobNotFound."""
     with db.write():
-        db.execute(f"{GIVE_BACK} WHERE id = ?", (_held(db, job_id, owner).id,))
+        db.execute(f"{GIVE_BACK} WHERE id = ?", (_held(db, job_id, owner, attempt).id,))
 
 
 def release_owner(db: Database, owner: str) -> int:
@@ -337,12 +345,12 @@ def _claim_sql(skip_locked: str, job_type: str | None, machine_type: str | None)
     return CLAIM.format(picked=picked), wanted
 
 
-def _settle(db: Database, outcome: Outcome, owner: str | None) -> Job:
+def _settle(db: Database, outcome: Outcome, owner: str | None, attempt: int | None = None) -> Job:
     status = "completed" if outcome.reason is None else "failed"
     reason = None if outcome.reason is None else clean(outcome.reason)
     result = None if outcome.result is None else dumps(outcome.result)
-    fence = " AND status = 'processing' AND owner = ?" if owner else ""
-    params = (status, to_text(db.now()), result, reason, outcome.job_id, *((owner,) if owner else ()))
+    fence = " AND status = 'processing' AND owner = ? AND attempts = coalesce(?, attempts)" if owner else ""
+    params = (status, to_text(db.now()), result, reason, outcome.job_id, *((owner, attempt) if owner else ()))
     row = db.execute(f"{SETTLE}{fence} RETURNING {COLUMNS}", params).fetchone()
     if row is None:
         raise LeaseLost(outcome.job_id) if get(db, outcome.job_id) else JobNotFound(outcome.job_id)
@@ -350,9 +358,9 @@ def _settle(db: Database, outcome: Outcome, owner: str | None) -> Job:
     return from_row(row)
 
 
-def _held(db: Database, job_id: str, owner: str) -> Job:
+def _held(db: Database, job_id: str, owner: str, attempt: int | None) -> Job:
     job = _locked(db, job_id)
-    if job.status != "processing" or job.owner != owner:
+    if job.status != "processing" or job.owner != owner or attempt not in (None, job.attempts):
         raise LeaseLost(job_id)
     return job
 

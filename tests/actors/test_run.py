@@ -60,6 +60,9 @@ class Stage:
     def wake(self, topic: str, key: tuple[str | None, ...], count: int) -> None:
         self.board.ring(topic, key, count)
 
+    def pass_on(self, job_type: str | None, machine_type: str | None) -> None:
+        """Nobody else waits here."""
+
     def lease_taken(self, lease_s: float) -> None:
         return
 

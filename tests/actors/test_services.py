@@ -49,6 +49,9 @@ class Hub:
     def wake(self, topic: str, key: tuple[str | None, ...], count: int) -> None:
         self.woken.append((topic, key, count))
 
+    def pass_on(self, job_type: str | None, machine_type: str | None) -> None:
+        """Nobody else waits here."""
+
     def lease_taken(self, lease_s: float) -> None:
         raise AssertionError("nothing is claimed here")
 
