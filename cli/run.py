@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +23,10 @@ if TYPE_CHECKING:
     from ..actors.runtime import Runtime
 
 _log = logging.getLogger(__name__)
+
+#: seconds that a thread may keep the interpreter while others wait: events pass through several threads, and a tenth
+#: of Python's own value let twice as many through
+SWITCH_S = 0.0005
 
 LOG_FORMAT = "%(asctime)s - %(name)s - %(levelname)s - %(message)s"
 
@@ -72,6 +78,24 @@ def main() -> None:
     run(prog_name="statemachine")
 
 
+def log_to_stderr(debug: bool) -> None:
+    """What the machines report, one line each."""
+    logging.basicConfig(level=logging.DEBUG if debug else logging.INFO, format=LOG_FORMAT)
+    for noisy in ("peewee", "pykka"):
+        logging.getLogger(noisy).setLevel(logging.INFO)
+
+
+def leave(runtime: Runtime, code: int) -> int:
+    """The exit code; where an action's thread does not end, it ends the process at once instead of waiting for it."""
+    if runtime.left_behind:
+        _log.warning("leaving actions behind that do not end, of %s", ", ".join(runtime.left_behind))
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    return code
+
+
 # Helpers
 
 
@@ -83,7 +107,7 @@ def _run(
     if machine_name and len(configs) > 1:
         raise click.UsageError("--machine-name goes with one CONFIG; name several by metadata.machine_name in each")
     with _caught_signals() as signals:
-        _log_to_stderr(debug)
+        log_to_stderr(debug)
         from ..actors.runtime import Runtime
 
         actions = _folder(actions_dir)
@@ -100,6 +124,7 @@ def _drive(
 ) -> int:
     """Start everything, wait for its end or a signal; the exit code."""
     obeyed: list[int] = []
+    sys.setswitchinterval(SWITCH_S)
     try:
         runtime.start()
         for definition in definitions:
@@ -113,8 +138,8 @@ def _drive(
     finally:
         runtime.stop()
     if signal.SIGINT in obeyed[:1]:
-        return INTERRUPTED
-    return FAILED if failed else DONE
+        return leave(runtime, INTERRUPTED)
+    return leave(runtime, FAILED if failed else DONE)
 
 
 def _obey(runtime: Runtime, signals: SimpleQueue[int], obeyed: list[int]) -> None:
@@ -177,16 +202,6 @@ def _folder(given: Path | None) -> Path | None:
     if not folder.is_dir():
         raise click.UsageError(f"--actions-dir {given}: no such folder")
     return folder
-
-
-def _log_to_stderr(debug: bool) -> None:
-    logging.basicConfig(level=logging.DEBUG if debug else logging.INFO, format=LOG_FORMAT)
-    for noisy in ("peewee", "pykka"):
-        logging.getLogger(noisy).setLevel(logging.INFO)
-
-
-if __name__ == "__main__":
-    main()
 
 
 if __name__ == "__main__":

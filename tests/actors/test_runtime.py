@@ -112,6 +112,24 @@ def test_a_job_cut_off_by_the_grace_goes_back_with_its_attempt(tmp_path: Path, a
     queue.close()
 
 
+def test_a_job_claimed_by_an_action_that_was_cut_off_is_done_again(
+    start: Start, runtime: Runtime, action: WriteAction
+) -> None:
+    threads = _latch(action)
+    machine = _worker(runtime, {"type": "latch", "success": "done"}, interrupt="cut")
+    queue = JobQueue(runtime)
+    job_id = queue.add("t").job_id
+    threads.entered.wait(5)
+
+    machine.send("cut")
+    machine.wait(5)
+    threads.opened.set()
+
+    job = queue.get(job_id)
+    assert job is not None
+    assert job.status == "pending"
+
+
 def test_an_expired_lease_is_rescued_and_done_by_another_runtime(tmp_path: Path) -> None:
     queue = JobQueue(tmp_path / "x.db")
     job_id = queue.add("t").job_id
@@ -361,7 +379,7 @@ def _latch(action: WriteAction) -> type[_Latch]:
     return _Latch
 
 
-def _worker(runtime: Runtime, work: dict[str, Any]) -> Machine:
+def _worker(runtime: Runtime, work: dict[str, Any], interrupt: str = "stop") -> Machine:
     return runtime.add(
         {
             "initial_state": "waiting",
@@ -369,6 +387,7 @@ def _worker(runtime: Runtime, work: dict[str, Any]) -> Machine:
                 {"from": "waiting", "to": "waiting", "event": "no_jobs"},
                 {"from": "waiting", "to": "working", "event": "new_job"},
                 {"from": "working", "to": "waiting", "event": "done"},
+            {"from": "*", "to": "stopped", "event": interrupt},
             ],
             "actions": {"waiting": [{"type": "check_database_queue", "job_type": "t"}], "working": [work]},
         },

@@ -283,3 +283,26 @@ def test_an_event_sent_while_nobody_ran_is_delivered_at_the_start(place: Any) ->
     assert result.returncode == 0
     assert [row["status"] for row in place.json("list-events")] == ["processed"]
     assert [row["event"] for row in place.json("transition-history")] == ["stop"]
+
+
+def test_an_action_that_cannot_be_ended_does_not_hold_the_process(place: Any) -> None:
+    (place.folder / "actions").mkdir()
+    (place.folder / "actions" / "stuck_action.py").write_text(
+        "import pathlib, time\n"
+        "from statemachine_engine.actions import BaseAction\n"
+        "class StuckAction(BaseAction):\n"
+        "    def execute(self, context):\n"
+        "        pathlib.Path('stuck').touch()\n"
+        "        time.sleep(60)\n"
+    )
+    (place.folder / "m.yaml").write_text(
+        "initial_state: a\ntransitions: [{from: a, to: b, event: go}]\nactions: {a: [{type: stuck}]}\n"
+    )
+    command = [str(place.bin / "statemachine"), "m.yaml", "--actions-dir", "actions", "--grace", "0"]
+    with subprocess.Popen(command, cwd=place.folder, env=place.process_environ, stderr=subprocess.PIPE) as process:
+        until((place.folder / "stuck").exists, timeout_s=20)
+        process.terminate()
+        _, said = process.communicate(timeout=30)
+
+    assert process.returncode == 0
+    assert b"leaving actions behind" in said
