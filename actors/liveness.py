@@ -21,3 +21,10 @@ def is_running(row: MachineRow | None, now_s: float) -> bool:
     if row is None or not row.running:
         return False
     return may_live(row) if is_here(row) else (row.alive_until or 0.0) > now_s
+
+
+def status_of(row: MachineRow, running: bool) -> str:
+    """What the machine last said of itself; dead if it said that it runs and does not."""
+    if running or row.status not in ("running", "standby", "failed", None):
+        return row.status or "running"
+    return "failed" if row.status == "failed" else "dead"

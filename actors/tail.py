@@ -63,9 +63,16 @@ class Tail:
         `trouble` hears after each look what keeps the database from being read, None if nothing does. StoreTooNew:
         waiting would not help.
         """
+        for events in self.batches(bell, until_s=until_s, trouble=trouble):
+            yield from events
+
+    def batches(
+        self, bell: Doorbell, *, until_s: float, trouble: Callable[[str | None], None]
+    ) -> Iterator[list[Event]]:
+        """As `follow`, what one look found at a time; empty where nothing was new."""
         while not bell.stopped:
             events, pause_s = self._tried(trouble)
-            yield from events
+            yield events
             left_s = until_s - time.monotonic()
             if left_s <= 0:
                 return

@@ -100,7 +100,7 @@ def machine_health(fmt: str) -> None:
 
 def machine_rows(db: Database, machine: str | None = None) -> list[dict[str, Any]]:
     """The registry as the outputs show it, by name: the older engines' keys first, then liveness."""
-    from ..actors.liveness import is_running
+    from ..actors.liveness import is_running, status_of
     from ..storage import machines
 
     now_s = db.now()
@@ -113,19 +113,12 @@ def machine_rows(db: Database, machine: str | None = None) -> list[dict[str, Any
             "pid": row.pid,
             "metadata": row.metadata,
             "running": (running := is_running(row, now_s)),
-            "status": _status(row.status, running),
+            "status": status_of(row, running),
             "config_type": row.config_type,
             "host": row.host,
         }
         for row in rows
     ]
-
-
-def _status(stored: str | None, running: bool) -> str:
-    """What the machine last said of itself, unless it said that it runs and does not."""
-    if running or stored not in ("running", "standby", "failed", None):
-        return stored or "running"
-    return "failed" if stored == "failed" else "dead"
 
 
 def _show_machines(ctx: click.Context, machine: str | None, columns: list[Column], fmt: str) -> None:

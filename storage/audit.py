@@ -13,6 +13,7 @@ from .payload import dumps, loads
 
 PRUNE_CHUNK = 5000
 COUNT_CHUNK = 5000
+MAX_ID = 2**63 - 1
 
 NOTE = "INSERT INTO realtime_events (machine_name, event_type, payload, created_at) VALUES (?, ?, ?, ?)"
 STATE = """
@@ -154,6 +155,24 @@ def since(
     return [_event(row) for row in rows]
 
 
+def before(
+    db: Database,
+    before_id: int | None,
+    limit: int = 100,
+    machines: Sequence[str] | None = None,
+    types: Sequence[str] | None = None,
+) -> list[Event]:
+    """Events before this id (None: the newest ones), newest first, of these machines and types (None: of all)."""
+    condition = "id < ?" + _in("machine_name", machines) + _in("event_type", types)
+    with db.read():
+        rows = db.execute(
+            f"SELECT id, machine_name, event_type, payload, created_at FROM realtime_events WHERE {condition} "
+            "ORDER BY id DESC LIMIT ?",
+            (MAX_ID if before_id is None else before_id, *(machines or ()), *(types or ()), limit),
+        ).fetchall()
+    return [_event(row) for row in rows]
+
+
 def transitions(
     db: Database, machine: str | None = None, hours: float | None = None, limit: int | None = 20
 ) -> list[StateChange]:
@@ -218,6 +237,12 @@ def newest_id(db: Database) -> int:
     """The id of the newest event, 0 when there is none."""
     with db.read():
         return db.execute("SELECT max(id) FROM realtime_events").fetchone()[0] or 0
+
+
+def oldest_id(db: Database) -> int:
+    """The id of the oldest event that is kept, 0 when there is none."""
+    with db.read():
+        return db.execute("SELECT min(id) FROM realtime_events").fetchone()[0] or 0
 
 
 def last_before(db: Database, moment_s: float) -> int:

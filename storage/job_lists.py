@@ -44,6 +44,58 @@ def find(
     return [from_row(row) for row in fetch(db, query.limit(limit))]
 
 
+def search(
+    db: Database,
+    *,
+    statuses: Sequence[str] = (),
+    job_type: str | None = None,
+    machine: str | None = None,
+    text: str | None = None,
+    before_id: int | None = None,
+    limit: int = 50,
+) -> list[Job]:
+    """Jobs that match all that is given, newest first, with row numbers below `before_id`.
+
+    `machine`: jobs for this machine type, and those that a machine of this name claimed last. `text`: within the id,
+    the data, the result or the error, whatever the case of its letters.
+    """
+    parts: list[Condition] = []
+    if statuses:
+        parts.append((f"status IN ({', '.join('?' * len(statuses))})", list(statuses)))
+    if job_type is not None:
+        parts.append(("job_type = ?", [job_type]))
+    if machine is not None:
+        parts.append(("(machine_type = ? OR owner LIKE ? ESCAPE '!')", [machine, f"%/{_literally(machine)}"]))
+    if text is not None:
+        searched = ("job_id", "data", "result", "error_message")
+        found = " OR ".join(f"lower({column}) LIKE ? ESCAPE '!'" for column in searched)
+        parts.append((f"({found})", [f"%{_literally(text.lower())}%"] * len(searched)))
+    if before_id is not None:
+        parts.append(("id < ?", [before_id]))
+    where = " AND ".join(["1 = 1", *(condition for condition, _ in parts)])
+    params = [value for _, values in parts for value in values]
+    with db.read():
+        rows = db.execute(f"SELECT {COLUMNS} FROM jobs WHERE {where} ORDER BY id DESC LIMIT ?", [*params, limit])
+        return [from_row(row) for row in rows]
+
+
+def held(db: Database) -> dict[str, str]:
+    """Job id by the worker that holds it; of several jobs the newest."""
+    with db.read():
+        rows = db.execute("SELECT owner, job_id FROM jobs WHERE status = 'processing' ORDER BY id").fetchall()
+    return {owner: job_id for owner, job_id in rows if owner}
+
+
+def waiting(db: Database) -> list[tuple[str, str, int, float]]:
+    """Of jobs that are not over: type, status, how many, and when the one that waits longest became due."""
+    parts = [
+        f"SELECT job_type, '{status}', count(*), min(due_at) FROM jobs WHERE status = '{status}' GROUP BY job_type"
+        for status in ("pending", "scheduled", "processing")  # each has an index of its own
+    ]
+    with db.read():
+        return [tuple(row) for row in db.execute(" UNION ALL ".join(parts)).fetchall()]
+
+
 def pending(
     db: Database, job_type: str | None = None, machine_type: str | None = None, limit: int | None = None
 ) -> list[Job]:
@@ -84,6 +136,11 @@ def claimable(db: Database, keys: Iterable[tuple[str | None, str | None]]) -> se
     now = db.now()
     with db.read():
         return {key for key in keys if any(_exists(db, *part) for part in _claimable(*key, now))}
+
+
+def _literally(text: str) -> str:
+    """For LIKE ... ESCAPE '!': each character stands for itself."""
+    return text.replace("!", "!!").replace("%", "!%").replace("_", "!_")
 
 
 def _exists(db: Database, condition: str, params: Sequence[Any]) -> bool:

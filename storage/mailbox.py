@@ -215,6 +215,15 @@ def pending_targets(db: Database, names: Iterable[str]) -> dict[str, int]:
     return found
 
 
+def depths(db: Database) -> dict[str, int]:
+    """How many unread events each machine has; machines without any are missing."""
+    with db.read():
+        rows = db.execute(
+            f"SELECT target_machine, count(*) FROM machine_events WHERE {UNREAD} GROUP BY target_machine", (db.now(),)
+        ).fetchall()
+    return dict(rows)
+
+
 # Helpers
 
 

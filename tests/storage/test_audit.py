@@ -165,3 +165,12 @@ def test_the_newest_event_from_before_a_moment_is_found(db: Database, clock: Man
     assert audit.last_before(db, clock.now()) == 0
     assert audit.last_before(db, clock.now() + 2) == ids[1]
     assert audit.last_before(db, clock.now() + 60) == ids[2]
+
+
+def test_the_past_is_read_backwards_page_by_page(db: Database) -> None:
+    ids = audit.write(db, [Note(f"m{n % 2}", "n" if n % 3 else "t", {"n": n}, 1000.0) for n in range(9)])
+
+    assert [event.id for event in audit.before(db, None, 3)] == ids[:-4:-1]
+    assert [event.id for event in audit.before(db, ids[3])] == ids[2::-1]
+    assert [event.payload["n"] for event in audit.before(db, None, machines=["m0"], types=["n"])] == [8, 4, 2]
+    assert audit.oldest_id(db) == ids[0]

@@ -155,3 +155,13 @@ def test_pruning_deletes_old_settled_letters_only(db: Database, clock: ManualClo
 
     assert mailbox.prune(db, older_than_s=50) == 1
     assert [row.event_type for row in mailbox.list_(db)] == ["new", "old but unread"]
+
+
+def test_the_depth_counts_what_is_unread(db: Database, clock: ManualClock) -> None:
+    mailbox.post_many(db, ["a", "b"], "go")
+    mailbox.post(db, "a", "go")
+    mailbox.post(db, "a", "go", ttl_s=1)
+    mailbox.post(db, "c", "go", status="processed")
+    clock.advance(5)
+
+    assert mailbox.depths(db) == {"a": 2, "b": 1}

@@ -1,0 +1,41 @@
+"""Looking at the queue, on every database."""
+
+from __future__ import annotations
+
+from statemachine_engine.storage import job_lists, jobs
+from statemachine_engine.storage.database import Database
+from tests.support.factories import add_jobs, claimed
+
+
+def test_a_search_takes_every_condition_together(db: Database) -> None:
+    jobs.enqueue(db, "a", "resize", data={"file": "Café 100%_!.png"})
+    jobs.enqueue(db, "b", "resize", machine_type="gpu", data={"file": "x"})
+    jobs.enqueue(db, "c", "convert", data={"file": "100_!.png"})
+    jobs.fail(db, "c", "Disk FULL")
+
+    def found(**wanted: object) -> list[str]:
+        return [job.job_id for job in job_lists.search(db, **wanted)]  # type: ignore[arg-type]
+
+    assert found() == ["c", "b", "a"]
+    assert found(job_type="resize", machine="gpu") == ["b"]
+    assert found(statuses=["failed", "pending"], text="100") == ["c", "a"]
+    assert found(text="%_!") == ["a"]
+    assert found(text="disk full") == ["c"]
+    assert found(limit=1, before_id=job_lists.search(db)[0].id) == ["b"]
+
+
+def test_a_search_for_a_machine_finds_what_it_claimed(db: Database) -> None:
+    add_jobs(db, 2)
+    claimed(db, "host/1/2/abc/my_worker")
+
+    assert [job.job_id for job in job_lists.search(db, machine="my_worker")] == ["job-0"]
+    assert job_lists.search(db, machine="my-worker") == []
+    assert job_lists.held(db) == {"host/1/2/abc/my_worker": "job-0"}
+
+
+def test_waiting_jobs_are_counted_by_type_with_their_age(db: Database) -> None:
+    now_s = db.now()
+    add_jobs(db, 2, "one")
+    later = jobs.enqueue(db, "later", "two", delay_s=60)
+
+    assert sorted(job_lists.waiting(db)) == [("one", "pending", 2, now_s), ("two", "scheduled", 1, later.due_at)]
