@@ -149,14 +149,9 @@ def bell(
     from ..storage import machines
 
     message = encode({"bell": topic, "count": count, "key": list(key)})
-    rung: set[str] = set()
-    host = socket.gethostname()
-    for row in machines.live(db):
-        if not row.control_socket or not row.incarnation or row.host not in (None, host):
-            continue
-        if row.incarnation != skip_incarnation and row.incarnation not in rung:
-            rung.add(row.incarnation)
-            send(row.control_socket, message, timeout_s)
+    for incarnation, path in machines.doors(db, socket.gethostname()).items():
+        if incarnation != skip_incarnation:
+            send(path, message, timeout_s)
 
 
 def bind(path: Path, *, mode: int = 0o600) -> socket.socket:

@@ -139,6 +139,18 @@ def live(db: Database) -> list[MachineRow]:
     return [row for row in list_(db) if row.running]
 
 
+def doors(db: Database, host: str) -> dict[str, str]:
+    """One control socket of each incarnation that holds machines on this host."""
+    with db.read():
+        rows = db.execute(
+            "SELECT incarnation, min(control_socket) FROM machine_state WHERE status IN ('running', 'failed') "
+            "AND pid IS NOT NULL AND control_socket IS NOT NULL AND incarnation IS NOT NULL "
+            "AND (host IS NULL OR host = ?) GROUP BY incarnation",
+            (host,),
+        ).fetchall()
+    return dict(rows)
+
+
 # Helpers
 
 

@@ -121,3 +121,17 @@ def test_machines_are_listed_by_name(db: Database) -> None:
     assert [row.machine_name for row in machines.list_(db)] == ["a", "b", "c"]
     assert [row.machine_name for row in machines.live(db)] == ["b", "c"]
     assert machines.get(db, "nowhere") is None
+
+
+def test_each_incarnation_of_this_host_has_one_door(db: Database) -> None:
+    for name, incarnation, host, socket in (
+        ("a", "one", "here", "/a"), ("b", "one", "here", "/b"), ("c", "two", "here", "/c"),
+        ("d", "far", "there", "/d"), ("e", "deaf", "here", None), ("f", "gone", "here", "/f"),
+    ):  # fmt: skip
+        machines.acquire(
+            db, name, incarnation=incarnation, pid=1, host=host, config_type=None, state="s", control_socket=socket,
+            is_alive=lambda row: True,
+        )  # fmt: skip
+    machines.release(db, "f", "gone")
+
+    assert machines.doors(db, "here") == {"one": "/a", "two": "/c"}
