@@ -72,6 +72,11 @@ class Machine:
         return self.view.outcome
 
     @property
+    def last_error(self) -> str | None:
+        """Why it is marked failed, or why its actor was given up."""
+        return self.view.last_error
+
+    @property
     def context(self) -> dict[str, Any]:
         """A snapshot of the context: the dictionary is a copy, what it holds is shared, so change nothing in it."""
         return {key: value for key, value in self.view.context.copy().items() if not key.startswith("_")}

@@ -134,11 +134,6 @@ def list_(db: Database) -> list[MachineRow]:
         return [_machine(row) for row in db.execute(f"SELECT {COLUMNS} FROM machine_state ORDER BY machine_name")]
 
 
-def live(db: Database) -> list[MachineRow]:
-    """Those that a runtime holds, as far as the table knows, by name."""
-    return [row for row in list_(db) if row.running]
-
-
 def doors(db: Database, host: str) -> dict[str, str]:
     """One control socket of each incarnation that holds machines on this host."""
     with db.read():

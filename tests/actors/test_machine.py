@@ -339,6 +339,7 @@ def test_an_error_nothing_takes_is_tried_again_and_then_marks_the_machine_failed
     assert len(journal.of("error")) == 3
     assert failed["state"] == "a"
     assert "exit 3" in failed["error_message"]
+    assert machine.last_error == failed["error_message"]
     machine.send("go")
     machine.wait_for("b", 5)
 
