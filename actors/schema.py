@@ -15,11 +15,16 @@ from .vocabulary import (
     EVENT,
     MACHINE,
     METADATA,
+    MISSED,
     ON_ERROR,
     ON_UNHANDLED,
     OUTCOMES,
+    OVERLAP,
     OWN_KEYS,
     RUN_POLICIES,
+    SCHEDULE,
+    SCHEDULED_EVENT,
+    SCHEDULED_JOB,
     STATE,
     TRANSITION,
     Keys,
@@ -59,6 +64,7 @@ def _machine() -> dict[str, Schema]:
         "events": _ref("events"),
         "transitions": _any(_NOTHING, _list(_ref("transition"))),
         "actions": _any(_NOTHING, _map(_ref("state_name"), _ref("actions"))),
+        "schedules": _any(_NOTHING, _map(_ref("name"), _schedule())),
         "context": _any(_NOTHING, _map(_ref("variable"), {})),
         "final": _ref("final"),
         "on_error": _any(_NOTHING, _closed(ON_ERROR, _on_error())),
@@ -161,6 +167,40 @@ def _transition() -> dict[str, Schema]:
     }
 
 
+def _schedule() -> Schema:
+    job = _any(_ref("name"), {**_closed(SCHEDULED_JOB, _scheduled_job()), "required": ["type"]})
+    event = _any(_ref("name"), {**_closed(SCHEDULED_EVENT, _scheduled_event()), "required": ["type"]})
+    keys: dict[str, Schema] = {
+        "cron": {"type": "string", "pattern": r"^\s*(@[A-Za-z]+|\S+(\s+\S+){4})\s*$"},
+        "timezone": {"type": ["string", "null"]},
+        "job": job,
+        "event": event,
+        "missed": _choice(MISSED),
+        "window": _ref("duration"),
+        "overlap": _choice(OVERLAP),
+        "description": _ref("text"),
+    }
+    either: list[Schema] = [{"required": ["job"]}, {"required": ["event"]}]
+    return {**_closed(SCHEDULE, keys), "required": ["cron"], "oneOf": either}
+
+
+def _scheduled_job() -> dict[str, Schema]:
+    name = _any(_ref("name"), _NOTHING)
+    return {
+        "type": _ref("name"),
+        "job_id": name,
+        "payload": {},
+        "machine_type": name,
+        "priority": {"type": ["integer", "null"]},
+        "max_attempts": {"type": ["integer", "null"], "minimum": 1},
+    }
+
+
+def _scheduled_event() -> dict[str, Schema]:
+    target = {"type": "string", "pattern": r"^[^/*?\[]+$", "not": {"const": "all"}}
+    return {"type": _ref("name"), "payload": {}, "target": _any(target, _NOTHING)}
+
+
 def _on_error() -> dict[str, Schema]:
     return {
         "tries": {"type": ["number", "null"], "minimum": 0},
@@ -230,7 +270,7 @@ def _closed(keys: Keys, values: Mapping[str, Schema]) -> Schema:
 
 
 def _described(keys: Keys, values: Mapping[str, Schema]) -> dict[str, Schema]:
-    return {key: {"description": meaning, **values[key]} for key, meaning in keys.items()}
+    return {key: {"description": meaning, **values.get(key, {})} for key, meaning in keys.items()}
 
 
 def _ref(name: str) -> Schema:

@@ -51,7 +51,7 @@ def examine_text(text: str, file: str = "<string>", actions_dir: Path | None = N
         definition = load_text(text, file, known_keys=lambda kind: _known_keys(kind, registry))
     except ConfigError as error:
         return _report(file, text, map(Finding.of, (*error.problems, *error.warnings)))
-    subject = Subject(definition, compose(text, file, Findings()), registry)
+    subject = Subject(definition, compose(text, file, Findings()), registry, text.splitlines())
     found = [finding for check in CHECKS for finding in check(subject)]
     return _report(file, text, [*map(Finding.of, definition.warnings), *found])
 

@@ -39,6 +39,10 @@ class Use(NamedTuple):
     offset: int
     """Characters before it in the value."""
 
+    def mark(self, subject: Subject) -> Mark:
+        """Where it stands in the file."""
+        return subject.place_in(self.node, self.placeholder.source, self.offset)
+
     @property
     def segments(self) -> list[str]:
         """What follows its path: other paths and filters."""
@@ -70,10 +74,10 @@ def unknown_names(subject: Subject) -> Iterator[Finding]:
         near = _misspelt(use, names)
         message = f"nothing sets the variable {quoted(root)}"
         if near is not None:
-            yield subject.finding("E012", _mark(use), message, f"did you mean {{{near}}}?")
-        elif not names.open:
+            yield subject.finding("E012", use.mark(subject), message, f"did you mean {{{near}}}?")
+        elif subject.is_graph and not names.open:
             hint = f"set it under 'context:', if it comes from outside; or write {{{root}|default:...}}"
-            yield subject.finding("W009", _mark(use), message, hint)
+            yield subject.finding("W009", use.mark(subject), message, hint)
 
 
 def paths_that_lead_nowhere(subject: Subject) -> Iterator[Finding]:
@@ -84,19 +88,20 @@ def paths_that_lead_nowhere(subject: Subject) -> Iterator[Finding]:
             fields = _FIELDS.get(root, ())
             near = get_close_matches(rest[0], fields, n=1)
             hint = f"did you mean {{{root}.{near[0]}}}?" if near else f"it has {', '.join(fields)}" if fields else None
-            yield subject.finding("E014", _mark(use), f"there is no {quoted('.'.join(rest))} in {quoted(root)}", hint)
+            message = f"there is no {quoted('.'.join(rest))} in {quoted(root)}"
+            yield subject.finding("E014", use.mark(subject), message, hint)
 
 
 def text_that_is_no_placeholder(subject: Subject) -> Iterator[Finding]:
     """W015: spaces inside the braces, filters that do not exist or lack their argument: it stays as it is written."""
     known = _names(subject).known
-    for action, node in _texts(subject):
+    for _, node in _texts(subject):
         for found in (*_SPACED.finditer(node.value), *_NO_FILTER.finditer(node.value)):
             inside = found.group()
             if pieces_at(inside, 0) in (None, ((inside,), len(inside))) and found[1] in known:
                 message = f"{quoted(inside)} is no placeholder, and stays as it is"
                 hint = f"write {{{found[1]}}} or {{{found[1]}|default:...}}, without spaces inside the braces"
-                yield subject.finding("W015", _place(action, node, found.start()), message, hint)
+                yield subject.finding("W015", subject.place_in(node, inside, found.start()), message, hint)
 
 
 def misspelt_filters(subject: Subject) -> Iterator[Finding]:
@@ -107,7 +112,7 @@ def misspelt_filters(subject: Subject) -> Iterator[Finding]:
             near = get_close_matches(segment, _FILTERS, n=1, cutoff=0.75)
             if segment not in _FILTERS and ":" not in segment and segment not in names.known and near:
                 message = f"there is no filter {quoted(segment)}: it is taken as the name of a variable"
-                yield subject.finding("W015", _mark(use), message, f"did you mean {quoted(near[0])}?")
+                yield subject.finding("W015", use.mark(subject), message, f"did you mean {quoted(near[0])}?")
 
 
 def shell_variables_with_our_names(subject: Subject) -> Iterator[Finding]:
@@ -121,7 +126,7 @@ def shell_variables_with_our_names(subject: Subject) -> Iterator[Finding]:
             if command is not None and name in known and not _is_set_in(name, text, action.spec.config.get("env")):
                 message = f"{found.group()} is a variable of the shell, which has no value for it"
                 hint = f"write {{{name}}} for the machine's variable, or set it under 'env:'"
-                yield subject.finding("W006", _place(action, command, found.start()), message, hint)
+                yield subject.finding("W006", subject.place_in(command, found.group(), found.start()), message, hint)
 
 
 CHECKS = (
@@ -219,14 +224,3 @@ def _is_set_in(name: str, command: str, env: Any) -> bool:
     """Whether the command or its environment gives the shell such a variable."""
     given = isinstance(env, Mapping) and name in env
     return given or re.search(rf"\b{name}=|\b(?:for|read|local|export)\b[^;\n]*\b{name}\b", command) is not None
-
-
-def _mark(use: Use) -> Mark:
-    return _place(use.action, use.node, use.offset)
-
-
-def _place(action: Action, node: Node, offset: int) -> Mark:
-    """The place in a value; exact where it stands on one line, as written."""
-    mark = node.mark
-    plain = "\n" not in node.value and node.value == node.text
-    return Mark(mark.file, mark.line, mark.column + offset) if plain else mark

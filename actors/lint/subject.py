@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -59,10 +59,11 @@ class ActionList:
 class Subject:
     """One machine under examination."""
 
-    def __init__(self, definition: Definition, root: Node, registry: ActionRegistry) -> None:
+    def __init__(self, definition: Definition, root: Node, registry: ActionRegistry, lines: Sequence[str]) -> None:
         self.definition = definition
         self.root = root
         self.registry = registry
+        self.lines = lines
         self._nodes = {node.mark: node for node in _action_nodes(root)}
         self._actions: dict[tuple[Mark, str], Action] = {}
 
@@ -127,6 +128,20 @@ class Subject:
     def place_of_state(self, name: str) -> Mark:
         """Where a state is declared, else where it is named first."""
         return self._state_marks.get(name, self.root.mark)
+
+    def place_in(self, node: Node, part: str, offset: int) -> Mark:
+        """Where in the file a part of a text stands that begins `offset` characters into it."""
+        times = node.text.count(part, 0, offset) + 1
+        column = node.mark.column - 1
+        for number in range(node.mark.line, len(self.lines) + 1):
+            line = self.lines[number - 1]
+            while (column := line.find(part, column)) >= 0:
+                times -= 1
+                if not times:
+                    return Mark(node.mark.file, number, column + 1)
+                column += len(part)
+            column = 0
+        return node.mark
 
     def finding(
         self, code: str, mark: Mark | None, message: str, hint: str | None = None,
