@@ -40,14 +40,14 @@ def read_metadata(root: Node, findings: Findings) -> dict[str, Any]:
     return {key.text: body.value for key, body in pairs_of(root.get("metadata"), "metadata", findings)}
 
 
-def read_context(root: Node, findings: Findings) -> dict[str, Any]:
+def read_context(root: Node, findings: Findings, *, key: str = "context") -> dict[str, Any]:
     """The context that the machine starts with; the engine's own keys are refused."""
     context = {}
-    for key, body in pairs_of(root.get("context"), "context", findings):
-        name = name_of(key, "a context key", findings)
+    for key_node, body in pairs_of(root.get(key), key, findings):
+        name = name_of(key_node, "a context key", findings)
         if name in RESERVED:
-            message = f"context key {quoted(key.text)} belongs to the engine"
-            findings.error(key.mark, message, "choose another name", code="E019")
+            message = f"context key {quoted(key_node.text)} belongs to the engine"
+            findings.error(key_node.mark, message, "choose another name", code="E019")
         elif name is not None:
             context[name] = body.value
     return context

@@ -1,0 +1,46 @@
+"""A file that one process at a time can hold, for as long as it lives."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from pathlib import Path
+
+
+class LockFile:
+    """The kernel lets go of it when its holder dies, however that happens; the file says who the holder is."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._fd: int | None = None
+
+    def take(self) -> bool:
+        """False while another process holds it. OSError when there can be no such file."""
+        while True:
+            fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if _is_at(self.path, fd):
+                    os.ftruncate(fd, 0)
+                    os.write(fd, f"{os.getpid()}\n".encode())
+                    self._fd, fd = fd, -1
+                    return True
+            except BlockingIOError:
+                return False
+            finally:
+                if fd >= 0:
+                    os.close(fd)  # its last holder has just removed it: try again with a new one
+
+    def release(self) -> None:
+        """Remove the file, and let go of it then; idempotent."""
+        fd, self._fd = self._fd, None
+        if fd is not None:
+            self.path.unlink(missing_ok=True)
+            os.close(fd)
+
+
+def _is_at(path: Path, fd: int) -> bool:
+    with contextlib.suppress(OSError):
+        return os.path.samestat(path.stat(), os.fstat(fd))
+    return False

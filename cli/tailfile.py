@@ -1,0 +1,56 @@
+"""Log files as they grow."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+#: seconds between two looks
+LOOK_S = 0.25
+
+
+class TailedFile:
+    """One file, from its last lines on; it may be missing at first, be cut off, or be replaced."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._offset = 0
+        self._inode = 0
+        self._rest = b""
+
+    def last(self, count: int) -> list[str]:
+        """Its last lines; what comes later is `new`."""
+        return list(deque(self.new(), maxlen=count))
+
+    def new(self) -> Iterator[str]:
+        """Whole lines since the last call."""
+        try:
+            with self.path.open("rb") as file:
+                self._find_place(file.fileno())
+                file.seek(self._offset)
+                for line in file:
+                    self._offset += len(line)
+                    if not line.endswith(b"\n"):
+                        self._rest += line
+                        return
+                    whole, self._rest = self._rest + line, b""
+                    yield whole.decode(errors="replace").rstrip("\n")
+        except FileNotFoundError:
+            return
+
+    def _find_place(self, fd: int) -> None:
+        stat = os.fstat(fd)
+        if stat.st_ino != self._inode or stat.st_size < self._offset:
+            self._inode, self._offset, self._rest = stat.st_ino, 0, b""
+
+
+def follow_all(files: Sequence[TailedFile]) -> Iterator[tuple[TailedFile, str]]:
+    """New lines of all files, for ever."""
+    while True:
+        for file in files:
+            for line in file.new():
+                yield file, line
+        time.sleep(LOOK_S)
