@@ -7,14 +7,19 @@ import pytest
 
 from statemachine_engine.cli.db import db
 from statemachine_engine.cli.run import run
+from statemachine_engine.cli.validate import lint, validate
 
 
 def commands() -> list[tuple[str, click.Command]]:
     context = click.Context(db)
     found = [(name, db.get_command(context, name)) for name in db.list_commands(context)]
-    return [("statemachine", run), ("statemachine-db", db)] + [
-        (f"statemachine-db {name}", command) for name, command in found if command is not None
+    programs: list[tuple[str, click.Command]] = [
+        ("statemachine", run),
+        ("statemachine-validate", validate),
+        ("statemachine-lint", lint),
+        ("statemachine-db", db),
     ]
+    return programs + [(f"statemachine-db {name}", command) for name, command in found if command is not None]
 
 
 @pytest.mark.parametrize(("line", "command"), commands())
@@ -37,7 +42,7 @@ def test_every_option_of_a_command_is_explained(line: str, command: click.Comman
     assert unexplained == []
 
 
-@pytest.mark.parametrize("command", [command for line, command in commands() if line != "statemachine"])
+@pytest.mark.parametrize("command", [command for line, command in commands() if line.startswith("statemachine-db")])
 def test_every_database_command_takes_db(command: click.Command) -> None:
     assert "--db" in {flag for option in command.params for flag in option.opts}
 
