@@ -7,9 +7,12 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from .errors import Problem
+
+if TYPE_CHECKING:
+    from .schedule import Schedule
 
 ANY_STATE = "*"
 """The source of a transition that any state may take."""
@@ -128,6 +131,7 @@ class Definition:
     context: Mapping[str, Any] = field(default_factory=dict)
     """The context the machine starts with."""
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    schedules: tuple[Schedule, ...] = ()
     title: str | None = None
     description: str | None = None
     config_type: str = ""

@@ -15,6 +15,7 @@ from .definition import ActionSpec, Definition, Event, Mark, State, Transition, 
 from .eventsection import read_events
 from .fields import flag_of, known_name_of, pairs_of, state_name_of, text_of, warn_unknown_keys
 from .findings import Findings, did_you_mean, listing, quoted
+from .schedulesection import read_schedules
 from .settings import read_context, read_machine_name, read_metadata, read_on_error, read_on_unhandled, read_title
 from .statesection import STOPPED, StateEntry, outcomes_of, parents_of, read_groups, read_states
 from .transitionsection import named_states, read_transitions
@@ -88,6 +89,7 @@ class _Reading:
         events = read_events(root, findings)
         transitions = read_transitions(root, entries, events, self.known_keys, findings)
         states = self._states(entries, transitions, self._actions(bodies, entries))
+        schedules = read_schedules(root, events, findings)
         settings = self._settings()
         if initial_state is None or findings.errors:
             raise findings.failure()
@@ -96,6 +98,7 @@ class _Reading:
             states=states,
             transitions=transitions,
             events=_events(events or {}, transitions),
+            schedules=schedules,
             config_type=self.stem,
             config=root.value,
             source=self.path,

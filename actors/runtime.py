@@ -33,6 +33,7 @@ from .publisher import Publisher
 from .recorder import Recorder
 from .roster import Roster
 from .run import Performer
+from .scheduler import Scheduler
 from .services import Services
 from .supervisor import Supervisor
 from .timers import Timers
@@ -105,7 +106,7 @@ class Runtime:
             self.shared.board,
             names=self._roster.names,
             unread=self._tell_unread,
-            look=self._look_after_standbys,
+            look=self._look_after_the_rest,
         )
         self.hub = ProcessHub(
             self.shared,
@@ -114,6 +115,7 @@ class Runtime:
             start=self._add,
             lease_taken=self.keeper.lease_taken,
         )
+        self.scheduler = Scheduler(self.db, self.hub, names=self._roster.names)
         self.supervisor = Supervisor(self.shared, self._roster, sockets=self._sockets, rung=self.hub.rung)
         self.notifier = Notifier(self.db, self.hub.rung)
         recorder.start()
@@ -247,6 +249,7 @@ class Runtime:
         if job is not None:
             handle.parts.desk.adopt(job)
         self.supervisor.launch(handle)
+        self.scheduler.follow(definition, handle.name)
         return handle
 
     def _made(
@@ -314,13 +317,15 @@ class Runtime:
                 return False
             log.info("%s: taking over", machine.name)
             self.supervisor.launch(machine)
+            self.scheduler.follow(machine.definition, machine.name)
             return True
 
         self._waiting.append(try_again)
 
-    def _look_after_standbys(self) -> None:
+    def _look_after_the_rest(self) -> None:
         if self._running:
             self._waiting[:] = [attempt for attempt in self._waiting if not attempt()]
+            self.scheduler.look()
 
 
 def _ended_by(live: list[Machine], deadline_s: float) -> bool:

@@ -20,6 +20,7 @@ MACHINE: Keys = {
     "Unless said, those that transitions name.",
     "transitions": "Which event leads from where to where.",
     "actions": "What entering a state runs: a map from state to its list of actions.",
+    "schedules": "What is done by the clock while the machine runs: a map from name to settings.",
     "context": "The variables that the machine starts with; --context and --initial-context override them.",
     "final": "The states that end the machine: a list, a map from state to `success` or `failure`, or the other way "
     "round. `stopped` always does.",
@@ -81,8 +82,36 @@ ON_ERROR: Keys = {
     "max_delay": "The longest wait (300).",
 }
 
+SCHEDULE: Keys = {
+    "cron": "When: minute, hour, day of month, month, day of week; or @hourly, @daily, @weekly, @monthly, @yearly.",
+    "timezone": "The time zone of `cron`, such as Europe/Helsinki (UTC).",
+    "job": "The job that is added: its type, or a mapping.",
+    "event": "The event that is sent: its type, or a mapping.",
+    "missed": "What becomes of firings that nobody was there for: `skip`, `once` for all of them, or `all` (once).",
+    "window": "How long ago a missed firing may be and still be made up for, in seconds or as 6h (1d).",
+    "overlap": "Whether it fires while the job or event before it is not done: `allow` or `skip` (allow).",
+    "description": "What it is for.",
+}
+
+SCHEDULED_JOB: Keys = {
+    "type": "Type of the job.",
+    "job_id": "Its id; {date} {time} {datetime} {uuid} {host} are filled in (made of the schedule and the time).",
+    "payload": "Its data; the same placeholders.",
+    "machine_type": "Only machines that ask for this type get it.",
+    "priority": "1 is taken first (5).",
+    "max_attempts": "How often it is tried (3).",
+}
+
+SCHEDULED_EVENT: Keys = {
+    "type": "The event.",
+    "payload": "What goes with it; {date} {time} {datetime} {uuid} {host} are filled in.",
+    "target": "The machine that gets it; unless said, the one that the schedule stands in.",
+}
+
 OUTCOMES = ("success", "failure")
 ON_UNHANDLED = ("ignore", "error")
+MISSED = ("skip", "once", "all")
+OVERLAP = ("allow", "skip")
 REPEATING = ("repeat_per_tick", "repeat")
 RUN_POLICIES = (*REPEATING, "once")
 OWN_KEYS = ("x-", "_", ".")
