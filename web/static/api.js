@@ -1,0 +1,48 @@
+// The server's JSON API.
+
+/** An answer that is not the one hoped for. */
+export class ApiError extends Error {
+  constructor(message, status, hint) {
+    super(message);
+    this.status = status;
+    this.hint = hint;
+  }
+}
+
+let csrfToken = document.querySelector('meta[name="csrf-token"]')?.content ?? "";
+
+export function setCsrfToken(token) {
+  if (token) csrfToken = token;
+}
+
+/** GET; `query` keeps only what is set. */
+export function get(path, query = {}, signal) {
+  const set = Object.entries(query).filter(([, value]) => value !== null && value !== undefined && value !== "");
+  const search = new URLSearchParams(set).toString();
+  return ask(search ? `${path}?${search}` : path, { signal });
+}
+
+/** POST with a JSON body. */
+export function post(path, body = {}) {
+  return ask(path, {
+    method: "POST",
+    headers: { "Content-Type": "application/json", "X-CSRF-Token": csrfToken },
+    body: JSON.stringify(body),
+  });
+}
+
+/** A path of the API; every part is escaped. */
+export const api = (...parts) => `/api/${parts.map((part) => encodeURIComponent(part)).join("/")}`;
+
+async function ask(url, options) {
+  let response;
+  try {
+    response = await fetch(url, { credentials: "same-origin", ...options });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new ApiError("The server does not answer", 0);
+  }
+  const body = await response.json().catch(() => null);
+  if (!response.ok) throw new ApiError(body?.error ?? `The server answered ${response.status}`, response.status, body?.hint);
+  return body;
+}

@@ -1,0 +1,40 @@
+// Writes a job and puts it into the queue.
+import { post } from "./api.js";
+import { html, useState } from "./lib.js";
+import { attempt, Dialog } from "./ui.js";
+
+export function NewJobDialog({ onClose, onAdded }) {
+  const [form, setForm] = useState({ job_type: "", job_id: "", machine_type: "", priority: "5", payload: "{}" });
+  const [problem, setProblem] = useState(null);
+  const write = (name) => (event) => (setForm({ ...form, [name]: event.currentTarget.value }), setProblem(null));
+  const add = async (event) => {
+    event.preventDefault();
+    let payload;
+    try {
+      payload = form.payload.trim() ? JSON.parse(form.payload) : null;
+    } catch (error) {
+      setProblem(error.message);
+      return;
+    }
+    const body = { job_type: form.job_type.trim(), payload, priority: Number(form.priority) };
+    if (form.job_id.trim()) body.job_id = form.job_id.trim();
+    if (form.machine_type.trim()) body.machine_type = form.machine_type.trim();
+    const added = await attempt(() => post("/api/jobs", body), (job) => `Job ${job?.job_id ?? job?.job?.job_id ?? body.job_id ?? ""} added`);
+    if (!added) return;
+    onAdded();
+    onClose();
+  };
+  const field = (name, label, more = {}) => html`<label class="field">${label}
+    <input value=${form[name]} spellcheck="false" autocomplete="off" onInput=${write(name)} ...${more} /></label>`;
+  return html`<${Dialog} title="Add a job" onClose=${onClose}>
+    <form onSubmit=${add}>
+      ${field("job_type", "Type", { required: true, autofocus: true })}
+      ${field("job_id", "Id", { placeholder: "made for you" })}
+      ${field("machine_type", "Machine type", { placeholder: "any" })}
+      ${field("priority", "Priority, 1 first", { type: "number", min: 1, max: 100 })}
+      <label class="field">Payload, as JSON<textarea rows="5" spellcheck="false" value=${form.payload} onInput=${write("payload")} aria-invalid=${Boolean(problem)}></textarea></label>
+      <p class="error-text" role="alert">${problem}</p>
+      <div class="dialog-foot"><button type="button" onClick=${onClose}>Cancel</button><button class="primary" type="submit">Add</button></div>
+    </form>
+  </${Dialog}>`;
+}

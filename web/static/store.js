@@ -1,0 +1,240 @@
+// What the page knows: machines, the newest events, the connection. Changes are announced by topic, a few times a second.
+import { api, get, setCsrfToken } from "./api.js";
+import { epoch, now, setServerTime } from "./format.js";
+import { useEffect, useState } from "./lib.js";
+import { Stream } from "./stream.js";
+
+const MOST_EVENTS = 3000;
+const LONGEST_PAYLOAD = 2000;
+const CATCH_UP_PAGE = 1000;
+const REFRESH_MS = 20_000;
+const FLUSH_MS = 80;
+const PULSE_S = 60 * 15;
+export const PULSE_BUCKETS = 30;
+
+export const store = {
+  machines: new Map(),
+  /** ascending by id, at most MOST_EVENTS of them */
+  events: [],
+  connection: { status: "connecting", heard_at: null, since: null },
+  config: { read_only: true, version: "", project: "" },
+  ready: false,
+  /** machine -> epoch of the newest events, for the sparklines */
+  pulses: new Map(),
+  received: 0,
+};
+
+const subscribers = new Map();
+const changed = new Set();
+const eventListeners = new Set();
+let waiting = [];
+let flushTimer = 0;
+let snapshotId = 0; // events up to this id are already part of the machines' state
+
+/** Calls back after changes of a topic: "machines", "events", "connection", "config". Gives back how to stop. */
+export function subscribe(topic, callback) {
+  if (!subscribers.has(topic)) subscribers.set(topic, new Set());
+  subscribers.get(topic).add(callback);
+  return () => subscribers.get(topic).delete(callback);
+}
+
+/** Draws the component again when one of these topics changes. */
+export function useStore(...topics) {
+  const [, setTurn] = useState(0);
+  useEffect(() => {
+    const stops = topics.map((topic) => subscribe(topic, () => setTurn((n) => n + 1)));
+    return () => stops.forEach((stop) => stop());
+  }, [topics.join()]);
+  return store;
+}
+
+/** Calls back with every batch of new events. Gives back how to stop. */
+export function onEvents(callback) {
+  eventListeners.add(callback);
+  return () => eventListeners.delete(callback);
+}
+
+export const stream = new Stream({ initial, event, resync, status, ping });
+
+export function start() {
+  stream.connect();
+  get("/api/config").then(
+    (config) => {
+      store.config = { ...store.config, ...config };
+      setCsrfToken(config.csrf_token);
+      announce("config");
+    },
+    () => {},
+  );
+  setInterval(() => document.hidden || stream.refresh(), REFRESH_MS);
+}
+
+/** The newest history, once, so that a reload loses nothing. */
+async function loadHistory(upTo) {
+  const page = await get("/api/events", { before: upTo + 1, limit: 300 });
+  const known = new Set(store.events.map(({ id }) => id));
+  const older = (page.items ?? []).filter(({ id }) => !known.has(id)).map(slim);
+  store.events = [...older, ...store.events].sort((a, b) => a.id - b.id).slice(-MOST_EVENTS);
+  older.forEach(beat);
+  announce("events");
+}
+
+function initial(frame) {
+  setServerTime(frame.timestamp);
+  const first = !store.ready;
+  snapshotId = frame.last_id ?? snapshotId;
+  const old = store.machines;
+  store.machines = new Map(
+    (frame.machines ?? []).map((machine) => [machine.machine_name, unchanged(old.get(machine.machine_name), machine)]),
+  );
+  store.ready = true;
+  if (frame.read_only !== undefined) store.config = { ...store.config, read_only: frame.read_only };
+  announce("machines");
+  announce("config");
+  if (first) loadHistory(snapshotId).catch(() => {});
+}
+
+/** The old record where the new one says the same, so that its row need not be drawn again. */
+function unchanged(old, machine) {
+  return old && JSON.stringify(old) === JSON.stringify(machine) ? old : machine;
+}
+
+function ping(frame) {
+  setServerTime(frame.timestamp);
+  store.connection.heard_at = now();
+}
+
+function event(received) {
+  waiting.push(received);
+  if (!flushTimer) flushTimer = setTimeout(flush, FLUSH_MS);
+}
+
+function flush() {
+  flushTimer = 0;
+  const batch = waiting;
+  waiting = [];
+  store.connection.heard_at = now();
+  store.received += batch.length;
+  const slimmed = batch.map(slim);
+  slimmed.forEach(apply);
+  store.events = store.events.length ? store.events.concat(slimmed).slice(-MOST_EVENTS) : slimmed.slice(-MOST_EVENTS);
+  for (const listener of eventListeners) listener(slimmed);
+  announce("events");
+}
+
+/** We were too slow, or away for too long: fetch what is missing, then the machines. */
+async function resync(frame) {
+  const upTo = frame.last_id ?? Infinity;
+  let since = stream.lastId ?? 0;
+  try {
+    while (since < upTo) {
+      const page = await get("/api/events", { since, limit: CATCH_UP_PAGE });
+      const items = (page.items ?? []).sort((a, b) => a.id - b.id);
+      items.forEach((item) => stream.deliver(item));
+      if (items.length === 0) break;
+      since = items.at(-1).id;
+    }
+    stream.passed(frame.last_id ?? 0);
+  } catch {
+    return; // the connection is gone again; the next one resumes from the last id that we have
+  }
+  stream.refresh();
+}
+
+function status(state) {
+  const before = store.connection.status;
+  if (state === "lost" && before === "lost") return;
+  const since = state === "lost" ? (store.connection.heard_at ?? now()) : null;
+  store.connection = { status: state, heard_at: state === "live" ? now() : store.connection.heard_at, since };
+  announce("connection");
+}
+
+function slim(received) {
+  const payload = received.payload;
+  const base = { ...received, type: received.type ?? received.event_type };
+  const text = typeof payload === "string" ? payload : JSON.stringify(payload ?? null);
+  if (text.length <= LONGEST_PAYLOAD) return base;
+  const kept = { truncated: true };
+  for (const [key, value] of Object.entries(typeof payload === "object" && payload ? payload : { message: payload })) {
+    if (typeof value === "number" || typeof value === "boolean") kept[key] = value;
+    else if (typeof value === "string") kept[key] = value.slice(0, 500);
+    if (Object.keys(kept).length > 12) break;
+  }
+  return { ...base, payload: kept };
+}
+
+const CHANGES = {
+  state_change: (p, at_s) => ({ current_state: p.to_state, state_since: at_s, running: true }),
+  error: (p) => ({ last_error: p.error_message ?? p.message ?? "error" }),
+  machine_failed: (p) => ({ status: "failed", last_error: p.error_message ?? null }),
+  machine_terminated: () => ({ running: false, status: "ended" }),
+  job_started: (p) => ({ current_job: p.job_id }),
+  job_completed: () => ({ current_job: null }),
+  job_failed: (p) => ({ current_job: null, last_error: p.error_message ?? null }),
+};
+
+function apply(item) {
+  beat(item);
+  if (item.id <= snapshotId) return;
+  const machine = store.machines.get(item.machine_name);
+  const payload = item.payload ?? {};
+  if (item.type === "machine_registered") return void stream.refresh();
+  const change = machine && CHANGES[item.type]?.(payload, item.timestamp);
+  if (!change) return;
+  if (item.type === "state_change" && machine.status === "ended") stream.refresh();
+  store.machines.set(item.machine_name, { ...machine, ...change, last_activity: item.timestamp });
+  announce("machines");
+}
+
+// Sparklines
+
+function beat(item) {
+  const at_s = epoch(item.timestamp);
+  if (!item.machine_name || at_s === null) return;
+  const bucket = Math.floor(at_s / (PULSE_S / PULSE_BUCKETS));
+  let pulse = store.pulses.get(item.machine_name);
+  if (!pulse) store.pulses.set(item.machine_name, (pulse = new Map()));
+  pulse.set(bucket, (pulse.get(bucket) ?? 0) + 1);
+  if (pulse.size > PULSE_BUCKETS + 1) for (const old of pulse.keys()) if (old < bucket - PULSE_BUCKETS) pulse.delete(old);
+}
+
+/** How many events each of the last buckets had, oldest first. */
+export function pulseOf(name) {
+  const newest = Math.floor(now() / (PULSE_S / PULSE_BUCKETS));
+  const pulse = store.pulses.get(name);
+  return Array.from({ length: PULSE_BUCKETS }, (_, i) => pulse?.get(newest - PULSE_BUCKETS + 1 + i) ?? 0);
+}
+
+/** Fills in a machine's past from the server, once. */
+export async function loadPulse(name) {
+  if (asked.has(name)) return;
+  asked.add(name);
+  const answer = await get(api("machines", name, "activity"), { minutes: PULSE_S / 60 });
+  const pulse = new Map();
+  for (const { at_s, n } of bucketsOf(answer)) {
+    const bucket = Math.floor(at_s / (PULSE_S / PULSE_BUCKETS));
+    pulse.set(bucket, (pulse.get(bucket) ?? 0) + n);
+  }
+  for (const [bucket, n] of store.pulses.get(name) ?? []) pulse.set(bucket, Math.max(n, pulse.get(bucket) ?? 0));
+  store.pulses.set(name, pulse);
+}
+
+const asked = new Set();
+
+function bucketsOf(answer) {
+  const items = answer.items ?? answer.buckets ?? answer;
+  return items.map((item) => ({ at_s: epoch(item.timestamp ?? item.start ?? item.at), n: item.count ?? item.events ?? 0 }));
+}
+
+// Announcements
+
+function announce(topic) {
+  if (changed.size === 0) queueMicrotask(tell);
+  changed.add(topic);
+}
+
+function tell() {
+  const topics = [...changed];
+  changed.clear();
+  for (const topic of topics) for (const callback of subscribers.get(topic) ?? []) callback();
+}

@@ -1,0 +1,149 @@
+// All machines at a glance: the failed first, those with many instances as one line that leads to the board.
+import { count, plural, shortened } from "../format.js";
+import { html, memo, useEffect, useRef, useState } from "../lib.js";
+import { href, setQuery } from "../router.js";
+import { loadPulse, pulseOf, useStore } from "../store.js";
+import { Chips, Condition, conditionOf, Empty, Search, Since, Sparkline, State } from "../ui.js";
+
+const MANY = 20;
+const ORDER = { failed: 0, gone: 1, running: 2, standby: 3, ended: 4 };
+const TONES = { failed: "bad", gone: "warn" };
+const NAMES = { failed: "Failed", gone: "No sign of life", running: "Running", standby: "Standby", ended: "Ended" };
+
+export function Overview({ query }) {
+  const { machines, ready } = useStore("machines");
+  const turn = useTurns(10_000);
+  const text = query.q ?? "";
+  const chosen = new Set((query.show ?? "").split(",").filter(Boolean));
+  const all = [...machines.values()];
+  const tally = tallyOf(all);
+  const rows = rowsOf(all, text, chosen);
+  const toggle = (value) => setQuery({ show: [...toggled(chosen, value)].join(",") });
+  if (!ready) return html`<main class="page" id="main"><h1>Machines</h1><${Skeleton} /></main>`;
+  return html`<main class="page" id="main">
+    <header class="page-head">
+      <h1>Machines</h1>
+      <${Chips} label="Filter by condition" chosen=${chosen} onToggle=${toggle}
+        options=${Object.keys(ORDER).filter((c) => tally[c]).map((c) => ({ value: c, text: NAMES[c], n: count(tally[c]), tone: TONES[c] }))} />
+      <${Search} value=${text} placeholder="Search machines" onInput=${(q) => setQuery({ q })} />
+    </header>
+    ${rows.length === 0 ? html`<${Nothing} any=${all.length > 0} />` : html`<${Table} rows=${rows} turn=${turn} />`}
+  </main>`;
+}
+
+const Table = ({ rows, turn }) => html`
+  <div class="machines" role="table" aria-label="Machines">
+    <div class="machine-row head" role="row">
+      ${["Machine", "State", "For", "Condition", "Job", "Last error", "15 minutes"].map((title) => html`<span key=${title} role="columnheader">${title}</span>`)}
+    </div>
+    ${rows.map((row) => row.members ? html`<${TemplateRow} key=${`t:${row.config_type}`} ...${row} /> `
+      : html`<${Row} key=${row.machine_name} machine=${row} turn=${turn} pulse=${pulseKey(row.machine_name)} />`)}
+  </div>`;
+
+const pulseKey = (name) => pulseOf(name).join();
+
+const Row = memo(({ machine, pulse }) => {
+  const name = machine.machine_name;
+  const condition = conditionOf(machine);
+  const row = useRef(null);
+  useEffect(() => whenSeen(row.current, () => loadPulse(name).catch(() => {})), [name]);
+  return html`<a class=${`machine-row ${condition}`} role="row" href=${href("machines", name)} ref=${row}>
+    <span role="cell" class="name"><b>${name}</b>${machine.config_type && machine.config_type !== name && html`<small>${machine.config_type}</small>`}</span>
+    <span role="cell" class="in-state"><${Flash} value=${machine.current_state} /></span>
+    <span role="cell" class="num for"><${Since} at=${machine.state_since ?? machine.last_activity} label="in this state since" /></span>
+    <span role="cell" class="cond"><${Condition} machine=${machine} /></span>
+    <span role="cell" class="job">${machine.current_job ? html`<code>${machine.current_job}</code>` : html`<span class="muted">–</span>`}</span>
+    <span role="cell" class="last-error" title=${machine.last_error ?? ""}>${machine.last_error ? shortened(machine.last_error, 120) : html`<span class="muted">–</span>`}</span>
+    <span role="cell" class="spark"><${Sparkline} values=${pulse.split(",").map(Number)} label=${name} /></span>
+  </a>`;
+});
+
+/** A state that lights up for a moment when it changes. */
+function Flash({ value }) {
+  const first = useRef(true);
+  const span = useRef(null);
+  useEffect(() => {
+    if (first.current) first.current = false;
+    else span.current.animate?.([{ backgroundColor: "var(--accent-soft)" }, { backgroundColor: "transparent" }], 900);
+  }, [value]);
+  return html`<span class="flash" ref=${span}><${State} name=${value} /></span>`;
+}
+
+const TemplateRow = ({ config_type, members, tally, states }) => html`
+  <a class=${`machine-row template ${tally.failed ? "failed" : ""}`} role="row" href=${href("board", config_type)}>
+    <span role="cell" class="name"><b>${config_type}</b><small>${plural(members.length, "instance")}</small></span>
+    <span role="cell" class="many">${states.slice(0, 5).map(([state, n]) => html`<span key=${state} class="state">${state} <b>${count(n)}</b></span>`)}
+      ${states.length > 5 && html`<span class="muted">and ${states.length - 5} more states</span>`}</span>
+    <span role="cell" class="cond">${["failed", "gone", "running"].filter((c) => tally[c]).map((c) => html`<span key=${c} class=${`condition ${c}`}><i aria-hidden="true"></i>${count(tally[c])} ${NAMES[c].toLowerCase()}</span>`)}</span>
+    <span role="cell" class="to-board">Board →</span>
+  </a>`;
+
+function rowsOf(all, text, chosen) {
+  const needle = text.trim().toLowerCase();
+  const byType = Map.groupBy(all, (machine) => machine.config_type ?? "");
+  const matching = all.filter((machine) => (!chosen.size || chosen.has(conditionOf(machine))) && matches(machine, needle));
+  const rows = [];
+  const folded = new Map();
+  for (const machine of matching) {
+    const siblings = byType.get(machine.config_type ?? "").length;
+    const fold = machine.config_type && siblings > 1 && (siblings > MANY || machine.template) && !needle && !chosen.size;
+    if (!fold) rows.push(machine);
+    else if (folded.has(machine.config_type)) folded.get(machine.config_type).push(machine);
+    else folded.set(machine.config_type, [machine]);
+  }
+  const templates = [...folded].map(([config_type, members]) => ({ config_type, members, tally: tallyOf(members), states: statesOf(members) }));
+  return [...rows, ...templates].sort(byUrgency).slice(0, 500);
+}
+
+function matches(machine, needle) {
+  if (!needle) return true;
+  const { machine_name, config_type, current_state, current_job, last_error } = machine;
+  return [machine_name, config_type, current_state, current_job, last_error].some((value) => value?.toLowerCase().includes(needle));
+}
+
+const rankOf = (row) => (row.members ? (row.tally.failed ? 0 : 2) : ORDER[conditionOf(row)]);
+const nameOf = (row) => row.machine_name ?? row.config_type;
+const byUrgency = (a, b) => rankOf(a) - rankOf(b) || nameOf(a).localeCompare(nameOf(b), undefined, { numeric: true });
+
+const tallyOf = (machines) => Object.fromEntries([...Map.groupBy(machines, conditionOf)].map(([c, members]) => [c, members.length]));
+const statesOf = (machines) =>
+  [...Map.groupBy(machines, (m) => m.current_state)].map(([state, members]) => [state, members.length]).sort((a, b) => b[1] - a[1]);
+
+export function toggled(set, value) {
+  const next = new Set(set);
+  if (!next.delete(value)) next.add(value);
+  return next;
+}
+
+const Nothing = ({ any }) =>
+  any
+    ? html`<${Empty} title="No machine matches">Change the search or the filter.</${Empty}>`
+    : html`<${Empty} title="No machines yet">Start one, and it appears here: <code>statemachine config/worker.yaml</code></${Empty}>`;
+
+const Skeleton = () => html`<div class="skeleton" role="status" aria-label="Loading">${[1, 2, 3, 4].map((n) => html`<i key=${n}></i>`)}</div>`;
+
+/** Counts up now and then, so that sparklines move on when nothing happens. */
+function useTurns(every_ms) {
+  const [turn, setTurn] = useState(0);
+  useEffect(() => {
+    const timer = setInterval(() => setTurn((n) => n + 1), every_ms);
+    return () => clearInterval(timer);
+  }, []);
+  return turn;
+}
+
+const waiting = new Map();
+const watcher = new IntersectionObserver((entries) => {
+  for (const { isIntersecting, target } of entries) {
+    if (!isIntersecting) continue;
+    watcher.unobserve(target);
+    waiting.get(target)?.();
+    waiting.delete(target);
+  }
+});
+
+function whenSeen(element, act) {
+  waiting.set(element, act);
+  watcher.observe(element);
+  return () => (waiting.delete(element), watcher.unobserve(element));
+}
