@@ -64,10 +64,10 @@ def _allotted(wishes: Mapping[str, str], claimed: Callable[[str], set[str]], tak
 
 
 def _closest(name: str) -> str:
-    base = re.sub(r"[^A-Za-z0-9_]", "_", name)[:_LONGEST]
+    base = re.sub(r"[^A-Za-z0-9_]", "_", name)[: _LONGEST - 10]
     if not base.strip("_"):
         return "s"
-    return base if is_id(base) else f"s_{base}"[:_LONGEST]
+    return base if is_id(base) else f"s_{base}"
 
 
 def _variants(base: str) -> Iterator[str]:

@@ -10,8 +10,8 @@ Point = tuple[float, float]
 
 _GAP_X, _GAP_Y = 24.0, 26.0
 _SWEEPS = 8
-_MOST_SORTED = 20_000
-"""Of more places than this the order is left as it comes: sorting them would take minutes."""
+_MOST_PLACES = 8_000
+"""Some seconds' work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,25 +52,25 @@ def layered(boxes: Sequence[Size], arrows: Sequence[Arrow]) -> Layout:
     turned = _against_the_flow(len(boxes), arrows)
     downward = [(a.target, a.source) if i in turned else (a.source, a.target) for i, a in enumerate(arrows)]
     ranks = _ranks(len(boxes), downward)
-    sizes, chains, labels = list(boxes), [], []
-    for (top, bottom), arrow in zip(downward, arrows, strict=True):
-        middle = (ranks[top] + ranks[bottom]) // 2
-        chain = [top]
-        for rank in range(ranks[top] + 1, ranks[bottom]):
-            chain.append(len(sizes))
-            sizes.append(arrow.label if rank == middle else Size(0, 0))
-            ranks.append(rank)
-            if rank == middle:
-                labels.append(chain[-1])
-        chains.append([*chain, bottom])
-    layers = _ordered(ranks, chains)
-    xs, ys = _across(layers, sizes, chains), _down(layers, sizes)
+    sizes, labels = list(boxes), dict[int, int]()
+    chains = [[top, bottom] for top, bottom in downward]
+    for number in _woven(ranks, downward):
+        top, bottom = downward[number]
+        between = range(ranks[top] + 1, ranks[bottom])
+        first = len(sizes)
+        label = labels[number] = first + len(between) // 2
+        sizes += [arrows[number].label if first + i == label else Size(0, 0) for i in range(len(between))]
+        ranks += between
+        chains[number] = [top, *range(first, len(sizes)), bottom]
+    woven = [chains[number] for number in labels]
+    layers = _ordered(ranks, woven)
+    xs, ys = _across(layers, sizes, woven), _down(layers, sizes)
     places = list(zip(xs, ys, strict=True))
     routes = _routes(chains, places, sizes)
     return Layout(
         Size(max((x + s.width / 2 for x, s in zip(xs, sizes, strict=True)), default=0.0), _bottom(places, sizes)),
         places[: len(boxes)],
-        [places[label] for label in labels],
+        [places[labels[i]] if i in labels else _middle(route) for i, route in enumerate(routes)],
         [route[::-1] if i in turned else route for i, route in enumerate(routes)],
     )
 
@@ -81,29 +81,32 @@ def layered(boxes: Sequence[Size], arrows: Sequence[Arrow]) -> Layout:
 def _against_the_flow(count: int, arrows: Sequence[Arrow]) -> set[int]:
     """The arrows that close a circle, seen from the first box on."""
     outgoing: list[list[int]] = [[] for _ in range(count)]
-    for index, arrow in enumerate(arrows):
-        outgoing[arrow.source].append(index)
+    for number, arrow in enumerate(arrows):
+        outgoing[arrow.source].append(number)
     turned: set[int] = set()
-    seen, open_ = [False] * count, [False] * count
+    seen: set[int] = set()
     for root in range(count):
-        if seen[root]:
-            continue
-        seen[root] = open_[root] = True
-        path = [(root, iter(outgoing[root]))]
-        while path:
-            box, rest = path[-1]
-            index = next(rest, None)
-            if index is None:
-                open_[box] = False
-                path.pop()
-                continue
-            target = arrows[index].target
-            if open_[target]:
-                turned.add(index)
-            elif not seen[target]:
-                seen[target] = open_[target] = True
-                path.append((target, iter(outgoing[target])))
+        if root not in seen:
+            _follow(root, outgoing, arrows, seen, turned)
     return turned
+
+
+def _follow(
+    root: int, outgoing: Sequence[Sequence[int]], arrows: Sequence[Arrow], seen: set[int], turned: set[int]
+) -> None:
+    """Depth first, without recursion: a chain may be longer than Python's stack."""
+    path = {root: iter(outgoing[root])}
+    seen.add(root)
+    while path:
+        box = next(reversed(path))
+        number = next(path[box], None)
+        if number is None:
+            del path[box]
+        elif (target := arrows[number].target) in path:
+            turned.add(number)
+        elif target not in seen:
+            seen.add(target)
+            path[target] = iter(outgoing[target])
 
 
 def _ranks(count: int, downward: Sequence[tuple[int, int]]) -> list[int]:
@@ -124,27 +127,42 @@ def _ranks(count: int, downward: Sequence[tuple[int, int]]) -> list[int]:
     return ranks
 
 
+def _woven(ranks: Sequence[int], downward: Sequence[tuple[int, int]]) -> list[int]:
+    """The arrows that get a place in each layer they cross: all, or the shortest; the others run straight across."""
+    spans = [ranks[bottom] - ranks[top] - 1 for top, bottom in downward]
+    places, woven = 0, []
+    for number in sorted(range(len(spans)), key=spans.__getitem__):
+        places += spans[number]
+        if places > _MOST_PLACES:
+            break
+        woven.append(number)
+    return sorted(woven)
+
+
 def _ordered(ranks: Sequence[int], chains: Iterable[Sequence[int]]) -> list[list[int]]:
     """The layers, each sorted by the neighbours' places; the order with the fewest crossings of all tried."""
     layers: list[list[int]] = [[] for _ in range(max(ranks, default=-1) + 1)]
     for place, rank in enumerate(ranks):
         layers[rank].append(place)
-    if len(ranks) > _MOST_SORTED:
-        return layers
     above, below = _neighbours(len(ranks), chains)
     best, fewest = layers, _crossings(layers, below)
     for sweep in range(_SWEEPS):
-        layers = [list(layer) for layer in layers]
-        beside, order = (above, range(1, len(layers))) if sweep % 2 == 0 else (below, range(len(layers) - 2, -1, -1))
-        for rank in order:
-            neighbour = layers[rank - 1 if sweep % 2 == 0 else rank + 1]
-            index = {place: i for i, place in enumerate(neighbour)}
-            own = {place: i for i, place in enumerate(layers[rank])}
-            layers[rank].sort(key=lambda p, b=beside, i=index, o=own: _mean([i[n] for n in b[p]], o[p]))  # type: ignore[misc]
+        layers = _sorted_down(layers, above) if sweep % 2 == 0 else _sorted_down(layers[::-1], below)[::-1]
         crossings = _crossings(layers, below)
         if crossings < fewest:
             best, fewest = layers, crossings
     return best
+
+
+def _sorted_down(layers: Sequence[list[int]], beside: Sequence[Sequence[int]]) -> list[list[int]]:
+    """Each layer after the first sorted by where its neighbours in the one before stand."""
+    done = [list(layers[0])] if layers else []
+    for layer in layers[1:]:
+        spots = {place: float(spot) for spot, place in enumerate(done[-1])}
+        own = {place: float(spot) for spot, place in enumerate(layer)}
+        means = {place: _mean([spots[n] for n in beside[place]], own[place]) for place in layer}
+        done.append(sorted(layer, key=means.__getitem__))
+    return done
 
 
 def _neighbours(count: int, chains: Iterable[Sequence[int]]) -> tuple[list[list[int]], list[list[int]]]:
@@ -241,6 +259,11 @@ def _spread(ends: Sequence[tuple[int, float]], places: Sequence[Point], sizes: S
         for number, i in enumerate(here, 1):
             spots[i] = left + width * number / (len(here) + 1)
     return spots
+
+
+def _middle(route: Sequence[Point]) -> Point:
+    (x, y), (to_x, to_y) = route[0], route[-1]
+    return (x + to_x) / 2, (y + to_y) / 2
 
 
 def _mean(values: Sequence[float], otherwise: float) -> float:

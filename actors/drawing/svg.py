@@ -144,13 +144,20 @@ def _lines(lines: list[str], place: Point) -> Iterator[str]:
 
 
 def _path(route: list[Point]) -> str:
-    (x, y), *rest = route
+    (x, y), *rest = _bends(route)
     steps = [f"M{x:.1f} {y:.1f}"]
     for to_x, to_y in rest:
         middle = (y + to_y) / 2
         steps.append(f"C{x:.1f} {middle:.1f} {to_x:.1f} {middle:.1f} {to_x:.1f} {to_y:.1f}")
         x, y = to_x, to_y
     return f'<path class="arrow" marker-end="url(#head)" d="{"".join(steps)}"/>'
+
+
+def _bends(route: list[Point]) -> list[Point]:
+    """Without the points in the middle of a straight way down."""
+    inner = zip(route, route[1:], route[2:], strict=False)
+    kept = [here for before, here, after in inner if max(abs(before[0] - here[0]), abs(after[0] - here[0])) > 0.5]
+    return [route[0], *kept, route[-1]]
 
 
 def _text(text: str) -> str:

@@ -122,6 +122,18 @@ def test_hours_limit_how_far_back_history_goes(db: Database, clock: ManualClock)
     assert len(audit.transitions(db, "m", hours=4, limit=None)) == 2
 
 
+def test_transitions_are_counted_by_machine_states_and_event(db: Database, clock: ManualClock) -> None:
+    now = clock.now()
+    old = [Note("m", "state_change", STEP, now - 7200)] * 3
+    new = [Note("m", "state_change", {**STEP, "to_state": "c"}, now)] * 6000
+    others = [Note("n", "state_change", STEP, now), Note("m", "error", STEP, now), Note("m", "state_change", {}, now)]
+    audit.write(db, [*old, *new, *others])
+
+    assert audit.transition_counts(db, "m") == {("a", "b", "go"): 3, ("a", "c", "go"): 6000}
+    assert audit.transition_counts(db, "m", hours=1) == {("a", "c", "go"): 6000}
+    assert audit.transition_counts(db, "nobody") == {}
+
+
 def test_errors_are_listed_with_their_jobs(db: Database) -> None:
     audit.write(
         db, [Note("m", "error", {"error_message": "boom", "job_id": "j1"}, 1000.5), Note("m", "error", {}, 2.0)]

@@ -1,0 +1,32 @@
+"""Graphviz itself reads what we write for it."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from statemachine_engine.actors.diagram import Atlas
+from statemachine_engine.actors.drawing.dot import dot, quoted
+from statemachine_engine.actors.loader import load_text
+from tests.support.atlases import example_atlases, odd_atlases
+from tests.support.readers import read
+
+
+def test_graphviz_finds_the_states_and_arrows_of_the_examples_and_of_200_odd_machines() -> None:
+    diagrams = [atlas.whole() for atlas in (*example_atlases(), *odd_atlases())]
+
+    for diagram, reading in zip(diagrams, read(map(dot, diagrams), "dot"), strict=True):
+        text = dot(diagram)
+        assert reading.error is None, f"{reading.error}\n{text}"
+        assert reading.labels.keys() == {node.id for node in diagram.nodes}
+        ends = Counter((source, target) for source, target, _ in reading.edges)
+        assert ends == Counter((edge.source, edge.target) for edge in diagram.edges)
+
+
+def test_groups_are_clusters() -> None:
+    text = dot(Atlas(load_text("initial_state: a\nstates: {a: {group: IDLE WORK}}\ntransitions: []")).whole())
+
+    assert 'subgraph "cluster_IDLEWORK" {\n    label="IDLE WORK"\n    "a" [label="a"' in text
+
+
+def test_quotes_and_backslashes_are_escaped() -> None:
+    assert quoted('a "b" \\N') == '"a \\"b\\" \\\\N"'

@@ -1,0 +1,92 @@
+"""What Mermaid itself makes of our text: the same states, arrows and labels, whatever they are called."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from statemachine_engine.actors.diagram import Atlas, Diagram, Edge, Node
+from statemachine_engine.actors.drawing.mermaid import escaped, mermaid
+from statemachine_engine.actors.loader import load_text
+from tests.support.atlases import all_views, example_atlases, odd_atlases, views
+from tests.support.oddconfigs import PHRASES
+from tests.support.readers import complaints, read
+
+
+def test_mermaid_reads_every_diagram_of_the_examples_and_of_200_odd_machines() -> None:
+    assert complaints(map(mermaid, all_views())) == []
+
+
+def test_mermaid_finds_the_states_arrows_and_labels_that_are_meant() -> None:
+    atlases = [*example_atlases(), *odd_atlases()]
+    diagrams = [
+        view for atlas in atlases for view in ([atlas.whole(), atlas.flow()] if atlas.groups else [atlas.whole()])
+    ]
+
+    for diagram, reading in zip(diagrams, read(map(mermaid, diagrams)), strict=True):
+        text = mermaid(diagram)
+        assert reading.error is None, f"{reading.error}\n{text}"
+        assert Counter(reading.edges) == Counter(ends_for_mermaid(diagram, edge) for edge in diagram.edges), text
+        names = {thing.id: thing.name for thing in (*named(diagram), *diagram.boxes)}
+        assert {key: label for key, label in reading.labels.items() if key in names} == names, text
+        homes = {node.id: node.box for node in named(diagram)}
+        assert {key: parent for key, parent in reading.parents.items() if key in homes} == homes, text
+
+
+def test_mermaid_draws_the_examples_and_odd_machines_to_the_end() -> None:
+    diagrams = [view for atlas in (*example_atlases(), *odd_atlases()[::20]) for view in views(atlas)]
+
+    assert complaints(map(mermaid, diagrams), depth="render") == []
+
+
+def test_the_text_is_the_same_each_time() -> None:
+    first = [mermaid(view) for view in all_views()]
+
+    odd_atlases.cache_clear()
+    example_atlases.cache_clear()
+
+    assert [mermaid(view) for view in all_views()] == first
+
+
+@pytest.mark.parametrize("phrase", PHRASES)
+def test_a_label_is_one_line_without_what_ends_a_label(phrase: str) -> None:
+    label = escaped(phrase)
+
+    assert not set('\n\r:"{}[]<>%`') & set(label)
+    assert label == label.strip()
+
+
+def test_plain_names_stay_readable() -> None:
+    text = mermaid(Atlas(load_text(PLAIN)).whole())
+
+    assert "    waiting --> in_work : new_job" in text
+    assert "    in_work --> waiting : timeout(30) / log" in text
+    assert "    any_state --> stopped : stop" in text
+
+
+PLAIN = """
+initial_state: waiting
+transitions:
+  - {from: waiting, to: in_work, event: new_job}
+  - {from: in_work, to: waiting, event: timeout(30), actions: [{type: log, message: slow}]}
+  - {from: "*", to: stopped, event: stop}
+"""
+
+
+# Helpers
+
+
+def named(diagram: Diagram) -> list[Node]:
+    return [node for node in diagram.nodes if node.kind not in ("start", "end")]
+
+
+def ends_for_mermaid(diagram: Diagram, edge: Edge) -> tuple[str, str, str]:
+    """Mermaid calls the two ends of a frame X_start and X_end, those outside root_start and root_end."""
+    kinds = {node.id: node.kind for node in diagram.nodes}
+    homes = {node.id: node.box or "root" for node in diagram.nodes}
+    source, target = (
+        f"{homes[end]}_{kinds[end]}" if kinds.get(end) in ("start", "end") else end
+        for end in (edge.source, edge.target)
+    )
+    return source, target, edge.label

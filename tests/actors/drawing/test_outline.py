@@ -1,0 +1,49 @@
+"""The plain text says of each state where its events lead."""
+
+from __future__ import annotations
+
+from statemachine_engine.actors.diagram import Atlas
+from statemachine_engine.actors.drawing.outline import outline
+from statemachine_engine.actors.loader import load_text
+from tests.support.atlases import example_atlases
+
+MACHINE = """
+name: Worker
+initial_state: waiting
+states: {waiting: {}, working: {group: BUSY}, failed: {group: BUSY}, stopped: {}}
+final: {failed: failure}
+transitions:
+  - {from: waiting, to: working, event: new_job}
+  - {from: working, to: waiting, event: done}
+  - {from: working, to: failed, event: error}
+  - {from: "*", to: stopped, event: stop}
+"""
+TEXT = """\
+Worker
+
+[waiting]  (begins here)
+    new_job x3 --> working
+
+[stopped]  (ends here: success)
+
+[any state]
+    stop x0 --> stopped
+
+=== BUSY ===
+
+[working]
+    done x0  --> waiting
+    error x0 --> failed
+
+[failed]  (ends here: failure)
+"""
+
+
+def test_each_state_is_followed_by_where_its_events_lead() -> None:
+    moves = {("waiting", "working", "new_job"): 3}
+
+    assert outline(Atlas(load_text(MACHINE), moves).whole()) == TEXT
+
+
+def test_the_examples_are_ascii() -> None:
+    assert all(outline(atlas.whole()).isascii() for atlas in example_atlases())

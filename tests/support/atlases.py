@@ -1,0 +1,41 @@
+"""Machines to draw: the examples, and 200 with odd names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+from statemachine_engine.actors.diagram import Atlas, Diagram
+from statemachine_engine.actors.loader import from_dict, load
+from tests.support.oddconfigs import odd_config
+
+EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*/config/*.yaml"))
+ODD = 200
+
+
+@cache
+def example_atlases() -> list[Atlas]:
+    """Every machine of the examples."""
+    return [Atlas(load(path)) for path in EXAMPLES]
+
+
+@cache
+def odd_atlases() -> list[Atlas]:
+    """200 legal machines; every second with counts beside the arrows."""
+    definitions = [from_dict(odd_config(seed)) for seed in range(ODD)]
+    return [Atlas(definition, {} if seed % 2 else None) for seed, definition in enumerate(definitions)]
+
+
+def views(atlas: Atlas) -> Iterator[Diagram]:
+    """Every diagram of a machine that differs from the others."""
+    yield from (atlas.whole(), atlas.flow())
+    yield from (view for view in (atlas.errors(), atlas.stops()) if view.edges)
+    if atlas.groups:
+        yield atlas.main()
+    yield from (atlas.group(name) for name in atlas.groups)
+
+
+def all_views() -> list[Diagram]:
+    """Every diagram of every machine."""
+    return [view for atlas in (*example_atlases(), *odd_atlases()) for view in views(atlas)]
