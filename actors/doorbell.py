@@ -30,6 +30,11 @@ class Doorbell:
         self._woken, self._waker = socket.socketpair()
         self._waker.setblocking(False)
 
+    @property
+    def rings(self) -> bool:
+        """Whether the socket is ours."""
+        return self._sock is not None
+
     def wait(self, timeout_s: float) -> None:
         """Return when it rings, when `stop` is called, or after `timeout_s` seconds."""
         self._hold()

@@ -1,0 +1,173 @@
+"""`statemachine-ui`: the monitor's page, its API and its stream."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sys
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .options import F, Name, db_given, db_option, socket_options
+from .program import Failure, Program, debug_option, forgiving_output
+
+if TYPE_CHECKING:
+    import socket
+
+PORT, WEBSOCKET_PORT = 3001, 3002
+HEALTH_TIMEOUT_S = 1.0
+
+port_type = click.IntRange(0, 65535)
+
+
+def server_options(function: F) -> F:
+    """What every server of ours takes."""
+    folder = click.Path(exists=True, file_okay=False, path_type=Path)
+    for option in (
+        click.option("--allow-host", "allowed_hosts", multiple=True, metavar="NAME", help="A name that a proxy uses."),
+        click.option("--read-only", is_flag=True, help="Refuse everything that would change something."),
+        click.option(
+            "--token", envvar="STATEMACHINE_UI_TOKEN", type=Name(), metavar="TOKEN",
+            help="Who asks has to know it. [default: beyond loopback one is made up and printed]",
+        ),
+        click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on."),
+        click.option(
+            "--project-root", type=folder, default=".",
+            help="Folder with configurations and docs/fsm-diagrams. [default: the current one]",
+        ),
+    ):  # fmt: skip
+        function = option(function)
+    return socket_options(function)
+
+
+@click.command(cls=Program)
+@click.option("--port", type=port_type, default=PORT, show_default=True, help="Page, API and WebSocket.")
+@click.option(
+    "--websocket-port", type=port_type, default=WEBSOCKET_PORT, show_default=True, help="The WebSocket here too."
+)
+@click.option("--no-websocket", is_flag=True, help="Leave the WebSocket port to another server.")
+@click.option("--open", "open_browser", is_flag=True, help="Show the page in a browser.")
+@server_options
+@db_option
+@debug_option("Log every request.")
+@click.version_option(package_name="statemachine-engine", prog_name="statemachine-ui")
+def ui(debug: bool, no_websocket: bool, websocket_port: int, open_browser: bool, **options: Any) -> None:
+    """Serve the monitor: what machines do, live, with everything they did before.
+
+    \b
+    Example:
+      statemachine-ui
+      statemachine-ui --port 8080 --project-root /path/to/project --open
+      statemachine-ui --host 0.0.0.0 --token "$(cat token)" --read-only
+
+    Exit codes: 0 ended by SIGTERM or Ctrl-C, 1 the port or the database cannot be had, 2 usage.
+    """
+    run(options, websocket_port=None if no_websocket else websocket_port, access_log=debug, open_browser=open_browser)
+
+
+def main() -> None:
+    """The console script."""
+    forgiving_output()
+    ui(prog_name="statemachine-ui")
+
+
+def run(options: dict[str, Any], *, websocket_port: int | None, access_log: bool, open_browser: bool = False) -> None:
+    """Bind, say where, and serve until a signal comes."""
+    from ..web.server import serve
+    from ..web.settings import is_loopback
+
+    sockets = [_bind(options["host"], options["port"])]
+    extra = None if websocket_port is None else _bind_websocket(options["host"], websocket_port)
+    ports = {"port": _port(sockets[0]), "websocket_port": _port(extra) if extra else None}
+    if options["token"] is None and not is_loopback(options["host"]):
+        options["token"] = secrets.token_urlsafe(18)
+    _check_database(options["read_only"])
+    options = {**options, **ports}
+    _greet(options, open_browser)
+    serve(partial(_make_app, db_given(), options), [*sockets, *([extra] if extra else ())], access_log=access_log)
+
+
+# Helpers
+
+
+def _port(sock: socket.socket) -> int:
+    return int(sock.getsockname()[1])
+
+
+def _make_app(db: str | None, options: dict[str, Any]) -> Any:
+    """In the process that serves."""
+    from ..web.app import create_app
+
+    names = {"event_socket_path": "event_socket", "control_socket_prefix": "control_prefix"}
+    return create_app(db, **{names.get(key, key): value for key, value in options.items()})
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    from ..web.errors import WebError
+    from ..web.server import bind
+
+    try:
+        return bind(host, port)
+    except WebError as error:
+        raise Failure(str(error)) from error
+    except OSError as error:
+        raise Failure(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
+
+
+def _bind_websocket(host: str, port: int) -> socket.socket | None:
+    """None when the port is taken: the page does not need it."""
+    try:
+        return _bind(host, port)
+    except Failure:
+        whose = "another monitor" if _is_monitor(port) else "another program"
+        click.echo(
+            f"Port {port} is taken by {whose}; the WebSocket is served with the page only "
+            "(--websocket-port chooses another, --no-websocket none)",
+            err=True,
+        )
+        return None
+
+
+def _is_monitor(port: int) -> bool:
+    from http.client import HTTPConnection, HTTPException
+
+    try:
+        connection = HTTPConnection("127.0.0.1", port, timeout=HEALTH_TIMEOUT_S)
+        connection.request("GET", "/health")
+        return "unix_socket_active" in json.loads(connection.getresponse().read(10_000))
+    except (OSError, HTTPException, ValueError, TypeError):
+        return False
+
+
+def _check_database(read_only: bool) -> None:
+    """Make the file where there is none, and say now what would keep the page empty; a missing one is waited for."""
+    from ..storage.database import Database
+    from ..storage.errors import StoreTooNew, StoreUnavailable
+
+    try:
+        Database.open(db_given(), create=not read_only).close()
+    except StoreTooNew:
+        raise
+    except StoreUnavailable as error:
+        click.echo(f"waiting: {error}", err=True)
+
+
+def _greet(options: dict[str, Any], open_browser: bool) -> None:
+    from ..web.settings import is_wildcard
+
+    host = options["host"] if not is_wildcard(options["host"]) else "localhost"
+    host = f"[{host}]" if ":" in host and not host.startswith("[") else host
+    address = f"http://{host}:{options['port']}/"
+    if options["token"] is not None:
+        address += f"login?token={options['token']}"
+    click.echo(f"🌐 Monitor: {address}")
+    stream = options["websocket_port"] or options["port"]
+    click.echo(f"📡 WebSocket: ws://{host}:{stream}/ws/events")
+    if options["read_only"]:
+        click.echo("🔒 Read-only")
+    sys.stdout.flush()
+    if open_browser:
+        click.launch(address)

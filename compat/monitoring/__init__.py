@@ -1,0 +1,1 @@
+"""The older engines' import path of the monitor's WebSocket server."""

@@ -1,0 +1,8 @@
+"""`python -m statemachine_engine.monitoring.websocket_server`: the stream by itself, as older scripts start it."""
+
+from __future__ import annotations
+
+from ..cli.websocket import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""Answers in JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Flask, Response
+from werkzeug.exceptions import HTTPException
+
+from ..storage.errors import (
+    JobExists,
+    JobNotFound,
+    PayloadTooLarge,
+    StorageError,
+    ValueRefused,
+    WrongJobState,
+)
+from ..storage.payload import dumps
+from .errors import Refused
+
+#: the status for what the store says; the first that fits
+STATUSES: tuple[tuple[type[StorageError], int], ...] = (
+    (JobNotFound, 404),
+    (JobExists, 409),
+    (WrongJobState, 409),
+    (PayloadTooLarge, 413),
+    (ValueRefused, 400),
+    (StorageError, 503),
+)
+
+
+def init_app(app: Flask) -> None:
+    """Answer errors in JSON too."""
+    app.register_error_handler(Refused, _refused)
+    app.register_error_handler(StorageError, _storage_error)
+    app.register_error_handler(HTTPException, _http_error)
+
+
+def reply(value: Any, status: int = 200) -> Response:
+    """The value as JSON; never fails, whatever is in it."""
+    return Response(dumps(value) + "\n", status, mimetype="application/json")
+
+
+def page_of(items: list[Any], next_cursor: int | None, **more: Any) -> Response:
+    """A list, and where the next one begins."""
+    return reply({"items": items, "next_cursor": next_cursor, **more})
+
+
+# Helpers
+
+
+def _refused(error: Refused) -> Response:
+    answer = reply(error.as_dict(), error.status)
+    if error.status == 401:
+        answer.headers["WWW-Authenticate"] = "Bearer"
+    return answer
+
+
+def _storage_error(error: StorageError) -> Response:
+    status = next(status for kind, status in STATUSES if isinstance(error, kind))
+    return reply({"error": str(error)}, status)
+
+
+def _http_error(error: HTTPException) -> Response:
+    answer = reply({"error": error.description or error.name}, error.code or 500)
+    for name, value in error.get_headers():
+        if name.lower() in ("allow", "location"):
+            answer.headers[name] = value
+    if 300 <= (error.code or 500) < 400 and error.get_response() is not None:
+        answer.headers["Location"] = error.get_response().headers.get("Location", "/")
+    return answer

@@ -1,0 +1,47 @@
+"""The API under /api: its parts, what the page is told about its server, and the answers of the older one's port."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Flask, Response, request
+
+from . import controls_api, diagrams_api, events_api, jobs_api, machines_api
+from .answers import reply
+from .follower import Follower
+from .monitor import the_monitor
+from .version import version
+
+blueprint = Blueprint("api", __name__)
+
+
+def init_app(app: Flask) -> None:
+    """Add all routes."""
+    for part in (machines_api, events_api, jobs_api, diagrams_api, controls_api):
+        app.register_blueprint(part.blueprint)
+    app.register_blueprint(blueprint)
+
+
+@blueprint.get("/api/config")
+def config() -> Response:
+    """Where the stream is, from where the browser sees it, and what may be done."""
+    monitor = the_monitor()
+    settings = monitor.settings
+    scheme = "wss" if request.is_secure else "ws"
+    return reply(
+        {
+            "websocket_url": f"{scheme}://{request.host}/ws/events",
+            "websocket_port": settings.websocket_port or settings.port,
+            "ui_port": settings.port,
+            "read_only": settings.read_only,
+            "version": version(),
+            "project": str(settings.project_root),
+            "csrf_token": monitor.csrf_token,
+        }
+    )
+
+
+@blueprint.get("/initial")
+def initial() -> Response:
+    """The message that a WebSocket begins with."""
+    monitor = the_monitor()
+    monitor.feed.start()
+    return Response(Follower(monitor, None).initial(), mimetype="application/json")

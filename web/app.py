@@ -1,0 +1,58 @@
+"""The application factory: `create_app(...)` gives a Flask app that any threaded WSGI server can serve."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flask import Flask
+
+from . import answers, api, auth, metrics, openapi, pages, stream
+from .monitor import EXTENSION, Monitor
+from .settings import Settings
+
+#: bytes; an event's payload may have 16 MiB
+LONGEST_BODY = 17 * 1024 * 1024
+
+
+def create_app(
+    db: str | Path | None = None,
+    *,
+    project_root: str | Path | None = None,
+    event_socket: str | None = None,
+    control_prefix: str | None = None,
+    token: str | None = None,
+    read_only: bool = False,
+    host: str = "127.0.0.1",
+    port: int | None = None,
+    websocket_port: int | None = None,
+    allowed_hosts: tuple[str, ...] = (),
+) -> Flask:
+    """The monitor as a WSGI app; its thread starts with the first request that needs it, so it survives forks.
+
+    `db`: URL or path. `host`: where the server will listen; beyond loopback a `token` is needed. With several
+    processes each has a thread of its own, and `token` must be given so that they agree on it.
+    """
+    settings = Settings(
+        db=None if db is None else str(db),
+        project_root=Path(project_root or ".").absolute(),
+        event_socket=event_socket,
+        control_prefix=control_prefix,
+        host=host,
+        port=port,
+        websocket_port=websocket_port,
+        token=token,
+        read_only=read_only,
+        allowed_hosts=tuple(name.lower() for name in allowed_hosts),
+    )
+    app = Flask(__name__)
+    app.config["MAX_CONTENT_LENGTH"] = LONGEST_BODY
+    app.extensions[EXTENSION] = Monitor(settings)
+    for part in (answers, auth, pages, api, stream, metrics, openapi):
+        part.init_app(app)
+    return app
+
+
+def monitor_of(app: Flask) -> Monitor:
+    """What the app carries: to start its feed before the first request, and to close it."""
+    monitor: Monitor = app.extensions[EXTENSION]
+    return monitor

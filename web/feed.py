@@ -1,0 +1,153 @@
+"""The one thread that reads the audit log as it grows, for everybody who follows it."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import threading
+import time
+from collections.abc import Iterator
+
+from ..actors import wire
+from ..actors.doorbell import Doorbell
+from ..actors.tail import BATCH, RECONNECT_S, Tail
+from ..storage import audit
+from ..storage.audit import Event
+from ..storage.errors import StorageError
+from ..storage.payload import dumps
+from .backlog import Backlog, Entry
+from .board import Board
+from .store import Store
+
+log = logging.getLogger(__name__)
+
+#: how far it looks back at its start, in seconds and events
+LOOK_BACK_S, LOOK_BACK = 3600.0, 20_000
+
+#: seconds between two rounds while events stream, and more for each client: a wake-up costs each of them the same,
+#: however many events it brings, so 200 clients are served every 50 ms and one every 10
+ROUND_S, ROUND_PER_CLIENT_S = 0.01, 0.0002
+
+STOP_S = 5.0
+
+
+class Feed:
+    """Keeps backlog and board up to date, and wakes the clients."""
+
+    def __init__(self, store: Store, event_socket: str | None) -> None:
+        self.backlog = Backlog()
+        self.board = Board()
+        #: what keeps the database from being read; None if nothing does
+        self.trouble: str | None = None
+        self.last_event_s: float | None = None
+        #: no more events will come
+        self.stopped = threading.Event()
+        #: the past has been looked at
+        self.ready = threading.Event()
+        self._store = store
+        self._bell_path = wire.event_socket(event_socket)
+        self._bell: Doorbell | None = None
+        self._lock = threading.Lock()
+        self._clients: set[threading.Event] = set()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def clients(self) -> int:
+        """How many follow."""
+        return len(self._clients)
+
+    @property
+    def has_bell(self) -> bool:
+        """Whether the event socket is ours."""
+        return self._bell is not None and self._bell.rings
+
+    def start(self) -> None:
+        """Start the thread, unless it runs; never before a process forks."""
+        with self._lock:
+            if self._thread is None and not self.stopped.is_set():
+                self._bell = Doorbell(self._bell_path)
+                self._thread = threading.Thread(target=self._run, name="sm-feed", daemon=True)
+                self._thread.start()
+
+    def stop_soon(self) -> None:
+        """Ask the thread to end; from any thread or signal handler."""
+        if self._bell is not None:
+            self._bell.stop()
+
+    def stop(self) -> None:
+        """End the thread, and tell the clients; idempotent, and safe before start."""
+        self.stop_soon()
+        if self._thread is not None:
+            self._thread.join(STOP_S)
+        self._end()
+
+    @contextlib.contextmanager
+    def following(self, news: threading.Event) -> Iterator[None]:
+        """Within it, `news` is set whenever there are events, and at the end of the feed."""
+        with self._lock:
+            self._clients.add(news)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._clients.discard(news)
+
+    # Helpers
+
+    def _run(self) -> None:
+        assert self._bell is not None
+        tail = self._open(self._bell)
+        try:
+            for events in tail.batches(self._bell, until_s=math.inf, trouble=self._hear) if tail else ():
+                if events:
+                    self._publish(events)
+                if len(events) < BATCH and not self.trouble:
+                    self.ready.set()
+                if events and self.ready.is_set():
+                    time.sleep(ROUND_S + ROUND_PER_CLIENT_S * self.clients)
+        except Exception:
+            log.exception("the feed has ended; pages get no more events")
+        finally:
+            if tail:
+                tail.close()
+            self._bell.close()
+            self._end()
+
+    def _open(self, bell: Doorbell) -> Tail | None:
+        """From some way back, as soon as the database can be read."""
+        while not bell.stopped:
+            try:
+                db = self._store.db
+                after = max(audit.last_before(db, db.now() - LOOK_BACK_S), audit.newest_id(db) - LOOK_BACK, 0)
+            except StorageError as error:
+                self._hear(str(error))
+                bell.wait(RECONNECT_S)
+                continue
+            self.backlog.begin(after)
+            return Tail(self._store.url, after=after)
+        return None
+
+    def _publish(self, events: list[Event]) -> None:
+        if events[0].id <= self.backlog.end.id:  # the log was emptied, and its ids begin anew
+            self.backlog.begin(events[0].id - 1)
+        self.backlog.add([Entry(event.id, dumps(event.envelope()).encode()) for event in events])
+        self.board.take(events, count=self.ready.is_set())
+        self.last_event_s = events[-1].timestamp
+        self._wake()
+
+    def _hear(self, trouble: str | None) -> None:
+        if trouble != self.trouble:
+            log.warning("the database cannot be read: %s", trouble) if trouble else log.info("reading again")
+        self.trouble = trouble
+
+    def _wake(self) -> None:
+        with self._lock:
+            clients = list(self._clients)
+        for news in clients:
+            news.set()
+
+    def _end(self) -> None:
+        self.stopped.set()
+        self.ready.set()
+        self._wake()

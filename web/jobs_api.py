@@ -1,0 +1,104 @@
+"""`/api/jobs`: the queue, searched page by page; what was done to a job."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flask import Blueprint, Response, request
+
+from ..storage import audit, job_lists
+from ..storage.clock import from_text
+from ..storage.errors import JobNotFound
+from ..storage.job import STATUSES
+from .answers import page_of, reply
+from .errors import Refused
+from .monitor import the_monitor
+from .query import MAX_ID, Query
+
+if TYPE_CHECKING:
+    from ..storage.database import Database
+    from ..storage.job import Job
+
+#: states of a job's path that are looked up
+LONGEST_PATH = 500
+CHUNK = 1000
+#: rows that are looked through for a path
+MOST_ROWS = 20_000
+
+blueprint = Blueprint("jobs", __name__, url_prefix="/api")
+
+
+@blueprint.get("/jobs")
+def listing() -> Response:
+    """Jobs, newest first, that match all that is given; `status` may be repeated."""
+    query = Query()
+    limit = query.integer("limit", 50, low=1, high=1000)
+    db = the_monitor().store.db
+    found = job_lists.search(
+        db,
+        statuses=_statuses(),
+        job_type=query.text("type"),
+        machine=query.text("machine"),
+        text=query.text("q"),
+        before_id=query.integer("cursor", None, low=0, high=MAX_ID),
+        limit=limit,
+    )
+    counts = job_lists.counts(db)
+    cursor = found[-1].id if len(found) == limit else None
+    return page_of([shown(job) for job in found], cursor, counts=counts, total=sum(counts.values()))
+
+
+@blueprint.get("/jobs/<path:job_id>")
+def details(job_id: str) -> Response:
+    """Everything about one job, and the states that its machine went through with it."""
+    db = the_monitor().store.db
+    job = job_lists.get(db, job_id)
+    if job is None:
+        raise JobNotFound(job_id)
+    return reply({**shown(job), "path": _path(db, job)})
+
+
+def shown(job: Job) -> dict[str, Any]:
+    """A job as the page has it: all fields, and the machine that claimed it last."""
+    machine = job.owner.rpartition("/")[2] if job.owner else None
+    times = {f"{key}_s": _epoch(getattr(job, key)) for key in ("created_at", "started_at", "completed_at")}
+    return {**job.as_dict(), **times, "machine": machine}
+
+
+# Helpers
+
+
+def _statuses() -> list[str]:
+    wanted = [part for text in request.args.getlist("status") for part in text.split(",") if part]
+    for status in wanted:
+        if status not in STATUSES:
+            raise Refused(400, f"status must be one of {', '.join(STATUSES)}, not {status[:60]!r}")
+    return wanted
+
+
+def _epoch(text: str | None) -> float | None:
+    try:
+        return from_text(text) if text else None
+    except ValueError:
+        return None
+
+
+def _path(db: Database, job: Job) -> list[dict[str, Any]]:
+    """Transitions of the machine that claimed it last, from then until it ended; oldest first."""
+    began_s, ended_s = _epoch(job.started_at), _epoch(job.completed_at)
+    if not job.owner or began_s is None:
+        return []
+    after_id, machine = audit.last_before(db, began_s), job.owner.rpartition("/")[2]
+    path: list[dict[str, Any]] = []
+    for _ in range(MOST_ROWS // CHUNK):
+        events = audit.since(db, after_id, CHUNK, [machine], ["state_change"])
+        for event in events:
+            after_id = event.id
+            if (ended_s is not None and event.timestamp > ended_s + 1) or len(path) == LONGEST_PATH:
+                return path
+            payload = event.payload if isinstance(event.payload, dict) else {}
+            names = {key: payload.get(f"{key}_state") for key in ("from", "to")}
+            path.append({"id": event.id, **names, "event": payload.get("event_trigger"), "timestamp": event.timestamp})
+        if len(events) < CHUNK:
+            break
+    return path

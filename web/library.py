@@ -1,0 +1,163 @@
+"""Definitions and diagrams of the machines: read where the runtimes found them, or from the project's folder."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..actors.diagram import Atlas
+from ..actors.drawing import files
+from ..actors.drawing.mermaid import mermaid
+from ..actors.errors import MachineError
+from ..actors.loader import load
+
+if TYPE_CHECKING:
+    from ..actors.definition import Definition
+    from ..storage.machines import MachineRow
+
+log = logging.getLogger(__name__)
+
+#: seconds after which a file is looked at again
+LOOK_AGAIN_S = 1.0
+#: files that are looked through when no runtime said where a machine's configuration is
+MOST_FILES = 2000
+SKIPPED = frozenset({".git", ".venv", "venv", "node_modules", "__pycache__"})
+BLOCK = re.compile(r"```mermaid\n(.*?)```", re.DOTALL)
+
+
+class Library:
+    """Reads each file once, and again when it changes."""
+
+    def __init__(self, project_root: Path) -> None:
+        self.root = project_root
+        self._lock = threading.Lock()
+        self._read: dict[Path, tuple[float, int | None, Definition | None]] = {}
+        self._found: dict[str, tuple[float, Path | None]] = {}
+
+    def definition_of(self, row: MachineRow) -> Definition | None:
+        """The machine's definition; None when its file is gone or wrong by now."""
+        metadata = row.metadata if isinstance(row.metadata, dict) else {}
+        given = metadata.get("config_path")
+        path = Path(given) if isinstance(given, str) and given else None
+        if path is None or not path.is_file():
+            path = self._search(row.config_type or row.machine_name)
+        return None if path is None else self._definition(path)
+
+    def group_of(self, row: MachineRow) -> str | None:
+        """The group of the state that the machine is in."""
+        definition = self.definition_of(row)
+        state = definition.states.get(row.current_state or "") if definition else None
+        return state.group if state else None
+
+    def page_diagram(self, name: str, row: MachineRow | None) -> str | None:
+        """The whole machine as Mermaid: the first one of its Markdown page, else drawn from its definition."""
+        folder = self._folder(name, row)
+        pages = [*(folder.glob("*_fsm.md") if folder else ())]
+        if "/" not in name:
+            pages.append(self.root / "docs" / f"{name}_fsm.md")
+        for page in pages:
+            if (text := _text(page)) and (block := BLOCK.search(text)):
+                return block[1].strip()
+        atlas = self._atlas(name, row)
+        return mermaid(atlas.flow()).strip() if atlas else None
+
+    def drawings(self, name: str, row: MachineRow | None) -> dict[str, str] | None:
+        """Name -> content of the machine's `.mermaid` files and metadata.json."""
+        folder = self._folder(name, row)
+        if folder is not None and (metadata := _text(folder / files.METADATA)) is not None:
+            found = {path.name: _text(path) or "" for path in folder.glob("*.mermaid")}
+            return {**found, files.METADATA: metadata}
+        atlas = self._atlas(name, row)
+        return files.drawings(atlas) if atlas else None
+
+    # Helpers
+
+    def _folder(self, name: str, row: MachineRow | None) -> Path | None:
+        root = self.root / "docs" / "fsm-diagrams"
+        return files.find_folder(root, name, row.config_type if row else None) if root.is_dir() else None
+
+    def _atlas(self, name: str, row: MachineRow | None) -> Atlas | None:
+        definition = self.definition_of(row) if row else None
+        if definition is None:
+            path = self._search(name)
+            definition = self._definition(path) if path else None
+        return Atlas(definition) if definition else None
+
+    def _search(self, name: str) -> Path | None:
+        """The configuration below the project's folder that is called so, by its file or its machine_name."""
+        now_s = time.monotonic()
+        with self._lock:
+            found = self._found.get(name)
+        if found is None or now_s - found[0] > 30 * LOOK_AGAIN_S:
+            found = (now_s, self._look_through(name))
+            with self._lock:
+                self._found[name] = found
+                if len(self._found) > MOST_FILES:
+                    self._found.pop(next(iter(self._found)))
+        return found[1]
+
+    def _look_through(self, name: str) -> Path | None:
+        paths = self._configurations()
+        for path in paths:
+            if path.stem == name:
+                return path
+        for path in paths:
+            definition = self._definition(path)
+            if definition is not None and definition.machine_name == name:
+                return path
+        return None
+
+    def _configurations(self) -> list[Path]:
+        paths: list[Path] = []
+        for folder, folders, names in os.walk(self.root):
+            folders[:] = sorted(set(folders) - SKIPPED)
+            paths += [Path(folder, name) for name in sorted(names) if name.endswith((".yaml", ".yml"))]
+            if len(paths) > MOST_FILES:
+                break
+        return paths[:MOST_FILES]
+
+    def _definition(self, path: Path) -> Definition | None:
+        now_s = time.monotonic()
+        with self._lock:
+            looked_s, stamp, definition = self._read.get(path, (float("-inf"), None, None))
+        if now_s - looked_s < LOOK_AGAIN_S:
+            return definition
+        try:
+            fresh = path.stat().st_mtime_ns
+        except OSError:
+            fresh = None
+        if fresh != stamp:
+            definition = _load(path) if fresh is not None else None
+        with self._lock:
+            self._read[path] = (now_s, fresh, definition)
+        return definition
+
+
+def _load(path: Path) -> Definition | None:
+    try:
+        return load(path)
+    except (MachineError, OSError, ValueError) as error:
+        log.debug("%s is no machine: %s", path, error)
+        return None
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return None
+
+
+def diagrams_of(drawings: dict[str, str]) -> dict[str, Any]:
+    """The content of metadata.json; {} when it is no object."""
+    try:
+        metadata = json.loads(drawings[files.METADATA])
+    except (KeyError, ValueError):
+        return {}
+    return metadata if isinstance(metadata, dict) else {}

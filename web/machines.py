@@ -1,0 +1,88 @@
+"""Machines as the page sees them: the registry's row, and what the audit log said lately."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from ..actors.liveness import is_running, status_of
+from ..storage import job_lists, machines
+from .backlog import Place
+
+if TYPE_CHECKING:
+    from ..storage.database import Database
+    from ..storage.machines import MachineRow
+    from .feed import Feed
+    from .library import Library
+    from .store import Store
+
+#: seconds for which a listing serves everybody who asks
+FRESH_S = 0.2
+
+Machine = dict[str, Any]
+
+
+class Machines:
+    """The list of machines, and the place in the stream from which changes to it follow."""
+
+    def __init__(self, store: Store, feed: Feed, library: Library) -> None:
+        self._store = store
+        self._feed = feed
+        self._library = library
+        self._lock = threading.Lock()
+        self._made_s = 0.0
+        self._made: tuple[Place, list[Machine]] | None = None
+
+    def now(self) -> tuple[Place, list[Machine]]:
+        """All machines ever seen, by name; what happens after the place is not in it yet. StorageError."""
+        with self._lock:
+            if self._made is None or time.monotonic() - self._made_s > FRESH_S:
+                place = self._feed.backlog.end
+                self._made = (place, self._list())
+                self._made_s = time.monotonic()
+            return self._made
+
+    def one(self, name: str) -> tuple[MachineRow, Machine] | None:
+        """One machine, as of this moment."""
+        db = self._store.db
+        row = machines.get(db, name)
+        return None if row is None else (row, self._shown(db, row, _jobs(db), {}))
+
+    # Helpers
+
+    def _list(self) -> list[Machine]:
+        db = self._store.db
+        jobs = _jobs(db)
+        alive: dict[object, bool] = {}
+        return [self._shown(db, row, jobs, alive) for row in machines.list_(db)]
+
+    def _shown(self, db: Database, row: MachineRow, jobs: dict[str, str], alive: dict[object, bool]) -> Machine:
+        process = (row.incarnation or row.machine_name, row.pid, row.status)  # its machines live and die together
+        if process not in alive:
+            alive[process] = is_running(row, db.now())
+        running = alive[process]
+        memory = self._feed.board.memory(row.machine_name)
+        metadata = row.metadata if isinstance(row.metadata, dict) else {}
+        return {
+            "machine_name": row.machine_name,
+            "current_state": row.current_state,
+            "last_activity": row.last_activity,
+            "state_since": memory.state_since or row.last_activity,
+            "running": running,
+            "status": status_of(row, running),
+            "pid": row.pid,
+            "host": row.host,
+            "config_type": row.config_type,
+            "template": bool(metadata.get("template")),
+            "metadata": row.metadata,
+            "current_job": jobs.get(row.machine_name) if running else None,
+            "last_error": memory.last_error,
+            "group": self._library.group_of(row),
+            "started_at": row.started_at,
+        }
+
+
+def _jobs(db: Database) -> dict[str, str]:
+    """Job by machine; owners are `incarnation/machine`."""
+    return {owner.rpartition("/")[2]: job_id for owner, job_id in job_lists.held(db).items()}

@@ -1,0 +1,60 @@
+"""Everything that one monitor consists of; a Flask app carries it."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from typing import cast
+
+from flask import current_app
+
+from ..storage.clock import system_clock
+from .counts import Counts
+from .feed import Feed
+from .library import Library
+from .machines import Machines
+from .settings import Settings
+from .store import Store
+
+EXTENSION = "statemachine_monitor"
+
+
+class Monitor:
+    """Made with the app; its feed starts with the first request that needs it, never before a fork."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.store = Store(settings.db, create=not settings.read_only)
+        self.feed = Feed(self.store, settings.event_socket)
+        self.library = Library(settings.project_root)
+        self.machines = Machines(self.store, self.feed, self.library)
+        self.counts = Counts()
+        self._secret = (settings.token or secrets.token_hex(32)).encode()
+
+    @property
+    def csrf_token(self) -> str:
+        """What a page of ours sends with each write, and no foreign site can know."""
+        return self._digest("csrf")
+
+    @property
+    def cookie_token(self) -> str:
+        """What a browser keeps after it has shown the token."""
+        return self._digest("cookie")
+
+    def now(self) -> float:
+        """Epoch seconds."""
+        return system_clock.now()
+
+    def close(self) -> None:
+        """Stop the feed and close the database; idempotent."""
+        self.feed.stop()
+        self.store.close()
+
+    def _digest(self, purpose: str) -> str:
+        return hmac.new(self._secret, purpose.encode(), hashlib.sha256).hexdigest()[:40]
+
+
+def the_monitor() -> Monitor:
+    """The current app's."""
+    return cast(Monitor, current_app.extensions[EXTENSION])

@@ -1,0 +1,114 @@
+"""The page itself, what every answer carries, and what watchdogs ask."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Flask, Response, current_app, render_template, request
+
+from .answers import reply
+from .monitor import the_monitor
+from .version import version
+
+#: what the page may do: nothing of others, nothing inline
+CSP = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",
+        "font-src 'self'",
+        "connect-src 'self' ws://{host} wss://{host}",
+        "manifest-src 'self'",
+        "frame-ancestors 'none'",
+        "base-uri 'none'",
+        "form-action 'self'",
+        "report-uri /csp-report",
+    )
+)
+
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+LONGEST_REPORT = 10_000
+
+blueprint = Blueprint("pages", __name__)
+
+
+def init_app(app: Flask) -> None:
+    """Add the page."""
+    app.config["csp_reports"] = []
+    app.after_request(protect)
+    app.register_blueprint(blueprint)
+
+
+def protect(response: Response) -> Response:
+    """Tell browsers what this page needs, so that they refuse everything else."""
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+    response.headers.setdefault("Content-Security-Policy", CSP.format(host=_own_host()))
+    if "Cache-Control" not in response.headers:
+        response.headers["Cache-Control"] = "no-cache" if request.endpoint == "static" else "no-store"
+    return response
+
+
+@blueprint.get("/")
+def page() -> str:
+    """The monitor."""
+    monitor = the_monitor()
+    return render_template(
+        "monitor.html",
+        csrf_token=monitor.csrf_token,
+        read_only=monitor.settings.read_only,
+        version=version(),
+        project=monitor.settings.project_root.name,
+    )
+
+
+@blueprint.get("/health")
+def health() -> Response:
+    """That the server lives; the keys are the older engines'."""
+    feed = the_monitor().feed
+    last = feed.last_event_s
+    return reply(
+        {
+            "status": "ok",
+            "connections": feed.clients,
+            "last_event_time": last,
+            "seconds_since_last_event": None if last is None else max(0.0, the_monitor().now() - last),
+            "unix_socket_active": feed.has_bell,
+        }
+    )
+
+
+@blueprint.get("/ready")
+def ready() -> Response:
+    """Whether it can show anything: the database can be read, and the feed follows it."""
+    feed = the_monitor().feed
+    feed.start()
+    trouble = feed.trouble or ("the feed has ended" if feed.stopped.is_set() else None)
+    if trouble is None and not feed.ready.is_set():
+        trouble = "the feed is looking at the past"
+    return reply({"ready": trouble is None, "error": trouble}, 200 if trouble is None else 503)
+
+
+@blueprint.post("/csp-report")
+def csp_report() -> tuple[str, int]:
+    """Count what browsers had to refuse; a test looks at the number."""
+    reports = current_app.config["csp_reports"]
+    if len(reports) < 100:
+        reports.append(request.get_data(cache=False, as_text=True)[:LONGEST_REPORT])
+    current_app.logger.warning("the page broke its own rules: %s", reports[-1][:500])
+    return "", 204
+
+
+# Helpers
+
+
+def _own_host() -> str:
+    """The request's own host, if nothing in it could end the directive that it stands in."""
+    host = request.host
+    return host if all(char.isalnum() or char in ".:-[]" for char in host) else "'none'"

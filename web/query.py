@@ -1,0 +1,85 @@
+"""The parameters of a request, checked; what is wrong is refused by name."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, TypeVar
+
+from flask import request
+
+from ..storage.payload import clean
+from .errors import Refused
+
+T = TypeVar("T", int, None)
+
+MAX_ID = 2**63 - 1
+LONGEST_TEXT = 1000
+
+
+class Query:
+    """The part of the URL behind the question mark."""
+
+    def integer(self, name: str, default: T, *, low: int, high: int) -> int | T:
+        """A whole number from `low` to `high`."""
+        text = request.args.get(name)
+        if text is None:
+            return default
+        digits = text.removeprefix("-")
+        if not (digits.isascii() and digits.isdigit()) or len(digits) > 19 or not low <= int(text) <= high:
+            raise Refused(400, f"{name} must be a whole number from {low} to {high}, not {_cut(text)}")
+        return int(text)
+
+    def text(self, name: str) -> str | None:
+        """Any text; an empty one counts as none."""
+        return checked_text(request.args.get(name) or None, name)
+
+    def choice(self, name: str, allowed: Collection[str]) -> str | None:
+        """One of these."""
+        text = request.args.get(name) or None
+        if text is not None and text not in allowed:
+            raise Refused(400, f"{name} must be one of {', '.join(allowed)}, not {_cut(text)}")
+        return text
+
+
+class Body:
+    """The JSON object that a write carries."""
+
+    def __init__(self, *allowed: str) -> None:
+        """`allowed`: the keys that it may have."""
+        value = request.get_json(silent=True, cache=True) if request.data else {}
+        if not isinstance(value, dict):
+            raise Refused(400, "the body must be a JSON object", "send it with Content-Type: application/json")
+        unknown = sorted(set(value) - set(allowed))
+        if unknown:
+            raise Refused(400, f"unknown key {_cut(unknown[0])}", f"known keys: {', '.join(allowed)}")
+        self.value: dict[str, Any] = value
+
+    def text(self, name: str, *, needed: bool = False) -> str | None:
+        """A string that is not empty."""
+        text = self.value.get(name)
+        if text is None and not needed:
+            return None
+        if not isinstance(text, str) or not text.strip():
+            raise Refused(400, f"{name} must be a text that is not empty")
+        return checked_text(text, name)
+
+    def number(self, name: str, *, low: float, high: float, whole: bool = True) -> Any:
+        """A number from `low` to `high`, or None."""
+        value = self.value.get(name)
+        kinds = (int,) if whole else (int, float)
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:
+            raise Refused(400, f"{name} must be a{' whole' if whole else ''} number from {low:g} to {high:g}")
+        return value
+
+
+def checked_text(text: str | None, name: str) -> str | None:
+    """The text, if a database can hold it."""
+    if text is not None and (len(text) > LONGEST_TEXT or clean(text) != text):
+        raise Refused(400, f"{name} must have at most {LONGEST_TEXT} characters, and no NUL or half characters")
+    return text
+
+
+def _cut(text: str, limit: int = 60) -> str:
+    return repr(text if len(text) <= limit else text[: limit - 1] + "…")

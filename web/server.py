@@ -1,0 +1,112 @@
+"""Serves an app with gunicorn: one process, threads, and an end in order."""
+
+from __future__ import annotations
+
+import errno
+import signal
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from flask import Flask
+from gunicorn.app.base import BaseApplication
+from gunicorn.workers.gthread import ThreadWorker
+
+from .app import monitor_of
+from .errors import PortTaken
+from .stream import MOST_STREAMS
+
+#: each stream holds a thread while it lasts, so that one slow client stalls a thread and nobody else; what is left
+#: over answers requests. Threads are made when they are needed: an idle server has a handful.
+REQUEST_THREADS = 32
+GRACE_S = 5
+
+
+class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
+    """gunicorn's threads, which tell the streams that the end has come: they would hold it up otherwise."""
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        self._stop_streams()
+        super().handle_exit(sig, frame)
+
+    def handle_quit(self, sig: int, frame: Any) -> None:
+        """Ctrl-C reaches every process of the terminal; it is no reason to cut anybody off."""
+        self.handle_exit(sig, frame)
+
+    def init_signals(self) -> None:
+        super().init_signals()
+        signal.signal(signal.SIGINT, self.handle_exit)
+
+    def _stop_streams(self) -> None:
+        app = getattr(self.app, "flask_app", None)
+        if app is not None:
+            monitor_of(app).feed.stop_soon()
+
+
+class Server(BaseApplication):  # type: ignore[misc]
+    """gunicorn without its command line: the sockets are bound already."""
+
+    def __init__(self, make_app: Callable[[], Flask], sockets: list[socket.socket], *, access_log: bool) -> None:
+        self._make_app = make_app
+        self._sockets = sockets
+        self._access_log = access_log
+        self.flask_app: Flask | None = None
+        super().__init__()
+
+    def load_config(self) -> None:
+        options = {
+            "bind": [f"fd://{sock.fileno()}" for sock in self._sockets],
+            "workers": 1,
+            "worker_class": f"{__name__}.Worker",
+            "threads": MOST_STREAMS + REQUEST_THREADS,
+            "worker_connections": 4 * (MOST_STREAMS + REQUEST_THREADS),
+            "graceful_timeout": GRACE_S,
+            "timeout": 120,
+            "keepalive": 5,
+            "accesslog": "-" if self._access_log else None,
+            "errorlog": "-",
+            "loglevel": "info" if self._access_log else "warning",
+            "worker_exit": _close,
+            "control_socket_disable": True,
+            "proc_name": "statemachine-ui",
+        }
+        for name, value in options.items():
+            if name in self.cfg.settings:
+                self.cfg.set(name, value)
+
+    def load(self) -> Flask:
+        self.flask_app = self._make_app()
+        monitor_of(self.flask_app).feed.start()
+        return self.flask_app
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket; PortTaken, OSError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((host.strip("[]"), port))
+        sock.listen(512)
+        sock.set_inheritable(True)
+    except OSError as error:
+        sock.close()
+        if error.errno == errno.EADDRINUSE:
+            raise PortTaken(host, port) from error
+        raise
+    return sock
+
+
+def serve(make_app: Callable[[], Flask], sockets: list[socket.socket], *, access_log: bool = False) -> None:
+    """Serve until SIGINT or SIGTERM; gunicorn ends the process then, with code 0."""
+    Server(make_app, sockets, access_log=access_log).run()
+
+
+# Helpers
+
+
+def _close(_arbiter: Any, worker: Any) -> None:
+    """The worker's last act."""
+    app = getattr(worker.app, "flask_app", None)
+    if app is not None:
+        monitor_of(app).close()

@@ -1,0 +1,47 @@
+"""The database as requests see it: opened when first asked for, and again when another file takes its place."""
+
+from __future__ import annotations
+
+import threading
+
+from ..storage.database import Database
+
+
+class Store:
+    """One open `Database` at a time, shared by all threads."""
+
+    def __init__(self, url: str | None, *, create: bool) -> None:
+        self.url = url
+        self._create = create
+        self._lock = threading.Lock()
+        self._db: Database | None = None
+        self._file: tuple[int, int] | None = None
+
+    @property
+    def db(self) -> Database:
+        """The open database; StoreUnavailable."""
+        with self._lock:
+            if self._db is None or self._identity(self._db) != self._file:
+                self._drop()
+                self._db = Database.open(self.url, create=self._create)
+                self._file = self._identity(self._db)
+            return self._db
+
+    def close(self) -> None:
+        """Close it; idempotent."""
+        with self._lock:
+            self._drop()
+
+    def _drop(self) -> None:
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+
+    @staticmethod
+    def _identity(db: Database) -> tuple[int, int] | None:
+        """Which file it is that the path names; None on a server, and where there is none any more."""
+        try:
+            stat = db.path.stat() if db.path is not None else None
+        except OSError:
+            return None
+        return (stat.st_dev, stat.st_ino) if stat else None

@@ -1,0 +1,163 @@
+"""The live stream: WebSockets at /ws/events and /ws, server-sent events at /api/stream."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, cast
+
+from flask import Blueprint, Flask, Response, request
+from flask_sock import Sock
+
+from .errors import Refused
+from .follower import Follower
+from .frames import message, sse_events, sse_message, text_frame, websocket_frames
+from .monitor import Monitor, the_monitor
+from .pipe import Pipe, let_go_of_the_dead
+from .query import MAX_ID, Query
+
+if TYPE_CHECKING:
+    from simple_websocket import Server
+
+PING_S = 20.0
+#: seconds that the first client waits for the feed to have looked at the past
+READY_S = 10.0
+#: streams at a time: each holds a thread of the server, which keeps some more for requests
+MOST_STREAMS = 512
+#: bytes of a client's message
+LONGEST_MESSAGE = 4096
+
+GOING_AWAY = 1001
+
+PATHS = {"/ws/events": "websocket_events", "/ws": "websocket"}
+
+blueprint = Blueprint("stream", __name__)
+
+
+class _Quiet(threading.Thread):
+    """simple_websocket's reader, which must not keep the process alive."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(daemon=True, **options)
+
+
+def init_app(app: Flask) -> None:
+    """Add the stream's routes."""
+    app.config["SOCK_SERVER_OPTIONS"] = {"thread_class": _Quiet, "max_message_size": LONGEST_MESSAGE}
+    sock = Sock(app)
+    for path, name in PATHS.items():
+        sock.route(path, endpoint=name)(follow)
+    app.register_blueprint(blueprint)
+    app.before_request(make_room)
+
+
+def follow(ws: Server) -> None:
+    """Serve one WebSocket until its client or the server leaves.
+
+    simple_websocket sets `ws.event` for messages and when the client has gone, the feed sets it for events, so that
+    one wait hears all of it.
+    """
+    monitor = the_monitor()
+    feed = monitor.feed
+    pipe = Pipe(ws.sock, feed.stopped.is_set)
+    ws.sock = pipe
+    try:
+        with feed.following(ws.event), contextlib.suppress(OSError):
+            _serve(ws, pipe, monitor)
+        if ws.connected:
+            ws.close(GOING_AWAY, "the server stops")
+    except OSError:
+        pass
+    finally:
+        pipe.hang_up()
+
+
+@blueprint.get("/api/stream")
+def server_sent_events() -> Response:
+    """The same for EventSource, which comes back with the last id by itself."""
+    monitor = the_monitor()
+    since = _since(request.headers.get("Last-Event-ID"))
+    sock = request.environ.get("gunicorn.socket") or request.environ.get("werkzeug.socket")
+    if sock is not None:
+        let_go_of_the_dead(sock)
+    return Response(_events(monitor, since), mimetype="text/event-stream", headers={"X-Accel-Buffering": "no"})
+
+
+def make_room() -> None:
+    """Refuse a stream that asks for nonsense, or when there are too many, while HTTP can still say so."""
+    if request.endpoint not in (*PATHS.values(), "stream.server_sent_events"):
+        return
+    monitor = the_monitor()
+    monitor.feed.start()
+    if monitor.feed.clients >= MOST_STREAMS:
+        raise Refused(503, f"{MOST_STREAMS} clients follow already", "try again later, or close other pages")
+    _since(None)
+
+
+# Helpers
+
+
+def _since(last_event_id: str | None) -> int | None:
+    """The event after which the client wants to go on; EventSource's own word is newer than the URL's."""
+    if last_event_id and last_event_id.isascii() and last_event_id.isdigit() and len(last_event_id) < 19:
+        return int(last_event_id)
+    return Query().integer("since", None, low=0, high=MAX_ID)
+
+
+def _serve(ws: Server, pipe: Pipe, monitor: Monitor) -> None:
+    feed = monitor.feed
+    feed.ready.wait(READY_S)
+    follower = Follower(monitor, _since(None))
+    pipe.send(text_frame(follower.initial()))
+    ping_at_s = time.monotonic() + PING_S
+    while ws.connected and not feed.stopped.is_set():
+        for piece in follower.pieces():
+            pipe.send(text_frame(piece) if isinstance(piece, bytes) else websocket_frames(piece))
+            if not ws.connected or feed.stopped.is_set():
+                return
+        ws.event.wait(max(0.0, ping_at_s - time.monotonic()))
+        ws.event.clear()
+        for text in _received(ws):
+            _answer(text, pipe, follower)
+        if time.monotonic() >= ping_at_s:
+            pipe.send(text_frame(message("ping", timestamp=monitor.now())))
+            ping_at_s = time.monotonic() + PING_S
+
+
+def _received(ws: Server) -> Iterator[str]:
+    """Messages that have come; taking them may clear `ws.event`, so look at the feed after this and not before."""
+    while ws.connected and (text := ws.receive(timeout=0)) is not None:
+        if isinstance(text, str):
+            yield text
+
+
+def _answer(text: str, pipe: Pipe, follower: Follower) -> None:
+    """What the older engines' clients say, and `{"since": id}`; anything else is ignored, as they did."""
+    word = text.strip()
+    if word == "refresh":
+        pipe.send(text_frame(follower.refreshed()))
+    elif word == "ping":
+        pipe.send(text_frame(message("pong")))
+    elif word.startswith("{"):
+        with contextlib.suppress(ValueError, RecursionError):
+            since = cast(dict[str, Any], json.loads(word)).get("since")
+            if isinstance(since, int) and not isinstance(since, bool) and 0 <= since <= MAX_ID:
+                follower.resume(since)
+
+
+def _events(monitor: Monitor, since: int | None) -> Iterator[bytes]:
+    feed = monitor.feed
+    feed.ready.wait(READY_S)
+    follower = Follower(monitor, since)
+    news = threading.Event()
+    with feed.following(news):
+        yield sse_message(follower.initial())
+        while not feed.stopped.is_set():
+            for piece in follower.pieces():
+                yield sse_message(piece) if isinstance(piece, bytes) else sse_events(piece)
+            if not news.wait(PING_S):
+                yield sse_message(message("ping", timestamp=monitor.now()))
+            news.clear()
