@@ -19,7 +19,7 @@ HERE = Path(__file__).parent
 #: the folder of the console scripts
 BIN = Path(sys.executable).parent
 
-DEADLINE_S = 120.0
+DEADLINE_S = 60.0
 
 
 class Failed(Exception):
