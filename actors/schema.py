@@ -270,7 +270,7 @@ def _closed(keys: Keys, values: Mapping[str, Schema]) -> Schema:
 
 
 def _described(keys: Keys, values: Mapping[str, Schema]) -> dict[str, Schema]:
-    return {key: {"description": meaning, **values.get(key, {})} for key, meaning in keys.items()}
+    return {key: {"description": meaning, **values[key]} for key, meaning in keys.items()}
 
 
 def _ref(name: str) -> Schema:

@@ -9,6 +9,7 @@ from ..findings import listing, quoted
 from ..statesection import STOPPED
 from ..yamlnodes import Node
 from .finding import Finding
+from .graph import backwards, connected
 from .outcomes import Kind
 from .subject import Subject
 
@@ -103,12 +104,8 @@ def _ends_from_anywhere(subject: Subject, transition: Transition) -> bool:
 
 def _leading_to_an_end(subject: Subject) -> set[str]:
     """The states from which some way leads to a final one."""
-    alive = {state.name for state in subject.states if state.outcome is not None}
-    size = 0
-    while size != len(alive):
-        size = len(alive)
-        alive |= {state.name for state in subject.states if subject.next_states(state.name) & alive}
-    return alive
+    ends = {state.name for state in subject.states if state.outcome is not None}
+    return ends | connected(ends, backwards(subject.steps))
 
 
 def _finals_among_states(section: Node | None) -> list[str]:

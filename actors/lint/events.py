@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from ..context import START, event_data
 from ..definition import ANY_STATE, Mark
 from ..findings import did_you_mean, listing, quoted
+from ..schedule import ScheduledEvent
+from ..yamlnodes import Node
 from .finding import Finding
 from .outcomes import Kind, Outcome
 from .subject import Action, ActionList, Subject, names_in
@@ -44,10 +46,22 @@ def default_events_that_lead_nowhere(subject: Subject) -> Iterator[Finding]:
                 )  # fmt: skip
 
 
+def scheduled_events_that_lead_nowhere(subject: Subject) -> Iterator[Finding]:
+    """E009: a schedule sends the machine itself an event that it takes in no state."""
+    section = subject.root.get("schedules")
+    for schedule in subject.definition.schedules:
+        event = schedule.does.type if isinstance(schedule.does, ScheduledEvent) and not schedule.does.target else None
+        if section is not None and event is not None and not subject.takes(ANY_STATE, event):
+            message = f"schedule {quoted(schedule.name)} sends {quoted(event)}, for which no state has a transition"
+            hint = did_you_mean(event, (t.event for t in subject.definition.transitions)) or "add a transition for it"
+            yield subject.finding("E009", _scheduled_mark(section, schedule.name), message, hint, event=event)
+
+
 def events_that_nobody_uses(subject: Subject) -> Iterator[Finding]:
     """W007: declared, and nothing takes, causes, sends or keeps them."""
     used = {transition.event for transition in subject.definition.transitions}
     used |= {outcome.event for group in subject.lists for _, outcome in subject.outcomes(group)}
+    used |= {s.does.type for s in subject.definition.schedules if isinstance(s.does, ScheduledEvent)}
     used |= {str(action.spec.config.get("event_type")) for action in subject.actions}
     for node in names_in(subject.root.get("events")) if subject.is_graph else ():
         event = subject.definition.events.get(node.text)
@@ -73,6 +87,7 @@ def paths_into_the_message(subject: Subject) -> Iterator[Finding]:
 CHECKS = (
     named_events_that_lead_nowhere,
     default_events_that_lead_nowhere,
+    scheduled_events_that_lead_nowhere,
     events_that_nobody_uses,
     paths_into_the_message,
 )
@@ -138,3 +153,12 @@ def _mark(action: Action, outcome: Outcome) -> Mark:
     value = action.value_of(outcome.key)
     named = [body for _, body in (value.pairs or ()) if body.text == outcome.event] if value is not None else []
     return named[0].mark if named else action.mark_of(outcome.key)
+
+
+def _scheduled_mark(section: Node, name: str) -> Mark:
+    """Where a schedule names its event."""
+    body = section.get(name)
+    node = body.get("event") if body is not None else None
+    if node is None:
+        return section.mark
+    return (node.get("type") or node).mark

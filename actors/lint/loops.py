@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from ..definition import Transition
-from ..findings import quoted
+from ..findings import listing, quoted
 from .finding import Finding
+from .graph import backwards, connected
 from .outcomes import Kind
 from .subject import Action, ActionList, Subject
 
@@ -19,9 +20,9 @@ def busy_loops(subject: Subject) -> Iterator[Finding]:
     """E020: states that lead into each other at once, for ever."""
     ways = {state.name: _ways_at_once(state.name, subject) for state in subject.states}
     for loop in _loops(ways):
-        first = min(loop, key=list(ways).index)
-        names = " -> ".join([*sorted(loop, key=list(ways).index), first])
-        message = f"the machine runs in a circle without a pause: {names}"
+        in_order = [state for state in ways if state in loop]
+        first = in_order[0]
+        message = f"the machine runs in a circle without a pause: {listing(map(quoted, in_order))}"
         hint = "let an action wait (sleep, a watch), let timeout(N) lead on, or add a way out"
         transition = next(t for t in ways[first] if t.target in loop)
         yield subject.finding("E020", transition.mark, message, hint, state=first, event=transition.event)
@@ -77,22 +78,11 @@ def _otherwise(action: Action, group: ActionList, subject: Subject) -> list[Tran
 
 def _loops(ways: Mapping[str, list[Transition]]) -> Iterator[set[str]]:
     """Sets of states that lead into each other, and out of which no way leads at once."""
+    forth = {state: {transition.target for transition in leading} for state, leading in ways.items()}
+    back = backwards(forth)
     seen: set[str] = set()
-    for state in ways:
-        if state in seen:
-            continue
-        ahead = _ahead(state, ways)
-        if state in ahead and all(state in _ahead(other, ways) for other in ahead):
+    for state in forth:
+        ahead = connected([state], forth) if state not in seen else set()
+        if state in ahead and ahead <= connected([state], back):
             seen |= ahead
             yield ahead
-
-
-def _ahead(state: str, ways: Mapping[str, list[Transition]]) -> set[str]:
-    """Every state that is come to at once."""
-    found: set[str] = set()
-    waiting = [state]
-    while waiting:
-        new = {transition.target for transition in ways[waiting.pop()]} - found
-        found |= new
-        waiting += new
-    return found

@@ -27,6 +27,7 @@ _FILTERS = (*FILTERS, "default", "join", "raw")
 _CLAIMING = ("check_database_queue", "claim_job")
 _SPACED = re.compile(r"\{\s*(\w+)[\w.]*\s*(?:\|\s*[\w.]+(?:\s*:[^{}|]*)?\s*)*\}")
 _NO_FILTER = re.compile(r"\{(\w+)[\w.]*(?:\|[^{}\s]*)+\}")
+_SETTING = r"(?:\b(?:for|select|read|readarray|mapfile|getopts|local|declare|typeset|export)\b|-v )"
 _SHELL_VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 
 
@@ -118,12 +119,10 @@ def misspelt_filters(subject: Subject) -> Iterator[Finding]:
 def shell_variables_with_our_names(subject: Subject) -> Iterator[Finding]:
     """W006: `$job_id` is the shell's own variable, and empty."""
     known = _names(subject).known
-    for action in subject.actions:
-        command = action.value_of("command") if action.spec.type == "bash" and not action.custom else None
-        text = command.value if command is not None and isinstance(command.value, str) else ""
-        for found in _SHELL_VARIABLE.finditer(text):
+    for action, command in _commands(subject):
+        for found in _SHELL_VARIABLE.finditer(command.value):
             name = found[1] or found[2]
-            if command is not None and name in known and not _is_set_in(name, text, action.spec.config.get("env")):
+            if name in known and not _is_set_in(name, command.value, action.spec.config.get("env")):
                 message = f"{found.group()} is a variable of the shell, which has no value for it"
                 hint = f"write {{{name}}} for the machine's variable, or set it under 'env:'"
                 yield subject.finding("W006", subject.place_in(command, found.group(), found.start()), message, hint)
@@ -220,7 +219,16 @@ def _is_the_shells(action: Action, node: Node, start: int) -> bool:
     return start > 0 and node.value[start - 1] == "$" and node is action.value_of("command")
 
 
+def _commands(subject: Subject) -> Iterator[tuple[Action, Node]]:
+    """The commands that a shell reads; `shell:` may say that something else does."""
+    for action in subject.actions:
+        command = action.value_of("command") if action.spec.type == "bash" and not action.custom else None
+        program = str(action.spec.config.get("shell") or "sh").split()[0]
+        if command is not None and isinstance(command.value, str) and program.endswith("sh"):
+            yield action, command
+
+
 def _is_set_in(name: str, command: str, env: Any) -> bool:
     """Whether the command or its environment gives the shell such a variable."""
     given = isinstance(env, Mapping) and name in env
-    return given or re.search(rf"\b{name}=|\b(?:for|read|local|export)\b[^;\n]*\b{name}\b", command) is not None
+    return given or re.search(rf"\b{name}=|{_SETTING}[^;\n]*\b{name}\b", command) is not None

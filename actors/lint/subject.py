@@ -12,6 +12,7 @@ from ..definition import ANY_STATE, ActionSpec, Definition, Mark, State, Transit
 from ..errors import MachineError
 from ..yamlnodes import Node
 from .finding import Finding
+from .graph import Steps, connected
 from .outcomes import Outcome, Outcomes, outcomes_of
 
 
@@ -91,34 +92,27 @@ class Subject:
     @cached_property
     def reachable(self) -> set[str]:
         """The states that it can come to, by whatever events."""
-        found = {self.definition.initial_state}
-        waiting = [self.definition.initial_state]
-        while waiting:
-            new = self.next_states(waiting.pop()) - found
-            found |= new
-            waiting += new
-        return found
+        initial = self.definition.initial_state
+        return {initial, *connected([initial], self.steps)}
 
-    def next_states(self, state: str) -> set[str]:
-        """The states that lie one transition away."""
-        return {transition.target for transition in self.exits(state) if not transition.internal}
+    @cached_property
+    def steps(self) -> Steps:
+        """The states that lie one transition away from each."""
+        return {name: {t.target for t in self.exits(name) if not t.internal} for name in self.definition.states}
 
     def exits(self, state: str) -> list[Transition]:
         """The transitions that can be taken in a state, each event's once."""
-        if self.definition.is_final(state):
-            return []
-        found = (self.definition.find(state, event) for event in self.definition.allowed(state))
-        return [transition for transition in found if transition is not None]
+        return [] if self.definition.is_final(state) else self._exits[state]
 
     def takes(self, state: str, event: str) -> Transition | None:
         """The transition that an event takes in a state; in any, where the state is not known ("*")."""
         if state != ANY_STATE:
             return self.definition.find(state, event)
-        return next((t for t in self.definition.transitions if t.event == event), None)
+        return self._by_event.get(event)
 
     def entries(self, state: str) -> list[ActionList]:
         """The lists that may run in a state, the plain entry first."""
-        return [group for group in self.lists if group.state == state]
+        return self._entries.get(state, [])
 
     def outcomes(self, group: ActionList) -> Iterator[tuple[Action, Outcome]]:
         """Every event that a list may cause, with the action that does."""
@@ -150,6 +144,28 @@ class Subject:
         """A finding at a place of this file."""
         mark = mark or self.root.mark
         return Finding(code, message, mark.file, mark.line, mark.column, hint, state, event)
+
+    @cached_property
+    def _exits(self) -> dict[str, list[Transition]]:
+        by_source: dict[str, list[Transition]] = {}
+        for transition in self.definition.transitions:
+            by_source.setdefault(transition.source, []).append(transition)
+        wild = by_source.get(ANY_STATE, [])
+        return {
+            name: [t for t in (*by_source.get(name, ()), *wild) if self.definition.find(name, t.event) == t]
+            for name in self.definition.states
+        }
+
+    @cached_property
+    def _by_event(self) -> dict[str, Transition]:
+        return {transition.event: transition for transition in reversed(self.definition.transitions)}
+
+    @cached_property
+    def _entries(self) -> dict[str, list[ActionList]]:
+        entries: dict[str, list[ActionList]] = {}
+        for group in self.lists:
+            entries.setdefault(group.state, []).append(group)
+        return entries
 
     @cached_property
     def _state_marks(self) -> dict[str, Mark]:

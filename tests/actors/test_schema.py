@@ -130,6 +130,7 @@ def test_every_key_of_the_loader_is_explained_in_its_place() -> None:
     whole = schema()
     defs = whole["$defs"]
     states, events = (defs[name]["anyOf"][2]["additionalProperties"]["anyOf"][1] for name in ("states", "events"))
+    schedule = whole["properties"]["schedules"]["anyOf"][1]["additionalProperties"]
     places = [
         (vocabulary.MACHINE, whole),
         (vocabulary.METADATA, defs["metadata"]["anyOf"][1]),
@@ -137,6 +138,9 @@ def test_every_key_of_the_loader_is_explained_in_its_place() -> None:
         (vocabulary.EVENT, events),
         (vocabulary.TRANSITION, defs["transition"]),
         (vocabulary.ACTION, defs["action"]),
+        (vocabulary.SCHEDULE, schedule),
+        (vocabulary.SCHEDULED_JOB, schedule["properties"]["job"]["anyOf"][1]),
+        (vocabulary.SCHEDULED_EVENT, schedule["properties"]["event"]["anyOf"][1]),
         (vocabulary.ON_ERROR, whole["properties"]["on_error"]["anyOf"][1]),
     ]
     for keys, place in places:

@@ -6,12 +6,17 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from statemachine_engine.actors.lint.catalogue import rules
 from statemachine_engine.actors.lint.examine import examine, examine_text
 from statemachine_engine.actors.lint.finding import Report
+from tests.actors import test_any_config as odd
 from tests.actors import test_seed_snippets as seed
 from tests.actors.lint import corpus
 from tests.actors.lint.corpus import Entry
@@ -179,6 +184,24 @@ def test_a_file_that_is_not_utf_8_is_a_finding(tmp_path: Path) -> None:
     (finding,) = examine(tmp_path / "worker.yaml").findings
 
     assert (finding.code, finding.line, finding.column) == ("E016", 2, 7)
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(odd.edits)
+def test_a_damaged_file_makes_no_check_fall(changes: list[tuple[int, int, str]]) -> None:
+    text = odd.WHOLE
+    for start, length, piece in changes:
+        text = text[:start] + piece + text[start + length :]
+
+    assert all(finding.code in rules() for finding in examine_text(text).findings)
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.dictionaries(odd.keys, odd.values, max_size=8))
+def test_no_data_makes_a_check_fall(config: dict[str, Any]) -> None:
+    text = yaml.safe_dump({"initial_state": "waiting", "states": ["waiting", "working"], **config})
+
+    assert all(finding.code in rules() for finding in examine_text(text).findings)
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, "x-a: &a [*a]", "a: b: c", "\ufeffinitial_state: a"])

@@ -1,0 +1,28 @@
+"""Which states lead to which, over any number of steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+Steps = Mapping[str, set[str]]
+"""State -> the states one step away."""
+
+
+def connected(states: Iterable[str], steps: Steps) -> set[str]:
+    """Every state that is come to from some states, by one step or more."""
+    found: set[str] = set()
+    waiting = list(states)
+    while waiting:
+        new = steps[waiting.pop()] - found
+        found |= new
+        waiting += new
+    return found
+
+
+def backwards(steps: Steps) -> dict[str, set[str]]:
+    """The same steps, each from its target."""
+    back: dict[str, set[str]] = {state: set() for state in steps}
+    for state, targets in steps.items():
+        for target in targets:
+            back[target].add(state)
+    return back
