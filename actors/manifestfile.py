@@ -231,22 +231,21 @@ class _Reading:
             if len(members) > 1:
                 known[base_of(members[0].name)] = [member.name for member in members]
         manual = {member.name for members, _ in groups for member in members if not member.auto}
-        return [
-            replace(member, depends_on=tuple(dict.fromkeys(self._dependencies(node, known, manual, member))))
-            for members, node in groups
-            for member in members
-        ]
+        linked = []
+        for members, node in groups:
+            auto = any(member.auto for member in members)
+            names = tuple(dict.fromkeys(self._dependencies(node, known, manual if auto else set())))
+            linked += [replace(member, depends_on=names) for member in members]
+        return linked
 
-    def _dependencies(
-        self, node: Node | None, known: Mapping[str, list[str]], manual: set[str], member: Member
-    ) -> Iterator[str]:
+    def _dependencies(self, node: Node | None, known: Mapping[str, list[str]], barred: set[str]) -> Iterator[str]:
         for item in one_or_more(node, "depends_on", self.findings):
             name = name_of(item, "depends_on", self.findings)
             if name is not None and name not in known:
                 hint = did_you_mean(name, known)
                 message = f"depends_on: there is no machine {quoted(name)}; machines: {listing(known)}"
                 self.findings.error(item.mark, message, hint, code="E002")
-            elif name is not None and member.auto and manual.intersection(known[name]):
+            elif name is not None and barred.intersection(known[name]):
                 message = f"depends_on: {quoted(name)} is started by hand, so this one would never start"
                 self.findings.error(item.mark, message, f"give {name} 'start: auto', or this one 'start: manual'")
             yield from known.get(name or "", ())

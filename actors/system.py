@@ -16,6 +16,7 @@ from ..storage import machines
 from ..storage.clock import system_clock
 from ..storage.database import Database
 from ..storage.errors import StorageError
+from . import wire
 from .hooks import run_hook
 from .plan import Plan
 from .shards import Child, Shard, how_it_ended
@@ -117,13 +118,13 @@ class System:
         """Do what can be done now."""
         for track in self.plan.take_startable(time.monotonic()):
             self._start(track)
-        if self.plan.closing:
-            self._stop_next()
-        elif self.plan.ready:
+        if not self.plan.closing and self.plan.ready:
             self._tell_ready(None)
         elif not self._told_ready and self.plan.given_up:
             self._tell_ready(describe(self.plan.given_up))
             self._begin_stop()
+        if self.plan.closing:
+            self._stop_next()
         self._answer()
 
     def _finished(self) -> bool:
@@ -199,8 +200,7 @@ class System:
         log.log(level, "%s", why)
         for track in lost:
             self.plan.lost(track.name, why, time.monotonic())
-            if track.phase == "failed":
-                self._sign_off(track, pid)
+            self._sign_off(track, pid)
             self._tell_of_failure(track.name)
 
     def _tell_of_failure(self, name: str) -> None:
@@ -213,14 +213,18 @@ class System:
             )
 
     def _sign_off(self, track: Track, pid: int | None) -> None:
-        """A killed process could not tell the registry that its machine is over."""
+        """A killed process could neither remove its machine's socket nor tell the registry; its next start will."""
         try:
             with Database.open(self._env["STATEMACHINE_DB"], create=False) as db:
                 row = machines.get(db, track.name)
-                if row is not None and row.incarnation and row.pid == pid:
-                    machines.release(db, track.name, row.incarnation, status="failed")
+                if row is None or not row.incarnation or row.pid != pid:
+                    return
+                machines.release(db, track.name, row.incarnation, status="failed")
         except StorageError as error:
             log.error("%s: the registry cannot be told that it failed: %s", track.name, error)
+        path = wire.control_path(self._env["STATEMACHINE_CONTROL_PREFIX"], track.name)
+        if path.is_socket() and not wire.is_listening(path):
+            path.unlink(missing_ok=True)
 
     # Requests
 
@@ -319,6 +323,7 @@ class System:
         for track in self.plan.take_stoppable():
             self._stop(track)
         if time.monotonic() >= self._deadline_s + CUT_OFF_S:
+            self._deadline_s = time.monotonic()
             for shard in {self._shard_of[track.name] for track in self.plan.alive}:
                 log.error("%s does not stop: killed", shard.label)
                 shard.kill()

@@ -17,7 +17,7 @@ from ..actors.runtime import Runtime
 from ..storage.errors import MachineTaken, StorageError
 from .run import log_to_stderr
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("statemachine_engine.cli.shard")
 
 
 class Program:
