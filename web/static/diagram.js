@@ -1,6 +1,6 @@
 // The picture of a machine: its present state lit, its last transition on the move, counts beside the arrows.
 import { brief, count } from "./format.js";
-import { graphOf, linesOf, stands } from "./graph.js";
+import { graphOf, linesOf, stands, strayStates } from "./graph.js";
 import { layoutOf, short } from "./layout.js";
 import { html, useEffect, useMemo, useRef, useState } from "./lib.js";
 
@@ -11,7 +11,9 @@ export const countKey = (from, event, to) => `${from}\u0000${event}\u0000${to}`;
 
 /** `current` a state, `last` {from, to, event, id}, `counts` Map of countKey -> number, `onOpen(group)`. */
 export function Diagram({ model, view, current, last, counts, onOpen, name, zoom }) {
-  const graph = useMemo(() => graphOf(model, view), [model, view.inside, view.collapsed, view.wildcards]);
+  const strays = useMemo(() => new Set(strayStates(model)), [model]);
+  const kept = strays.has(current) ? current : null;
+  const graph = useMemo(() => graphOf(model, { ...view, kept }), [model, view.inside, view.collapsed, view.wildcards, kept]);
   const { geometry, error } = useGeometry(graph);
   if (error) return html`<p class="empty">The diagram could not be drawn: ${error.message}</p>`;
   if (!geometry) return html`<p class="empty diagram-wait">Drawing…</p>`;
@@ -35,7 +37,7 @@ function useGeometry(graph) {
   const [answer, setAnswer] = useState({ graph: null });
   useEffect(() => {
     let wanted = true;
-    layoutOf(graph).then(
+    layoutOf(graph, roomNow()).then(
       (geometry) => wanted && setAnswer({ graph, geometry }),
       (error) => wanted && setAnswer({ graph, error }),
     );
@@ -43,6 +45,10 @@ function useGeometry(graph) {
   }, [graph]);
   return answer.graph === graph ? answer : {};
 }
+
+/** What a diagram may take of the window: there the side column, here the height that leaves its tools in sight. */
+const roomNow = () => ({ width: innerWidth > 1000 ? Math.min(innerWidth, 1320) - 400 : innerWidth - 60, height: highest() });
+const highest = () => Math.max(340, innerHeight * 0.6);
 
 function roomForLoops(graph, geometry) {
   const loops = graph.edges.filter(({ source, target }) => source === target);
@@ -133,7 +139,7 @@ export function DiagramPane({ children, tools, current }) {
   const [zoom, setZoom] = useState(1);
   const [fit, setFit] = useState(true);
   useEffect(() => {
-    const measure = () => fit && setZoom(fitting(pane.current));
+    const measure = () => fit && pane.current && setZoom(fitting(pane.current));
     const observer = new ResizeObserver(measure);
     const watcher = new MutationObserver(measure);
     observer.observe(pane.current);
@@ -157,8 +163,8 @@ function fitting(pane) {
   const box = pane?.querySelector("svg.diagram")?.viewBox.baseVal;
   if (!box?.width) return 1;
   const wide = (pane.clientWidth - 2) / box.width;
-  const high = (Math.max(320, innerHeight * 0.6) - 2) / box.height;
-  return Math.min(1.3, Math.max(Math.min(wide, 0.62), Math.min(wide, high)));
+  const high = (highest() - 2) / box.height;
+  return Math.min(1.3, Math.max(0.78, Math.min(wide, high)));
 }
 
 function keepInSight(pane) {

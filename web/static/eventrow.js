@@ -1,5 +1,5 @@
 // One line of the audit log; opened, all of it.
-import { labelOf, levelOf, messageOf } from "./levels.js";
+import { kindOf, levelOf, messageOf } from "./levels.js";
 import { html, memo, useState } from "./lib.js";
 import { href } from "./router.js";
 import { Clock, Code, Dialog, Time } from "./ui.js";
@@ -13,7 +13,7 @@ export const EventRow = memo(({ item, plain }) => {
       <${Clock} at=${item.timestamp} ms />
       <span class="level"><span class="sr">${level}</span><i aria-hidden="true"></i></span>
       ${!plain && html`<span class="machine">${item.machine_name}</span>`}
-      <span class="type">${labelOf(item.type)}</span>
+      <span class="type">${kindOf(item)}</span>
       <span class="message">${message}</span>
     </button>
     ${open && html`<${EventDetail} item=${item} onClose=${() => setOpen(false)} />`}`;

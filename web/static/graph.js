@@ -31,8 +31,9 @@ function groupsOf(definition) {
   return Object.entries(groups ?? {});
 }
 
-/** The picture: `inside` a group, or all of it, with `collapsed` groups as one node each; wildcard edges on demand. */
-export function graphOf(model, { inside = null, collapsed = false, wildcards = false } = {}) {
+/** The picture: `inside` a group, or all of it, with `collapsed` groups as one node each; wildcard edges on demand.
+ * Without those, states that only they lead to are left out, but for `kept`. */
+export function graphOf(model, { inside = null, collapsed = false, wildcards = false, kept = null } = {}) {
   const draw = new Drawing(model, collapsed && !inside);
   const members = inside ? new Set(model.groups.get(inside) ?? []) : null;
   for (const state of members ?? model.states) draw.node(state);
@@ -44,7 +45,13 @@ export function graphOf(model, { inside = null, collapsed = false, wildcards = f
     draw.edge(transition, members);
   }
   for (const state of model.finals) if (!members || members.has(state)) draw.end(state);
-  return { nodes: [...draw.nodes.values()], edges: [...draw.edges.values()], boxes: draw.boxes };
+  return draw.picture((node) => wildcards || inside || node.states.includes(kept));
+}
+
+/** The states that only wildcard edges lead to, or from. */
+export function strayStates(model) {
+  const tied = new Set(model.transitions.filter(({ from }) => from !== ANY).flatMap(({ from, to }) => [from, to]));
+  return model.states.filter((state) => !tied.has(state) && state !== model.initial);
 }
 
 class Drawing {
@@ -56,6 +63,16 @@ class Drawing {
     this.groupOf = new Map();
     this.collapsed = collapsed;
     for (const [name, states] of model.groups) for (const state of states) this.groupOf.set(state, name);
+  }
+
+  picture(isKept) {
+    const [nodes, edges] = [[...this.nodes.values()], [...this.edges.values()]];
+    const tied = new Set(edges.filter(({ target }) => target !== "end").flatMap(({ source, target }) => [source, target]));
+    const gone = new Set(nodes.filter((node) => node.kind === "state" && !tied.has(node.key) && !isKept(node)).map(({ key }) => key));
+    const left = edges.filter(({ source }) => !gone.has(source));
+    if (!left.some(({ target }) => target === "end")) gone.add("end");
+    const boxes = this.boxes.map((box) => ({ ...box, nodes: box.nodes.filter((key) => !gone.has(key)) }));
+    return { nodes: nodes.filter(({ key }) => !gone.has(key)), edges: left, boxes: boxes.filter((box) => box.nodes.length) };
   }
 
   keyOf(state) {

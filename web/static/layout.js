@@ -12,9 +12,18 @@ let queue = Promise.resolve();
 let serial = 0;
 let mermaid = null;
 
-/** {width, height, nodes: Map key -> {x, y, width, height}, edges: Map key -> {path, x, y}, boxes: Map} */
-export function layoutOf(graph) {
-  const text = sourceOf(graph);
+/** {left, top, width, height, nodes: Map key -> {x, y, width, height}, edges: Map key -> {paths, x, y}, boxes: Map},
+ * from top to bottom or from left to right, as it fills the `room` {width, height} better. */
+export async function layoutOf(graph, room) {
+  const down = await placed(sourceOf(graph, "TB"));
+  const isFine = scaleIn(room, down) > 0.95 || room.width < 600;
+  const across = isFine ? down : await placed(sourceOf(graph, "LR"));
+  return named(scaleIn(room, across) > scaleIn(room, down) * 1.1 ? across : down, graph);
+}
+
+const scaleIn = (room, { width, height }) => Math.min(room.width / width, room.height / height);
+
+function placed(text) {
   if (!known.has(text)) {
     if (known.size > 40) known.clear();
     queue = queue.then(() => place(text));
@@ -22,16 +31,16 @@ export function layoutOf(graph) {
     queue.catch(() => known.delete(text));
     queue = queue.catch(() => {});
   }
-  return known.get(text).then((geometry) => named(geometry, graph));
+  return known.get(text);
 }
 
 export const short = (name) => (name.length > LONGEST_NAME ? `${name.slice(0, LONGEST_NAME - 1)}…` : name);
 
-function sourceOf({ nodes, edges, boxes }) {
+function sourceOf({ nodes, edges, boxes }, direction) {
   const ids = new Map(nodes.map(({ key }, i) => [key, `n${i}`]));
   const declare = (node) => `state "${standIn(node.label)}" as ${ids.get(node.key)}`;
   const named = nodes.filter(({ kind }) => kind !== "start" && kind !== "end");
-  const lines = ["stateDiagram-v2"];
+  const lines = ["stateDiagram-v2", `direction ${direction}`];
   const boxOf = new Map(boxes.flatMap((box, i) => box.nodes.map((key) => [key, i])));
   const begun = new Set();
   for (const node of named) {
@@ -39,7 +48,7 @@ function sourceOf({ nodes, edges, boxes }) {
     if (i === undefined) lines.push(declare(node));
     else if (!begun.has(i)) {
       begun.add(i);
-      lines.push(`state "${standIn(boxes[i].label)}" as b${i} {`);
+      lines.push(`state "${standIn(boxes[i].label)}" as b${i} {`, `direction ${direction}`);
       lines.push(...named.filter(({ key }) => boxOf.get(key) === i).map(declare), "}");
     }
   }
@@ -81,7 +90,7 @@ function loadMermaid() {
         fontFamily: FONT,
         themeVariables: { fontFamily: FONT, fontSize: "13px" },
         fontSize: 13,
-        state: { nodeSpacing: 44, rankSpacing: 44, padding: 10 },
+        state: { nodeSpacing: 34, rankSpacing: 38, padding: 10 },
         maxTextSize: 1_000_000,
         maxEdges: 5_000,
       });

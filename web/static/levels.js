@@ -13,12 +13,16 @@ const LEVEL_OF_TYPE = {
   state_change: "debug",
 };
 
+/** The engine's note that a message came in; in numbers they would drown what people log. */
+const isMail = ({ type, payload }) => type === "activity_log" && Array.isArray(payload?.payload_keys);
+
 const ALIASES = { warn: "warning", critical: "error", fatal: "error", notice: "info", ok: "success" };
 
 /** One of LEVELS. */
 export function levelOf(event) {
   const given = String(event.payload?.level ?? "").toLowerCase();
   const level = ALIASES[given] ?? given;
+  if (isMail(event)) return "debug";
   if (LEVELS.includes(level)) return level;
   return LEVEL_OF_TYPE[event.type] ?? "info";
 }
@@ -49,10 +53,14 @@ const TYPE_LABELS = {
 
 export const labelOf = (type) => TYPE_LABELS[type] ?? type;
 
+/** The kind of an event, in a word. */
+export const kindOf = (event) => (isMail(event) ? "received" : labelOf(event.type));
+
 /** One line. */
 export function messageOf(event) {
   const payload = event.payload;
   if (payload === null || typeof payload !== "object") return shortened(textOf(payload), 500);
+  if (isMail(event)) return `${textOf(payload.event_type ?? payload.type)}${payload.source ? ` from ${textOf(payload.source)}` : ""}`;
   const tell = TELL[event.type];
   const text = tell ? tell(payload) : textOf(payload.message ?? payload);
   return shortened(text.trim() || event.type, 500);

@@ -1,5 +1,5 @@
 // What the page knows: machines, the newest events, the connection. Changes are announced by topic, a few times a second.
-import { api, get, setCsrfToken } from "./api.js";
+import { get, setCsrfToken } from "./api.js";
 import { epoch, now, setServerTime } from "./format.js";
 import { useEffect, useState } from "./lib.js";
 import { Stream } from "./stream.js";
@@ -9,8 +9,7 @@ const LONGEST_PAYLOAD = 2000;
 const CATCH_UP_PAGE = 1000;
 const REFRESH_MS = 20_000;
 const FLUSH_MS = 80;
-const PULSE_S = 60 * 15;
-export const PULSE_BUCKETS = 30;
+const PULSE_MINUTES = 15;
 
 export const store = {
   machines: new Map(),
@@ -19,7 +18,7 @@ export const store = {
   connection: { status: "connecting", heard_at: null, since: null },
   config: { read_only: true, version: "", project: "" },
   ready: false,
-  /** machine -> epoch of the newest events, for the sparklines */
+  /** machine -> Map of minute since the epoch -> events in it, for the sparklines */
   pulses: new Map(),
   received: 0,
 };
@@ -75,7 +74,6 @@ async function loadHistory(upTo) {
   const known = new Set(store.events.map(({ id }) => id));
   const older = (page.items ?? []).filter(({ id }) => !known.has(id)).map(slim);
   store.events = [...older, ...store.events].sort((a, b) => a.id - b.id).slice(-MOST_EVENTS);
-  older.forEach(beat);
   announce("events");
 }
 
@@ -91,12 +89,19 @@ function initial(frame) {
   if (frame.read_only !== undefined) store.config = { ...store.config, read_only: frame.read_only };
   announce("machines");
   announce("config");
-  if (first) loadHistory(snapshotId).catch(() => {});
+  if (!first) return;
+  loadHistory(snapshotId).catch(() => {});
+  loadPulses().catch(() => {});
 }
 
-/** The old record where the new one says the same, so that its row need not be drawn again. */
+/** The old record where the new one says the same, so that its row need not be drawn again; the list may be a moment
+ * older than the events that we have, which then know better. */
 function unchanged(old, machine) {
-  return old && JSON.stringify(old) === JSON.stringify(machine) ? old : machine;
+  if (!old) return machine;
+  const { current_state, state_since, current_job, last_activity } = old;
+  const ahead = machine.running && old.running && old.pid === machine.pid && last_activity > machine.last_activity;
+  const next = ahead ? { ...machine, current_state, state_since, current_job, last_activity } : machine;
+  return JSON.stringify(old) === JSON.stringify(next) ? old : next;
 }
 
 function ping(frame) {
@@ -191,39 +196,29 @@ function apply(item) {
 function beat(item) {
   const at_s = epoch(item.timestamp);
   if (!item.machine_name || at_s === null) return;
-  const bucket = Math.floor(at_s / (PULSE_S / PULSE_BUCKETS));
+  const minute = Math.floor(at_s / 60);
   let pulse = store.pulses.get(item.machine_name);
   if (!pulse) store.pulses.set(item.machine_name, (pulse = new Map()));
-  pulse.set(bucket, (pulse.get(bucket) ?? 0) + 1);
-  if (pulse.size > PULSE_BUCKETS + 1) for (const old of pulse.keys()) if (old < bucket - PULSE_BUCKETS) pulse.delete(old);
+  pulse.set(minute, (pulse.get(minute) ?? 0) + 1);
+  if (pulse.size > PULSE_MINUTES + 1) for (const old of pulse.keys()) if (old <= minute - PULSE_MINUTES) pulse.delete(old);
 }
 
-/** How many events each of the last buckets had, oldest first. */
+/** How many events each of the last minutes had, oldest first. */
 export function pulseOf(name) {
-  const newest = Math.floor(now() / (PULSE_S / PULSE_BUCKETS));
+  const newest = Math.floor(now() / 60);
   const pulse = store.pulses.get(name);
-  return Array.from({ length: PULSE_BUCKETS }, (_, i) => pulse?.get(newest - PULSE_BUCKETS + 1 + i) ?? 0);
+  return Array.from({ length: PULSE_MINUTES }, (_, i) => pulse?.get(newest - PULSE_MINUTES + 1 + i) ?? 0);
 }
 
-/** Fills in a machine's past from the server, once. */
-export async function loadPulse(name) {
-  if (asked.has(name)) return;
-  asked.add(name);
-  const answer = await get(api("machines", name, "activity"), { minutes: PULSE_S / 60 });
-  const pulse = new Map();
-  for (const { at_s, n } of bucketsOf(answer)) {
-    const bucket = Math.floor(at_s / (PULSE_S / PULSE_BUCKETS));
-    pulse.set(bucket, (pulse.get(bucket) ?? 0) + n);
+/** The server's counts of the last minutes, of all machines. */
+async function loadPulses() {
+  const { machines } = await get("/api/activity", { minutes: PULSE_MINUTES });
+  const newest = Math.floor(now() / 60);
+  for (const [name, counts] of Object.entries(machines)) {
+    const minutes = counts.map((n, i) => [newest - counts.length + 1 + i, n]);
+    store.pulses.set(name, new Map(minutes.filter(([, n]) => n)));
   }
-  for (const [bucket, n] of store.pulses.get(name) ?? []) pulse.set(bucket, Math.max(n, pulse.get(bucket) ?? 0));
-  store.pulses.set(name, pulse);
-}
-
-const asked = new Set();
-
-function bucketsOf(answer) {
-  const items = answer.items ?? answer.buckets ?? answer;
-  return items.map((item) => ({ at_s: epoch(item.timestamp ?? item.start ?? item.at), n: item.count ?? item.events ?? 0 }));
+  announce("machines");
 }
 
 // Announcements

@@ -13,7 +13,7 @@ export function Since({ at, label }) {
   const from_s = epoch(at);
   useEffect(() => {
     if (from_s === null) return undefined;
-    const tick = () => (span.current.textContent = coarse(now() - from_s));
+    const tick = () => span.current && (span.current.textContent = coarse(now() - from_s));
     tick();
     ticking.add(tick);
     return () => ticking.delete(tick);
@@ -53,9 +53,9 @@ export const Status = ({ status }) => html`<span class=${`status status-${status
 /** Bars for a row of numbers. */
 export function Sparkline({ values, label }) {
   const most = Math.max(4, ...values);
-  const path = values.map((n, i) => (n ? `M${i * 4 + 1.5},20v${-Math.max(2, (n / most) * 19)}` : "")).join("");
+  const path = values.map((n, i) => (n ? `M${i * 4 + 2},19v${-Math.max(2, (n / most) * 18)}` : "")).join("");
   const total = values.reduce((sum, n) => sum + n, 0);
-  return html`<svg class="sparkline" viewBox=${`0 0 ${values.length * 4} 20`} role="img" aria-label=${`${label}: ${total} events in the last 15 minutes`}>
+  return html`<svg class="sparkline" viewBox=${`0 0 ${values.length * 4} 20`} preserveAspectRatio="none" role="img" aria-label=${`${label}: ${total} events in the last 15 minutes`}>
     <path class="base" d=${`M0,19.5h${values.length * 4}`} /><path d=${path} />
   </svg>`;
 }

@@ -10,6 +10,7 @@ export function VirtualList({ items, rowHeight, row, keyOf, onEnd, steady = fals
   const [view, setView] = useState({ top: 0, height: 600 });
   const anchor = useRef(null);
   const look = () => {
+    if (!pane.current) return; // the observer may fire once more after the end
     const { scrollTop, clientHeight } = pane.current;
     setView((old) => (old.top === scrollTop && old.height === clientHeight ? old : { top: scrollTop, height: clientHeight }));
   };

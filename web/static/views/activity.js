@@ -12,7 +12,7 @@ import { toggled } from "./overview.js";
 
 const OLDER_PAGE = 500;
 const MOST_OLDER = 3000;
-const LEVEL_NAMES = { error: "Errors", warning: "Warnings", success: "Successes", info: "Info", debug: "Transitions" };
+const LEVEL_NAMES = { error: "Errors", warning: "Warnings", success: "Successes", info: "Info", debug: "Detail" };
 const LEVEL_TONES = { error: "bad", warning: "warn" };
 
 export function Activity({ query }) {

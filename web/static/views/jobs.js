@@ -61,7 +61,7 @@ function Table({ jobs, open, chosen, setChosen, readOnly, query }) {
   return html`<table class="jobs">
     <thead><tr>
       ${!readOnly && html`<th class="tick"><input type="checkbox" aria-label="Choose all jobs shown" checked=${all} onChange=${toggleAll} /></th>`}
-      <th>Job</th><th>Status</th><th class="hide-small">Type</th><th class="hide-small num">Attempts</th><th class="num">Added</th><th class="hide-small num">Took</th>
+      <th>Job</th><th>Status</th><th class="hide-small">Type</th><th class="hide-small num">Attempts</th><th class="hide-small num">Added</th><th class="hide-small num">Took</th>
     </tr></thead>
     <tbody>
       ${jobs.items.map((job) => html`<tr key=${job.job_id} class=${open === job.job_id ? "open" : ""}>
@@ -70,7 +70,7 @@ function Table({ jobs, open, chosen, setChosen, readOnly, query }) {
         <td><${Status} status=${job.status} /></td>
         <td class="hide-small">${job.job_type}${job.machine_type && job.machine_type !== job.job_type && html` <small>${job.machine_type}</small>`}</td>
         <td class="hide-small num">${job.attempts ?? 0}<span class="muted"> / ${job.max_attempts ?? 3}</span></td>
-        <td class="num"><${Since} at=${job.created_at} label="added" /></td>
+        <td class="hide-small num"><${Since} at=${job.created_at} label="added" /></td>
         <td class="hide-small num">${took(job)}</td>
       </tr>`)}
     </tbody>
@@ -104,7 +104,7 @@ function Bulk({ jobs, clear, reload }) {
 }
 
 function bulkSaid(action, ids, answer) {
-  const refused = answer?.failed?.length ?? answer?.errors?.length ?? 0;
+  const refused = ids.length - answer.done;
   const verb = action === "retry" ? "go back to the queue" : "cancelled";
   return `${plural(ids.length - refused, "job")} ${verb}${refused ? `, ${refused} refused` : ""}`;
 }
@@ -144,7 +144,7 @@ function Detail({ id, readOnly, reloadList, query }) {
         ${pair("Due", epoch(job.due_at) > now() && html`<${Time} at=${job.due_at} />`)}
         ${pair("Started", job.started_at && html`<${Time} at=${job.started_at} />`)}
         ${pair("Ended", job.completed_at && html`<span><${Time} at=${job.completed_at} /> <span class="muted">after ${took(job)}</span></span>`)}
-        ${pair("Machine", ownerOf(job) && html`<a href=${href("machines", ownerOf(job))}>${ownerOf(job)}</a>`)}
+        ${pair("Machine", job.machine && html`<a href=${href("machines", job.machine)}>${job.machine}</a>`)}
         ${pair("Lease until", job.status === "processing" && job.lease_until && html`<${Time} at=${job.lease_until} />`)}
         ${pair("Follows", job.source_job_id && html`<a href=${href("jobs", job.source_job_id)}>${job.source_job_id}</a>`)}
       </dl>
@@ -170,8 +170,6 @@ function PathStep({ step, next }) {
 const pair = (name, value) => value && html`<dt>${name}</dt><dd>${value}</dd>`;
 const block = (title, value) => value !== null && value !== undefined && value !== "" && html`<h3>${title}</h3><${Code} value=${value} label=${title} />`;
 
-/** "incarnation/machine" -> "machine" */
-const ownerOf = (job) => job.machine_name ?? (job.owner?.includes("/") ? job.owner.slice(job.owner.indexOf("/") + 1) : null);
 const outputOf = (job) => job.output ?? job.output_tail ?? job.metadata?.last_stderr ?? job.metadata?.last_stdout;
 
 function toggledOne(set, id) {

@@ -2,7 +2,7 @@
 import { count, plural, shortened } from "../format.js";
 import { html, memo, useEffect, useRef, useState } from "../lib.js";
 import { href, setQuery } from "../router.js";
-import { loadPulse, pulseOf, useStore } from "../store.js";
+import { pulseOf, useStore } from "../store.js";
 import { Chips, Condition, conditionOf, Empty, Search, Since, Sparkline, State } from "../ui.js";
 
 const MANY = 20;
@@ -45,9 +45,7 @@ const pulseKey = (name) => pulseOf(name).join();
 const Row = memo(({ machine, pulse }) => {
   const name = machine.machine_name;
   const condition = conditionOf(machine);
-  const row = useRef(null);
-  useEffect(() => whenSeen(row.current, () => loadPulse(name).catch(() => {})), [name]);
-  return html`<a class=${`machine-row ${condition}`} role="row" href=${href("machines", name)} ref=${row}>
+  return html`<a class=${`machine-row ${condition}`} role="row" href=${href("machines", name)}>
     <span role="cell" class="name"><b>${name}</b>${machine.config_type && machine.config_type !== name && html`<small>${machine.config_type}</small>`}</span>
     <span role="cell" class="in-state"><${Flash} value=${machine.current_state} /></span>
     <span role="cell" class="num for"><${Since} at=${machine.state_since ?? machine.last_activity} label="in this state since" /></span>
@@ -72,8 +70,8 @@ function Flash({ value }) {
 const TemplateRow = ({ config_type, members, tally, states }) => html`
   <a class=${`machine-row template ${tally.failed ? "failed" : ""}`} role="row" href=${href("board", config_type)}>
     <span role="cell" class="name"><b>${config_type}</b><small>${plural(members.length, "instance")}</small></span>
-    <span role="cell" class="many">${states.slice(0, 5).map(([state, n]) => html`<span key=${state} class="state">${state} <b>${count(n)}</b></span>`)}
-      ${states.length > 5 && html`<span class="muted">and ${states.length - 5} more states</span>`}</span>
+    <span role="cell" class="many">${states.slice(0, 4).map(([state, n]) => html`<span key=${state} class="state"><b>${count(n)}</b> ${state}</span>`)}
+      ${states.length > 4 && html`<span class="muted">and ${states.length - 4} more</span>`}</span>
     <span role="cell" class="cond">${["failed", "gone", "running"].filter((c) => tally[c]).map((c) => html`<span key=${c} class=${`condition ${c}`}><i aria-hidden="true"></i>${count(tally[c])} ${NAMES[c].toLowerCase()}</span>`)}</span>
     <span role="cell" class="to-board">Board →</span>
   </a>`;
@@ -130,20 +128,4 @@ function useTurns(every_ms) {
     return () => clearInterval(timer);
   }, []);
   return turn;
-}
-
-const waiting = new Map();
-const watcher = new IntersectionObserver((entries) => {
-  for (const { isIntersecting, target } of entries) {
-    if (!isIntersecting) continue;
-    watcher.unobserve(target);
-    waiting.get(target)?.();
-    waiting.delete(target);
-  }
-});
-
-function whenSeen(element, act) {
-  waiting.set(element, act);
-  watcher.observe(element);
-  return () => (waiting.delete(element), watcher.unobserve(element));
 }
