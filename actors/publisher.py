@@ -26,6 +26,11 @@ class Publisher:
         self._sock: socket.socket | None = None
         self._look_again_at_s = 0.0
 
+    @property
+    def has_reader(self) -> bool:
+        """Whether somebody listens; looked for once a second while nobody does."""
+        return (self._sock or self._connect()) is not None
+
     def publish(self, envelopes: Iterable[Mapping[str, Any]]) -> None:
         """Send each envelope as one datagram, or count it as dropped."""
         for envelope in envelopes:

@@ -149,6 +149,9 @@ class Recorder:
         self._store(records[middle:])
 
     def _tell(self, notes: list[Note], ids: list[int]) -> None:
+        if not self._subscribers and not self._publisher.has_reader:
+            self._publisher.dropped += len(notes)
+            return
         envelopes = [envelope(note, row_id) for note, row_id in zip(notes, ids, strict=True)]
         self._publisher.publish(envelopes)
         for subscriber in tuple(self._subscribers):

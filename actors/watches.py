@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
 from collections.abc import Callable
 from itertools import islice
 from typing import NamedTuple
@@ -33,16 +32,17 @@ class WatchBoard:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._watches: dict[str, dict[Place, Watch]] = {}
-        self._versions: Counter[str] = Counter()
+        self._versions: dict[str, int] = {}
 
     def version(self, topic: str) -> int:
-        """How often the topic has been rung."""
-        return self._versions[topic]
+        """How often the topic has been rung since somebody first took an interest in it."""
+        with self._lock:
+            return self._versions.setdefault(topic, 0)
 
     def park(self, watch: Watch, place: Place, version: int) -> bool:
         """Wait for the topic; False, and not parked, when it was rung since `version`."""
         with self._lock:
-            if self._versions[watch.topic] != version:
+            if self._versions.setdefault(watch.topic, 0) != version:
                 return False
             self._watches.setdefault(watch.topic, {})[place] = watch
             return True
@@ -57,6 +57,8 @@ class WatchBoard:
 
         `exact`: only those who wait for this very key.
         """
+        if topic not in self._versions:
+            return 0  # each transition rings, and mostly nobody has ever looked
         with self._lock:
             self._versions[topic] += 1
         return self._wake(topic, key, count, exact)

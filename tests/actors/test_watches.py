@@ -125,7 +125,8 @@ def test_other_news_concerns_those_who_named_it_or_nothing(topic: str) -> None:
 
 @given(st.lists(st.sampled_from(["look", "park", "ring"]), max_size=30))
 def test_after_any_bell_that_followed_the_look_the_sleeper_is_awake(steps: list[str]) -> None:
-    board, version, rung, parked = WatchBoard(), 0, False, False
+    board, rung, parked = WatchBoard(), False, False
+    version = board.version("jobs")
 
     def wake() -> None:
         nonlocal parked
