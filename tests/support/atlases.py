@@ -28,11 +28,11 @@ def odd_atlases() -> list[Atlas]:
 
 
 def views(atlas: Atlas) -> Iterator[Diagram]:
-    """Every diagram of a machine that differs from the others."""
-    yield from (atlas.whole(), atlas.flow())
-    yield from (view for view in (atlas.errors(), atlas.stops()) if view.edges)
+    """Every diagram of a machine that has something of its own."""
+    yield atlas.whole()
     if atlas.groups:
-        yield atlas.main()
+        yield from (atlas.main(), atlas.flow())
+    yield from (view for view in (atlas.errors(), atlas.stops()) if view.edges)
     yield from (atlas.group(name) for name in atlas.groups)
 
 
