@@ -18,6 +18,7 @@ SECTIONS = {
         "status": "system_look:status",
         "logs": "system_look:logs",
         "validate": "system_look:validate",
+        "configs": "system_look:configs",
         "systemd": "system_look:systemd",
     },
 }

@@ -125,6 +125,24 @@ def validate(ctx: click.Context, fmt: str) -> None:
     ctx.exit(FAILED if failed else 0)
 
 
+@click.command("configs", cls=Program)
+@manifest_option
+@db_option
+@format_option
+def configs(fmt: str) -> None:
+    """List the files of all machines, each once: for scripts.
+
+    \b
+    Example:
+      statemachine-system configs | xargs statemachine-validate
+    """
+    files = list(dict.fromkeys(str(member.config) for member in manifest().members))
+    if fmt == "json":
+        show_json(files)
+    else:
+        click.echo("\n".join(files))
+
+
 @click.command("systemd", cls=Program)
 @click.option("--user", "for_user", is_flag=True, help="A unit of your own, not of the host.")
 @click.option("--ui", is_flag=True, help="Serve the page as well.")
@@ -155,6 +173,7 @@ def _report(wanted: Manifest, running: dict[str, Any] | None) -> dict[str, Any]:
             "machine_name": member.name, "status": row.get("status", "off"), "process": None, "pid": row.get("pid"),
             "restarts": 0, "error": None,
         }  # fmt: skip
+        own = {**own, "config": str(member.config)}
         machines.append({**own, "current_state": row.get("state"), "last_activity": row.get("last_activity")})
     head = running or {"project": wanted.project, "manifest": str(wanted.source), "pid": None, "since": None}
     return {**head, "running": running is not None, "phase": head.get("phase", "down"), "machines": machines}

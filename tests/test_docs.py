@@ -124,7 +124,7 @@ def perform(block: Block, project: Project) -> None:
         subprocess.run([sys.executable, "-c", block.text], cwd=project.folder, env=project.env, timeout=60, check=True)
     elif block.kind == "sh":
         run(block.text, project)
-    elif block.kind in ("yaml", "python") and (named := re.match(r"# ([\w./]+\.(?:yaml|py))\n", block.text)):
+    elif block.kind in ("yaml", "python") and (named := re.match(r"# ([\w./-]+\.(?:yaml|py))\n", block.text)):
         path = project.folder / named[1]
         path.parent.mkdir(exist_ok=True)
         path.write_text(block.text, encoding="utf-8")
