@@ -69,9 +69,9 @@ def status(ctx: click.Context, fmt: str, event_socket_path: str | None, control_
 @manifest_option
 @db_option
 def logs(name: str | None, follow: bool, lines: int) -> None:
-    """Show the log files: all of them, or that of the process in which machine NAME runs.
+    """Show the log files, all of them or a machine's.
 
-    NAME may also be `system`, `page`, or a process such as `process-1`.
+    A machine's log is that of the process in which it runs. NAME may also be `system`, `page`, or a process such as `process-1`.
 
     \b
     Example:

@@ -72,10 +72,10 @@ def up(
 @socket_options
 @db_option
 def down(event_socket_path: str | None, control_socket_prefix: str | None) -> None:
-    """Stop all machines in order, those that depend on others first.
+    """Stop all machines in order, and leave nothing behind.
 
-    Running actions get the manifest's grace; unfinished jobs go back to the queue. Nothing is left: no process, no
-    socket, no lock.
+    Those that depend on others go first. Running actions get the manifest's grace; unfinished jobs go back to the queue. No process,
+    no socket and no lock is left.
 
     \b
     Example:
@@ -102,9 +102,10 @@ def down(event_socket_path: str | None, control_socket_prefix: str | None) -> No
 @socket_options
 @db_option
 def restart(name: str, event_socket_path: str | None, control_socket_prefix: str | None) -> None:
-    """Restart machine NAME, or all instances of it, after its current job; others in its process go on.
+    """Restart a machine, or start one that does not run.
 
-    A machine that does not run is started: one with `start: manual`, one that has ended, or one that was given up.
+    NAME may stand for all instances. A running one is stopped after its current job; others in its process go on.
+    One with `start: manual`, one that has ended, and one that was given up are started.
 
     \b
     Example:

@@ -6,20 +6,26 @@ import click
 import pytest
 
 from statemachine_engine.cli.db import db
+from statemachine_engine.cli.events import events
 from statemachine_engine.cli.run import run
+from statemachine_engine.cli.system import system
 from statemachine_engine.cli.validate import lint, validate
 
 
 def commands() -> list[tuple[str, click.Command]]:
-    context = click.Context(db)
-    found = [(name, db.get_command(context, name)) for name in db.list_commands(context)]
     programs: list[tuple[str, click.Command]] = [
         ("statemachine", run),
         ("statemachine-validate", validate),
         ("statemachine-lint", lint),
+        ("statemachine-events", events),
         ("statemachine-db", db),
+        ("statemachine-system", system),
     ]
-    return programs + [(f"statemachine-db {name}", command) for name, command in found if command is not None]
+    for program, group in (("statemachine-db", db), ("statemachine-system", system)):
+        context = click.Context(group)
+        found = [(name, group.get_command(context, name)) for name in group.list_commands(context)]
+        programs += [(f"{program} {name}", command) for name, command in found if command is not None]
+    return programs
 
 
 @pytest.mark.parametrize(("line", "command"), commands())
@@ -53,9 +59,10 @@ def test_no_summary_is_cut_or_wrapped_in_the_overview() -> None:
     assert [summary for summary in summaries if len(summary) > 56] == []
 
 
-def test_every_attribute_behind_a_name_is_the_command_of_that_name() -> None:
-    context = click.Context(db)
+@pytest.mark.parametrize("group", [db, system])
+def test_every_attribute_behind_a_name_is_the_command_of_that_name(group: click.Group) -> None:
+    context = click.Context(group)
 
-    assert [getattr(db.get_command(context, name), "name", None) for name in db.list_commands(context)] == (
-        db.list_commands(context)
+    assert [getattr(group.get_command(context, name), "name", None) for name in group.list_commands(context)] == (
+        group.list_commands(context)
     )
