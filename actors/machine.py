@@ -348,7 +348,12 @@ class MachineActor(pykka.ThreadingActor):
         delay_s = policy.delay_before(self._tries)
         log.warning(
             "%s: %s; no transition takes its event in state %s: try %d of %d in %g s",
-            self._name, failure.message, self._state, self._tries, policy.tries, delay_s,
+            self._name,
+            failure.message,
+            self._state,
+            self._tries,
+            policy.tries,
+            delay_s,
         )
         self._later(delay_s, lambda: self._start(run.actions))
 

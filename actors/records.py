@@ -42,9 +42,7 @@ class Records:
 
     def changed(self, source: str, move: Step, trigger: str) -> Note:
         """A transition was taken."""
-        return self.note(
-            "state_change", {"from_state": source, "to_state": move.target, "event_trigger": trigger}
-        )
+        return self.note("state_change", {"from_state": source, "to_state": move.target, "event_trigger": trigger})
 
     def received(self, event: Incoming) -> Note:
         """A message arrived; whether a transition takes it is another record."""
@@ -58,9 +56,7 @@ class Records:
         """What became of its row in the mailbox; a datagram without one gets it now."""
         if event.event_id is not None:
             return Mark(event.event_id, status)
-        return Received(
-            self._machine, event.type, event.payload, event.job_id, event.source, status, event.timestamp
-        )
+        return Received(self._machine, event.type, event.payload, event.job_id, event.source, status, event.timestamp)
 
     def unhandled(self, event: str, state: str, more: Mapping[str, Any]) -> Note:
         """No transition takes an event."""

@@ -252,9 +252,7 @@ class Runtime:
         self.scheduler.follow(definition, handle.name)
         return handle
 
-    def _made(
-        self, definition: Definition, name: str, context: Mapping[str, Any], actions_dir: Path | None
-    ) -> Machine:
+    def _made(self, definition: Definition, name: str, context: Mapping[str, Any], actions_dir: Path | None) -> Machine:
         machine = Machine(definition, View(name, definition.initial_state), self.db, context)
         base_dir = definition.source.parent if definition.source is not None else Path.cwd()
         desk = JobDesk(name, self.hub)

@@ -387,7 +387,7 @@ def _worker(runtime: Runtime, work: dict[str, Any], interrupt: str = "stop") -> 
                 {"from": "waiting", "to": "waiting", "event": "no_jobs"},
                 {"from": "waiting", "to": "working", "event": "new_job"},
                 {"from": "working", "to": "waiting", "event": "done"},
-            {"from": "*", "to": "stopped", "event": interrupt},
+                {"from": "*", "to": "stopped", "event": interrupt},
             ],
             "actions": {"waiting": [{"type": "check_database_queue", "job_type": "t"}], "working": [work]},
         },
