@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
+
+from ..storage.audit import Event
+from ..storage.payload import dumps
 
 #: events, and bytes of them, that are kept
 MOST, MOST_BYTES = 8192, 8 * 1024 * 1024
@@ -31,11 +34,21 @@ class Place(NamedTuple):
     id: int
 
 
-class Piece(NamedTuple):
-    """What follows a place."""
+class Piece:
+    """What follows a place, for all readers that are there."""
 
-    entries: Sequence[Entry]
-    place: Place
+    def __init__(self, entries: Sequence[Entry], place: Place) -> None:
+        self.entries = entries
+        #: of a reader that has it
+        self.place = place
+        self._encoded: dict[object, bytes] = {}
+
+    def encoded(self, encode: Callable[[Sequence[Entry]], bytes]) -> bytes:
+        """As a client gets it; the work is done for the first one that asks."""
+        found = self._encoded.get(encode)
+        if found is None:
+            found = self._encoded[encode] = encode(self.entries)
+        return found
 
 
 class Backlog:
@@ -112,6 +125,11 @@ class Backlog:
         self._floor = self._entries[count - 1].id if count else self._floor
         del self._entries[:count]
         self._bytes = size
+
+
+def entry_of(event: Event) -> Entry:
+    """An event, encoded."""
+    return Entry(event.id, dumps(event.envelope()).encode())
 
 
 def _id(entry: Entry) -> int:

@@ -15,8 +15,7 @@ from ..actors.tail import BATCH, RECONNECT_S, Tail
 from ..storage import audit
 from ..storage.audit import Event
 from ..storage.errors import StorageError
-from ..storage.payload import dumps
-from .backlog import Backlog, Entry
+from .backlog import Backlog, entry_of
 from .board import Board
 from .store import Store
 
@@ -131,7 +130,7 @@ class Feed:
     def _publish(self, events: list[Event]) -> None:
         if events[0].id <= self.backlog.end.id:  # the log was emptied, and its ids begin anew
             self.backlog.begin(events[0].id - 1)
-        self.backlog.add([Entry(event.id, dumps(event.envelope()).encode()) for event in events])
+        self.backlog.add([entry_of(event) for event in events])
         self.board.take(events, count=self.ready.is_set())
         self.last_event_s = events[-1].timestamp
         self._wake()

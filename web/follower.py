@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..storage import audit
 from ..storage.errors import StorageError
-from ..storage.payload import dumps
-from .backlog import Entry, Place
+from .backlog import Piece, Place, entry_of
 from .frames import message
 
 if TYPE_CHECKING:
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 
 #: rows that a client may be behind and still gets one by one; it starts anew when it is further behind
 MOST_BEHIND = 100_000
-PIECE = 500
+CHUNK = 500
 
 
 class Follower:
@@ -54,7 +53,7 @@ class Follower:
         """Go on after this event instead."""
         self._since, self._place = since, None
 
-    def pieces(self) -> Iterator[Iterable[Entry] | bytes]:
+    def pieces(self) -> Iterator[Piece | bytes]:
         """What there is for the client by now: events, or the message that it has to start anew."""
         if self._place is None:
             yield from self._caught_up()
@@ -64,7 +63,7 @@ class Follower:
                 yield self._anew()
             elif piece.entries:
                 self._place = piece.place
-                yield piece.entries
+                yield piece
             else:
                 return
 
@@ -78,18 +77,18 @@ class Follower:
         except StorageError as error:
             self._machines, self._error = [], str(error)
 
-    def _caught_up(self) -> Iterator[Iterable[Entry] | bytes]:
+    def _caught_up(self) -> Iterator[Piece | bytes]:
         """From the database up to where the backlog begins; nothing while the database cannot be read."""
         try:
             if not self._is_within_reach():
                 yield self._anew()
                 return
             while (place := self._backlog.place_after(self.last_id)) is None:
-                events = audit.since(self._monitor.store.db, self.last_id, PIECE)
+                events = audit.since(self._monitor.store.db, self.last_id, CHUNK)
                 if not events:
                     break
                 self._since = events[-1].id
-                yield [Entry(event.id, dumps(event.envelope()).encode()) for event in events]
+                yield Piece([entry_of(event) for event in events], Place(0, events[-1].id))
             self._place = place or self._backlog.end
         except StorageError:
             return

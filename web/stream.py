@@ -37,7 +37,7 @@ PATHS = {"/ws/events": "websocket_events", "/ws": "websocket"}
 blueprint = Blueprint("stream", __name__)
 
 
-class _Quiet(threading.Thread):
+class Reader(threading.Thread):
     """simple_websocket's reader, which must not keep the process alive."""
 
     def __init__(self, **options: Any) -> None:
@@ -46,7 +46,7 @@ class _Quiet(threading.Thread):
 
 def init_app(app: Flask) -> None:
     """Add the stream's routes."""
-    app.config["SOCK_SERVER_OPTIONS"] = {"thread_class": _Quiet, "max_message_size": LONGEST_MESSAGE}
+    app.config["SOCK_SERVER_OPTIONS"] = {"thread_class": Reader, "max_message_size": LONGEST_MESSAGE}
     sock = Sock(app)
     for path, name in PATHS.items():
         sock.route(path, endpoint=name)(follow)
@@ -115,7 +115,7 @@ def _serve(ws: Server, pipe: Pipe, monitor: Monitor) -> None:
     ping_at_s = time.monotonic() + PING_S
     while ws.connected and not feed.stopped.is_set():
         for piece in follower.pieces():
-            pipe.send(text_frame(piece) if isinstance(piece, bytes) else websocket_frames(piece))
+            pipe.send(text_frame(piece) if isinstance(piece, bytes) else piece.encoded(websocket_frames))
             if not ws.connected or feed.stopped.is_set():
                 return
         ws.event.wait(max(0.0, ping_at_s - time.monotonic()))
@@ -157,7 +157,7 @@ def _events(monitor: Monitor, since: int | None) -> Iterator[bytes]:
         yield sse_message(follower.initial())
         while not feed.stopped.is_set():
             for piece in follower.pieces():
-                yield sse_message(piece) if isinstance(piece, bytes) else sse_events(piece)
+                yield sse_message(piece) if isinstance(piece, bytes) else piece.encoded(sse_events)
             if not news.wait(PING_S):
                 yield sse_message(message("ping", timestamp=monitor.now()))
             news.clear()
