@@ -84,7 +84,7 @@ def run(options: dict[str, Any], *, websocket_port: int | None, access_log: bool
     ports = {"port": _port(sockets[0]), "websocket_port": _port(extra) if extra else None}
     if options["token"] is None and not is_loopback(options["host"]):
         options["token"] = secrets.token_urlsafe(18)
-    _check_database(options["read_only"])
+    _check_database()
     options = {**options, **ports}
     _greet(options, open_browser)
     serve(partial(_make_app, db_given(), options), [*sockets, *([extra] if extra else ())], access_log=access_log)
@@ -142,13 +142,13 @@ def _is_monitor(port: int) -> bool:
         return False
 
 
-def _check_database(read_only: bool) -> None:
-    """Make the file where there is none, and say now what would keep the page empty; a missing one is waited for."""
+def _check_database() -> None:
+    """Make the file where there is none, and say now what keeps the page empty; a database that is away is waited for."""
     from ..storage.database import Database
     from ..storage.errors import StoreTooNew, StoreUnavailable
 
     try:
-        Database.open(db_given(), create=not read_only).close()
+        Database.open(db_given()).close()
     except StoreTooNew:
         raise
     except StoreUnavailable as error:

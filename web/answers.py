@@ -50,10 +50,7 @@ def page_of(items: list[Any], next_cursor: int | None, **more: Any) -> Response:
 
 
 def _refused(error: Refused) -> Response:
-    answer = reply(error.as_dict(), error.status)
-    if error.status == 401:
-        answer.headers["WWW-Authenticate"] = "Bearer"
-    return answer
+    return reply(error.as_dict(), error.status)
 
 
 def _storage_error(error: StorageError) -> Response:

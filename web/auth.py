@@ -5,8 +5,9 @@ from __future__ import annotations
 import hmac
 from urllib.parse import urlsplit
 
-from flask import Blueprint, Flask, Response, redirect, request
+from flask import Blueprint, Flask, Response, redirect, render_template, request
 
+from .answers import reply
 from .errors import Refused
 from .monitor import Monitor, the_monitor
 from .settings import is_loopback
@@ -22,9 +23,17 @@ SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 blueprint = Blueprint("auth", __name__)
 
 
+class TokenMissing(Refused):
+    """Who asks has not shown the token."""
+
+    def __init__(self) -> None:
+        super().__init__(401, "the token is missing or wrong", "open /login?token=…, or send Authorization: Bearer …")
+
+
 def init_app(app: Flask) -> None:
     """Check every request."""
     app.before_request(check)
+    app.register_error_handler(TokenMissing, _ask_for_it)
     app.register_blueprint(blueprint)
 
 
@@ -67,6 +76,16 @@ def who() -> str:
 # Helpers
 
 
+def _ask_for_it(error: TokenMissing) -> Response:
+    """A person gets a form, a program the reason."""
+    if request.endpoint == "pages.page" and request.accept_mimetypes.accept_html:
+        answer = Response(render_template("login.html"), 401)
+    else:
+        answer = reply(error.as_dict(), 401)
+    answer.headers["WWW-Authenticate"] = "Bearer"
+    return answer
+
+
 def _check_host(monitor: Monitor) -> None:
     name = urlsplit(f"//{request.host}").hostname or ""
     if not monitor.settings.knows(name):
@@ -99,7 +118,7 @@ def _check_token(monitor: Monitor) -> None:
     if _bearer() and _equal(_bearer(), token):
         return
     if not _equal(request.cookies.get(COOKIE, ""), monitor.cookie_token):
-        raise Refused(401, "the token is missing or wrong", "open /login?token=…, or send Authorization: Bearer …")
+        raise TokenMissing()
 
 
 def _is_local(monitor: Monitor) -> bool:

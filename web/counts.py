@@ -28,8 +28,8 @@ class Counts:
         self._lock = threading.Lock()
         self._known: OrderedDict[str, tuple[int, Counter[Move]]] = OrderedDict()
 
-    def of(self, db: Database, machine: str) -> Counter[Move]:
-        """All transitions on record so far."""
+    def of(self, db: Database, machine: str) -> tuple[int, Counter[Move]]:
+        """All transitions on record so far, and the id up to which the log was read."""
         with self._lock:
             after_id, counts = self._known.pop(machine, (0, Counter()))
             newest = audit.newest_id(db)
@@ -38,10 +38,11 @@ class Counts:
             while events := audit.since(db, after_id, CHUNK, [machine], ["state_change"]):
                 after_id = events[-1].id
                 counts.update(_moves(events))
-            self._known[machine] = (max(after_id, newest), counts)
+            after_id = max(after_id, newest)
+            self._known[machine] = (after_id, counts)
             if len(self._known) > MOST_MACHINES:
                 self._known.popitem(last=False)
-            return Counter(counts)
+            return after_id, Counter(counts)
 
 
 def _moves(events: Iterable[Event]) -> Iterable[Move]:

@@ -40,7 +40,7 @@ def details(name: str) -> Response:
     monitor = the_monitor()
     row, machine = known(name)
     definition = monitor.library.definition_of(row)
-    counts = monitor.counts.of(monitor.store.db, name)
+    last_id, counts = monitor.counts.of(monitor.store.db, name)
     return reply(
         {
             **machine,
@@ -48,6 +48,7 @@ def details(name: str) -> Response:
             "allowed_events": _allowed(definition, row.current_state),
             "context": None,
             "counts": [{"from": a, "to": b, "event": e, "count": count} for (a, b, e), count in counts.items()],
+            "last_id": last_id,
         }
     )
 

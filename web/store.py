@@ -10,20 +10,23 @@ from ..storage.database import Database
 class Store:
     """One open `Database` at a time, shared by all threads."""
 
-    def __init__(self, url: str | None, *, create: bool) -> None:
+    def __init__(self, url: str | None) -> None:
         self.url = url
-        self._create = create
         self._lock = threading.Lock()
         self._db: Database | None = None
         self._file: tuple[int, int] | None = None
 
     @property
     def db(self) -> Database:
-        """The open database; StoreUnavailable."""
+        """The open database; StoreUnavailable.
+
+        It is made where there is none yet, since the page may be there before the machines; one that was there and is
+        gone will come back, and nothing must stand in its place.
+        """
         with self._lock:
             if self._db is None or self._identity(self._db) != self._file:
                 self._drop()
-                self._db = Database.open(self.url, create=self._create)
+                self._db = Database.open(self.url, create=self._file is None)
                 self._file = self._identity(self._db)
             return self._db
 
