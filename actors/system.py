@@ -198,9 +198,9 @@ class System:
         level = logging.ERROR if lost and not self.plan.closing else logging.INFO
         why = f"{child.label} (pid {pid}) {how_it_ended(code)}; see {child.log}"
         log.log(level, "%s", why)
+        self._sign_off(lost, pid)
         for track in lost:
             self.plan.lost(track.name, why, time.monotonic())
-            self._sign_off(track, pid)
             self._tell_of_failure(track.name)
 
     def _tell_of_failure(self, name: str) -> None:
@@ -212,19 +212,20 @@ class System:
                 "%s: starts again in %.2g s: %s", name, track.due_s - time.monotonic(), track.error or "it ended"
             )
 
-    def _sign_off(self, track: Track, pid: int | None) -> None:
-        """A killed process could neither remove its machine's socket nor tell the registry; its next start will."""
+    def _sign_off(self, lost: list[Track], pid: int | None) -> None:
+        """What a killed process could not do: tell the registry, and remove the sockets of its machines."""
+        for track in lost:
+            path = wire.control_path(self._env["STATEMACHINE_CONTROL_PREFIX"], track.name)
+            if path.is_socket() and not wire.is_listening(path):
+                path.unlink(missing_ok=True)
         try:
-            with Database.open(self._env["STATEMACHINE_DB"], create=False) as db:
-                row = machines.get(db, track.name)
-                if row is None or not row.incarnation or row.pid != pid:
-                    return
-                machines.release(db, track.name, row.incarnation, status="failed")
+            with Database.open(self._env["STATEMACHINE_DB"], create=False) as db, db.write():
+                for track in lost:
+                    row = machines.get(db, track.name)
+                    if row is not None and row.incarnation and row.pid == pid:
+                        machines.release(db, track.name, row.incarnation, status="failed")
         except StorageError as error:
-            log.error("%s: the registry cannot be told that it failed: %s", track.name, error)
-        path = wire.control_path(self._env["STATEMACHINE_CONTROL_PREFIX"], track.name)
-        if path.is_socket() and not wire.is_listening(path):
-            path.unlink(missing_ok=True)
+            log.error("the registry cannot be told that machines failed: %s", error)
 
     # Requests
 

@@ -71,7 +71,8 @@ def status(ctx: click.Context, fmt: str, event_socket_path: str | None, control_
 def logs(name: str | None, follow: bool, lines: int) -> None:
     """Show the log files, all of them or a machine's.
 
-    A machine's log is that of the process in which it runs. NAME may also be `system`, `page`, or a process such as `process-1`.
+    A machine's log is that of the process in which it runs. NAME may also be `system`, `page`, or a process such as
+    `process-1`.
 
     \b
     Example:
@@ -181,10 +182,10 @@ def _report(wanted: Manifest, running: dict[str, Any] | None) -> dict[str, Any]:
 
 def _registry(wanted: Manifest) -> dict[str, dict[str, Any]]:
     """Machine -> its row; a machine whose process is gone without a word does not run."""
+    from ..actors.liveness import is_running
     from ..storage import machines
     from ..storage.database import Database
     from ..storage.errors import StoreUnavailable
-    from ..actors.liveness import is_running
 
     try:
         db = Database.open(wanted.db_url(db_given(), os.environ), create=False)

@@ -74,8 +74,8 @@ def up(
 def down(event_socket_path: str | None, control_socket_prefix: str | None) -> None:
     """Stop all machines in order, and leave nothing behind.
 
-    Those that depend on others go first. Running actions get the manifest's grace; unfinished jobs go back to the queue. No process,
-    no socket and no lock is left.
+    Those that depend on others go first. Running actions get the manifest's grace; unfinished jobs go back to the
+    queue. No process, no socket and no lock is left.
 
     \b
     Example:
