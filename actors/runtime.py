@@ -314,16 +314,20 @@ class Runtime:
             except MachineTaken:
                 return False
             log.info("%s: taking over", machine.name)
-            self.supervisor.launch(machine)
             self.scheduler.follow(machine.definition, machine.name)
+            self.supervisor.launch(machine)
             return True
 
         self._waiting.append(try_again)
 
     def _look_after_the_rest(self) -> None:
-        if self._running:
-            self._waiting[:] = [attempt for attempt in self._waiting if not attempt()]
-            self.scheduler.look()
+        if not self._running:
+            return
+        for attempt in list(self._waiting):
+            if attempt():
+                self._waiting.remove(attempt)
+                self._roster.notify()  # the machine may have ended before it was off the list
+        self.scheduler.look()
 
 
 def _ended_by(live: list[Machine], deadline_s: float) -> bool:

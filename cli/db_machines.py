@@ -92,7 +92,7 @@ def machine_health(fmt: str) -> None:
     counts = ", ".join(f"{count} {status}" for status, count in health["jobs"].items())
     click.echo(f"  Jobs: {counts or 'none'}\n  Stuck jobs: {len(health['stuck_jobs'])}")
     for job_id in health["stuck_jobs"]:
-        click.echo(f"    {job_id} (statemachine-db retry-job {job_id} puts it back into the queue)")
+        click.echo(f"    {job_id} (statemachine-db retry {job_id} puts it back into the queue)")
 
 
 # Helpers

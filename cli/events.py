@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import ParamType, db_given, db_option
+from .options import ParamType, Seconds, db_given, db_option
 from .output import text
 from .program import DONE, FAILED, Program, debug_option, forgiving_output
-from .run import Seconds
 
 if TYPE_CHECKING:
     from ..actors.doorbell import Doorbell

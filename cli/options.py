@@ -130,6 +130,43 @@ class Name(ParamType):
         return str(value)
 
 
+class Seconds(ParamType):
+    """A duration: 10, .5, 90s, 1m30s, 2h."""
+
+    name = "DURATION"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        from ..actors.definition import parse_duration
+
+        try:
+            return parse_duration(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class Moment(ParamType):
+    """A point in time as epoch seconds: `2026-11-24 08:00`, with a zone or in this host's, or `08:00`, the next one."""
+
+    name = "TIME"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        from datetime import datetime, timedelta
+
+        from ..storage.clock import system_clock
+
+        now = datetime.fromtimestamp(system_clock.now())
+        text = value.strip()
+        try:
+            if ":" in text[:3]:
+                moment = datetime.fromisoformat(f"{now:%Y-%m-%d}T{text:0>5}")
+                return (moment if moment > now else moment + timedelta(days=1)).timestamp()
+            return datetime.fromisoformat(text).timestamp()
+        except (ValueError, OverflowError, OSError):
+            self.fail(f"{value!r} is no time; write 2026-11-24 08:00, 2026-11-24T08:00:00Z or 08:00", param, ctx)
+
+
 def parse_json(text: str) -> Any:
     """Strict JSON (no NaN); ValueError says what is wrong and where."""
     return json.loads(text, parse_constant=_refuse)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import JsonValue, KeyValue, ParamType, db_given, db_option, socket_options
+from .options import JsonValue, KeyValue, Seconds, db_given, db_option, socket_options
 from .program import DONE, FAILED, INTERRUPTED, USAGE, Failure, Program, debug_option, forgiving_output
 
 if TYPE_CHECKING:
@@ -29,20 +29,6 @@ _log = logging.getLogger(__name__)
 SWITCH_S = 0.0005
 
 LOG_FORMAT = "%(asctime)s - %(name)s - %(levelname)s - %(message)s"
-
-
-class Seconds(ParamType):
-    """A duration: 10, .5, 90s, 1m30s, 2h."""
-
-    name = "DURATION"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        from ..actors.definition import parse_duration
-
-        try:
-            return parse_duration(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
 
 
 @click.command(cls=Program)

@@ -21,6 +21,7 @@ CANCELLABLE = ("pending", "scheduled", "processing")
 class Choice:
     """Which jobs are meant: those that match all that is given."""
 
+    job_id: str | None = None
     status: str | None = None
     job_type: str | None = None
     machine_type: str | None = None
@@ -118,6 +119,7 @@ def _condition(db: Database, choice: Choice) -> tuple[str, list[Any]]:
     """SQL that begins with " AND ", or nothing, and its parameters."""
     created = None if choice.older_than_s is None else to_text(db.now() - choice.older_than_s)
     given = {
+        "job_id = ?": choice.job_id,
         "status = ?": choice.status,
         "job_type = ?": choice.job_type,
         "machine_type = ?": choice.machine_type,

@@ -88,7 +88,7 @@ def test_health_names_what_needs_attention(place: Any) -> None:
     shown = place.db("machine-health").output
     assert "needs attention" in shown
     assert "  Machines dead: gone\n" in shown
-    assert "retry-job stuck" in shown
+    assert "retry stuck" in shown
 
 
 def dead_pid() -> int:
