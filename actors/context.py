@@ -14,16 +14,18 @@ from .messages import Incoming
 START = Incoming("start", {}, None, None, 0.0)
 
 
-def first_context(definition: Definition, given: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """The file's `context:`, over it what was given at the start, over both the engine's own keys."""
-    data = {**copy.deepcopy(dict(definition.context)), **given}
+def first_context(
+    definition: Definition, given: Mapping[str, Any], name: str, saved: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The file's `context:`, over it what was given at the start, then what was saved; over all the engine's keys."""
+    data = {**copy.deepcopy(dict(definition.context)), **given, **(saved or {})}
     return {
         **{key: value for key, value in data.items() if key not in RESERVED},
         "machine_name": name,
         "current_state": definition.initial_state,
         "previous_state": None,
         "config": definition.config,
-        "event_data": event_data(START),
+        "event_data": (saved or {}).get("event_data", event_data(START)),
     }
 
 

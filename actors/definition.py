@@ -141,6 +141,10 @@ class Definition:
     source: Path | None = None
     on_unhandled: Literal["ignore", "error"] = "ignore"
     on_error: OnError = field(default_factory=OnError)
+    on_restart: str = "initial"
+    """`initial`, `resume`, or the state to start in when the machine had started before and not ended."""
+    timers: Literal["deadline", "remaining", "restart"] = "deadline"
+    """What a resumed machine's timeouts count from."""
     template: bool = False
     actions_root: str | None = None
     warnings: tuple[Problem, ...] = ()

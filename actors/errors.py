@@ -13,6 +13,10 @@ class MachineError(Exception):
     """Something is wrong with a machine."""
 
 
+class CannotResume(MachineError):
+    """The machine was in a state that its definition does not have any more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One finding in a machine's definition, at the place that has to be changed."""

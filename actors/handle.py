@@ -42,6 +42,8 @@ class Machine:
         self.view = view
         #: the context that it was given at its start
         self.given_context = context
+        #: the operator's word where it goes on
+        self.from_state: str | None = None
         #: machines that end with this one
         self.children: list[Machine] = []
         #: None where no control socket is wanted

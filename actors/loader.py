@@ -16,7 +16,16 @@ from .eventsection import read_events
 from .fields import flag_of, known_name_of, pairs_of, state_name_of, text_of, warn_unknown_keys
 from .findings import Findings, did_you_mean, listing, quoted
 from .schedulesection import read_schedules
-from .settings import read_context, read_machine_name, read_metadata, read_on_error, read_on_unhandled, read_title
+from .settings import (
+    read_context,
+    read_machine_name,
+    read_metadata,
+    read_on_error,
+    read_on_restart,
+    read_on_unhandled,
+    read_timers,
+    read_title,
+)
 from .statesection import STOPPED, StateEntry, outcomes_of, parents_of, read_groups, read_states
 from .transitionsection import named_states, read_transitions
 from .yamlnodes import Node, compose, read_text, wrap
@@ -90,7 +99,7 @@ class _Reading:
         transitions = read_transitions(root, entries, events, self.known_keys, findings)
         states = self._states(entries, transitions, self._actions(bodies, entries))
         schedules = read_schedules(root, events, findings)
-        settings = self._settings()
+        settings = self._settings(states)
         if initial_state is None or findings.errors:
             raise findings.failure()
         return Definition(
@@ -107,7 +116,7 @@ class _Reading:
             **settings,
         )
 
-    def _settings(self) -> dict[str, Any]:
+    def _settings(self, states: Collection[str]) -> dict[str, Any]:
         root, findings = self.root, self.findings
         return {
             "machine_name": read_machine_name(root, self.machine_name, self.stem, findings),
@@ -117,6 +126,8 @@ class _Reading:
             "context": read_context(root, findings),
             "on_unhandled": read_on_unhandled(root, findings),
             "on_error": read_on_error(root, findings),
+            "on_restart": read_on_restart(root, states, findings),
+            "timers": read_timers(root, findings),
             "template": flag_of(root.get("template"), "template", findings) or False,
             "actions_root": text_of(root.get("actions_root"), "actions_root", findings),
         }

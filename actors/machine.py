@@ -14,16 +14,19 @@ import pykka
 from ..storage.errors import StorageError
 from .context import admit, first_context
 from .coroutines import MachineLoop
+from .jobcontext import drop, hold
 from .mail import Mail
 from .messages import Begin, Halt, Incoming, Resume, TimerFired, Unread, Woken
 from .records import Records
+from .resume import Memory, delay_of
 from .run import ActionsDone, Failure, Parked, Performer, Run
 from .step import Step, enter, interrupts, step
 from .watches import Watch
 
 if TYPE_CHECKING:
     from ..storage.audit import Record
-    from .definition import Definition, Outcome, Transition
+    from ..storage.snapshots import Snapshot
+    from .definition import ActionSpec, Definition, Outcome, Transition
     from .parts import Parts
     from .timers import Timer
 
@@ -45,13 +48,18 @@ class MachineActor(pykka.ThreadingActor):
 
     use_daemon_thread = True
 
-    def __init__(self, definition: Definition, context: Mapping[str, Any], parts: Parts) -> None:
+    def __init__(
+        self, definition: Definition, context: Mapping[str, Any], parts: Parts, resumed: Snapshot | None = None
+    ) -> None:
         super().__init__()
+        self._resumed = resumed
+        self._memory = Memory(definition, parts)
+        self._deadlines: dict[str, float] = {}
         self._definition = definition
         self._parts = parts
         self._name = parts.view.name
         self._state = definition.initial_state
-        self._context = first_context(definition, context, self._name)
+        self._context = first_context(definition, context, self._name, resumed.context if resumed else None)
         parts.view.context = self._context
         self._entry = 0
         self._entered_s = 0.0
@@ -111,8 +119,11 @@ class MachineActor(pykka.ThreadingActor):
         view = self._parts.view
         view.status = "running"
         self._record(self._records.registered(self._state))
-        move = step(self._definition, self._state, "start")
-        self._take(move or enter(self._definition), "start" if move else None)
+        if self._resumed is not None:
+            self._go_on_from(self._resumed)
+        else:
+            move = step(self._definition, self._state, "start")
+            self._take(move or enter(self._definition), "start" if move else None)
         self._take_in(self._mail.fetch())
 
     def _arrived(self, event: Incoming) -> None:
@@ -223,17 +234,33 @@ class MachineActor(pykka.ThreadingActor):
             self._enter(move)
         if trigger is not None and (move.actions or not move.internal):
             records = (*records, self._records.changed(source, move, trigger))
-        self._record(*records, self._records.state(self._state))
-        self._parts.shared.board.ring("machine", (self._name,))
         if not move.internal:
             for transition in move.timeouts:
-                self._arm(transition)
+                self._arm(transition, transition.timeout_s or 0.0)
+        self._record(*records, self._records.state(self._state), *self._snapshot(settled=False))
+        self._parts.shared.board.ring("machine", (self._name,))
         self._start(move.actions)
+
+    def _go_on_from(self, snapshot: Snapshot) -> None:
+        """Enter the state again that the machine was in, with its context, its job and what its timers have left."""
+        drop(self._context)
+        if self._parts.desk.current is not None:
+            hold(self._context, self._parts.desk.current)
+        move, now_s = enter(self._definition, snapshot.state), self._parts.shared.db.clock.now()
+        self._enter(move)
+        for transition in move.timeouts:
+            self._arm(transition, delay_of(transition, self._definition.timers, snapshot, now_s))
+        self._record(self._records.resumed(snapshot), self._records.state(self._state), *self._snapshot(settled=False))
+        self._start(move.actions, settled=snapshot.settled)
+
+    def _snapshot(self, *, settled: bool) -> tuple[Record, ...]:
+        return self._memory.snapshot(self._state, self._context, self._deadlines, settled=settled)
 
     def _leave(self) -> None:
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()
+        self._deadlines.clear()
         for index, parked in self._parked.items():
             if parked.topic is not None:
                 self._parts.shared.board.leave(parked.topic, (self._name, self._entry, index))
@@ -255,9 +282,10 @@ class MachineActor(pykka.ThreadingActor):
         view.status = "running"
         view.enter(move.target)
 
-    def _arm(self, transition: Transition) -> None:
-        ref, fired = self.actor_ref, TimerFired(self._entry, transition.event)
-        self._timers.append(self._parts.shared.timers.after(transition.timeout_s or 0.0, lambda: _tell(ref, fired)))
+    def _arm(self, transition: Transition, delay_s: float) -> None:
+        shared, fired = self._parts.shared, TimerFired(self._entry, transition.event)
+        self._deadlines[transition.event] = shared.db.clock.now() + delay_s
+        self._timers.append(shared.timers.after(delay_s, _teller(self.actor_ref, fired)))
 
     def _later(self, delay_s: float, action: Callable[[], None]) -> None:
         ref, resume = self.actor_ref, Resume(self._entry)
@@ -279,13 +307,15 @@ class MachineActor(pykka.ThreadingActor):
 
     # Runs
 
-    def _start(self, actions: tuple[Any, ...], *, start: int = 0, again: bool = False) -> None:
+    def _start(
+        self, actions: tuple[ActionSpec, ...], *, start: int = 0, again: bool = False, settled: bool = False
+    ) -> None:
         if not actions:
             if self._final:
                 self._end(self._outcome)
             return
         services = self._parts.services()
-        run = Run(self._entry, self._state, actions, self._context, services, start, again, self._final)
+        run = Run(self._entry, self._state, actions, self._context, services, start, again, settled, self._final)
         self._run = run
         performer, loop, ref = self._parts.performer, self._loop, self.actor_ref
         if not performer.is_instant(run):
@@ -322,6 +352,8 @@ class MachineActor(pykka.ThreadingActor):
         self._tries = 0
         if self._step is None or run.actions is not self._step.actions:
             return  # an internal transition's actions are not the state's: there is nothing to come back to
+        if snapshot := self._snapshot(settled=True):
+            self._record(*snapshot)
         for parked in run.parked:
             place = (self._name, self._entry, parked.action)
             woken = Woken(self._entry, parked.action)
@@ -412,7 +444,9 @@ class MachineActor(pykka.ThreadingActor):
         self._leave()
         self._mail.keep_all()
         self._loop.close()
-        self._record(self._records.terminated(self._state, outcome))
+        self._record(
+            self._records.terminated(self._state, outcome), *(self._memory.end() if outcome is not None else ())
+        )
         self._parts.gate.set()
         self._parts.ended(outcome)
         self.stop()

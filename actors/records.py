@@ -9,6 +9,7 @@ from ..storage.audit import Mark, Note, Received, Record, StateRow
 
 if TYPE_CHECKING:
     from ..storage.clock import Clock
+    from ..storage.snapshots import Snapshot
     from .definition import Outcome
     from .messages import Incoming
     from .step import Step
@@ -35,6 +36,10 @@ class Records:
     def registered(self, state: str) -> Note:
         """It has started."""
         return self.note("machine_registered", {**self._identity(), "current_state": state})
+
+    def resumed(self, snapshot: Snapshot) -> Note:
+        """It goes on where it was."""
+        return self.note("machine_resumed", {**self._identity(), "state": snapshot.state, "since": snapshot.saved_at})
 
     def terminated(self, state: str, outcome: Outcome | None) -> Note:
         """It is over; without an outcome it was stopped."""

@@ -62,6 +62,8 @@ class Run:
     start: int = 0
     #: one parked action alone is run again
     again: bool = False
+    #: the state is resumed and its actions had run: only those that watch or repeat are run again
+    settled: bool = False
     #: the state is final: its actions run to the last one
     final: bool = False
 
@@ -96,11 +98,11 @@ class Performer:
 
     def perform(self, run: Run, loop: MachineLoop) -> Run:
         """Run the actions until one's event is taken by a transition, one fails for good, or the list ends."""
-        cut = False
+        cut = run.settled
         for index in range(run.start, len(run.actions)):
             if run.cancelled:
                 break
-            if cut and not self._has(run.actions[index], "watch"):
+            if cut and run.actions[index].every_s is None and not self._has(run.actions[index], "watch"):
                 continue
             cut = self._one(run, index, loop) or cut
             if self._is_over(run, index):

@@ -179,13 +179,18 @@ class Runtime:
         context: Mapping[str, Any] | None = None,
         *,
         actions_dir: Path | str | None = None,
+        from_state: str | None = None,
     ) -> Machine:
         """Start a machine from a YAML file, a mapping of the same shape, or a Definition.
 
+        `from_state` is where it starts whatever the file and its last run say.
+
         ConfigError: the file is wrong. MachineTaken: a machine of this name runs already (with standby, it starts when
-        that one is gone). SocketPathTooLong, OSError: its control socket cannot be bound.
+        that one is gone). CannotResume: it was in a state that it no longer has. SocketPathTooLong, OSError: its
+        control socket cannot be bound.
         """
-        return self._add(machine, name, context or {}, Path(actions_dir) if actions_dir is not None else None, None)
+        folder = Path(actions_dir) if actions_dir is not None else None
+        return self._add(machine, name, context or {}, folder, None, from_state)
 
     def definition(
         self,
@@ -233,12 +238,14 @@ class Runtime:
         context: Mapping[str, Any],
         actions_dir: Path | None,
         job: Job | None,
+        from_state: str | None = None,
     ) -> Machine:
         if not self._running:
             raise NotStarted("the runtime is not running: call start() first, or use it in a `with` statement")
         definition = self.definition(machine, name, actions_dir)
         folder = actions_dir or self._actions_dir or definition.actions_folder
         handle = self._made(definition, name or definition.machine_name, context, folder)
+        handle.from_state = from_state
         try:
             self.supervisor.acquire(handle)
         except MachineTaken:

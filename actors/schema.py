@@ -26,6 +26,7 @@ from .vocabulary import (
     SCHEDULED_EVENT,
     SCHEDULED_JOB,
     STATE,
+    TIMERS,
     TRANSITION,
     Keys,
 )
@@ -68,6 +69,8 @@ def _machine() -> dict[str, Schema]:
         "context": _any(_NOTHING, _map(_ref("variable"), {})),
         "final": _ref("final"),
         "on_error": _any(_NOTHING, _closed(ON_ERROR, _on_error())),
+        "on_restart": _any(_NOTHING, _ref("state_name")),
+        "timers": _choice(TIMERS),
         "on_unhandled": _choice(ON_UNHANDLED),
         "template": _ref("flag"),
         "actions_root": _ref("text"),

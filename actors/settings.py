@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Literal
 
 from .definition import Mark, OnError, machine_name_fault
 from .fields import choice_of, duration_of, name_of, number_of, pairs_of, text_of, warn_unknown_keys
-from .findings import Findings, quoted
+from .findings import Findings, did_you_mean, quoted
 from .jobcontext import RESERVED
-from .vocabulary import ON_ERROR, ON_UNHANDLED
+from .vocabulary import ON_ERROR, ON_RESTART, ON_UNHANDLED, TIMERS
 from .yamlnodes import Node
 
 _ADDRESSES = ("all", "ui")
@@ -57,6 +58,23 @@ def read_on_unhandled(root: Node, findings: Findings) -> Literal["ignore", "erro
     """What happens to an event that no transition takes."""
     word = choice_of(root.get("on_unhandled"), "on_unhandled", ON_UNHANDLED, findings)
     return "error" if word == "error" else "ignore"
+
+
+def read_on_restart(root: Node, states: Collection[str], findings: Findings) -> str:
+    """Where the machine starts that had started before: `initial`, `resume` or one of its states."""
+    node = root.get("on_restart")
+    if node is None or node.value is None:
+        return "initial"
+    if node.text not in ON_RESTART and node.text not in states:
+        message = f"on_restart must be initial, resume or a state, not {node.kind}"
+        findings.error(node.mark, message, did_you_mean(node.text, (*ON_RESTART, *states)), code="E002")
+    return node.text
+
+
+def read_timers(root: Node, findings: Findings) -> Literal["deadline", "remaining", "restart"]:
+    """What the timeouts of a machine that resumes count from."""
+    word = choice_of(root.get("timers"), "timers", TIMERS, findings)
+    return "remaining" if word == "remaining" else "restart" if word == "restart" else "deadline"
 
 
 def read_on_error(root: Node, findings: Findings) -> OnError:

@@ -49,9 +49,9 @@ def step(definition: Definition, state: str, event: str) -> Step | None:
     )
 
 
-def enter(definition: Definition) -> Step:
-    """The entry of the initial state, which no transition causes."""
-    initial = definition.states[definition.initial_state]
+def enter(definition: Definition, state: str | None = None) -> Step:
+    """The entry of the initial state, or of one that the machine resumes in, which no transition causes."""
+    initial = definition.states[state or definition.initial_state]
     return Step(None, initial.name, initial.name, False, initial.actions, initial.timeouts, initial.outcome)
 
 

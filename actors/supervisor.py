@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from ..storage import machines
 from ..storage.audit import Note
 from ..storage.errors import MachineTaken, StorageError
-from . import wire
+from . import resume, wire
+from .errors import CannotResume
 from .incarnation import may_live
 from .keeper import MACHINE_LEASE_S
 from .listener import Listener
@@ -21,6 +22,7 @@ from .machine import MachineActor
 from .messages import Begin
 
 if TYPE_CHECKING:
+    from ..storage.snapshots import Snapshot
     from .definition import Definition, Outcome
     from .handle import Machine
     from .jobdesk import JobDesk
@@ -85,6 +87,11 @@ class Supervisor:
 
     def launch(self, machine: Machine) -> None:
         """Bind the socket, which can fail, before the actor starts; read it only when the actor runs."""
+        try:
+            resumed = resume.last(self._shared.db, machine.definition, machine.name, machine.from_state)
+        except (CannotResume, StorageError):
+            self._release(machine.name, "ended")
+            raise
         if self._sockets:
             machine.listener = Listener(
                 wire.control_path(self._shared.control_prefix, machine.name),
@@ -99,7 +106,7 @@ class Supervisor:
                 self._release(machine.name, "ended")
                 raise
         self._roster.add(machine)
-        self._start_actor(machine)
+        self._start_actor(machine, resumed)
         if machine.listener is not None:
             machine.listener.start()
 
@@ -121,7 +128,7 @@ class Supervisor:
         self._give_back(machine.parts.desk)
         self._shared.recorder.flush()
         if len(recent) < CRASHES and not self.closed:
-            self._start_actor(machine)
+            self._start_actor(machine, None)
             return
         log.critical("%s: crashed %d times in %g s; given up", machine.name, len(recent) + 1, CRASH_WINDOW_S)
         self._sign_off(machine, "failed")
@@ -136,8 +143,13 @@ class Supervisor:
         except StorageError as error:
             log.error("%s: the registry cannot be told that it is %s: %s", name, status, error)
 
-    def _start_actor(self, machine: Machine) -> None:
-        ref = MachineActor.start(machine.definition, machine.given_context, machine.parts)
+    def _start_actor(self, machine: Machine, resumed: Snapshot | None) -> None:
+        """Start in the initial state, or where the machine was unless its job is lost."""
+        if resumed is not None and not resume.regain_job(
+            self._shared.db, resumed, machine.parts.desk, self._shared.incarnation
+        ):
+            resumed = None
+        ref = MachineActor.start(machine.definition, machine.given_context, machine.parts, resumed)
         ref.tell(Begin())
         machine.attach(ref, ref.actor_inbox.qsize)  # type: ignore[attr-defined]
 

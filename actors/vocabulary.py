@@ -24,6 +24,10 @@ MACHINE: Keys = {
     "context": "The variables that the machine starts with; --context and --initial-context override them.",
     "final": "The states that end the machine: a list, a map from state to `success` or `failure`, or the other way "
     "round. `stopped` always does.",
+    "on_restart": "Where it starts after it was stopped or killed: `initial` (unless said), `resume` for where it was, "
+    "or the name of a state.",
+    "timers": "The timeouts of a machine that resumes: `deadline` keeps when they are due, `remaining` how long they "
+    "have left, `restart` begins anew.",
     "on_error": "How a state's actions are tried again after an error that no transition takes.",
     "on_unhandled": "What an event that no transition takes does: `ignore` only records it, `error` makes it an error.",
     "template": "Many machines are made from this file.",
@@ -110,6 +114,8 @@ SCHEDULED_EVENT: Keys = {
 
 OUTCOMES = ("success", "failure")
 ON_UNHANDLED = ("ignore", "error")
+ON_RESTART = ("initial", "resume")
+TIMERS = ("deadline", "remaining", "restart")
 MISSED = ("skip", "once", "all")
 OVERLAP = ("allow", "skip")
 REPEATING = ("repeat_per_tick", "repeat")

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-DONE, FAILED, USAGE, NOT_RUNNING, TAKEN, INTERRUPTED = 0, 1, 2, 3, 4, 130
+DONE, FAILED, USAGE, NOT_RUNNING, TAKEN, NO_STATE, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -94,13 +94,15 @@ def debug_option(help_text: str) -> Callable[[F], F]:
 
 def failure_of(error: Exception) -> Failure:
     """The line and the exit code for an exception that no command handled."""
-    from ..actors.errors import ConfigError, MachineError
+    from ..actors.errors import CannotResume, ConfigError, MachineError
     from ..storage.errors import MachineTaken, StorageError
 
     if isinstance(error, ConfigError):
         return Failure(str(error), USAGE, prefix="")
     if isinstance(error, MachineTaken):
         return Failure(_one_line(error), TAKEN)
+    if isinstance(error, CannotResume):
+        return Failure(_one_line(error), NO_STATE)
     if isinstance(error, (StorageError, MachineError)):
         return Failure(_one_line(error))
     return Failure(f"{type(error).__name__}: {_one_line(error)} (--debug shows where)")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
@@ -25,6 +25,16 @@ RECEIVED = """
 INSERT INTO machine_events (target_machine, event_type, payload, job_id, source_machine, status, created_at,
                             processed_at)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?)"""
+
+
+SAVE = """
+INSERT INTO machine_snapshots (machine_name, state, settled, context, job_id, attempt, timers, incarnation,
+                               definition_hash, saved_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (machine_name) DO UPDATE SET
+    state = excluded.state, settled = excluded.settled, context = excluded.context, job_id = excluded.job_id,
+    attempt = excluded.attempt, timers = excluded.timers, incarnation = excluded.incarnation,
+    definition_hash = excluded.definition_hash, saved_at = excluded.saved_at"""
 
 
 class Note(NamedTuple):
@@ -64,7 +74,28 @@ class Received(NamedTuple):
     timestamp: float
 
 
-Record = Note | StateRow | Mark | Received
+class Saved(NamedTuple):
+    """Where a machine that resumes is now; the columns of `machine_snapshots`."""
+
+    machine: str
+    state: str
+    settled: bool
+    context: str
+    job_id: str | None
+    attempt: int | None
+    timers: str
+    incarnation: str
+    definition_hash: str
+    saved_at: float
+
+
+class Forgotten(NamedTuple):
+    """A machine has ended: there is nothing to resume."""
+
+    machine: str
+
+
+Record = Note | StateRow | Mark | Received | Saved | Forgotten
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,15 +157,17 @@ def write(db: Database, records: Sequence[Record]) -> list[int]:
 
     Of several states of one machine the last one counts.
     """
-    notes, states, marks, received = _sorted_out(records, to_text(db.now()))
+    batch = _sorted_out(records, to_text(db.now()))
     with db.write():
-        if states:
-            db.executemany(STATE, list(states.values()))
-        if marks:
-            db.executemany(MARK, marks)
-        if received:
-            db.executemany(RECEIVED, received)
-        return _insert_notes(db, notes) if notes else []
+        if batch.states:
+            db.executemany(STATE, list(batch.states.values()))
+        if batch.snapshots:
+            _keep(db, batch.snapshots)
+        if batch.marks:
+            db.executemany(MARK, batch.marks)
+        if batch.received:
+            db.executemany(RECEIVED, batch.received)
+        return _insert_notes(db, batch.notes) if batch.notes else []
 
 
 def since(
@@ -274,21 +307,38 @@ def prune(db: Database, older_than_s: float) -> int:
 # Helpers
 
 
-def _sorted_out(records: Sequence[Record], now: str) -> tuple[list[Any], dict[str, Any], list[Any], list[Any]]:
-    notes: list[Any] = []
-    states: dict[str, Any] = {}
-    marks: list[Any] = []
-    received: list[Any] = []
+class _Batch(NamedTuple):
+    """Rows by the statement that writes them; of a machine's states and snapshots the last one counts."""
+
+    notes: list[Any]
+    states: dict[str, StateRow]
+    marks: list[Any]
+    received: list[Any]
+    snapshots: dict[str, Saved | Forgotten]
+
+
+def _sorted_out(records: Sequence[Record], now: str) -> _Batch:
+    batch = _Batch([], {}, [], [], {})
     for record in records:
         if isinstance(record, Note):
-            notes.append((record.machine, record.type, dumps(record.payload), to_text(record.timestamp)))
+            batch.notes.append((record.machine, record.type, dumps(record.payload), to_text(record.timestamp)))
         elif isinstance(record, StateRow):
-            states[record.machine] = record
+            batch.states[record.machine] = record
         elif isinstance(record, Mark):
-            marks.append((record.status, now, record.event_id))
+            batch.marks.append((record.status, now, record.event_id))
+        elif isinstance(record, Received):
+            batch.received.append((*record[:2], dumps(record.payload), *record[3:6], to_text(record.timestamp), now))
         else:
-            received.append((*record[:2], dumps(record.payload), *record[3:6], to_text(record.timestamp), now))
-    return notes, states, marks, received
+            batch.snapshots[record.machine] = record
+    return batch
+
+
+def _keep(db: Database, snapshots: Mapping[str, Saved | Forgotten]) -> None:
+    for machine, record in snapshots.items():
+        if isinstance(record, Saved):
+            db.execute(SAVE, (*record[:2], int(record.settled), *record[3:]))
+        else:
+            db.execute("DELETE FROM machine_snapshots WHERE machine_name = ?", (machine,))
 
 
 def _insert_notes(db: Database, notes: list[Any]) -> list[int]:

@@ -17,6 +17,7 @@ __all__ = [
     "STATUSES",
     "Job",
     "NewJob",
+    "adopt",
     "cancel",
     "claim",
     "claim_id",
@@ -157,6 +158,17 @@ def claim_id(
         now = db.now()
         params = (to_text(now), owner, lease_s, now + lease_s, max_attempts, job_id, now)
         row = db.execute(CLAIM.format(picked=picked + db.dialect.skip_locked), params).fetchone()
+        return from_row(row) if row else None
+
+
+def adopt(db: Database, job_id: str, *, owner: str, attempt: int | None, heir: str) -> Job | None:
+    """A dead worker's job goes to its successor, in the same attempt; None when the worker no longer holds it."""
+    with db.write():
+        row = db.execute(
+            "UPDATE jobs SET owner = ?, lease_until = ? + lease_s WHERE job_id = ? AND status = 'processing' "
+            f"AND owner = ? AND attempts = ? RETURNING {COLUMNS}",
+            (heir, db.now(), job_id, owner, attempt),
+        ).fetchone()
         return from_row(row) if row else None
 
 

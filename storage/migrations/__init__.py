@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ..clock import to_text
 from ..connections import Connections
 from ..errors import StoreTooNew, StoreUnavailable
-from . import adopt, m0001_tables, m0002_schedules
+from . import adopt, m0001_tables, m0002_schedules, m0003_snapshots
 
 LOCK = "schema"
 
@@ -24,6 +24,7 @@ class Migration:
 MIGRATIONS = (
     Migration("m0001_tables", m0001_tables.apply),
     Migration("m0002_schedules", m0002_schedules.apply),
+    Migration("m0003_snapshots", m0003_snapshots.apply),
 )
 LATEST = len(MIGRATIONS)
 
@@ -74,7 +75,7 @@ def recreate(db: Connections) -> None:
     """Drop the engine's tables with all that is in them, and make them anew."""
     with db.write():
         db.lock(LOCK)
-        for table in ("schema_version", *m0001_tables.TABLES, *m0002_schedules.TABLES):
+        for table in ("schema_version", *m0001_tables.TABLES, *m0002_schedules.TABLES, *m0003_snapshots.TABLES):
             db.execute(f"DROP TABLE IF EXISTS {table}")
         if not db.is_postgres:
             db.execute("PRAGMA user_version = 0")

@@ -157,6 +157,7 @@ def test_what_a_cancelled_run_brings_late_is_thrown_away(stage: Stage, body: str
 
 
 def test_a_watch_that_finds_nothing_parks_with_the_version_it_had_before_it_looked(stage: Stage) -> None:
+    stage.board.version("jobs")
     stage.board.ring("jobs")
     run = stage.perform(spec("check_database_queue", job_type="video", machine_type="gpu"))
     assert run.parked == [Parked(0, "jobs", ("video", "gpu"), 1, None)]

@@ -306,3 +306,27 @@ def test_an_action_that_cannot_be_ended_does_not_hold_the_process(place: Any) ->
 
     assert process.returncode == 0
     assert b"leaving actions behind" in said
+
+
+def test_a_state_that_is_gone_since_the_last_run_is_refused_with_exit_5_and_the_remedy(place: Any) -> None:
+    text = (
+        "initial_state: a\n"
+        "on_restart: resume\n"
+        "states: [a, {other}]\n"
+        "transitions: [{{from: a, to: {other}, event: {event}}}]\n"
+    )
+    path = place.folder / "m.yaml"
+    path.write_text(text.format(other="b", event="start"))
+    command = [str(place.bin / "statemachine"), "m.yaml"]
+    with subprocess.Popen(command, cwd=place.folder, env=place.process_environ, stderr=subprocess.PIPE) as process:
+        until(lambda: [row for row in place.json("machine-state") if row["current_state"] == "b"], timeout_s=20)
+        process.terminate()
+        process.communicate(timeout=30)
+    path.write_text(text.format(other="c", event="go"))
+
+    refused = place.process(command)
+
+    assert refused.returncode == 5
+    assert "m has no state b to go on in; start it with --from and one of a, c" in refused.stderr
+    path.write_text(text.format(other="c", event="go") + "final: [c]\n")
+    assert place.process([*command, "--from", "c"]).returncode == 0

@@ -30,13 +30,18 @@ def test_a_new_store_has_every_migration_on_record(db: Database) -> None:
     assert migrations.applied(db) == [
         (1, "m0001_tables", "2027-01-15 08:00:00.000"),
         (2, "m0002_schedules", "2027-01-15 08:00:00.000"),
+        (3, "m0003_snapshots", "2027-01-15 08:00:00.000"),
     ]
 
 
 def test_looking_at_migrations_makes_nothing(db_url: str) -> None:
     db = Database(db_url)
     try:
-        assert [migration.name for migration in migrations.pending(db)] == ["m0001_tables", "m0002_schedules"]
+        assert [migration.name for migration in migrations.pending(db)] == [
+            "m0001_tables",
+            "m0002_schedules",
+            "m0003_snapshots",
+        ]
         assert migrations.applied(db) == []
         assert db.tables() == set()
     finally:
@@ -161,7 +166,7 @@ def test_a_store_of_a_newer_engine_is_refused(db_url: str, open_db: Open) -> Non
         if not db.is_postgres:
             db.execute("PRAGMA user_version = 99")
 
-    with pytest.raises(StoreTooNew, match=r"version 99 is newer than this engine's 2"):
+    with pytest.raises(StoreTooNew, match=f"version 99 is newer than this engine's {migrations.LATEST}"):
         Database.open(db_url)
 
 
@@ -190,5 +195,5 @@ def test_a_recreated_store_is_empty_and_current(db: Database) -> None:
     migrations.recreate(db)
 
     assert jobs.find(db) == []
-    assert len(migrations.applied(db)) == 1
+    assert len(migrations.applied(db)) == migrations.LATEST
     add_jobs(db, 1)

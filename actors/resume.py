@@ -1,0 +1,121 @@
+"""Going on where a machine was: what it leaves behind while it runs, and what a new start makes of it."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..storage import jobs, snapshots
+from ..storage.audit import Forgotten, Record, Saved
+from .errors import CannotResume
+
+if TYPE_CHECKING:
+    from ..storage.database import Database
+    from ..storage.snapshots import Snapshot
+    from .definition import Definition, Transition
+    from .jobdesk import JobDesk
+    from .parts import Parts
+
+log = logging.getLogger(__name__)
+
+#: made anew at each start
+LEFT_OUT = ("machine_name", "current_state", "previous_state", "current_job", "job_model", "config")
+
+
+class Memory:
+    """Makes the snapshots of one machine; none where it always starts from the beginning."""
+
+    def __init__(self, definition: Definition, parts: Parts) -> None:
+        self._wanted = definition.on_restart != "initial"
+        self._hash = definition.hash
+        self._parts = parts
+
+    def snapshot(
+        self, state: str, context: Mapping[str, Any], deadlines: Mapping[str, float], *, settled: bool
+    ) -> tuple[Record, ...]:
+        """Where the machine is now; to be recorded together with what brought it there."""
+        if not self._wanted:
+            return ()
+        job, shared = self._parts.desk.current, self._parts.shared
+        job_id, attempt = (job.job_id, job.attempts) if job is not None else (None, None)
+        return (
+            Saved(
+                self._parts.view.name, state, settled, json_part(context), job_id, attempt, json.dumps(dict(deadlines)),
+                shared.incarnation, self._hash, shared.db.clock.now(),
+            ),
+        )  # fmt: skip
+
+    def end(self) -> tuple[Record, ...]:
+        """The machine has ended: its next start is a first one."""
+        return (Forgotten(self._parts.view.name),) if self._wanted else ()
+
+
+def last(db: Database, definition: Definition, name: str, from_state: str | None = None) -> Snapshot | None:
+    """What a start of the machine goes on from; None for a start from the beginning.
+
+    `from_state`, the operator's word, is where it goes on in any case. CannotResume says what can be done.
+    """
+    found = snapshots.get(db, name) if definition.on_restart != "initial" else None
+    wanted = from_state or (definition.on_restart if definition.on_restart != "resume" else found and found.state)
+    if wanted is not None and wanted not in definition.states and (found is not None or from_state is not None):
+        known = ", ".join(definition.states)
+        raise CannotResume(f"{name} has no state {wanted} to go on in; start it with --from and one of {known}")
+    if found is None:
+        return None if from_state is None else _bare(name, from_state)
+    if found.definition_hash != definition.hash:
+        log.warning("%s: its definition has changed since it was in state %s; going on there", name, found.state)
+    return found if wanted in (None, found.state) else _moved(found, str(wanted))
+
+
+def regain_job(db: Database, snapshot: Snapshot, desk: JobDesk, incarnation: str) -> bool:
+    """Get the job back that the machine had; False when somebody else has it, or it has ended."""
+    if snapshot.job_id is None:
+        return True
+    job = jobs.adopt(
+        db, snapshot.job_id, owner=snapshot.incarnation or "", attempt=snapshot.attempt, heir=incarnation
+    ) or jobs.claim_id(db, snapshot.job_id, owner=incarnation)
+    if job is None:
+        log.warning("%s: its job %s was taken or ended meanwhile", snapshot.machine, snapshot.job_id)
+        return False
+    desk.adopt(job)
+    return True
+
+
+def delay_of(transition: Transition, policy: str, snapshot: Snapshot, now_s: float) -> float:
+    """Seconds until a timeout of the resumed state fires."""
+    full_s = transition.timeout_s or 0.0
+    due_at = snapshot.timers.get(transition.event)
+    if due_at is None or policy == "restart":
+        return full_s
+    return min(full_s, max(0.0, due_at - (now_s if policy == "deadline" else snapshot.saved_at)))
+
+
+def json_part(context: Mapping[str, Any]) -> str:
+    """The context as JSON; values that JSON does not know are left out."""
+    kept = {key: value for key, value in context.items() if key not in LEFT_OUT}
+    try:
+        return json.dumps(kept)
+    except (TypeError, ValueError, RecursionError):
+        return json.dumps({key: value for key, value in kept.items() if _is_json(value)})
+
+
+def _is_json(value: Any) -> bool:
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return True
+
+
+def _bare(name: str, state: str) -> Snapshot:
+    return snapshots.Snapshot(name, state, False, {}, None, None, {}, None, None, 0.0)
+
+
+def _moved(found: Snapshot, state: str) -> Snapshot:
+    """The same machine, entering another state."""
+    return snapshots.Snapshot(
+        found.machine, state, False, found.context, found.job_id, found.attempt, {}, found.incarnation,
+        found.definition_hash, found.saved_at,
+    )  # fmt: skip

@@ -1,0 +1,42 @@
+"""Where a machine was when it was last heard of, for those that resume there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from .database import Database
+from .payload import loads
+
+COLUMNS = "machine_name, state, settled, context, job_id, attempt, timers, incarnation, definition_hash, saved_at"
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A machine at one moment."""
+
+    machine: str
+    state: str
+    settled: bool
+    """The state's actions had run; only those that watch or repeat are run again."""
+    context: dict[str, Any]
+    """The part that is JSON, without the engine's own keys."""
+    job_id: str | None
+    attempt: int | None
+    timers: dict[str, float]
+    """Event of each armed timeout -> epoch seconds at which it is due."""
+    incarnation: str | None
+    """Who held the machine, and its job."""
+    definition_hash: str | None
+    saved_at: float
+    """Epoch seconds."""
+
+
+def get(db: Database, machine: str) -> Snapshot | None:
+    """The last snapshot of a machine that has not ended since."""
+    with db.read():
+        row = db.execute(f"SELECT {COLUMNS} FROM machine_snapshots WHERE machine_name = ?", (machine,)).fetchone()
+    if row is None:
+        return None
+    name, state, settled, context, job_id, attempt, timers, *rest = row
+    return Snapshot(name, state, bool(settled), loads(context) or {}, job_id, attempt, loads(timers) or {}, *rest)
