@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from queue import SimpleQueue
@@ -38,6 +38,7 @@ LOG_FORMAT = "%(asctime)s - %(name)s - %(levelname)s - %(message)s"
 @click.option("--initial-context", type=JsonValue("initial context", only_object=True), help="Context to start with.")
 @click.option("--context", "pairs", type=KeyValue(), multiple=True, help="One more context value; may be repeated.")
 @click.option("--standby", is_flag=True, help="If the machine runs already, wait and take over when it is gone.")
+@click.option("--from", "from_state", metavar="STATE", help="Start in this state, whatever the last run left behind.")
 @click.option("--grace", type=Seconds(), default="10s", show_default=True, help="Time for running actions to end.")
 @socket_options
 @db_option
@@ -53,7 +54,8 @@ def run(ctx: click.Context, /, configs: tuple[Path, ...], **options: Any) -> Non
       statemachine controller.yaml worker.yaml --db sqlite:///data/pipeline.db
 
     Exit codes: 0 ended well or stopped by SIGTERM, 1 a machine failed, 2 usage or configuration,
-    4 a machine of that name runs already, 130 interrupted. A second signal does not wait for running actions.
+    4 a machine of that name runs already, 5 the state it was in is gone from its file (--from STATE),
+    130 interrupted. A second signal does not wait for running actions.
     """
     ctx.exit(_run(configs, **options))
 
@@ -87,11 +89,13 @@ def leave(runtime: Runtime, code: int) -> int:
 
 def _run(
     configs: Sequence[Path], *, debug: bool, machine_name: str | None, actions_dir: Path | None,
-    initial_context: dict[str, Any] | None, pairs: Sequence[tuple[str, Any]], standby: bool, grace: float,
-    event_socket_path: str | None, control_socket_prefix: str | None,
+    initial_context: dict[str, Any] | None, pairs: Sequence[tuple[str, Any]], standby: bool, from_state: str | None,
+    grace: float, event_socket_path: str | None, control_socket_prefix: str | None,
 ) -> int:  # fmt: skip
     if machine_name and len(configs) > 1:
         raise click.UsageError("--machine-name goes with one CONFIG; name several by metadata.machine_name in each")
+    if from_state and len(configs) > 1:
+        raise click.UsageError("--from goes with one CONFIG")
     with _caught_signals() as signals:
         log_to_stderr(debug)
         from ..actors.runtime import Runtime
@@ -102,11 +106,12 @@ def _run(
             db=db_given(), control_prefix=control_socket_prefix, event_socket=event_socket_path, actions_dir=actions,
             grace_s=grace, standby=standby,
         )  # fmt: skip
-        return _drive(runtime, definitions, {**(initial_context or {}), **dict(pairs)}, signals)
+        start = {"context": {**(initial_context or {}), **dict(pairs)}, "from_state": from_state}
+        return _drive(runtime, definitions, start, signals)
 
 
 def _drive(
-    runtime: Runtime, definitions: Sequence[Definition], context: dict[str, Any], signals: SimpleQueue[int]
+    runtime: Runtime, definitions: Sequence[Definition], start: Mapping[str, Any], signals: SimpleQueue[int]
 ) -> int:
     """Start everything, wait for its end or a signal; the exit code."""
     obeyed: list[int] = []
@@ -114,7 +119,7 @@ def _drive(
     try:
         runtime.start()
         for definition in definitions:
-            machine = runtime.add(definition, context=context)
+            machine = runtime.add(definition, **start)
             _log.info("%s: %s, from %s", machine.name, machine.status, definition.source)
         threading.Thread(target=_obey, args=(runtime, signals, obeyed), name="sm-signals", daemon=True).start()
         runtime.wait()
