@@ -49,23 +49,22 @@ def search(
     *,
     statuses: Sequence[str] = (),
     job_type: str | None = None,
-    machine: str | None = None,
+    machine_type: str | None = None,
     text: str | None = None,
     before_id: int | None = None,
     limit: int = 50,
 ) -> list[Job]:
     """Jobs that match all that is given, newest first, with row numbers below `before_id`.
 
-    `machine`: jobs for this machine type, and those that a machine of this name claimed last. `text`: within the id,
-    the data, the result or the error, whatever the case of its letters.
+    `text`: within the id, the data, the result or the error, whatever the case of its letters.
     """
     parts: list[Condition] = []
     if statuses:
         parts.append((f"status IN ({', '.join('?' * len(statuses))})", list(statuses)))
     if job_type is not None:
         parts.append(("job_type = ?", [job_type]))
-    if machine is not None:
-        parts.append(("(machine_type = ? OR owner LIKE ? ESCAPE '!')", [machine, f"%/{_literally(machine)}"]))
+    if machine_type is not None:
+        parts.append(("machine_type = ?", [machine_type]))
     if text is not None:
         searched = ("job_id", "data", "result", "error_message")
         found = " OR ".join(f"lower({column}) LIKE ? ESCAPE '!'" for column in searched)
@@ -79,11 +78,11 @@ def search(
         return [from_row(row) for row in rows]
 
 
-def held(db: Database) -> dict[str, str]:
-    """Job id by the worker that holds it; of several jobs the newest."""
+def held(db: Database) -> set[str]:
+    """Ids of the jobs that are being worked on."""
     with db.read():
-        rows = db.execute("SELECT owner, job_id FROM jobs WHERE status = 'processing' ORDER BY id").fetchall()
-    return {owner: job_id for owner, job_id in rows if owner}
+        rows = db.execute("SELECT job_id FROM jobs WHERE status = 'processing'").fetchall()
+    return {job_id for (job_id,) in rows}
 
 
 def waiting(db: Database) -> list[tuple[str, str, int, float]]:

@@ -24,6 +24,8 @@ class Memory:
     #: when it entered its state last, if only again
     entered_s: float | None = None
     last_error: str | None = None
+    #: the job that it works on, by its own account
+    job_id: str | None = None
     #: (minute since the epoch, events in it), oldest first
     activity: deque[list[int]] = field(default_factory=lambda: deque(maxlen=BUCKETS))
 
@@ -78,7 +80,11 @@ class Board:
                 memory.state_since = event.timestamp
         elif event.type == "machine_registered":
             memory.state_since = memory.entered_s = event.timestamp
-            memory.last_error = None
+            memory.last_error = memory.job_id = None
+        elif event.type == "job_started":
+            memory.job_id = str(payload.get("job_id"))
+        elif event.type in ("job_completed", "job_failed"):
+            memory.job_id = None
         elif event.type in ("error", "machine_failed"):
             memory.last_error = str(payload.get("error_message") or event.type)
 

@@ -16,6 +16,7 @@ from .monitor import the_monitor
 from .query import MAX_ID, Query
 
 if TYPE_CHECKING:
+    from ..storage.audit import Event
     from ..storage.database import Database
     from ..storage.job import Job
 
@@ -38,7 +39,7 @@ def listing() -> Response:
         db,
         statuses=_statuses(),
         job_type=query.text("type"),
-        machine=query.text("machine"),
+        machine_type=query.text("machine"),
         text=query.text("q"),
         before_id=query.integer("cursor", None, low=0, high=MAX_ID),
         limit=limit,
@@ -55,12 +56,12 @@ def details(job_id: str) -> Response:
     job = job_lists.get(db, job_id)
     if job is None:
         raise JobNotFound(job_id)
-    return reply({**shown(job), "path": _path(db, job)})
+    worked = _worked(db, job)
+    return reply({**shown(job, worked.machine if worked else None), "path": _path(db, job, worked)})
 
 
-def shown(job: Job) -> dict[str, Any]:
-    """A job as the page has it: all fields, and the machine that claimed it last."""
-    machine = job.owner.rpartition("/")[2] if job.owner else None
+def shown(job: Job, machine: str | None = None) -> dict[str, Any]:
+    """A job as the page has it: all fields, its times in epoch seconds too, and its machine where that was looked up."""
     times = {f"{key}_s": _epoch(getattr(job, key)) for key in ("created_at", "started_at", "completed_at")}
     return {**job.as_dict(), **times, "machine": machine}
 
@@ -83,12 +84,28 @@ def _epoch(text: str | None) -> float | None:
         return None
 
 
-def _path(db: Database, job: Job) -> list[dict[str, Any]]:
-    """Transitions of the machine that claimed it last, from then until it ended; oldest first."""
-    began_s, ended_s = _epoch(job.started_at), _epoch(job.completed_at)
-    if not job.owner or began_s is None:
+def _worked(db: Database, job: Job) -> Event | None:
+    """The note of the machine that began to work on it last: the queue knows only the process."""
+    began_s = _epoch(job.started_at)
+    if began_s is None:
+        return None
+    after_id = audit.last_before(db, began_s)
+    for _ in range(MOST_ROWS // CHUNK):
+        events = audit.since(db, after_id, CHUNK, types=["job_started"])
+        for event in events:
+            if isinstance(event.payload, dict) and event.payload.get("job_id") == job.job_id:
+                return event
+        if len(events) < CHUNK:
+            break
+        after_id = events[-1].id
+    return None
+
+
+def _path(db: Database, job: Job, worked: Event | None) -> list[dict[str, Any]]:
+    """Transitions of its machine, from the beginning until it ended; oldest first."""
+    if worked is None or worked.machine is None:
         return []
-    after_id, machine = audit.last_before(db, began_s), job.owner.rpartition("/")[2]
+    ended_s, after_id, machine = _epoch(job.completed_at), worked.id, worked.machine
     path: list[dict[str, Any]] = []
     for _ in range(MOST_ROWS // CHUNK):
         events = audit.since(db, after_id, CHUNK, [machine], ["state_change"])

@@ -47,17 +47,17 @@ class Machines:
         """One machine, as of this moment."""
         db = self._store.db
         row = machines.get(db, name)
-        return None if row is None else (row, self._shown(db, row, _jobs(db), {}))
+        return None if row is None else (row, self._shown(db, row, job_lists.held(db), {}))
 
     # Helpers
 
     def _list(self) -> list[Machine]:
         db = self._store.db
-        jobs = _jobs(db)
+        jobs = job_lists.held(db)
         alive: dict[object, bool] = {}
         return [self._shown(db, row, jobs, alive) for row in machines.list_(db)]
 
-    def _shown(self, db: Database, row: MachineRow, jobs: dict[str, str], alive: dict[object, bool]) -> Machine:
+    def _shown(self, db: Database, row: MachineRow, jobs: set[str], alive: dict[object, bool]) -> Machine:
         process = (row.incarnation or row.machine_name, row.pid, row.status)  # its machines live and die together
         if process not in alive:
             alive[process] = is_running(row, db.now())
@@ -76,13 +76,8 @@ class Machines:
             "config_type": row.config_type,
             "template": bool(metadata.get("template")),
             "metadata": row.metadata,
-            "current_job": jobs.get(row.machine_name) if running else None,
+            "current_job": memory.job_id if running and memory.job_id in jobs else None,
             "last_error": memory.last_error,
             "group": self._library.group_of(row),
             "started_at": row.started_at,
         }
-
-
-def _jobs(db: Database) -> dict[str, str]:
-    """Job by machine; owners are `incarnation/machine`."""
-    return {owner.rpartition("/")[2]: job_id for owner, job_id in job_lists.held(db).items()}

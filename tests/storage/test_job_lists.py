@@ -17,20 +17,18 @@ def test_a_search_takes_every_condition_together(db: Database) -> None:
         return [job.job_id for job in job_lists.search(db, **wanted)]  # type: ignore[arg-type]
 
     assert found() == ["c", "b", "a"]
-    assert found(job_type="resize", machine="gpu") == ["b"]
+    assert found(job_type="resize", machine_type="gpu") == ["b"]
     assert found(statuses=["failed", "pending"], text="100") == ["c", "a"]
     assert found(text="%_!") == ["a"]
     assert found(text="disk full") == ["c"]
     assert found(limit=1, before_id=job_lists.search(db)[0].id) == ["b"]
 
 
-def test_a_search_for_a_machine_finds_what_it_claimed(db: Database) -> None:
+def test_jobs_that_are_being_worked_on_are_known_by_id(db: Database) -> None:
     add_jobs(db, 2)
-    claimed(db, "host/1/2/abc/my_worker")
+    claimed(db)
 
-    assert [job.job_id for job in job_lists.search(db, machine="my_worker")] == ["job-0"]
-    assert job_lists.search(db, machine="my-worker") == []
-    assert job_lists.held(db) == {"host/1/2/abc/my_worker": "job-0"}
+    assert job_lists.held(db) == {"job-0"}
 
 
 def test_waiting_jobs_are_counted_by_type_with_their_age(db: Database) -> None:

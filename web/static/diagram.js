@@ -130,7 +130,7 @@ function pressable(act, label) {
     event.preventDefault();
     act();
   };
-  return { tabIndex: 0, role: "button", "aria-label": label, onClick: act, onKeyDown };
+  return { tabindex: 0, role: "button", "aria-label": label, onClick: act, onKeyDown };
 }
 
 /** The part of the page around it: zoom, scrolling, keeping the lit state in sight. */

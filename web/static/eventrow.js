@@ -9,7 +9,7 @@ export const EventRow = memo(({ item, plain }) => {
   const [open, setOpen] = useState(false);
   const level = levelOf(item);
   const message = messageOf(item);
-  return html`<button class=${`event-row level-${level} ${plain ? "plain" : ""}`} onClick=${() => setOpen(true)} title=${message}>
+  return html`<button class=${`event-row level-${level} ${plain ? "plain" : ""}`} data-id=${item.id} onClick=${() => setOpen(true)} title=${message}>
       <${Clock} at=${item.timestamp} ms />
       <span class="level"><span class="sr">${level}</span><i aria-hidden="true"></i></span>
       ${!plain && html`<span class="machine">${item.machine_name}</span>`}

@@ -7,7 +7,7 @@ import { eventsFrom, modelOf } from "../graph.js";
 import { html, useCallback, useEffect, useLoaded, useMemo, useRef, useState } from "../lib.js";
 import { ReplayBar, useReplay } from "../replay.js";
 import { href, setQuery } from "../router.js";
-import { onEvents, useStore } from "../store.js";
+import { onEvents, store, useStore } from "../store.js";
 import { attempt, Clock, Code, Condition, conditionOf, Confirm, Empty, Failure, Since, State, Time } from "../ui.js";
 import { EventDialog } from "../senddialog.js";
 import { VirtualList } from "../virtual.js";
@@ -236,24 +236,25 @@ function merged(older, newer) {
   return [...all.values()].sort((a, b) => a.id - b.id);
 }
 
+function counted(counts, events, name, afterId) {
+  const mine = events.filter((item) => item.id > afterId && item.machine_name === name && item.type === "state_change");
+  if (!mine.length) return counts;
+  const next = new Map(counts);
+  for (const { payload: p } of mine) {
+    const key = countKey(p.from_state, p.event_trigger, p.to_state);
+    next.set(key, (next.get(key) ?? 0) + 1);
+  }
+  return next;
+}
+
 /** How often each transition was taken: the server's count, and what came since. */
 function useCounts(name, data) {
   const [counts, setCounts] = useState(new Map());
   useEffect(() => {
-    const known = new Map((data?.counts ?? []).map(({ from, event, to, count }) => [countKey(from, event, to), count]));
-    setCounts(known);
-    return onEvents((events) => {
-      const mine = events.filter((item) => item.machine_name === name && item.type === "state_change" && item.id > (data?.last_id ?? 0));
-      if (!mine.length) return;
-      setCounts((old) => {
-        const next = new Map(old);
-        for (const { payload: p } of mine) {
-          const key = countKey(p.from_state, p.event_trigger, p.to_state);
-          next.set(key, (next.get(key) ?? 0) + 1);
-        }
-        return next;
-      });
-    });
+    if (!data) return undefined;
+    const known = new Map(data.counts.map(({ from, event, to, count }) => [countKey(from, event, to), count]));
+    setCounts(counted(known, store.events, name, data.last_id));
+    return onEvents((events) => setCounts((old) => counted(old, events, name, data.last_id)));
   }, [name, data]);
   return counts;
 }
