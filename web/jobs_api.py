@@ -61,7 +61,7 @@ def details(job_id: str) -> Response:
 
 
 def shown(job: Job, machine: str | None = None) -> dict[str, Any]:
-    """A job as the page has it: all fields, its times in epoch seconds too, and its machine where that was looked up."""
+    """A job as the page has it: all fields, its times in epoch seconds, and its machine where that is known."""
     times = {f"{key}_s": _epoch(getattr(job, key)) for key in ("created_at", "started_at", "completed_at")}
     return {**job.as_dict(), **times, "machine": machine}
 

@@ -209,7 +209,7 @@ def test_every_control_leaves_a_row_that_says_who_what_and_when(site: Site) -> N
     site.post("/api/machines/m/events", {"type": "go"})
     site.post("/api/machines/m/stop")
 
-    rows = [event for event in site.get("/api/events?type=control&since=0")["items"]]
+    rows = site.get("/api/events?type=control&since=0")["items"]
     assert [(row["payload"]["action"], row["payload"]["target"]) for row in rows] == [
         ("add_job", "j"), ("cancel_job", "j"), ("retry_job", "j"), ("cancel_jobs", "1 jobs"), ("send_event", "m"),
         ("stop", "m"),
