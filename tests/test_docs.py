@@ -6,6 +6,7 @@ How a fenced block is treated, in README.md and docs/*.md:
 - `yaml` and `python` blocks whose first line names a file (`# my_worker.yaml`) are saved there. Every `yaml` block
   parses, whole machines load without a warning, and built-in actions are given keys that they have.
 - `python run` blocks are run. `text` blocks are not.
+- Between `<!-- made: … -->` marks stands what scripts/docs.py makes of the code; it is current.
 - `<!-- expect: text -->` waits until something that runs has printed the text;
   `<!-- expect: command => text -->` until the command prints it.
 """
@@ -16,18 +17,16 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import click
 import pytest
 import yaml
 
 from statemachine_engine.actors import loader
 from statemachine_engine.actors.actions import registry
 from statemachine_engine.actors.actionsection import COMMON_KEYS
-from statemachine_engine.cli.db import db as db_command
-from statemachine_engine.cli.run import run as run_command
 from tests.support.project import Project
 from tests.support.until import until
 
@@ -35,8 +34,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 DOCUMENTS = [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "examples").glob("*/README.md"))]
 ACTIONS_PAGE = (ROOT / "docs" / "actions.md").read_text(encoding="utf-8")
-COMMANDS_PAGE = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
-EVERYWHERE = {"--help", "--db", "--format", "--debug", "--version"}
+SOURCES = [path for room in ("actors", "storage", "web", "cli") for path in (ROOT / room).rglob("*.py")]
 
 
 class Block(NamedTuple):
@@ -60,12 +58,17 @@ YAML_BLOCKS = [
     for block in blocks_of(page)
     if block.kind == "yaml"
 ]
+TROUBLES = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8").partition("## Messages")[2]
+MESSAGES = [
+    message for row in re.findall(r"^\| (`.*?) \|", TROUBLES, re.MULTILINE) for message in row.strip("`").split("`, `")
+]
 RUN_PAGES = [page for page in PAGES if any(block.kind in ("sh", "python run") for block in blocks_of(page))]
 
 
 @pytest.mark.parametrize("page", RUN_PAGES, ids=lambda page: page.name)
 def test_the_commands_and_snippets_of_a_page_run_in_their_order(page: Path, tmp_path: Path) -> None:
     project = Project(tmp_path)
+    project.env["HOME"] = str(tmp_path)
     try:
         for block in blocks_of(page):
             perform(block, project)
@@ -84,24 +87,29 @@ def test_a_configuration_loads_without_a_warning(block: Block) -> None:
 
 
 @pytest.mark.parametrize("action", sorted(registry.builtin_types()))
-def test_an_action_is_in_the_reference_with_all_its_keys(action: str) -> None:
-    section = re.search(rf"^## {action}\n(.*?)(?=^## )", ACTIONS_PAGE, re.MULTILINE | re.DOTALL)
-    assert section, f"docs/actions.md has no section '{action}'"
-    keys = registry.keys_of(action) or {}
-    assert {key for key in keys if f"`{key}`" not in section[1]} <= {"error"}
+def test_an_action_is_in_the_reference_and_in_the_overview(action: str) -> None:
+    assert f"\n## {action}\n" in ACTIONS_PAGE
+    assert f"<!-- made: keys {action} -->" in ACTIONS_PAGE
     assert f"`{action}`" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", db_command.list_commands(click.Context(db_command)))
-def test_a_database_command_is_in_the_reference_with_all_its_flags(name: str) -> None:
-    command = db_command.get_command(click.Context(db_command), name)
-    assert command is not None
-    assert f"| `{name}" in COMMANDS_PAGE
-    assert not [flag for flag in flags_of(command) if flag not in COMMANDS_PAGE]
+def test_what_is_made_from_the_code_is_current() -> None:
+    check = [sys.executable, ROOT / "scripts" / "docs.py", "--check"]
+    done = subprocess.run(check, capture_output=True, text=True, timeout=60, check=False)
+
+    assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_the_flags_of_statemachine_are_in_the_reference() -> None:
-    assert not [flag for flag in flags_of(run_command) if flag not in COMMANDS_PAGE]
+def test_every_page_is_in_the_index() -> None:
+    index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+    assert [page.name for page in (ROOT / "docs").glob("*.md") if f"({page.name})" not in index] == ["README.md"]
+
+
+@pytest.mark.parametrize("message", MESSAGES)
+def test_a_message_in_troubleshooting_is_one_of_ours(message: str) -> None:
+    parts = [part for part in re.split("…", message) if len(part.strip()) > 3]
+    assert parts
+    assert [part for part in parts if part not in texts()] == []
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
@@ -114,6 +122,13 @@ def test_links_lead_to_files_and_headings_that_exist(document: Path) -> None:
 
 
 # Helpers
+
+
+@cache
+def texts() -> str:
+    """All source text in which messages may stand; placeholders cut out, pieces of one literal joined."""
+    joined = "\n".join(path.read_text(encoding="utf-8") for path in SOURCES)
+    return re.sub(r"\{[^{}]*\}|%[sdgr]", "…", re.sub(r'"\s*\n\s*f?"', "", joined))
 
 
 def perform(block: Block, project: Project) -> None:
@@ -167,16 +182,6 @@ def actions_in(config: Any) -> Iterator[dict[str, Any]]:
     elif isinstance(config, list):
         for item in config:
             yield from actions_in(item)
-
-
-def flags_of(command: click.Command) -> list[str]:
-    return [
-        flag
-        for param in command.params
-        if isinstance(param, click.Option) and not param.hidden
-        for flag in param.opts
-        if flag not in EVERYWHERE
-    ]
 
 
 def headings_of(path: Path) -> set[str]:

@@ -1,0 +1,207 @@
+"""Writes the parts of docs/ that are made from the code; with --check it only says which pages are stale (exit 1).
+
+A page marks such a part: `<!-- made: keys bash -->` … `<!-- /made -->`. Everything else in it is written by hand.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Collection, Iterator, Mapping
+from inspect import cleandoc
+from pathlib import Path
+from typing import Any
+
+import click
+
+from statemachine_engine.actors.actions.registry import builtin
+from statemachine_engine.actors.schema import schema
+from statemachine_engine.cli import db, diagrams, events, run, system, ui, validate, websocket
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+PART = re.compile(r"(<!-- made: (.+?) -->\n).*?(<!-- /made -->)", re.DOTALL)
+PROGRAMS: Mapping[str, click.Command] = {
+    "statemachine": run.run,
+    "statemachine-db": db.db,
+    "statemachine-system": system.system,
+    "statemachine-ui": ui.ui,
+    "statemachine-events": events.events,
+    "statemachine-validate": validate.validate,
+    "statemachine-lint": validate.lint,
+    "statemachine-diagrams": diagrams.diagrams,
+    "python -m statemachine_engine.monitoring.websocket_server": websocket.websocket_server,
+}
+EVERYWHERE = ("--help", "--version", "--debug", "--db", "--manifest")
+"""Options that the page explains once."""
+
+
+def main() -> int:
+    """The script."""
+    stale = [path for path in sorted(DOCS.glob("*.md")) if path.read_text(encoding="utf-8") != made(path)]
+    for path in stale:
+        if "--check" in sys.argv:
+            print(f"stale: docs/{path.name}: run scripts/docs.py", file=sys.stderr)
+        else:
+            path.write_text(made(path), encoding="utf-8")
+            print(f"wrote docs/{path.name}")
+    return 1 if stale and "--check" in sys.argv else 0
+
+
+def made(page: Path) -> str:
+    """The page with its made parts as they have to be."""
+    return PART.sub(lambda found: f"{found[1]}\n{part(found[2])}\n{found[3]}", page.read_text(encoding="utf-8"))
+
+
+def part(name: str) -> str:
+    """One made part: `keys ACTION`, `section NAME` or `commands`."""
+    kind, _, rest = name.partition(" ")
+    makers: Mapping[str, Callable[[str], str]] = {"keys": action_keys, "section": section, "commands": commands}
+    return makers[kind](rest)
+
+
+# Actions
+
+
+def action_keys(name: str) -> str:
+    """An action's keys and events."""
+    action = builtin(name)
+    rows = [(named(key, action.required_keys), text) for key, text in action.keys.items()]
+    known: Any = action.events or {}
+    caused = [f"`{event}` (`{key}`)" for key, names in known.items() for event in in_tuple(names) if event]
+    return "\n".join([*table(("key", "meaning"), rows), "", f"Events: {', '.join(caused) or 'none'}.", ""])
+
+
+def in_tuple(names: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else names
+
+
+# The YAML language
+
+
+def section(name: str) -> str:
+    """The keys of one section of the schema, such as `states` or `schedules.job`, with the values that they take."""
+    whole = schema()
+    found = whole
+    for key in [] if name == "machine" else name.split("."):
+        found = mapping_in(found["properties"].get(key) or whole["$defs"][key], whole)
+    needed = found.get("required", ())
+    rows = [
+        (named(key, needed), shape(value, whole), value.get("description", ""))
+        for key, value in found["properties"].items()
+    ]
+    return "\n".join(table(("key", "value", "meaning"), rows)) + "\n"
+
+
+def mapping_in(found: Mapping[str, Any], whole: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The mapping with keys of its own somewhere below a schema."""
+    waiting = [found]
+    while waiting:
+        here = waiting.pop(0)
+        if "properties" in here and here.get("type") == "object":
+            return here
+        if "$ref" in here:
+            waiting.append(whole["$defs"][here["$ref"].rpartition("/")[2]])
+        waiting += [*here.get("anyOf", ()), *(here[key] for key in ("items", "additionalProperties") if here.get(key))]
+    raise KeyError("no mapping")
+
+
+WORDS = {
+    "name": "name",
+    "state_name": "state",
+    "variable": "variable",
+    "text": "text",
+    "flag": "`true` or `false`",
+    "duration": "duration",
+    "event_name": "event",
+    "event_or_none": "event",
+    "metadata": "map",
+    "final": "list or map",
+    "action": "action",
+    "actions": "list of actions",
+    "transition": "transition",
+}
+
+
+def shape(found: Mapping[str, Any], whole: Mapping[str, Any]) -> str:
+    """What a value may be, in a few words."""
+    if "$ref" in found:
+        name = found["$ref"].rpartition("/")[2]
+        return WORDS.get(name) or shape(whole["$defs"][name], whole)
+    if "anyOf" in found:
+        return " or ".join(dict.fromkeys(word for one in found["anyOf"] if (word := shape(one, whole))))
+    if "enum" in found and len(found["enum"]) > 9:
+        return "name"
+    if "enum" in found:
+        return " or ".join(code(value) for value in found["enum"] if value is not None)
+    kinds = in_tuple(found["type"]) if isinstance(found.get("type"), str) else found.get("type", ["any"])
+    names = {"string": "text", "array": "list", "object": "map", "null": "", "integer": "whole number"}
+    return " or ".join(word for kind in kinds if (word := names.get(kind, kind)))
+
+
+# Commands
+
+
+def commands(_: str) -> str:
+    """All commands: how they are called, what they do, their options."""
+    return "\n\n".join(text for name, command in PROGRAMS.items() for text in command_texts(name, command, None)) + "\n"
+
+
+def command_texts(name: str, command: click.Command, above: click.Context | None) -> Iterator[str]:
+    """A command's text, then those of its subcommands."""
+    context = click.Context(command, above, info_name=name.rpartition(" ")[2])
+    usage = code(" ".join([name, *command.collect_usage_pieces(context)]))
+    yield f"{'##' if above is None else '###'} {name}"
+    yield usage
+    yield from help_texts(command)
+    options = [param.get_help_record(context) for param in command.params if is_own(param)]
+    if any(options):
+        yield "\n".join(table(("option", "meaning"), [(code(row[0]), row[1]) for row in options if row]))
+    if isinstance(command, click.Group):
+        for below in command.list_commands(context):
+            found = command.get_command(context, below)
+            assert found is not None, below
+            yield from command_texts(f"{name} {below}", found, context)
+
+
+def help_texts(command: click.Command) -> Iterator[str]:
+    """The paragraphs of a help text, its examples fenced."""
+    for paragraph in cleandoc(command.help or "").split("\n\n"):
+        if not paragraph.startswith("\b"):
+            yield " ".join(paragraph.split())
+            continue
+        lines = [line.strip() for line in paragraph.splitlines()[1:]]
+        if lines[0] == "Example:":
+            yield "```text\n" + "\n".join(lines[1:]) + "\n```"
+        else:
+            yield " ".join(lines)
+
+
+def is_own(param: click.Parameter) -> bool:
+    return isinstance(param, click.Option) and not param.hidden and not set(param.opts) & set(EVERYWHERE)
+
+
+# Markdown
+
+
+def table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> Iterator[str]:
+    for row in (heads, tuple("---" for _ in heads), *rows):
+        yield "| " + " | ".join(map(cell, row)) + " |"
+
+
+def cell(text: str) -> str:
+    """The text as it has to stand in a table; outside of code, signs that Markdown reads are escaped."""
+    pieces = re.split(r"(`[^`]*`)", " ".join(text.split()))
+    plain = [re.sub(r"[<*]", r"\\\g<0>", piece) if not piece.startswith("`") else piece for piece in pieces]
+    return "".join(plain).replace("|", r"\|")
+
+
+def code(text: object) -> str:
+    return f"`{text}`"
+
+
+def named(key: str, needed: Collection[str]) -> str:
+    return f"{code(key)} (needed)" if key in needed else code(key)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
