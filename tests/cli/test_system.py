@@ -437,7 +437,7 @@ def test_logs_are_shown_by_machine_and_followed(place: Installed) -> None:
         assert following.stdout is not None
         assert following.stdout.readline()
         place.run("restart", "first")
-        assert "first: stopped in state waiting" in following.stdout.readline()
+        assert any("first: stopped in state waiting" in line for line in following.stdout)
         following.send_signal(signal.SIGINT)
     assert following.returncode == 130
 
