@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from .options import db_option
-from .program import LazyGroup, debug_option, forgiving_output
+from .program import LazyGroup, debug_option, end_at_once, forgiving_output
 
 SECTIONS = {
     "Jobs": {
@@ -74,4 +74,4 @@ def db(ctx: click.Context, debug: bool) -> None:
 def main() -> None:
     """The console script."""
     forgiving_output()
-    db(prog_name="statemachine-db")
+    end_at_once(lambda: db(prog_name="statemachine-db"))
