@@ -38,6 +38,7 @@ need bash bash
 need gzip gzip
 need find findutils
 need sha256sum coreutils
+need chromium chromium || say "without Chromium the tests of the page are skipped"
 want cron cron # one test has a real cron daemon fire a line; without it, that test says so
 
 if ! [ -x "$venv/bin/python" ] || ! is_new_enough "$venv/bin/python"; then

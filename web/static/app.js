@@ -2,7 +2,7 @@
 import { clock } from "./format.js";
 import { html, render, useEffect, useState } from "./lib.js";
 import { go, useRoute } from "./router.js";
-import { start, store, stream, useStore } from "./store.js";
+import { onEvents, start, store, stream, useStore } from "./store.js";
 import { Dialog, Toasts, conditionOf } from "./ui.js";
 import { Activity } from "./views/activity.js";
 import { Board } from "./views/board.js";
@@ -90,7 +90,7 @@ const SHORTCUTS = [
 const Help = ({ onClose }) => html`<${Dialog} title="Keyboard shortcuts" onClose=${onClose}>
   <dl class="pairs keys">${SHORTCUTS.map(([key, meaning]) => html`<dt key=${key}><kbd>${key}</kbd></dt><dd>${meaning}</dd>`)}</dl>
   <p class="muted">statemachine-engine ${store.config.version}</p>
-  <div class="dialog-foot"><button autofocus onClick=${onClose}>Close</button></div>
+  <div class="dialog-foot"><button data-first onClick=${onClose}>Close</button></div>
 </${Dialog}>`;
 
 function useKeys(setHelp) {
@@ -145,6 +145,6 @@ function skipToMain(event) {
   main.focus();
 }
 
-globalThis.monitor = { store, stream }; // for a look from the browser's console
+globalThis.monitor = { store, stream, onEvents }; // for a look from the browser's console
 render(html`<${App} />`, document.getElementById("app"));
 start();

@@ -27,5 +27,5 @@ const EventDetail = ({ item, onClose }) => html`<${Dialog} title=${`${item.type}
   </dl>
   <${Code} value=${item.payload} label="Payload" />
   ${item.payload?.truncated && html`<p class="muted">A long payload, cut here. <code>statemachine-db</code> and the API have all of it.</p>`}
-  <div class="dialog-foot"><button onClick=${onClose} autofocus>Close</button></div>
+  <div class="dialog-foot"><button onClick=${onClose} data-first>Close</button></div>
 </${Dialog}>`;

@@ -28,7 +28,7 @@ export function NewJobDialog({ onClose, onAdded }) {
     <input value=${form[name]} spellcheck="false" autocomplete="off" onInput=${write(name)} ...${more} /></label>`;
   return html`<${Dialog} title="Add a job" onClose=${onClose}>
     <form onSubmit=${add}>
-      ${field("job_type", "Type", { required: true, autofocus: true })}
+      ${field("job_type", "Type", { required: true, "data-first": "" })}
       ${field("job_id", "Id", { placeholder: "made for you" })}
       ${field("machine_type", "Machine type", { placeholder: "any" })}
       ${field("priority", "Priority, 1 first", { type: "number", min: 1, max: 100 })}

@@ -4,7 +4,7 @@ import { epoch, now, setServerTime } from "./format.js";
 import { useEffect, useState } from "./lib.js";
 import { Stream } from "./stream.js";
 
-const MOST_EVENTS = 3000;
+const MOST_EVENTS = 5000;
 const LONGEST_PAYLOAD = 2000;
 const CATCH_UP_PAGE = 1000;
 const REFRESH_MS = 20_000;

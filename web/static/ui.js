@@ -94,6 +94,7 @@ export function Dialog({ title, onClose, children }) {
   useEffect(() => {
     const opener = document.activeElement;
     dialog.current.showModal();
+    dialog.current.querySelector("[data-first]")?.focus();
     return () => opener?.focus?.();
   }, []);
   return html`<dialog ref=${dialog} aria-labelledby="dialog-title" onClose=${onClose}
@@ -108,7 +109,7 @@ export function Confirm({ title, children, action, danger, onConfirm, onClose })
     ${children && html`<p>${children}</p>`}
     <div class="dialog-foot">
       <button onClick=${onClose}>Cancel</button>
-      <button class=${danger ? "danger" : "primary"} autofocus onClick=${() => (onClose(), onConfirm())}>${action}</button>
+      <button class=${danger ? "danger" : "primary"} data-first onClick=${() => (onClose(), onConfirm())}>${action}</button>
     </div>
   </${Dialog}>`;
 }

@@ -158,8 +158,8 @@ function Timeline({ history, replay }) {
 const scaled = (s, longest) => Math.log1p(s * 1000) / Math.log1p(longest * 1000);
 
 function Log({ name, kind }) {
-  const path = api("machines", name, kind === "log" ? "log" : "errors");
-  const { data, error, loading, reload } = useLoaded((signal) => get(path, { limit: MOST_SHOWN }, signal), [path]);
+  const wanted = { limit: MOST_SHOWN, type: kind === "errors" ? [...ERRORS].join() : null };
+  const { data, error, loading, reload } = useLoaded((signal) => get(api("machines", name, "log"), wanted, signal), [name, kind]);
   const [added, setAdded] = useState([]);
   useEffect(() => {
     setAdded([]);
@@ -170,7 +170,7 @@ function Log({ name, kind }) {
   }, [name, kind]);
   const items = useMemo(() => {
     const seen = new Map();
-    for (const item of [...(data?.items ?? []).map(asEvent), ...added]) seen.set(item.id, item);
+    for (const item of [...(data?.items ?? []), ...added]) if (belongs(item, kind)) seen.set(item.id, item);
     return [...seen.values()].sort((a, b) => b.id - a.id).slice(0, MOST_SHOWN * 2);
   }, [data, added]);
   if (error && !items.length) return html`<${Failure} error=${error} retry=${reload} />`;
@@ -181,12 +181,6 @@ function Log({ name, kind }) {
 
 const ERRORS = new Set(["error", "machine_failed", "job_failed", "unhandled"]);
 const belongs = (item, kind) => (kind === "errors" ? ERRORS.has(item.type) : item.type !== "state_change");
-
-/** An item of /errors or /log as an event of the audit log. */
-const asEvent = (item) =>
-  item.payload !== undefined || item.type
-    ? { ...item, type: item.type ?? item.event_type }
-    : { ...item, type: "error", payload: { error_message: item.error_message ?? item.message } };
 
 /** The machine's transitions, oldest first; new ones are added as they happen. */
 function useTimeline(name) {

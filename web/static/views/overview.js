@@ -45,15 +45,15 @@ const pulseKey = (name) => pulseOf(name).join();
 const Row = memo(({ machine, pulse }) => {
   const name = machine.machine_name;
   const condition = conditionOf(machine);
-  return html`<a class=${`machine-row ${condition}`} role="row" href=${href("machines", name)}>
-    <span role="cell" class="name"><b>${name}</b>${machine.config_type && machine.config_type !== name && html`<small>${machine.config_type}</small>`}</span>
+  return html`<div class=${`machine-row ${condition}`} role="row">
+    <span role="cell" class="name"><a class="whole" href=${href("machines", name)}>${name}</a>${machine.config_type && machine.config_type !== name && html`<small>${machine.config_type}</small>`}</span>
     <span role="cell" class="in-state"><${Flash} value=${machine.current_state} /></span>
     <span role="cell" class="num for"><${Since} at=${machine.state_since ?? machine.last_activity} label="in this state since" /></span>
     <span role="cell" class="cond"><${Condition} machine=${machine} /></span>
     <span role="cell" class="job">${machine.current_job ? html`<code>${machine.current_job}</code>` : html`<span class="muted">–</span>`}</span>
     <span role="cell" class="last-error" title=${machine.last_error ?? ""}>${machine.last_error ? shortened(machine.last_error, 120) : html`<span class="muted">–</span>`}</span>
     <span role="cell" class="spark"><${Sparkline} values=${pulse.split(",").map(Number)} label=${name} /></span>
-  </a>`;
+  </div>`;
 });
 
 /** A state that lights up for a moment when it changes. */
@@ -68,13 +68,13 @@ function Flash({ value }) {
 }
 
 const TemplateRow = ({ config_type, members, tally, states }) => html`
-  <a class=${`machine-row template ${tally.failed ? "failed" : ""}`} role="row" href=${href("board", config_type)}>
-    <span role="cell" class="name"><b>${config_type}</b><small>${plural(members.length, "instance")}</small></span>
+  <div class=${`machine-row template ${tally.failed ? "failed" : ""}`} role="row">
+    <span role="cell" class="name"><a class="whole" href=${href("board", config_type)}>${config_type}</a><small>${plural(members.length, "instance")}</small></span>
     <span role="cell" class="many">${states.slice(0, 4).map(([state, n]) => html`<span key=${state} class="state"><b>${count(n)}</b> ${state}</span>`)}
       ${states.length > 4 && html`<span class="muted">and ${states.length - 4} more</span>`}</span>
     <span role="cell" class="cond">${["failed", "gone", "running"].filter((c) => tally[c]).map((c) => html`<span key=${c} class=${`condition ${c}`}><i aria-hidden="true"></i>${count(tally[c])} ${NAMES[c].toLowerCase()}</span>`)}</span>
-    <span role="cell" class="to-board">Board →</span>
-  </a>`;
+    <span role="cell" class="to-board" aria-hidden="true">Board →</span>
+  </div>`;
 
 function rowsOf(all, text, chosen) {
   const needle = text.trim().toLowerCase();
