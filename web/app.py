@@ -46,6 +46,7 @@ def create_app(
     )
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = LONGEST_BODY
+    app.url_map.merge_slashes = False  # names are what they are
     app.extensions[EXTENSION] = Monitor(settings)
     for part in (answers, auth, pages, api, stream, metrics, openapi):
         part.init_app(app)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .library import Library
     from .store import Store
 
-#: seconds for which a listing serves everybody who asks
+#: seconds for which a listing serves everybody who asks, unless something happens
 FRESH_S = 0.2
 
 Machine = dict[str, Any]
@@ -37,8 +37,8 @@ class Machines:
     def now(self) -> tuple[Place, list[Machine]]:
         """All machines ever seen, by name; what happens after the place is not in it yet. StorageError."""
         with self._lock:
-            if self._made is None or time.monotonic() - self._made_s > FRESH_S:
-                place = self._feed.backlog.end
+            place = self._feed.backlog.end
+            if self._made is None or self._made[0] != place or time.monotonic() - self._made_s > FRESH_S:
                 self._made = (place, self._list())
                 self._made_s = time.monotonic()
             return self._made
