@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,6 +12,9 @@ from .finding import Finding
 from .options import db_given, db_option, format_option, socket_options
 from .output import show_json
 from .program import FAILED
+
+if TYPE_CHECKING:
+    from ..storage.database import Database
 
 SIGNS = {"ok": "✅", "warning": "⚠️ ", "error": "❌"}
 
@@ -63,18 +67,24 @@ def _findings(prefix: str, event_socket: str) -> Iterator[Finding]:
     try:
         yield from _of_the_store(db)
     except StorageError as error:
-        yield Finding("store", "error", str(error), "see that the server runs and the name and password are right")
+        yield Finding("store", "error", str(error), _remedy(db))
+    except PermissionError as error:
+        yield Finding("permissions", "error", str(error), "run as a user who may enter the folder, or give --db")
     finally:
         db.close()
     yield from doctor_files.sockets(prefix, event_socket)
 
 
-def _of_the_store(db: object) -> Iterator[Finding]:
-    from ..storage.database import Database
+def _remedy(db: Database) -> str:
+    if db.is_postgres:
+        return "see that the server runs, and that the name and password are right"
+    return f"if it is no database or a damaged one, put a backup in its place, or: sqlite3 {db.path} .recover"
+
+
+def _of_the_store(db: Database) -> Iterator[Finding]:
     from ..storage.errors import StoreTooNew
     from . import doctor_files, doctor_store
 
-    assert isinstance(db, Database)
     if db.path is not None:
         if not db.path.is_file():
             remedy = "go to the project's folder, give --db, or set STATEMACHINE_DB; add-job makes a new one"

@@ -77,17 +77,21 @@ def open_by(file: Path) -> str:
 
 def _permissions(file: Path) -> Iterator[Finding]:
     quoted = shlex.quote(str(file))
-    user = os.environ.get("USER") or str(os.geteuid())
+    user = str(os.geteuid())
     for path in (file, _beside(file, "-wal"), _beside(file, "-shm")):
-        if path.exists() and not os.access(path, os.R_OK | os.W_OK):
+        if path.exists() and not _may(path, os.R_OK | os.W_OK):
             owner = path.stat().st_uid
             remedy = f"run as its owner (user {owner}), or: chown {user} {shlex.quote(str(path))}"
             yield Finding("permissions", "error", f"{path} cannot be read and written by us", remedy)
-    if not os.access(file.parent, os.W_OK | os.X_OK):
+    if not _may(file.parent, os.W_OK | os.X_OK):
         message = f"{file.parent} cannot be written by us, and SQLite puts files beside its own"
         yield Finding("permissions", "error", message, f"chown {user} {shlex.quote(str(file.parent))}")
     if file.stat().st_mode & (stat.S_IROTH | stat.S_IWOTH):
         yield Finding("permissions", "warning", f"every user of this host can read {file}", f"chmod o-rwx {quoted}")
+
+
+def _may(path: Path, mode: int) -> bool:
+    return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)
 
 
 def _beside(file: Path, suffix: str) -> Path:

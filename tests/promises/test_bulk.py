@@ -1,0 +1,82 @@
+"""A hundred thousand jobs: in time, in little memory, and exactly that many after a kill."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from statemachine_engine.storage import jobs
+from statemachine_engine.storage.database import Database
+from tests.support.project import BIN
+from tests.support.until import until
+
+COUNT = 100_000
+SECONDS = 30
+MEGABYTES = 200
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """The jobs, one a line."""
+    path = tmp_path / "jobs.jsonl"
+    rows = ({"job_id": f"job-{n:06d}", "type": "t", "payload": {"n": n, "text": "x" * 50}} for n in range(COUNT))
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    return path
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Iterator[Database]:
+    """The store that they go into."""
+    with Database.open(f"sqlite:///{tmp_path / 'jobs.db'}") as db:
+        yield db
+
+
+def start(file: Path, db: Database) -> subprocess.Popen[str]:
+    environ = {**os.environ, "STATEMACHINE_DB": db.url}
+    return subprocess.Popen(
+        [str(BIN / "statemachine-db"), "add-jobs", str(file)], env=environ, stdout=subprocess.PIPE, text=True
+    )
+
+
+def stored(db: Database) -> int:
+    return sum(jobs.counts(db).values())
+
+
+def test_a_hundred_thousand_jobs_go_in_in_half_a_minute_and_200_mb(file: Path, db: Database) -> None:
+    began = time.monotonic()
+    process = start(file, db)
+    assert process.stdout is not None
+    with process.stdout:
+        said = process.stdout.read()
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    took_s = time.monotonic() - began
+
+    assert (process.returncode, said) == (0, f"✅ {COUNT} jobs added\n")
+    assert stored(db) == COUNT
+    assert used.ru_maxrss / 1024 < MEGABYTES
+    assert took_s < SECONDS
+
+
+def test_killed_half_way_and_run_again_it_is_exactly_a_hundred_thousand(file: Path, db: Database) -> None:
+    process = start(file, db)
+    until(lambda: stored(db) >= COUNT // 2, timeout_s=60)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    there = stored(db)
+    assert COUNT // 2 <= there < COUNT
+    assert there % 1000 == 0
+
+    again = start(file, db)
+    said, _ = again.communicate(timeout=90)
+
+    assert said == f"✅ {COUNT - there} jobs added, {there} there already\n"
+    assert stored(db) == COUNT
