@@ -43,12 +43,12 @@ class WebSocket:
         if buffer is not None:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
         self.sock.settimeout(10)
-        self.sock.connect(("127.0.0.1", port))
         self._ws = WSConnection(ConnectionType.CLIENT)
         self._events: list[Any] = []
         extra = [(name.encode(), value.encode()) for name, value in (headers or {}).items()]
-        self._send(Request(host=host or f"127.0.0.1:{port}", target=path, extra_headers=extra))
         try:
+            self.sock.connect(("127.0.0.1", port))
+            self._send(Request(host=host or f"127.0.0.1:{port}", target=path, extra_headers=extra))
             answer = self._next()
             if isinstance(answer, RejectConnection):
                 raise Refused(answer.status_code)
