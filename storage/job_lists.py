@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from .clock import epoch_or_zero
 from .database import Database
 from .job import COLUMNS, STATUSES, Job, from_row
 
@@ -83,6 +84,13 @@ def held(db: Database) -> set[str]:
     with db.read():
         rows = db.execute("SELECT job_id FROM jobs WHERE status = 'processing'").fetchall()
     return {job_id for (job_id,) in rows}
+
+
+def oldest_start(db: Database) -> float | None:
+    """When the job that is being worked on for longest was claimed, in epoch seconds; None: there is none."""
+    with db.read():
+        text = db.execute("SELECT min(started_at) FROM jobs WHERE status = 'processing'").fetchone()[0]
+    return epoch_or_zero(text) if text else None
 
 
 def waiting(db: Database) -> list[tuple[str, str, int, float]]:

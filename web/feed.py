@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from ..actors import wire
 from ..actors.doorbell import Doorbell
 from ..actors.tail import BATCH, RECONNECT_S, Tail
-from ..storage import audit
+from ..storage import audit, job_lists
 from ..storage.audit import Event
+from ..storage.database import Database
 from ..storage.errors import StorageError
 from .backlog import Backlog, entry_of
 from .board import Board
@@ -27,6 +28,9 @@ LOOK_BACK_S, LOOK_BACK = 3600.0, 20_000
 #: seconds between two rounds while events stream, and more for each client: a wake-up costs each of them the same,
 #: however many events it brings, so 200 clients are served every 50 ms and one every 10
 ROUND_S, ROUND_PER_CLIENT_S = 0.01, 0.0002
+
+JOB_TYPES = ("job_started", "job_completed", "job_failed")
+CHUNK = 5000
 
 STOP_S = 5.0
 
@@ -123,9 +127,18 @@ class Feed:
                 self._hear(str(error))
                 bell.wait(RECONNECT_S)
                 continue
+            self._remember_jobs(db, after)
             self.backlog.begin(after)
             return Tail(self._store.url, after=after)
         return None
+
+    def _remember_jobs(self, db: Database, before_id: int) -> None:
+        """Who began the jobs that have been worked on since before the time that we look back to."""
+        began_s = job_lists.oldest_start(db)
+        after_id = before_id if began_s is None else audit.last_before(db, began_s)
+        while after_id < before_id and (events := audit.since(db, after_id, CHUNK, types=JOB_TYPES)):
+            after_id = events[-1].id
+            self.board.take((event for event in events if event.id <= before_id), count=False)
 
     def _publish(self, events: list[Event]) -> None:
         if events[0].id <= self.backlog.end.id:  # the log was emptied, and its ids begin anew

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Response, request
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from ..storage.database import Database
     from ..storage.job import Job
 
+#: what machines say of a job
+JOB_NOTES = ("job_started", "job_completed", "job_failed")
+LONGEST_HISTORY = 50
 #: states of a job's path that are looked up
 LONGEST_PATH = 500
 CHUNK = 1000
@@ -51,13 +56,15 @@ def listing() -> Response:
 
 @blueprint.get("/jobs/<path:job_id>")
 def details(job_id: str) -> Response:
-    """Everything about one job, and the states that its machine went through with it."""
+    """Everything about one job: what machines said of it, and the states that the last one went through with it."""
     db = the_monitor().store.db
     job = job_lists.get(db, job_id)
     if job is None:
         raise JobNotFound(job_id)
-    worked = _worked(db, job)
-    return reply({**shown(job, worked.machine if worked else None), "path": _path(db, job, worked)})
+    worked = next(_notes(db, job, job.started_at, ["job_started"]), None)
+    history = [_said(event) for event in islice(_notes(db, job, job.created_at, JOB_NOTES), LONGEST_HISTORY)]
+    machine = worked.machine if worked else None
+    return reply({**shown(job, machine), "history": history, "path": _path(db, job, worked)})
 
 
 def shown(job: Job, machine: str | None = None) -> dict[str, Any]:
@@ -84,21 +91,31 @@ def _epoch(text: str | None) -> float | None:
         return None
 
 
-def _worked(db: Database, job: Job) -> Event | None:
-    """The note of the machine that began to work on it last: the queue knows only the process."""
-    began_s = _epoch(job.started_at)
-    if began_s is None:
-        return None
-    after_id = audit.last_before(db, began_s)
+def _notes(db: Database, job: Job, since: str | None, types: Sequence[str]) -> Iterator[Event]:
+    """What machines put on record of this job from a moment on: the queue itself knows only the last process."""
+    since_s = _epoch(since)
+    if since_s is None:
+        return
+    after_id = audit.last_before(db, since_s)
     for _ in range(MOST_ROWS // CHUNK):
-        events = audit.since(db, after_id, CHUNK, types=["job_started"])
+        events = audit.since(db, after_id, CHUNK, types=types)
         for event in events:
             if isinstance(event.payload, dict) and event.payload.get("job_id") == job.job_id:
-                return event
+                yield event
         if len(events) < CHUNK:
-            break
+            return
         after_id = events[-1].id
-    return None
+
+
+def _said(event: Event) -> dict[str, Any]:
+    reason = event.payload.get("error_message") if isinstance(event.payload, dict) else None
+    return {
+        "id": event.id,
+        "type": event.type,
+        "machine": event.machine,
+        "error_message": None if reason is None else str(reason),
+        "timestamp": event.timestamp,
+    }
 
 
 def _path(db: Database, job: Job, worked: Event | None) -> list[dict[str, Any]]:

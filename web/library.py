@@ -25,9 +25,11 @@ log = logging.getLogger(__name__)
 
 #: seconds after which a file is looked at again
 LOOK_AGAIN_S = 1.0
-#: files that are looked through when no runtime said where a machine's configuration is
-MOST_FILES = 2000
-SKIPPED = frozenset({".git", ".venv", "venv", "node_modules", "__pycache__"})
+#: seconds until the project's folder is looked through again, where no runtime said where a configuration is
+SEARCH_AGAIN_S = 30.0
+#: files and seconds after which such a search is given up: the folder may be somebody's home
+MOST_FILES, LONGEST_SEARCH_S = 2000, 1.0
+SKIPPED = frozenset({"venv", "node_modules", "__pycache__", "site-packages"})
 BLOCK = re.compile(r"```mermaid\n(.*?)```", re.DOTALL)
 
 
@@ -94,16 +96,19 @@ class Library:
         now_s = time.monotonic()
         with self._lock:
             found = self._found.get(name)
-        if found is None or now_s - found[0] > 30 * LOOK_AGAIN_S:
-            found = (now_s, self._look_through(name))
+            if found is None or now_s - found[0] > SEARCH_AGAIN_S:
+                if len(self._found) > MOST_FILES:
+                    self._found.clear()
+                self._found[name] = found or (now_s, None)  # others need not wait for this
+                found = None
+        if found is None:
+            found = (now_s, self._look_through(name, now_s + LONGEST_SEARCH_S))
             with self._lock:
                 self._found[name] = found
-                if len(self._found) > MOST_FILES:
-                    self._found.pop(next(iter(self._found)))
         return found[1]
 
-    def _look_through(self, name: str) -> Path | None:
-        paths = self._configurations()
+    def _look_through(self, name: str, until_s: float) -> Path | None:
+        paths = self._configurations(until_s)
         for path in paths:
             if path.stem == name:
                 return path
@@ -111,14 +116,16 @@ class Library:
             definition = self._definition(path)
             if definition is not None and definition.machine_name == name:
                 return path
+            if time.monotonic() > until_s:
+                break
         return None
 
-    def _configurations(self) -> list[Path]:
+    def _configurations(self, until_s: float) -> list[Path]:
         paths: list[Path] = []
         for folder, folders, names in os.walk(self.root):
-            folders[:] = sorted(set(folders) - SKIPPED)
+            folders[:] = sorted(name for name in folders if name not in SKIPPED and not name.startswith("."))
             paths += [Path(folder, name) for name in sorted(names) if name.endswith((".yaml", ".yml"))]
-            if len(paths) > MOST_FILES:
+            if len(paths) > MOST_FILES or time.monotonic() > until_s:
                 break
         return paths[:MOST_FILES]
 

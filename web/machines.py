@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from ..actors.liveness import is_running, status_of
-from ..storage import job_lists, machines
+from ..storage import audit, job_lists, machines
 from .backlog import Place
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ class Machines:
         self._lock = threading.Lock()
         self._made_s = 0.0
         self._made: tuple[Place, list[Machine]] | None = None
+        #: why machines failed that did so longer ago than the feed looks back, by name and incarnation
+        self._reasons: dict[tuple[str, str | None], str | None] = {}
 
     def now(self) -> tuple[Place, list[Machine]]:
         """All machines ever seen, by name; what happens after the place is not in it yet. StorageError."""
@@ -77,7 +79,15 @@ class Machines:
             "template": bool(metadata.get("template")),
             "metadata": row.metadata,
             "current_job": memory.job_id if running and memory.job_id in jobs else None,
-            "last_error": memory.last_error,
+            "last_error": memory.last_error or (self._reason(db, row) if row.status == "failed" else None),
             "group": self._library.group_of(row),
             "started_at": row.started_at,
         }
+
+    def _reason(self, db: Database, row: MachineRow) -> str | None:
+        key = (row.machine_name, row.incarnation)
+        if key not in self._reasons:
+            found = audit.before(db, None, 1, [row.machine_name], ["machine_failed", "error"])
+            said = found[0].payload.get("error_message") if found and isinstance(found[0].payload, dict) else None
+            self._reasons[key] = None if said is None else str(said)
+        return self._reasons[key]

@@ -121,6 +121,7 @@ SCHEMAS: dict[str, Json] = {
         allowed_events=list_of(TEXT),
         context=or_null(OBJECT),
         counts=list_of({"type": "object", "required": ["from", "to", "event", "count"]}),
+        last_id=WHOLE,
     ),
     "Stay": {**shape(**_STEP, duration_s=or_null(NUMBER))},
     "Timeline": _page("Stay"),
@@ -133,7 +134,13 @@ SCHEMAS: dict[str, Json] = {
     "Schedules": shape(items=list_of(OBJECT), total=WHOLE),
     "Job": shape(**_JOB),
     "Jobs": _page("Job", counts={"type": "object", "additionalProperties": WHOLE}, total=WHOLE),
-    "JobDetails": shape(**_JOB, path=list_of(shape(**_STEP))),
+    "JobDetails": shape(
+        **_JOB,
+        history=list_of(
+            shape(id=WHOLE, type=TEXT, machine=or_null(TEXT), error_message=or_null(TEXT), timestamp=NUMBER)
+        ),
+        path=list_of(shape(**_STEP)),
+    ),
     "Changed": shape(
         items=list_of(shape(optional=("error", "status"), job_id=TEXT, ok=FLAG, error=TEXT, status=TEXT)),
         total=WHOLE,

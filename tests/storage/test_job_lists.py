@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from statemachine_engine.storage import job_lists, jobs
+from statemachine_engine.storage.clock import ManualClock
 from statemachine_engine.storage.database import Database
 from tests.support.factories import add_jobs, claimed
 
@@ -24,11 +25,16 @@ def test_a_search_takes_every_condition_together(db: Database) -> None:
     assert found(limit=1, before_id=job_lists.search(db)[0].id) == ["b"]
 
 
-def test_jobs_that_are_being_worked_on_are_known_by_id(db: Database) -> None:
-    add_jobs(db, 2)
+def test_jobs_that_are_being_worked_on_are_known_by_id_and_since_when(db: Database, clock: ManualClock) -> None:
+    assert job_lists.oldest_start(db) is None
+    add_jobs(db, 3)
+    began_s = db.now()
+    claimed(db)
+    clock.advance(10)
     claimed(db)
 
-    assert job_lists.held(db) == {"job-0"}
+    assert job_lists.held(db) == {"job-0", "job-1"}
+    assert job_lists.oldest_start(db) == began_s
 
 
 def test_waiting_jobs_are_counted_by_type_with_their_age(db: Database) -> None:
