@@ -44,6 +44,8 @@ def test_a_failed_job_tells_why_and_is_retried_from_the_page(monitor: Monitor) -
     expect(detail.locator(".status")).to_have_text("completed")
     expect(detail.get_by_label("Result")).to_contain_text('"pages": 3')
     expect(page.locator("tr.open .status")).to_have_text("completed")
+    expect(detail.locator(".attempts li")).to_have_count(2)
+    expect(detail.locator(".attempts li").first).to_contain_text("failed after")
     monitor.project.until_jobs("completed", "letter")
 
 

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 from statemachine_engine.storage import audit
 from statemachine_engine.storage.audit import Note, StateRow
-from tests.support.page import Monitor, seen
+from tests.support.page import Monitor, seen, slowed
 
 CROWD = Path(__file__).with_name("crowd.py")
 
@@ -81,7 +81,7 @@ def test_a_hundred_machines_with_a_long_history_are_painted_within_a_second(moni
         page.add_init_script(FIRST_ROWS)
         page.goto(monitor.url)
         times.append(seen(lambda page=page: page.evaluate("globalThis.painted_ms")))
-    assert min(times) < 1000, times
+    assert min(times) < 1000 * slowed(), times
 
 
 def test_an_hour_of_events_leaves_the_page_small(monitor: Monitor) -> None:
@@ -127,6 +127,6 @@ def test_a_thousand_cards_move_and_scroll_without_stutter(monitor: Monitor) -> N
     assert sum(counts) == 1000
     assert page.locator(".card-item").count() < 200
     frames = page.evaluate(SCROLL)
-    assert statistics.median(frames) < 40, frames
+    assert statistics.median(frames) < 40 * slowed(), frames
     page.locator(".card-item").first.click()
     expect(page.locator(".node.lit")).to_be_visible()

@@ -1,6 +1,6 @@
 // The queue: find jobs, see what became of them, try them again or call them off.
 import { api, get, post } from "../api.js";
-import { count, duration, epoch, now, plural, shortened, textOf } from "../format.js";
+import { count, duration, epoch, now, plural, shortened } from "../format.js";
 import { html, paced, useEffect, useLoaded, useMemo, useRef, useSettled, useState } from "../lib.js";
 import { href, setQuery } from "../router.js";
 import { onEvents, useStore } from "../store.js";
@@ -148,15 +148,32 @@ function Detail({ id, readOnly, reloadList, query }) {
         ${pair("Lease until", job.status === "processing" && job.lease_until && html`<${Time} at=${job.lease_until} />`)}
         ${pair("Follows", job.source_job_id && html`<a href=${href("jobs", job.source_job_id)}>${job.source_job_id}</a>`)}
       </dl>
-      ${block("Payload", job.data ?? job.payload)}
+      ${job.history.length > 0 && html`<h3>Attempts</h3><ol class="attempts">${attemptsOf(job).map((item) => html`<${Attempt} key=${item.id} ...${item} />`)}</ol>`}
+      ${block("Payload", job.data)}
       ${block("Result", job.result)}
-      ${block("Output, its end", outputOf(job))}
       ${job.path?.length > 0 && html`<h3>Path</h3><ol class="path">${job.path.map((step, i) => html`<${PathStep} key=${i} step=${step} next=${job.path[i + 1]} />`)}</ol>`}
-      ${job.attempts_history?.length > 0 && html`<h3>Attempts</h3><ol class="attempts">${job.attempts_history.map((item, i) => html`<li key=${i}><${Time} at=${item.timestamp ?? item.started_at} /> ${textOf(item.machine_name)} ${textOf(item.error_message ?? item.status ?? item.type)}</li>`)}</ol>`}
     `}
     ${asking && html`<${Confirm} title=${`Cancel ${id}?`} action="Cancel the job" danger onConfirm=${() => act("cancel", `${id} is cancelled`)} onClose=${() => setAsking(false)}>
       No machine will take it any more. You can retry it later.</${Confirm}>`}
   </section>`;
+}
+
+/** The notes of machines, a start and what came of it as one. */
+function attemptsOf({ history, status }) {
+  const attempts = [];
+  for (const note of history) {
+    if (note.type === "job_started" || !attempts.length) attempts.push({ id: note.id, machine: note.machine, began: note.timestamp });
+    if (note.type !== "job_started") Object.assign(attempts.at(-1), { ended: note.timestamp, type: note.type, reason: note.error_message });
+  }
+  return attempts.map((attempt, i) => ({ ...attempt, running: status === "processing" && i === attempts.length - 1 }));
+}
+
+function Attempt({ machine, began, ended, type, reason, running }) {
+  const failed = type === "job_failed";
+  const said = ended ? `${failed ? "failed" : "completed"} after ${duration(ended - began)}` : running ? "at work" : "did not finish";
+  return html`<li><${Time} at=${began} /> <a href=${href("machines", machine)}>${machine}</a>
+    <span class=${failed ? "error-text" : "muted"}>${said}</span>
+    ${reason && html`<div class="muted">${shortened(reason, 200)}</div>`}</li>`;
 }
 
 function PathStep({ step, next }) {
@@ -169,8 +186,6 @@ function PathStep({ step, next }) {
 
 const pair = (name, value) => value && html`<dt>${name}</dt><dd>${value}</dd>`;
 const block = (title, value) => value !== null && value !== undefined && value !== "" && html`<h3>${title}</h3><${Code} value=${value} label=${title} />`;
-
-const outputOf = (job) => job.output ?? job.output_tail ?? job.metadata?.last_stderr ?? job.metadata?.last_stdout;
 
 function toggledOne(set, id) {
   const next = new Set(set);
