@@ -64,9 +64,9 @@ def add_jobs(
 ) -> None:  # fmt: skip
     """Add the jobs of a file, one a line.
 
-    - is standard input. JSON lines have job_id, type, data …; so do the columns of a CSV file, whose other columns become keys of the data.
-    Jobs whose id is there already are counted and left alone: a run that was cut off is simply repeated. A bad line is
-    reported with its number, the others go in; the exit code is 1 then.
+    - is standard input. JSON lines have job_id, type, data …; so has a CSV file, whose other columns become keys of the
+    data. Jobs whose id is there already are counted and left alone: a run that was cut off is simply repeated. A bad
+    line is reported with its number, the others go in; the exit code is 1 then.
 
     \b
     Example:

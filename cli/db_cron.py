@@ -84,8 +84,8 @@ def schedules(count: int, machine: str | None, forget: str | None, fmt: str) -> 
 def crontab(ctx: click.Context, /, expression: str, command: Sequence[str], log: str, user: str | None) -> None:
     """Print the line that makes cron run a COMMAND.
 
-    COMMAND is one of statemachine-db, run in this folder, with this database. The line works in cron's bare environment: paths are absolute, what needs it is quoted, and % is escaped. Times are those
-    of the host's time zone.
+    COMMAND is one of statemachine-db, run in this folder, with this database. The line works in cron's bare
+    environment: paths are absolute, what needs it is quoted, and % is escaped. Times are those of the host's time zone.
 
     \b
     Example:
