@@ -2,7 +2,7 @@
 import { clock } from "./format.js";
 import { html, render, useEffect, useState } from "./lib.js";
 import { go, useRoute } from "./router.js";
-import { onEvents, start, store, stream, useStore } from "./store.js";
+import { onEvents, start, store, stream, subscribe, useStore } from "./store.js";
 import { Dialog, Toasts, conditionOf } from "./ui.js";
 import { Activity } from "./views/activity.js";
 import { Board } from "./views/board.js";
@@ -22,14 +22,22 @@ function App() {
   const [help, setHelp] = useState(false);
   useKeys(setHelp);
   const [view = "", name] = parts;
+  const anew = useTurn("anew");
   useTitle(view, name);
   return html`
     <a class="skip" href="#main" onClick=${skipToMain}>Skip to the content</a>
     <${Top} view=${view} onHelp=${() => setHelp(true)} />
     <${Banner} />
-    <${View} view=${view} name=${name} query=${query} />
+    <${View} key=${anew} view=${view} name=${name} query=${query} />
     ${help && html`<${Help} onClose=${() => setHelp(false)} />`}
     <${Toasts} />`;
+}
+
+/** Counts how often a topic was announced. */
+function useTurn(topic) {
+  const [turn, setTurn] = useState(0);
+  useEffect(() => subscribe(topic, () => setTurn((n) => n + 1)), [topic]);
+  return turn;
 }
 
 function View({ view, name, query }) {

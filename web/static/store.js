@@ -7,6 +7,7 @@ import { Stream } from "./stream.js";
 const MOST_EVENTS = 5000;
 const LONGEST_PAYLOAD = 2000;
 const CATCH_UP_PAGE = 1000;
+const MOST_MISSED = 50_000;
 const REFRESH_MS = 20_000;
 const FLUSH_MS = 80;
 const PULSE_MINUTES = 15;
@@ -21,6 +22,7 @@ export const store = {
   /** machine -> Map of minute since the epoch -> events in it, for the sparklines */
   pulses: new Map(),
   received: 0,
+  resyncs: 0,
 };
 
 const subscribers = new Map();
@@ -127,23 +129,32 @@ function flush() {
   announce("events");
 }
 
-/** We were too slow, or away for too long: fetch what is missing, then the machines. */
-async function resync(frame) {
-  const upTo = frame.last_id ?? Infinity;
-  let since = stream.lastId ?? 0;
-  try {
-    while (since < upTo) {
-      const page = await get("/api/events", { since, limit: CATCH_UP_PAGE });
-      const items = (page.items ?? []).sort((a, b) => a.id - b.id);
-      items.forEach((item) => stream.deliver(item));
-      if (items.length === 0) break;
-      since = items.at(-1).id;
-    }
-    stream.passed(frame.last_id ?? 0);
-  } catch {
-    return; // the connection is gone again; the next one resumes from the last id that we have
-  }
+/** We were too slow, or away for too long: fetch what is missing, if it is not more than we keep, then the machines. */
+async function resync({ last_id: upTo }) {
+  store.resyncs += 1;
+  const from = stream.lastId ?? upTo;
+  const isFar = upTo - from > MOST_MISSED || upTo < from; // the latter: it is another database
+  if (isFar) startAnew(upTo);
+  else await stream.holding(() => catchUp(from, upTo)).catch(() => {}); // lost again; the next connection resumes
   stream.refresh();
+}
+
+async function catchUp(from, upTo) {
+  for (let since = from; since < upTo; ) {
+    const { items } = await get("/api/events", { since, limit: CATCH_UP_PAGE });
+    if (!items.length) return;
+    items.forEach((item) => stream.deliver(item));
+    since = items.at(-1).id;
+  }
+}
+
+function startAnew(lastId) {
+  stream.lastId = lastId;
+  snapshotId = lastId;
+  store.events = [];
+  announce("anew");
+  announce("events");
+  loadHistory(lastId).catch(() => {});
 }
 
 function status(state) {

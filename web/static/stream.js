@@ -13,6 +13,7 @@ export class Stream {
     this.socket = null;
     this.timer = 0;
     this.heard_at = 0;
+    this.held = null;
     addEventListener("online", () => this.retryNow());
     document.addEventListener("visibilitychange", () => document.hidden || this.retryNow());
     setInterval(() => this.checkQuiet(), 5_000);
@@ -35,9 +36,16 @@ export class Stream {
     if (this.socket?.readyState === WebSocket.OPEN) this.socket.send("refresh");
   }
 
-  /** An event that came another way (a page of history) is not wanted again. */
-  passed(id) {
-    if (this.lastId === null || id > this.lastId) this.lastId = id;
+  /** While `work` fetches what was missed, what comes live waits, so that all is delivered in order. */
+  async holding(work) {
+    this.held = [];
+    try {
+      await work();
+    } finally {
+      const held = this.held;
+      this.held = null;
+      held.forEach((event) => this.deliver(event));
+    }
   }
 
   receive(text) {
@@ -51,7 +59,7 @@ export class Stream {
     if (frame.type === "initial") this.start(frame);
     else if (frame.type === "resync") this.on.resync(frame);
     else if (frame.type === "ping") this.on.ping(frame);
-    else if (Number.isInteger(frame.id)) this.deliver(frame);
+    else if (Number.isInteger(frame.id)) (this.held ? this.held.push(frame) : this.deliver(frame));
   }
 
   start(frame) {

@@ -62,6 +62,12 @@ def note(number: int, machine: str, type: str, at_s: float) -> Note:
     return Note(machine, type, payload, at_s)
 
 
+COLLECT_IDS = """() => {
+  monitor.ids = [];
+  monitor.onEvents((events) => monitor.ids.push(...events.map(({ id }) => id)));
+}"""
+
+
 def heap_mb(page: Page) -> float:
     session = page.context.new_cdp_session(page)
     session.send("HeapProfiler.enable")
@@ -99,9 +105,7 @@ def test_half_a_minute_of_transitions_is_caught_up_without_a_gap_or_a_double(mon
     monitor.serve()
     page = monitor.open("#/activity")
     expect(page.locator(".connection")).to_have_text("live")
-    page.evaluate(
-        "() => { monitor.ids = []; monitor.onEvents((events) => monitor.ids.push(...events.map(({ id }) => id))); }"
-    )
+    page.evaluate(COLLECT_IDS)
     history(monitor, 10, 500, MOVES)
     seen(lambda: page.evaluate("monitor.ids.length") == 500)
     monitor.stop()
@@ -130,3 +134,34 @@ def test_a_thousand_cards_move_and_scroll_without_stutter(monitor: Monitor) -> N
     assert statistics.median(frames) < 40 * slowed(), frames
     page.locator(".card-item").first.click()
     expect(page.locator(".node.lit")).to_be_visible()
+
+
+def test_a_page_told_to_start_over_fetches_what_it_missed_before_what_is_new(monitor: Monitor) -> None:
+    monitor.serve()
+    history(monitor, 10, 5000)
+    page = monitor.open("#/activity")
+    expect(page.locator(".connection")).to_have_text("live")
+    missed_from = audit.newest_id(monitor.db) - 3000
+    page.evaluate(COLLECT_IDS)
+    page.evaluate(
+        "(id) => { monitor.stream.lastId = id; monitor.stream.on.resync({ last_id: id + 3000 }); }", missed_from
+    )
+    history(monitor, 10, 2000)
+    newest = audit.newest_id(monitor.db)
+    seen(lambda: page.evaluate("monitor.ids.at(-1)") == newest, timeout_s=60)
+    assert page.evaluate("monitor.ids") == list(range(missed_from + 1, newest + 1))
+
+
+def test_a_page_that_missed_more_than_it_keeps_starts_anew_with_the_newest(monitor: Monitor) -> None:
+    monitor.serve()
+    history(monitor, 10, 1000)
+    page = monitor.open("#/activity")
+    expect(page.locator(".connection")).to_have_text("live")
+    monitor.stop()
+    history(monitor, 10, 110_000)
+    monitor.serve()
+    newest = audit.newest_id(monitor.db)
+    seen(lambda: page.evaluate("monitor.store.events.at(-1)?.id") == newest, timeout_s=60)
+    assert page.evaluate("monitor.store.resyncs") == 1
+    monitor.happen(("m001", "activity_log", {"message": "and on it goes"}))
+    expect(page.get_by_text("and on it goes")).to_be_visible()

@@ -159,19 +159,22 @@ function Detail({ id, readOnly, reloadList, query }) {
 }
 
 /** The notes of machines, a start and what came of it as one. */
-function attemptsOf({ history, status }) {
+function attemptsOf({ history, status, error_message }) {
   const attempts = [];
   for (const note of history) {
     if (note.type === "job_started" || !attempts.length) attempts.push({ id: note.id, machine: note.machine, began: note.timestamp });
     if (note.type !== "job_started") Object.assign(attempts.at(-1), { ended: note.timestamp, type: note.type, reason: note.error_message });
   }
-  return attempts.map((attempt, i) => ({ ...attempt, running: status === "processing" && i === attempts.length - 1 }));
+  const last = attempts.at(-1);
+  if (last) last.running = status === "processing";
+  if (last?.reason === error_message) last.reason = null; // it stands above already
+  return attempts;
 }
 
 function Attempt({ machine, began, ended, type, reason, running }) {
   const failed = type === "job_failed";
   const said = ended ? `${failed ? "failed" : "completed"} after ${duration(ended - began)}` : running ? "at work" : "did not finish";
-  return html`<li><${Time} at=${began} /> <a href=${href("machines", machine)}>${machine}</a>
+  return html`<li><${Time} at=${began} /> <a href=${href("machines", machine)}>${machine}</a>${" "}
     <span class=${failed ? "error-text" : "muted"}>${said}</span>
     ${reason && html`<div class="muted">${shortened(reason, 200)}</div>`}</li>`;
 }

@@ -8,7 +8,7 @@ import { html, useCallback, useEffect, useLoaded, useMemo, useRef, useState } fr
 import { ReplayBar, useReplay } from "../replay.js";
 import { href, setQuery } from "../router.js";
 import { onEvents, store, useStore } from "../store.js";
-import { attempt, Clock, Code, Condition, conditionOf, Confirm, Empty, Failure, Since, State, Time } from "../ui.js";
+import { attempt, Clock, Code, Condition, conditionOf, Confirm, Empty, Failure, Since, State, Time, toast } from "../ui.js";
 import { EventDialog } from "../senddialog.js";
 import { VirtualList } from "../virtual.js";
 
@@ -47,17 +47,26 @@ export function MachineView({ name, query }) {
 }
 
 function Head({ machine, readOnly }) {
-  const [asking, setAsking] = useState(false);
-  const stop = () => attempt(() => post(api("machines", machine.machine_name, "stop")), `${machine.machine_name} was told to stop`);
+  const [asking, setAsking] = useState(null);
+  const told = `${machine.machine_name} was told to stop`;
+  const path = api("machines", machine.machine_name, "stop");
+  const stop = () =>
+    post(path).then(
+      () => toast(told),
+      (error) => (error.status === 409 && machine.running ? setAsking("process") : toast(error.message, "bad")),
+    );
+  const endProcess = () => attempt(() => post(path, { process: true }), told);
   return html`<header class="page-head">
     <nav aria-label="Breadcrumb" class="crumbs"><a href="#/">Machines</a> /</nav>
     <h1>${machine.machine_name}</h1>
     <${Condition} machine=${machine} />
     <span class="now"><${State} name=${machine.current_state} /> for <${Since} at=${machine.state_since ?? machine.last_activity} label="since" /></span>
     <span class="grow"></span>
-    ${!readOnly && conditionOf(machine) !== "ended" && html`<button class="danger quiet" onClick=${() => setAsking(true)}>Stop…</button>`}
-    ${asking && html`<${Confirm} title=${`Stop ${machine.machine_name}?`} action="Stop it" danger onConfirm=${stop} onClose=${() => setAsking(false)}>
+    ${!readOnly && conditionOf(machine) !== "ended" && html`<button class="danger quiet" onClick=${() => setAsking("machine")}>Stop…</button>`}
+    ${asking === "machine" && html`<${Confirm} title=${`Stop ${machine.machine_name}?`} action="Stop it" danger onConfirm=${stop} onClose=${() => setAsking((now) => (now === "machine" ? null : now))}>
       Its running action gets a moment to finish; a job that it holds goes back to the queue.</${Confirm}>`}
+    ${asking === "process" && html`<${Confirm} title=${`End process ${machine.pid}?`} action="End the process" danger onConfirm=${endProcess} onClose=${() => setAsking(null)}>
+      ${machine.machine_name} takes no event <code>stop</code> where it is. Its process can be ended in order, with all machines in it.</${Confirm}>`}
   </header>`;
 }
 
