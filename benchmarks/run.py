@@ -18,8 +18,9 @@ import idle
 import jobqueue
 import latency
 import startup
+import stream
 
-BENCHMARKS = {module.BENCHMARK.name: module.BENCHMARK for module in (events, latency, jobqueue, startup, idle)}
+BENCHMARKS = {module.BENCHMARK.name: module.BENCHMARK for module in (events, latency, jobqueue, startup, idle, stream)}
 
 EXPLANATION = """
 Each figure is the median of several rounds. A floor is measured in the same round, right beside what is compared with

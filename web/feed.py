@@ -26,8 +26,8 @@ log = logging.getLogger(__name__)
 LOOK_BACK_S, LOOK_BACK = 3600.0, 20_000
 
 #: seconds between two rounds while events stream, and more for each client: a wake-up costs each of them the same,
-#: however many events it brings, so 200 clients are served every 50 ms and one every 10
-ROUND_S, ROUND_PER_CLIENT_S = 0.01, 0.0002
+#: however many events it brings, so 200 clients are served every 90 ms and one every 10
+ROUND_S, ROUND_PER_CLIENT_S = 0.01, 0.0004
 
 JOB_TYPES = ("job_started", "job_completed", "job_failed")
 CHUNK = 5000
