@@ -54,6 +54,9 @@ class Feed:
         self._lock = threading.Lock()
         self._clients: set[threading.Event] = set()
         self._thread: threading.Thread | None = None
+        self._next_round_s = 0.0
+        #: there are events that clients have not been woken for
+        self._unheard = False
 
     @property
     def clients(self) -> int:
@@ -100,37 +103,49 @@ class Feed:
 
     def _run(self) -> None:
         assert self._bell is not None
-        tail = self._open(self._bell)
         try:
-            for events in tail.batches(self._bell, until_s=math.inf, trouble=self._hear) if tail else ():
-                if events:
-                    self._publish(events)
-                if len(events) < BATCH and not self.trouble:
-                    self.ready.set()
-                if events and self.ready.is_set():
-                    time.sleep(ROUND_S + ROUND_PER_CLIENT_S * self.clients)
+            with contextlib.closing(self._open(self._bell)) as tail:
+                for events in tail.batches(self._bell, until_s=math.inf, trouble=self._hear):
+                    self._take(events)
         except Exception:
             log.exception("the feed has ended; pages get no more events")
         finally:
-            if tail:
-                tail.close()
             self._bell.close()
             self._end()
 
-    def _open(self, bell: Doorbell) -> Tail | None:
-        """From some way back, as soon as the database can be read."""
-        while not bell.stopped:
+    def _take(self, events: list[Event]) -> None:
+        """Publish what one look found; clients are woken once a round, however far behind the log we are."""
+        is_behind = len(events) == BATCH
+        if events:
+            self._publish(events)
+            self._unheard = True
+        if not is_behind and not self.trouble:
+            self.ready.set()
+        if self._unheard and not (is_behind and time.monotonic() < self._next_round_s):
+            round_s = ROUND_S + ROUND_PER_CLIENT_S * self.clients
+            self._next_round_s = time.monotonic() + round_s
+            self._unheard = False
+            self._wake()
+            if not is_behind:
+                time.sleep(round_s)
+
+    def _open(self, bell: Doorbell) -> Tail:
+        """From some way back, as soon as the database can be read; from now if we are stopped before."""
+        after: int | None = None
+        while after is None and not bell.stopped:
             try:
-                db = self._store.db
-                after = max(audit.last_before(db, db.now() - LOOK_BACK_S), audit.newest_id(db) - LOOK_BACK, 0)
+                after = self._look_back(self._store.db)
             except StorageError as error:
                 self._hear(str(error))
                 bell.wait(RECONNECT_S)
-                continue
-            self._remember_jobs(db, after)
-            self.backlog.begin(after)
-            return Tail(self._store.url, after=after)
-        return None
+        self.backlog.begin(after or 0)
+        return Tail(self._store.url, after=after)
+
+    def _look_back(self, db: Database) -> int:
+        """The id after which to begin."""
+        after = max(audit.last_before(db, db.now() - LOOK_BACK_S), audit.newest_id(db) - LOOK_BACK, 0)
+        self._remember_jobs(db, after)
+        return after
 
     def _remember_jobs(self, db: Database, before_id: int) -> None:
         """Who began the jobs that have been worked on since before the time that we look back to."""
@@ -146,7 +161,6 @@ class Feed:
         self.backlog.add([entry_of(event) for event in events])
         self.board.take(events, count=self.ready.is_set())
         self.last_event_s = events[-1].timestamp
-        self._wake()
 
     def _hear(self, trouble: str | None) -> None:
         if trouble != self.trouble:

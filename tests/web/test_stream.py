@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from statemachine_engine.actors import tail
 from statemachine_engine.storage import audit, migrations
-from statemachine_engine.web import backlog, follower, pipe, stream
+from statemachine_engine.web import backlog, feed, follower, pipe, stream
 from tests.support.until import until
 from tests.support.websocket import Closed, Refused, WebSocket
 from tests.web.conftest import Site
@@ -146,6 +147,19 @@ def test_a_client_that_takes_nothing_slows_nobody_and_starts_anew_when_it_does(
             seen = stalled.receive()
         later = site.happen(note(1))
         assert ids(reading, 1) == later
+
+
+def test_a_log_that_grows_faster_than_it_is_shown_is_shown_to_its_end(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Looks that are full to the brim wake nobody until a round is over; the last one must not be forgotten."""
+    monkeypatch.setattr(feed, "ROUND_S", 0.3)
+    monkeypatch.setattr(backlog, "MOST", 10_000)
+    with site.follow() as ws:
+        ws.receive()
+        written = site.happen(*map(note, range(tail.BATCH * 4)))
+
+        assert ids(ws, len(written)) == written
 
 
 def test_a_client_that_never_takes_anything_is_given_up(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
