@@ -164,7 +164,7 @@ function fitting(pane) {
   if (!box?.width) return 1;
   const wide = (pane.clientWidth - 2) / box.width;
   const high = (highest() - 2) / box.height;
-  return Math.min(1.3, Math.max(0.78, Math.min(wide, high)));
+  return Math.min(1.3, Math.max(0.6, Math.min(wide, Math.max(high, 0.78))));
 }
 
 function keepInSight(pane) {

@@ -1,12 +1,12 @@
 // Everything that happens, newest first.
 import { get } from "../api.js";
 import { EventRow } from "../eventrow.js";
-import { count } from "../format.js";
+import { count, plural } from "../format.js";
 import { labelOf, LEVELS, levelOf, messageOf } from "../levels.js";
 import { html, useCallback, useEffect, useMemo, useRef, useSettled, useState } from "../lib.js";
 import { setQuery } from "../router.js";
 import { useStore } from "../store.js";
-import { Chips, Empty, Search, Select } from "../ui.js";
+import { Chips, Empty, Search, Select, Time } from "../ui.js";
 import { VirtualList } from "../virtual.js";
 import { toggled } from "./overview.js";
 
@@ -38,11 +38,12 @@ export function Activity({ query }) {
     <div class="filters">
       <${Search} value=${query.q ?? ""} placeholder="Search machine and text" onInput=${(q) => setQuery({ q })} />
       <${Select} label="Type" value=${query.type ?? ""} onChange=${(type) => setQuery({ type })} options=${[["", "All types"], ...types.map((type) => [type, type === labelOf(type) ? type : `${labelOf(type)} (${type})`])]} />
-      <span class="muted found">${count(shown.length)} ${shown.length === 1 ? "line" : "lines"}</span>
+      <span class="muted found">${plural(shown.length, "line")}${all.length > 0 && html` since <${Time} at=${all[0].timestamp} />`}</span>
+      ${older.more && all.length > 0 && html`<button class="small" onClick=${older.load} disabled=${older.items.length >= MOST_OLDER}>Look further back</button>`}
     </div>
     ${shown.length ? html`<${VirtualList} class="log tall" role="list" label="Activity, newest first" items=${shown} rowHeight=${30} keyOf=${(item) => item.id} steady
         onEnd=${older.load} row=${(item) => html`<${EventRow} item=${item} />`} />`
-      : html`<${Empty} title=${all.length ? "Nothing matches" : "Nothing happened yet"}>${older.more && all.length > 0 && html`<button class="small" onClick=${older.load}>Look further back</button>`}</${Empty}>`}
+      : html`<${Empty} title=${all.length ? "Nothing matches" : "Nothing happened yet"} />`}
   </main>`;
 }
 

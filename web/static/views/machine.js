@@ -115,7 +115,7 @@ function Events({ machine, model, readOnly, past }) {
 
 const Facts = ({ machine }) => html`<section class="card facts" aria-label="Facts"><dl>
   ${fact("Job", machine.current_job && html`<a href=${href("jobs", machine.current_job)}>${machine.current_job}</a>`)}
-  ${fact("Last error", machine.last_error && html`<span class="error-text">${machine.last_error}</span>`)}
+  ${fact("Last error", machine.last_error && machine.status !== "failed" && html`<span class="error-text">${machine.last_error}</span>`)}
   ${fact("Definition", machine.config_type)}
   ${fact("Process", machine.pid && `${machine.pid}${machine.host ? ` on ${machine.host}` : ""}`)}
   ${fact("Started", machine.started_at && html`<${Time} at=${machine.started_at} />`)}

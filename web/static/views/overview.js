@@ -6,6 +6,7 @@ import { pulseOf, useStore } from "../store.js";
 import { Chips, Condition, conditionOf, Empty, Search, Since, Sparkline, State } from "../ui.js";
 
 const MANY = 20;
+const MOST_ROWS = 500;
 const ORDER = { failed: 0, gone: 1, running: 2, standby: 3, ended: 4 };
 const TONES = { failed: "bad", gone: "warn" };
 const NAMES = { failed: "Failed", gone: "No sign of life", running: "Running", standby: "Standby", ended: "Ended" };
@@ -27,7 +28,8 @@ export function Overview({ query }) {
         options=${Object.keys(ORDER).filter((c) => tally[c]).map((c) => ({ value: c, text: NAMES[c], n: count(tally[c]), tone: TONES[c] }))} />
       <${Search} value=${text} placeholder="Search machines" onInput=${(q) => setQuery({ q })} />
     </header>
-    ${rows.length === 0 ? html`<${Nothing} any=${all.length > 0} />` : html`<${Table} rows=${rows} turn=${turn} />`}
+    ${rows.length === 0 ? html`<${Nothing} any=${all.length > 0} />` : html`<${Table} rows=${rows.slice(0, MOST_ROWS)} turn=${turn} />`}
+    ${rows.length > MOST_ROWS && html`<p class="more-rows muted">The first ${count(MOST_ROWS)} of ${count(rows.length)}. Search to find the others.</p>`}
   </main>`;
 }
 
@@ -90,7 +92,7 @@ function rowsOf(all, text, chosen) {
     else folded.set(machine.config_type, [machine]);
   }
   const templates = [...folded].map(([config_type, members]) => ({ config_type, members, tally: tallyOf(members), states: statesOf(members) }));
-  return [...rows, ...templates].sort(byUrgency).slice(0, 500);
+  return [...rows, ...templates].sort(byUrgency);
 }
 
 function matches(machine, needle) {
