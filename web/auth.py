@@ -18,6 +18,8 @@ COOKIE_S = 30 * 86400
 
 #: what anybody may ask for who reaches the server: whether it lives, and the way in
 OPEN = frozenset({"auth.login", "pages.health", "pages.ready", "pages.csp_report", "static"})
+#: what holds a thread of the server: no page of another site may open these, even where it could not read them
+STREAMS = frozenset({"websocket", "websocket_events", "stream.server_sent_events"})
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 blueprint = Blueprint("auth", __name__)
@@ -41,8 +43,7 @@ def check() -> None:
     """Refuse a request with a foreign Host or Origin, without the token, or that writes where it must not."""
     monitor = the_monitor()
     _check_host(monitor)
-    is_stream = request.headers.get("Upgrade", "").lower() == "websocket"
-    if request.method not in SAFE or is_stream:
+    if request.method not in SAFE or request.endpoint in STREAMS:
         _check_origin(monitor)
     if request.endpoint not in OPEN:
         _check_token(monitor)

@@ -28,6 +28,8 @@ LOOK_BACK_S, LOOK_BACK = 3600.0, 20_000
 #: seconds between two rounds while events stream, and more for each client: a wake-up costs each of them the same,
 #: however many events it brings, so 200 clients are served every 90 ms and one every 10
 ROUND_S, ROUND_PER_CLIENT_S = 0.01, 0.0004
+#: the same while nobody follows
+ROUND_ALONE_S = 0.1
 
 JOB_TYPES = ("job_started", "job_completed", "job_failed")
 CHUNK = 5000
@@ -122,7 +124,7 @@ class Feed:
         if not is_behind and not self.trouble:
             self.ready.set()
         if self._unheard and not (is_behind and time.monotonic() < self._next_round_s):
-            round_s = ROUND_S + ROUND_PER_CLIENT_S * self.clients
+            round_s = ROUND_S + ROUND_PER_CLIENT_S * self.clients if self.clients else ROUND_ALONE_S
             self._next_round_s = time.monotonic() + round_s
             self._unheard = False
             self._wake()

@@ -53,6 +53,12 @@ def test_a_websocket_from_a_page_of_another_origin_is_refused(site: Site, path: 
     assert refused.value.status == 403
 
 
+@pytest.mark.parametrize("origin", FOREIGN)
+def test_server_sent_events_for_a_page_of_another_origin_are_refused(site: Site, origin: str) -> None:
+    """It could not read them, but hold threads of the server."""
+    assert site.ask("/api/stream", Origin=origin).status == 403
+
+
 def test_a_websocket_from_the_page_on_either_port_is_taken(make_site: Callable[..., Site]) -> None:
     site = make_site(port=3001, websocket_port=3002)
     for port in (site.port, 3001, 3002):

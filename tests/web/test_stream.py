@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import threading
@@ -72,6 +73,20 @@ def test_a_client_that_comes_back_gets_exactly_what_it_missed(
         assert ids(ws, len(missed)) == missed
         later = site.happen(note(9))
         assert ids(ws, 1) == later
+
+
+@pytest.mark.parametrize("path", ["/ws", "/ws/events"])
+def test_a_request_that_is_no_websocket_is_refused(site: Site, path: str) -> None:
+    assert site.ask(path).status == 400
+
+
+@pytest.mark.parametrize("headers", [{"Upgrade": "websocket"}, {"Upgrade": "websocket", "Connection": "Upgrade"}])
+def test_a_handshake_that_lacks_its_half_harms_nobody(site: Site, headers: dict[str, str]) -> None:
+    with contextlib.suppress(http.client.HTTPException, OSError):
+        assert site.ask("/ws", **headers).status >= 400
+    with site.follow() as ws:
+        assert ws.receive()["type"] == "initial"
+    until(lambda: site.monitor.feed.clients == 0)
 
 
 def test_a_client_can_say_where_to_go_on_after_it_has_come(site: Site) -> None:
