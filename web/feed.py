@@ -34,6 +34,8 @@ ROUND_ALONE_S = 0.1
 JOB_TYPES = ("job_started", "job_completed", "job_failed")
 CHUNK = 5000
 
+#: seconds until it is tried again after an error that waiting may not mend
+AGAIN_S = 2.0
 STOP_S = 5.0
 
 
@@ -106,14 +108,24 @@ class Feed:
     def _run(self) -> None:
         assert self._bell is not None
         try:
-            with contextlib.closing(self._open(self._bell)) as tail:
-                for events in tail.batches(self._bell, until_s=math.inf, trouble=self._hear):
-                    self._take(events)
-        except Exception:
-            log.exception("the feed has ended; pages get no more events")
+            while not self._bell.stopped:
+                self._follow(self._bell)
         finally:
             self._bell.close()
             self._end()
+
+    def _follow(self, bell: Doorbell) -> None:
+        """Until the end, or until something that must not happen; pages start anew then, and go on."""
+        try:
+            with contextlib.closing(self._open(bell)) as tail:
+                for events in tail.batches(bell, until_s=math.inf, trouble=self._hear):
+                    self._take(events)
+        except StorageError as error:
+            self._hear(str(error))
+            bell.wait(AGAIN_S)
+        except Exception:
+            log.exception("the feed stumbled and begins anew")
+            bell.wait(AGAIN_S)
 
     def _take(self, events: list[Event]) -> None:
         """Publish what one look found; clients are woken once a round, however far behind the log we are."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
@@ -34,7 +35,7 @@ class Settings:
         """Names that a Host header may give; others are refused, so that no foreign site's name can lead here."""
         own = {self.host.strip("[]").lower(), *self.allowed_hosts, *LOOPBACK_NAMES}
         if is_wildcard(self.host):
-            own |= {socket.gethostname().lower(), socket.getfqdn().lower()}
+            own |= _names_of_this_computer()
         return frozenset(own)
 
     def knows(self, name: str) -> bool:
@@ -57,6 +58,12 @@ def is_wildcard(host: str) -> bool:
 
 
 # Helpers
+
+
+@cache
+def _names_of_this_computer() -> frozenset[str]:
+    """Asked once: the answer may come from a name server."""
+    return frozenset({socket.gethostname().lower(), socket.getfqdn().lower()})
 
 
 def _is_address(name: str) -> bool:

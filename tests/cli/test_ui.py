@@ -120,6 +120,21 @@ def test_page_api_and_stream_are_on_one_port_and_the_stream_on_the_other_too(
                 assert ws.receive() == {"type": "pong"}
 
 
+def test_a_process_that_is_killed_is_replaced(serve: Callable[..., Server], place: Installation) -> None:
+    server = serve("--port", "0", "--no-websocket")
+    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children")
+    until(place.events.exists)
+    with WebSocket(server.port) as ws:
+        ws.receive()
+        os.kill(int(children.read_text().split()[0]), signal.SIGKILL)
+        with pytest.raises((Closed, OSError)):
+            ws.receive()
+    server.ready()
+    with WebSocket(server.port) as ws:
+        assert ws.receive()["type"] == "initial"
+    until(lambda: json.loads(get(server.port, "/health")[1])["unix_socket_active"])
+
+
 def test_what_the_command_line_sends_to_the_page_arrives(serve: Callable[..., Server], place: Installation) -> None:
     server = serve("--port", "0", "--no-websocket")
     with WebSocket(server.port) as ws:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from statemachine_engine.storage import jobs
 from statemachine_engine.web import feed as module
 from statemachine_engine.web.feed import Feed
 from statemachine_engine.web.store import Store
+from tests.support.until import until
 from tests.web.conftest import RUN, Site
 
 
@@ -53,3 +55,33 @@ def test_stopping_it_is_safe_before_its_start_and_twice(tmp_path: Path) -> None:
     feed.stop()
     assert feed.stopped.is_set()
     assert not (tmp_path / "events.sock").exists()
+
+
+def test_a_mistake_of_ours_ends_nothing(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "AGAIN_S", 0.01)
+    with site.follow() as ws:
+        ws.receive()
+        with monkeypatch.context() as broken:
+            stumbled = threading.Event()
+            broken.setattr(module, "entry_of", lambda event: stumbled.set() or 1 / 0)
+            site.happen(("m", "activity_log", {"message": "lost on the way"}))
+            assert stumbled.wait(10)
+        (later,) = site.happen(("m", "activity_log", {"message": "after"}))
+
+        assert ws.until("resync")["last_id"] <= later
+    assert site.ask("/ready").status == 200
+
+
+def test_a_newer_store_is_waited_for_and_said(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "AGAIN_S", 0.01)
+    path = site.db.path
+    assert path is not None
+    with site.db.write():
+        site.db.execute("INSERT INTO schema_version (version, name, applied_at) VALUES (999, 'later', '')")
+        site.db.execute("PRAGMA user_version = 999")
+    path.rename(path.with_name("aside.db"))
+    until(lambda: site.monitor.feed.trouble is not None)
+    path.with_name("aside.db").rename(path)
+
+    until(lambda: "newer" in str(site.monitor.feed.trouble), timeout_s=10)
+    assert site.ask("/ready").status == 503
