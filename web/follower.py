@@ -67,6 +67,20 @@ class Follower:
             else:
                 return
 
+    def newest(self) -> Piece | None:
+        """What memory has for a client that has all before it; None where it takes more than that."""
+        piece = self._backlog.after(self._place) if self._place else None
+        return piece if piece is not None and piece.entries else None
+
+    def has(self, piece: Piece) -> None:
+        """The client has this."""
+        self._place = piece.place
+
+    @property
+    def is_up_to_date(self) -> bool:
+        """Whether the client has all there is in memory."""
+        return self._place == self._backlog.end
+
     # Helpers
 
     def _read_machines(self) -> None:

@@ -24,18 +24,45 @@ class Pipe:
         self._sock = sock
         self._leaving = leaving
         self._lock = threading.Lock()
+        self._rest = b""
         self._flags = 0 if isinstance(sock, ssl.SSLSocket) else socket.MSG_DONTWAIT
         let_go_of_the_dead(sock)
 
     def send(self, data: bytes) -> int:
         """Send all of it; OSError when the client is gone, takes nothing for too long, or the server stops."""
         with self._lock:
+            rest, self._rest = self._rest, b""
             try:
-                self._send(memoryview(data))
+                self._send(memoryview(rest + data))
             except OSError:
                 self.hang_up()  # part of a frame may be out: nothing sensible can follow it
                 raise
         return len(data)
+
+    def offer(self, data: bytes) -> bool:
+        """Take charge of it without waiting: what does not go out at once goes before whatever is sent next.
+
+        False: somebody else is sending, something waits already, or the client is gone.
+        """
+        if not self._flags or not self._lock.acquire(blocking=False):
+            return False
+        try:
+            if self._rest:
+                return False
+            self._rest = data[self._sock.send(data, self._flags) :]
+        except BlockingIOError:
+            return False
+        except OSError:
+            self.hang_up()
+            return False
+        finally:
+            self._lock.release()
+        return True
+
+    @property
+    def is_full(self) -> bool:
+        """Whether something waits to be sent."""
+        return bool(self._rest)
 
     def hang_up(self) -> None:
         """End the connection, so that the thread that reads from it ends too."""

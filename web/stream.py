@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import threading
-import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Flask, Response, request
 from flask_sock import Sock
 
+from . import client as clients
+from .client import Client
 from .errors import Refused
 from .follower import Follower
-from .frames import message, sse_events, sse_message, text_frame, websocket_frames
+from .frames import message, sse_events, sse_message
 from .monitor import Monitor, the_monitor
 from .pipe import Pipe, let_go_of_the_dead
 from .query import MAX_ID, Query
@@ -22,9 +22,6 @@ from .query import MAX_ID, Query
 if TYPE_CHECKING:
     from simple_websocket import Server
 
-PING_S = 20.0
-#: seconds that the first client waits for the feed to have looked at the past
-READY_S = 10.0
 #: streams at a time: each holds a thread of the server, which keeps some more for requests
 MOST_STREAMS = 512
 #: bytes of a client's message
@@ -55,18 +52,14 @@ def init_app(app: Flask) -> None:
 
 
 def follow(ws: Server) -> None:
-    """Serve one WebSocket until its client or the server leaves.
-
-    simple_websocket sets `ws.event` for messages and when the client has gone, the feed sets it for events, so that
-    one wait hears all of it.
-    """
+    """Serve one WebSocket until its client or the server leaves."""
     monitor = the_monitor()
     feed = monitor.feed
-    pipe = Pipe(ws.sock, feed.stopped.is_set)
-    ws.sock = pipe
+    pipe = ws.sock = Pipe(ws.sock, feed.stopped.is_set)
+    client = Client(ws, pipe, monitor, _since(None))
     try:
-        with feed.following(ws.event), contextlib.suppress(OSError):
-            _serve(ws, pipe, monitor)
+        with feed.following(client.notify), contextlib.suppress(OSError):
+            client.serve()
         if ws.connected:
             ws.close(GOING_AWAY, "the server stops")
     except OSError:
@@ -107,57 +100,16 @@ def _since(last_event_id: str | None) -> int | None:
     return Query().integer("since", None, low=0, high=MAX_ID)
 
 
-def _serve(ws: Server, pipe: Pipe, monitor: Monitor) -> None:
-    feed = monitor.feed
-    feed.ready.wait(READY_S)
-    follower = Follower(monitor, _since(None))
-    pipe.send(text_frame(follower.initial()))
-    ping_at_s = time.monotonic() + PING_S
-    while ws.connected and not feed.stopped.is_set():
-        for piece in follower.pieces():
-            pipe.send(text_frame(piece) if isinstance(piece, bytes) else piece.encoded(websocket_frames))
-            if not ws.connected or feed.stopped.is_set():
-                return
-        ws.event.wait(max(0.0, ping_at_s - time.monotonic()))
-        ws.event.clear()
-        for text in _received(ws):
-            _answer(text, pipe, follower)
-        if time.monotonic() >= ping_at_s:
-            pipe.send(text_frame(message("ping", timestamp=monitor.now())))
-            ping_at_s = time.monotonic() + PING_S
-
-
-def _received(ws: Server) -> Iterator[str]:
-    """Messages that have come; taking them may clear `ws.event`, so look at the feed after this and not before."""
-    while ws.connected and (text := ws.receive(timeout=0)) is not None:
-        if isinstance(text, str):
-            yield text
-
-
-def _answer(text: str, pipe: Pipe, follower: Follower) -> None:
-    """What the older engines' clients say, and `{"since": id}`; anything else is ignored, as they did."""
-    word = text.strip()
-    if word == "refresh":
-        pipe.send(text_frame(follower.refreshed()))
-    elif word == "ping":
-        pipe.send(text_frame(message("pong")))
-    elif word.startswith("{"):
-        with contextlib.suppress(ValueError, RecursionError):
-            since = cast(dict[str, Any], json.loads(word)).get("since")
-            if isinstance(since, int) and not isinstance(since, bool) and 0 <= since <= MAX_ID:
-                follower.resume(since)
-
-
 def _events(monitor: Monitor, since: int | None) -> Iterator[bytes]:
     feed = monitor.feed
-    feed.ready.wait(READY_S)
+    feed.ready.wait(clients.READY_S)
     follower = Follower(monitor, since)
     news = threading.Event()
-    with feed.following(news):
+    with feed.following(news.set):
         yield sse_message(follower.initial())
         while not feed.stopped.is_set():
             for piece in follower.pieces():
                 yield sse_message(piece) if isinstance(piece, bytes) else piece.encoded(sse_events)
-            if not news.wait(PING_S):
+            if not news.wait(clients.PING_S):
                 yield sse_message(message("ping", timestamp=monitor.now()))
             news.clear()

@@ -14,7 +14,7 @@ import pytest
 
 from statemachine_engine.actors import tail
 from statemachine_engine.storage import audit, migrations
-from statemachine_engine.web import backlog, feed, follower, pipe, stream
+from statemachine_engine.web import backlog, client, feed, follower, pipe, stream
 from tests.support.until import until
 from tests.support.websocket import Closed, Refused, WebSocket
 from tests.web.conftest import Site
@@ -212,7 +212,7 @@ def _refreshed(ws: WebSocket) -> dict[str, Any]:
 
 
 def test_an_idle_client_is_pinged(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "PING_S", 0.05)
+    monkeypatch.setattr(client, "PING_S", 0.05)
     with site.follow() as ws:
         ws.receive()
         first, second = ws.receive(), ws.receive()
@@ -307,7 +307,7 @@ def test_server_sent_events_carry_ids_and_go_on_after_the_last_one(site: Site) -
 
 
 def test_a_client_of_server_sent_events_that_leaves_is_noticed(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "PING_S", 0.05)
+    monkeypatch.setattr(client, "PING_S", 0.05)
     events = sse(site)
     next(events)
     until(lambda: site.monitor.feed.clients == 1)
