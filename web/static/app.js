@@ -2,7 +2,7 @@
 import { clock } from "./format.js";
 import { html, render, useEffect, useState } from "./lib.js";
 import { go, useRoute } from "./router.js";
-import { onEvents, start, store, stream, subscribe, useStore } from "./store.js";
+import { onEvents, start, store, stream, subscribe, useMachines, useStore } from "./store.js";
 import { Dialog, Toasts, conditionOf } from "./ui.js";
 import { Activity } from "./views/activity.js";
 import { Board } from "./views/board.js";
@@ -53,7 +53,7 @@ function Top({ view, onHelp }) {
   return html`<header class="top">
     <a class="brand" href="#/" aria-label="statemachine, overview"><${Logo} /><span>${nameOf(config.project)}</span></a>
     <nav aria-label="Views">
-      ${TABS.map(([title, address, views, key]) => html`<a key=${title} href=${address} aria-current=${views.includes(view) ? "page" : null} title=${`${title} (${key.toUpperCase()})`}>${title}<${Badge} tab=${title} /></a>`)}
+      ${TABS.map(([title, address, views, key]) => html`<a key=${title} href=${address} aria-current=${views.includes(view) ? "page" : null} title=${`${title} (${key.toUpperCase()})`}>${title}${address === "#/" && html`<${Failures} />`}</a>`)}
     </nav>
     <span class="grow"></span>
     ${config.read_only && html`<span class="tag">read-only</span>`}
@@ -68,9 +68,8 @@ const nameOf = (project) => project?.split("/").filter(Boolean).at(-1) ?? "state
 const Logo = () => html`<svg class="logo" viewBox="0 0 24 24" aria-hidden="true"><circle cx="6" cy="12" r="4" /><circle cx="18" cy="12" r="4" class="on" /><path d="M7,7.5 C9,3.5 15,3.5 17,7.5" /></svg>`;
 
 /** How many machines have failed, beside the word Machines. */
-function Badge({ tab }) {
-  const { machines } = useStore(tab === "Machines" ? "machines" : "none");
-  if (tab !== "Machines") return null;
+function Failures() {
+  const { machines } = useMachines();
   const failed = [...machines.values()].filter((machine) => conditionOf(machine) === "failed").length;
   return failed > 0 && html`<span class="n bad" title=${`${failed} failed`}>${failed}</span>`;
 }

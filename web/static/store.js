@@ -1,7 +1,7 @@
 // What the page knows: machines, the newest events, the connection. Changes are announced by topic, a few times a second.
 import { get, setCsrfToken } from "./api.js";
 import { epoch, now, setServerTime } from "./format.js";
-import { useEffect, useState } from "./lib.js";
+import { paced, useEffect, useState } from "./lib.js";
 import { Stream } from "./stream.js";
 
 const MOST_EVENTS = 5000;
@@ -10,6 +10,7 @@ const CATCH_UP_PAGE = 1000;
 const MOST_MISSED = 50_000;
 const REFRESH_MS = 20_000;
 const FLUSH_MS = 80;
+const DRAW_MS = 200;
 const PULSE_MINUTES = 15;
 
 export const store = {
@@ -47,6 +48,28 @@ export function useStore(...topics) {
     return () => stops.forEach((stop) => stop());
   }, [topics.join()]);
   return store;
+}
+
+/** The same for all machines at once, a few times a second however fast they move. */
+export function useMachines() {
+  const [, setTurn] = useState(0);
+  useEffect(() => {
+    const draw = paced(() => setTurn((n) => n + 1), DRAW_MS);
+    const stop = subscribe("machines", draw);
+    return () => (stop(), draw.cancel());
+  }, []);
+  return store;
+}
+
+/** One machine's record, drawn again only when that changes. */
+export function useMachine(name) {
+  const [machine, setMachine] = useState(store.machines.get(name));
+  useEffect(() => {
+    const look = () => setMachine(store.machines.get(name));
+    look();
+    return subscribe("machines", look);
+  }, [name]);
+  return machine;
 }
 
 /** Calls back with every batch of new events. Gives back how to stop. */

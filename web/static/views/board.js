@@ -4,7 +4,7 @@ import { count, plural } from "../format.js";
 import { modelOf } from "../graph.js";
 import { html, memo, useLoaded, useMemo, useState } from "../lib.js";
 import { go, href, setQuery } from "../router.js";
-import { useStore } from "../store.js";
+import { useMachines } from "../store.js";
 import { conditionOf, Empty, Search, Select, Since, State } from "../ui.js";
 import { VirtualList } from "../virtual.js";
 
@@ -12,7 +12,7 @@ const CARD_HEIGHT = 72;
 const REST = "Other";
 
 export function Board({ type, query }) {
-  const { machines, ready } = useStore("machines");
+  const { machines, ready } = useMachines();
   const kinds = kindsOf(machines);
   const chosen = type ?? kinds[0]?.[0];
   const members = (chosen ? [...machines.values()] : []).filter((machine) => (machine.config_type ?? machine.machine_name) === chosen);

@@ -7,7 +7,7 @@ import { eventsFrom, modelOf } from "../graph.js";
 import { html, useCallback, useEffect, useLoaded, useMemo, useRef, useState } from "../lib.js";
 import { ReplayBar, useReplay } from "../replay.js";
 import { href, setQuery } from "../router.js";
-import { onEvents, store, useStore } from "../store.js";
+import { onEvents, store, useMachine, useStore } from "../store.js";
 import { attempt, Clock, Code, Condition, conditionOf, Confirm, Empty, Failure, Since, State, Time, toast } from "../ui.js";
 import { EventDialog } from "../senddialog.js";
 import { VirtualList } from "../virtual.js";
@@ -15,10 +15,10 @@ import { VirtualList } from "../virtual.js";
 const MOST_SHOWN = 500;
 
 export function MachineView({ name, query }) {
-  const { machines, config, ready } = useStore("machines", "config");
+  const { config, ready } = useStore("config");
   const { data, error, reload } = useLoaded((signal) => get(api("machines", name), {}, signal), [name]);
   const history = useTimeline(name);
-  const machine = machines.get(name) ?? data;
+  const machine = useMachine(name) ?? data;
   const model = useMemo(() => (data?.definition ? modelOf(data.definition) : null), [data]);
   const counts = useCounts(name, data);
   const replay = useReplay(history.moves);

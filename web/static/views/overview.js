@@ -2,7 +2,7 @@
 import { count, plural, shortened } from "../format.js";
 import { html, memo, useEffect, useRef, useState } from "../lib.js";
 import { href, setQuery } from "../router.js";
-import { pulseOf, useStore } from "../store.js";
+import { pulseOf, useMachines } from "../store.js";
 import { Chips, Condition, conditionOf, Empty, Search, Since, Sparkline, State } from "../ui.js";
 
 const MANY = 20;
@@ -12,7 +12,7 @@ const TONES = { failed: "bad", gone: "warn" };
 const NAMES = { failed: "Failed", gone: "No sign of life", running: "Running", standby: "Standby", ended: "Ended" };
 
 export function Overview({ query }) {
-  const { machines, ready } = useStore("machines");
+  const { machines, ready } = useMachines();
   const turn = useTurns(10_000);
   const text = query.q ?? "";
   const chosen = new Set((query.show ?? "").split(",").filter(Boolean));
