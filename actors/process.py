@@ -22,6 +22,8 @@ KEPT_BYTES = 64 * 1024
 DRAIN_S = 1.0
 #: how long a process group has to react to SIGTERM before SIGKILL
 GRACE_S = 2.0
+#: how long what an ended group has written is still read; only a child that left the group makes it last
+LAST_WORDS_S = 0.1
 _GROUP_TICK_S = 0.005
 #: where the system has no pidfd, an exit is looked for this often
 _EXIT_TICK_S = 0.02
@@ -144,6 +146,9 @@ class _Process:
             self._pump(tick_s)
             tick_s = min(2 * tick_s, 10 * _GROUP_TICK_S)
         self._signal(signal.SIGKILL)
+        last_words_until = time.monotonic() + LAST_WORDS_S
+        while self._open and (left_s := last_words_until - time.monotonic()) > 0:
+            self._pump(left_s)
 
     def _pump(self, timeout_s: float | None) -> None:
         """Waits for news and takes it."""

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,15 @@ def start(file: Path, db: Database) -> subprocess.Popen[str]:
     )
 
 
+def peak_kb(pid: int) -> int:
+    """The most memory that a process has had so far; its rusage would also count what its parent had at the fork."""
+    with suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1])
+    return 0
+
+
 def stored(db: Database) -> int:
     return sum(jobs.counts(db).values())
 
@@ -52,16 +62,17 @@ def stored(db: Database) -> int:
 def test_a_hundred_thousand_jobs_go_in_in_half_a_minute_and_200_mb(file: Path, db: Database) -> None:
     began = time.monotonic()
     process = start(file, db)
-    assert process.stdout is not None
-    with process.stdout:
-        said = process.stdout.read()
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
+    most = 0
+    while process.poll() is None:
+        most = max(most, peak_kb(process.pid))
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(0.02)
     took_s = time.monotonic() - began
+    said = process.communicate()[0]
 
     assert (process.returncode, said) == (0, f"✅ {COUNT} jobs added\n")
     assert stored(db) == COUNT
-    assert used.ru_maxrss / 1024 < MEGABYTES
+    assert 0 < most / 1024 < MEGABYTES
     assert took_s < SECONDS
 
 
