@@ -7,8 +7,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ import click
 
 from .options import JsonValue, KeyValue, Seconds, db_given, db_option, socket_options
 from .program import DONE, FAILED, INTERRUPTED, USAGE, Failure, Program, debug_option, forgiving_output
+from .signals import ending_signals
 
 if TYPE_CHECKING:
     from ..actors.definition import Definition
@@ -96,7 +96,8 @@ def _run(
         raise click.UsageError("--machine-name goes with one CONFIG; name several by metadata.machine_name in each")
     if from_state and len(configs) > 1:
         raise click.UsageError("--from goes with one CONFIG")
-    with _caught_signals() as signals:
+    signals: SimpleQueue[int] = SimpleQueue()
+    with ending_signals(signals.put):
         log_to_stderr(debug)
         from ..actors.runtime import Runtime
 
@@ -121,7 +122,7 @@ def _drive(
         for definition in definitions:
             machine = runtime.add(definition, **start)
             _log.info("%s: %s, from %s", machine.name, machine.status, definition.source)
-        threading.Thread(target=_obey, args=(runtime, signals, obeyed), name="sm-signals", daemon=True).start()
+        threading.Thread(target=_obey, args=(runtime, signals, obeyed), name="sm-obey", daemon=True).start()
         runtime.wait()
         for machine in runtime.machines():
             _log.info("%s: %s in state %s", machine.name, machine.outcome or machine.status, machine.state)
@@ -141,19 +142,6 @@ def _obey(runtime: Runtime, signals: SimpleQueue[int], obeyed: list[int]) -> Non
     signals.get()
     for machine in runtime.machines():
         machine.stop(drain=False)
-
-
-@contextmanager
-def _caught_signals() -> Iterator[SimpleQueue[int]]:
-    """Signals that end the process, in order of arrival; what the parent had us ignore (nohup, &) stays ignored."""
-    caught: SimpleQueue[int] = SimpleQueue()  # its put() may interrupt itself, an Event's set() may not
-    wanted = [s for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if signal.getsignal(s) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, lambda number, _: caught.put(number)) for number in wanted}
-    try:
-        yield caught
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _load_all(configs: Sequence[Path], machine_name: str | None, actions_dir: Path | None) -> list[Definition]:

@@ -9,8 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -18,12 +16,12 @@ import click
 from .options import db_option, socket_options
 from .program import DONE, FAILED, INTERRUPTED, TAKEN, Failure, Program, debug_option
 from .run import log_to_stderr
+from .signals import ending_signals
 from .system_options import address, ask_status, environment, manifest, manifest_option
 
 if TYPE_CHECKING:
     from ..actors.controls import Address
     from ..actors.manifest import Manifest
-    from ..actors.system import System
 
 _log = logging.getLogger(__name__)
 
@@ -155,7 +153,7 @@ def _run(
         Database.open(env["STATEMACHINE_DB"]).close()  # made and migrated once, before many open it
         system = System(wanted, env, ready=ready, page=page, debug=debug)
         controls.serve(system.ask)
-        with _signals_to(system):
+        with ending_signals(system.signalled):
             ended_by = system.run()
     finally:
         controls.release()
@@ -183,18 +181,6 @@ def _notify_systemd() -> None:
     if path:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
             sock.sendto(b"READY=1", "\0" + path[1:] if path.startswith("@") else path)
-
-
-@contextmanager
-def _signals_to(system: System) -> Iterator[None]:
-    """SIGINT, SIGTERM and SIGHUP stop the system; what the parent had us ignore (nohup, &) stays ignored."""
-    wanted = [s for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if signal.getsignal(s) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, lambda number, _: system.signalled(number)) for number in wanted}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _page(wanted: Manifest) -> list[str] | None:
