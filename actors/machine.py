@@ -6,6 +6,7 @@ import contextlib
 import logging
 import queue
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -74,7 +75,11 @@ class MachineActor(pykka.ThreadingActor):
         self._chain = 0
         self._loop = MachineLoop(self._name)
         self._tries = 0
-        self._pending: Callable[[], None] | None = None
+        #: what the machine does after a delay: a paced self-transition, a retry
+        self._pending: dict[int, Callable[[], None]] = {}
+        self._delays = 0
+        #: what is due of it, and waits for the actions that run meanwhile, those of an internal transition
+        self._due: deque[Callable[[], None]] = deque()
         self._timers: list[Timer] = []
         self._parked: dict[int, Parked] = {}
         self._woken: set[int] = set()
@@ -168,10 +173,8 @@ class MachineActor(pykka.ThreadingActor):
             self._go_on()
 
     def _resume(self, message: Resume) -> None:
-        pending = self._pending
-        if message.entry == self._entry and pending is not None:
-            self._pending = None
-            pending()
+        if message.entry == self._entry and message.delay in self._pending:
+            self._due.append(self._pending.pop(message.delay))
             self._go_on()
 
     def _halt(self, message: Halt) -> None:
@@ -216,6 +219,8 @@ class MachineActor(pykka.ThreadingActor):
                 return
             elif self._draining:
                 self._stop_here()
+            elif self._due:
+                self._due.popleft()()
             elif self._woken:
                 self._run_again(self._woken.pop())
             elif (event := self._mail.next()) is not None:
@@ -266,7 +271,8 @@ class MachineActor(pykka.ThreadingActor):
                 self._parts.shared.board.leave(parked.topic, (self._name, self._entry, index))
         self._parked.clear()
         self._woken.clear()
-        self._pending = None
+        self._pending.clear()
+        self._due.clear()
         self._tries = 0
 
     def _enter(self, move: Step) -> None:
@@ -288,8 +294,9 @@ class MachineActor(pykka.ThreadingActor):
         self._timers.append(shared.timers.after(delay_s, _teller(self.actor_ref, fired)))
 
     def _later(self, delay_s: float, action: Callable[[], None]) -> None:
-        ref, resume = self.actor_ref, Resume(self._entry)
-        self._pending = action
+        self._delays += 1
+        ref, resume = self.actor_ref, Resume(self._entry, self._delays)
+        self._pending[self._delays] = action
         self._timers.append(self._parts.shared.timers.after(delay_s, lambda: _tell(ref, resume)))
 
     def _lead_on(self, run: Run, event: str) -> None:
@@ -319,8 +326,10 @@ class MachineActor(pykka.ThreadingActor):
         self._run = run
         performer, loop, ref = self._parts.performer, self._loop, self.actor_ref
         if not performer.is_instant(run):
-            self._parts.shared.running.add(run)
-            self._parts.shared.executor.submit(_perform_and_tell, performer, run, loop, ref, self._parts.shared.running)
+            running = self._parts.shared.running
+            future = self._parts.shared.executor.submit(_perform_and_tell, performer, run, loop, ref)
+            running[future] = self._name
+            future.add_done_callback(running.pop)
             return
         _perform(performer, run, loop)
         self._chain += 1
@@ -349,9 +358,9 @@ class MachineActor(pykka.ThreadingActor):
         self._parts.view.context = self._context
 
     def _park(self, run: Run) -> None:
-        self._tries = 0
         if self._step is None or run.actions is not self._step.actions:
             return  # an internal transition's actions are not the state's: there is nothing to come back to
+        self._tries = 0
         if snapshot := self._snapshot(settled=True):
             self._record(*snapshot)
         for parked in run.parked:
@@ -463,11 +472,8 @@ class MachineActor(pykka.ThreadingActor):
 # Helpers
 
 
-def _perform_and_tell(
-    performer: Performer, run: Run, loop: MachineLoop, ref: pykka.ActorRef[MachineActor], running: set[Run]
-) -> None:
+def _perform_and_tell(performer: Performer, run: Run, loop: MachineLoop, ref: pykka.ActorRef[MachineActor]) -> None:
     _perform(performer, run, loop)
-    running.discard(run)
     _tell(ref, ActionsDone(run))
 
 

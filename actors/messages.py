@@ -58,6 +58,8 @@ class Resume(NamedTuple):
     """A delay that the machine gave itself is over: a paced self-transition or a retry."""
 
     entry: int
+    #: which of them
+    delay: int
 
 
 class Halt(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .definition import Outcome
     from .jobdesk import JobDesk
     from .recorder import Recorder
-    from .run import Performer, Run
+    from .run import Performer
     from .services import Services
     from .timers import Timers
     from .view import View
@@ -35,8 +35,8 @@ class Shared:
     board: WatchBoard
     executor: Executor
     children: Children
-    #: runs that a worker thread works on
-    running: set[Run] = field(default_factory=set)
+    #: what worker threads work on, and for which machine
+    running: dict[Future[None], str] = field(default_factory=dict)
 
 
 @dataclass(slots=True, eq=False)

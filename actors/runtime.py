@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -138,6 +138,7 @@ class Runtime:
             self._running = False
         self.supervisor.closed = True
         self._stop_machines(self.grace_s if grace_s is None else grace_s)
+        wait(list(self.shared.running), CUT_OFF_S)  # cut off, they still end the process groups that they started
         self.shared.children.stop()
         self._release_jobs()
         self.notifier.stop()
@@ -152,7 +153,7 @@ class Runtime:
     @property
     def left_behind(self) -> list[str]:
         """Machines whose actions have not ended, though the runtime has stopped: their threads cannot be ended."""
-        return sorted({run.services.machine for run in tuple(self.shared.running)})
+        return sorted(set(self.shared.running.values()))
 
     def __enter__(self) -> Runtime:
         return self.start()

@@ -138,6 +138,27 @@ def test_a_self_transition_enters_again_and_its_own_action_cannot_make_it_spin(s
     assert len(machine.context["t"]) >= 4
 
 
+def test_a_paced_move_waits_for_the_actions_of_an_internal_transition(
+    start: Start, journal: Journal, action: WriteAction
+) -> None:
+    gate = _gate(action)
+    machine = start("""
+        initial_state: a
+        transitions:
+          - {from: a, to: a, event: again}
+          - {from: a, to: a, event: poke, internal: true, actions: [{type: gate}]}
+        actions: {a: [{type: set_context, key: x, value: 1, success: again}]}
+    """)
+    machine.send("poke")
+    gate.entered.wait(5)
+
+    gate.opened.set()
+    gate.left.wait(5)
+    journal.wait_for("state_change", 3, event_trigger="again")
+
+    assert machine.context["from_gate"] is True
+
+
 def test_an_event_nothing_takes_is_on_record_and_changes_nothing(start: Start, journal: Journal) -> None:
     machine = start(TWO_STATES)
 

@@ -19,6 +19,7 @@ from statemachine_engine.actors.runtime import NotStarted
 from statemachine_engine.storage import audit, jobs, machines, mailbox
 from statemachine_engine.storage.errors import MachineTaken
 from tests.support.journal import Journal
+from tests.support.processes import alive
 from tests.support.until import until
 
 Start = Callable[..., Machine]
@@ -128,6 +129,19 @@ def test_a_job_claimed_by_an_action_that_was_cut_off_is_done_again(
     job = queue.get(job_id)
     assert job is not None
     assert job.status == "pending"
+
+
+def test_a_command_that_ignores_the_end_is_killed_before_stop_returns(tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    runtime = Runtime("sqlite:///:memory:", sockets=False).start()
+    command = f"trap '' TERM; echo $$ > {pid}; while :; do sleep 0.1; done"
+    runtime.add({**MOVE, "actions": {"a": [{"type": "bash", "command": command}]}}, "m")
+    until(lambda: pid.exists() and pid.read_text().strip())
+
+    runtime.stop(grace_s=0)
+
+    assert not alive(int(pid.read_text()))
+    assert runtime.left_behind == []
 
 
 def test_an_expired_lease_is_rescued_and_done_by_another_runtime(tmp_path: Path) -> None:
