@@ -64,6 +64,7 @@ def test_every_command_line_does_what_it_says(project: Project) -> None:
         validating,
         watching_events,
         templates_and_scripts,
+        migrated_scripts,
         simple_workers_transitions,
         jobs_and_history,
     ]
@@ -214,6 +215,31 @@ def templates_and_scripts(project: Project) -> None:
         until_running(project, "simple_worker")
     with running("./scripts/start-worker.sh examples/simple_worker/config/worker.yaml my_worker", project):
         until_running(project, "my_worker")
+
+
+def migrated_scripts(project: Project) -> None:
+    project.shell(r"""
+        JOB_ID=job_1 IMAGE=photo.jpg TEXT=enhance
+        statemachine-db add-job $JOB_ID --type face_processing --input-file "$IMAGE" --payload "{\"prompt\":\"$TEXT\"}"
+        statemachine-db add-job job_2 --type custom_workflow --payload '{"config":"value"}'
+        add_job_v103() {
+            local job_id="$1"
+            local job_type="$2"
+            local input_file="$3"
+            local payload="$4"
+
+            statemachine-db add-job "$job_id" \
+                --type "$job_type" \
+                ${input_file:+--input-file "$input_file"} \
+                ${payload:+--payload "$payload"}
+        }
+        add_job_v103 "job124" "image_processing" "$PWD/photo.jpg" '{"prompt":"enhance"}'
+        add_job_v103 "job125" "image_processing" "" ""
+    """)
+    photo = str(project.folder / "photo.jpg")
+    assert project.job("job_1")["data"] == {"prompt": "enhance", "input_file_path": photo}
+    assert project.job("job124")["data"] == {"prompt": "enhance", "input_file_path": photo}
+    assert project.job("job125")["data"] is None
 
 
 def simple_workers_transitions(project: Project) -> None:
