@@ -6,12 +6,9 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 import pytest
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+from playwright.sync_api import Browser, sync_playwright
 
 #: a container's root may not use the sandbox; nothing else may call home
 ARGUMENTS = (
@@ -30,10 +27,6 @@ ARGUMENTS = (
 def chromium() -> Iterator[Browser]:
     """A browser without a window."""
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        _cannot("playwright is not installed: pip install playwright")
     if path is None:
         _cannot("there is no Chromium: apt-get install chromium")
     with sync_playwright() as playwright:

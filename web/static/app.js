@@ -51,7 +51,7 @@ function View({ view, name, query }) {
 function Top({ view, onHelp }) {
   const { config } = useStore("config");
   return html`<header class="top">
-    <a class="brand" href="#/" aria-label="statemachine, overview"><${Logo} /><span>${nameOf(config.project)}</span></a>
+    <a class="brand" href="#/"><${Logo} /><span>${nameOf(config.project)}</span></a>
     <nav aria-label="Views">
       ${TABS.map(([title, address, views, key]) => html`<a key=${title} href=${address} aria-current=${views.includes(view) ? "page" : null} title=${`${title} (${key.toUpperCase()})`}>${title}${address === "#/" && html`<${Failures} />`}</a>`)}
     </nav>

@@ -73,7 +73,7 @@ function Box({ item, at, onOpen }) {
   if (!at) return null;
   return html`<g class="box" transform=${`translate(${at.x},${at.y})`}>
     <rect x=${at.left} y=${at.top} width=${at.width} height=${at.height} rx="10" />
-    <text x=${at.left + 12} y=${at.top + 16} ...${pressable(() => onOpen(item.label), `Open group ${item.label}`)}>${short(item.label)}</text>
+    <text x=${at.left + 12} y=${at.top + 16} ...${pressable(() => onOpen(item.label), `${short(item.label)}: open the group`)}>${short(item.label)}</text>
   </g>`;
 }
 
@@ -84,14 +84,14 @@ function Node({ node, at, lit, was, current, onOpen }) {
   if (node.kind === "end") return html`<g class="node-end" transform=${place}><circle r="7" /><circle r="3.5" /></g>`;
   const classes = ["node", `node-${node.kind}`, lit && "lit", was && "was", node.final && "final"].filter(Boolean).join(" ");
   const width = at.width + 8;
-  const press = node.kind === "group" ? pressable(() => onOpen(node.group), `Open group ${node.group}, ${node.states.length} states`) : {};
   const sub = node.kind === "group" ? (lit ? short(current) : `${node.states.length} states`) : null;
+  const press = sub ? pressable(() => onOpen(node.group), `${short(node.label)} ${sub}: open the group`) : {};
   return html`<g class=${classes} transform=${place} data-state=${node.states.join(" ")} ...${press} aria-current=${lit ? "step" : null}>
     ${lit && html`<rect class="halo" x=${-width / 2 - 4} y=${-at.height / 2 - 4} width=${width + 8} height=${at.height + 8} rx="12" />`}
     <rect x=${-width / 2} y=${-at.height / 2} width=${width} height=${at.height} rx=${node.kind === "group" ? 6 : 9} />
     <text y=${sub ? -1 : 4.5}>${short(node.label)}</text>
     ${sub && html`<text class="sub" y="11">${sub}</text>`}
-    <title>${node.kind === "group" ? node.states.join(", ") : node.label}</title>
+    ${!sub && html`<title>${node.label}</title>`}
   </g>`;
 }
 

@@ -73,7 +73,7 @@ def test_wildcard_edges_come_on_demand_and_groups_open(monitor: Monitor) -> None
     page.get_by_role("button", name="From any state").click()
     expect(page.locator(".edge.wild")).to_contain_text("smash")
     page.get_by_role("button", name="Groups only").click()
-    group = page.get_by_role("button", name="Open group ON, 2 states")
+    group = page.get_by_role("button", name="ON 2 states: open the group")
     group.focus()
     page.keyboard.press("Enter")
     expect(page.locator('.node[data-state="bright"]')).to_be_visible()

@@ -2,7 +2,7 @@
 import { api, get, post } from "../api.js";
 import { countKey, Diagram, DiagramPane } from "../diagram.js";
 import { EventRow } from "../eventrow.js";
-import { duration, epoch, now } from "../format.js";
+import { duration, epoch, now, shortened } from "../format.js";
 import { eventsFrom, modelOf } from "../graph.js";
 import { html, useCallback, useEffect, useLoaded, useMemo, useRef, useState } from "../lib.js";
 import { ReplayBar, useReplay } from "../replay.js";
@@ -31,11 +31,11 @@ export function MachineView({ name, query }) {
     <${Head} machine=${machine} readOnly=${config.read_only} />
     ${machine.status === "failed" && html`<div class="failure" role="alert"><b>Failed in ${machine.current_state}.</b> ${machine.last_error}</div>`}
     <div class="machine-columns">
-      <section class="card picture" aria-label="Diagram">
+      <div class="card picture">
         ${model ? html`<${Picture} name=${name} model=${model} state=${state} last=${replay.moment ?? history.moves.at(-1)} counts=${counts} query=${query} />`
           : html`<${Empty} title=${data ? "No definition found" : "Loading…"}>${data && "Start statemachine-ui with --project-root where the machine's YAML file is, to see its diagram."}</${Empty}>`}
         <${ReplayBar} replay=${replay} />
-      </section>
+      </div>
       <aside class="machine-side">
         <${Events} machine=${machine} model=${model} readOnly=${config.read_only} past=${Boolean(replay.moment)} />
         <${Facts} machine=${machine} />
@@ -115,7 +115,7 @@ function Events({ machine, model, readOnly, past }) {
 
 const Facts = ({ machine }) => html`<section class="card facts" aria-label="Facts"><dl>
   ${fact("Job", machine.current_job && html`<a href=${href("jobs", machine.current_job)}>${machine.current_job}</a>`)}
-  ${fact("Last error", machine.last_error && machine.status !== "failed" && html`<span class="error-text">${machine.last_error}</span>`)}
+  ${fact("Last error", machine.last_error && machine.status !== "failed" && html`<span class="error-text" title=${machine.last_error}>${shortened(machine.last_error, 200)}</span>`)}
   ${fact("Definition", machine.config_type)}
   ${fact("Process", machine.pid && `${machine.pid}${machine.host ? ` on ${machine.host}` : ""}`)}
   ${fact("Started", machine.started_at && html`<${Time} at=${machine.started_at} />`)}
