@@ -95,6 +95,7 @@ def add_job() -> Response:
 @blueprint.post("/jobs/<path:job_id>/<any(retry, cancel):action>")
 def change_job(job_id: str, action: str) -> Response:
     """Put a job back into the queue, or take it out."""
+    Body()
     job = ACTIONS[action](the_monitor().store.db, job_id)
     record(f"{action}_job", job_id)
     return reply(shown(job))

@@ -105,10 +105,8 @@ def _collect(read: _Read, at: int | None, limit: int, level: str | None) -> tupl
 
 def _several(name: str) -> list[str] | None:
     """A parameter that may be repeated, or hold several values with commas between them; None: all."""
-    values = [part for text in request.args.getlist(name) for part in text.split(",") if part]
-    for value in values:
-        checked_text(value, name)
-    return values[:100] or None
+    texts = [checked_text(text, name) or "" for text in request.args.getlist(name)]
+    return [part for text in texts for part in text.split(",") if part][:100] or None
 
 
 def _last_id(db: Database) -> int:

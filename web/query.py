@@ -51,7 +51,7 @@ class Body:
             raise Refused(400, "the body must be a JSON object", "send it with Content-Type: application/json")
         unknown = sorted(set(value) - set(allowed))
         if unknown:
-            raise Refused(400, f"unknown key {_cut(unknown[0])}", f"known keys: {', '.join(allowed)}")
+            raise Refused(400, f"unknown key {_cut(unknown[0])}", f"known keys: {', '.join(allowed) or 'none'}")
         self.value: dict[str, Any] = value
 
     def text(self, name: str, *, needed: bool = False) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,9 @@ from schemathesis.specs.openapi.checks import (
 from statemachine_engine.storage import jobs
 from statemachine_engine.web.app import create_app, monitor_of
 from statemachine_engine.web.openapi import PATHS
+
+#: a route and kind; `SCHEMA_EXAMPLES=200 pytest tests/web/test_openapi.py` looks further
+EXAMPLES = int(os.environ.get("SCHEMA_EXAMPLES", "15"))
 
 CHECKS = [
     not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance,
@@ -92,7 +96,9 @@ def test_a_route_answers_as_the_document_says(
     headers = {"X-CSRF-Token": monitor_of(app).csrf_token}
 
     @given(case=schema[path][method].as_strategy(generation_mode=mode))
-    @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    @settings(
+        max_examples=EXAMPLES, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck), database=None
+    )
     def check(case: schemathesis.Case) -> None:
         case.call_and_validate(headers=headers, checks=CHECKS)
 
