@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from inspect import cleandoc
 from pathlib import Path
 from typing import Any
@@ -81,7 +81,7 @@ def in_tuple(names: str | tuple[str, ...]) -> tuple[str, ...]:
 def section(name: str) -> str:
     """The keys of one section of the schema, such as `states` or `schedules.job`, with the values that they take."""
     whole = schema()
-    found = whole
+    found: Mapping[str, Any] = whole
     for key in [] if name == "machine" else name.split("."):
         found = mapping_in(found["properties"].get(key) or whole["$defs"][key], whole)
     needed = found.get("required", ())
@@ -183,7 +183,7 @@ def is_own(param: click.Parameter) -> bool:
 # Markdown
 
 
-def table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> Iterator[str]:
+def table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
     for row in (heads, tuple("---" for _ in heads), *rows):
         yield "| " + " | ".join(map(cell, row)) + " |"
 
