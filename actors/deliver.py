@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..storage import audit, machines, mailbox
@@ -101,5 +102,16 @@ def _deliver(db: Database, letter: Letter, prefix: str, patience_s: float, shown
         return Delivery(letter, None, False, shown)
     row = machines.get(db, letter.target)
     path = (row.control_socket if row else None) or wire.control_path(prefix, letter.target)
-    rung = (row is None or is_here(row)) and wire.ring(path, wire.letter_message(letter), patience_s)
-    return Delivery(letter, rung or is_running(row, db.now()), rung, shown)
+    if row is None or not is_running(row, db.now()):
+        rung = (row is None or is_here(row)) and _hand_over(db, letter, path, patience_s)
+        return Delivery(letter, rung, rung, shown)
+    rung = is_here(row) and wire.ring(path, wire.letter_message(letter), patience_s)
+    return Delivery(letter, True, rung, shown)
+
+
+def _hand_over(db: Database, letter: Letter, path: Path | str, patience_s: float) -> bool:
+    """Give the event to a machine of another store that listens there; the ids of our rows mean nothing to it."""
+    if not wire.ring(path, {**wire.letter_message(letter), "event_id": None, "after": None}, patience_s):
+        return False
+    mailbox.settle(db, [letter.id], "processed")
+    return True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from ..storage import jobs, machines, mailbox, schedules
 from ..storage.errors import JobExists, StorageError
 from . import wire
+from .liveness import is_here, is_running
 from .schedule import Due, Schedule, ScheduledEvent, ScheduledJob, due
 from .stamps import stamped
 
@@ -192,7 +192,7 @@ class Scheduler:
             if self._hub.hand(letter):
                 continue
             row = machines.get(self._db, letter.target)
-            if row and row.running and row.control_socket and row.host in (None, socket.gethostname()):
+            if row and row.control_socket and is_here(row) and is_running(row, self._db.now()):
                 wire.ring(row.control_socket, wire.letter_message(letter), RING_S)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fnmatch
 import logging
-import socket
 import time
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ..storage import machines, mailbox
 from ..storage.errors import StorageError
 from . import wire
+from .liveness import is_here, is_running
 
 if TYPE_CHECKING:
     from ..storage.database import Database
@@ -166,7 +166,7 @@ class Services:
         except StorageError as error:
             log.warning("%s: event %d waits in the mailbox of %s: %s", self.machine, letter.id, letter.target, error)
             return False
-        if row is None or not row.running or not row.control_socket or row.host not in (None, socket.gethostname()):
+        if row is None or not row.control_socket or not is_here(row) or not is_running(row, self.db.now()):
             return False
         return wire.ring(row.control_socket, wire.letter_message(letter), max(0.0, deadline_s - time.monotonic()))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import socket
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..storage import machines
 from ..storage.audit import Note
-from ..storage.errors import MachineTaken, StorageError
+from ..storage.errors import MachineTaken, SocketTaken, StorageError
 from . import resume, wire
 from .errors import CannotResume
 from .incarnation import may_live
@@ -102,8 +103,10 @@ class Supervisor:
             )
             try:
                 machine.listener.open()
-            except OSError:
+            except OSError as error:
                 self._release(machine.name, "ended")
+                if error.errno == errno.EADDRINUSE:
+                    raise SocketTaken(machine.name, str(machine.listener.path)) from error
                 raise
         self._roster.add(machine)
         self._start_actor(machine, resumed)

@@ -67,6 +67,17 @@ class MachineTaken(StorageError):
         super().__init__(f"Machine {name} runs already: pid {pid} on {host}")
 
 
+class SocketTaken(MachineTaken):
+    """Another store's machine of this name, or another program, listens on the machine's control socket."""
+
+    def __init__(self, name: str, path: str) -> None:
+        super().__init__(name, None, None)
+        self.args = (
+            f"Machine {name} runs already, with another database: somebody listens on {path}. "
+            "Give one of the two another name, or another --control-socket-prefix",
+        )
+
+
 class PayloadTooLarge(StorageError):
     """The payload is larger than an event may carry."""
 

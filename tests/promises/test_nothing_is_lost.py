@@ -184,6 +184,31 @@ def test_malformed_datagrams_change_nothing(project: Project) -> None:
     assert "Traceback" not in project.log()
 
 
+def test_an_event_from_another_folder_takes_nothing_from_this_ones(project: Project) -> None:
+    _write(project, "counter", COUNTER)
+    project.start("statemachine counter.yaml")
+    project.until_state("counter", "counting")
+    send = "statemachine-db send-event --target counter --type n --payload"
+
+    project.shell(f"mkdir other; cd other; for n in 91 92 93; do {send} '{{\"n\": '$n'}}'; done")
+    project.shell(f"for n in 1 2 3; do {send} '{{\"n\": '$n'}}'; done")
+
+    until(lambda: _text(project, "seen").split() == ["-", "91", "92", "93", "1", "2", "3"], timeout_s=20)
+    waiting = json.loads(project.shell("cd other; statemachine-db list-events --status pending --format json"))
+    assert waiting == []
+
+
+def test_a_machine_of_the_same_name_on_another_database_is_refused_with_exit_4(project: Project) -> None:
+    _write(project, "sink", SINK)
+    project.start("statemachine sink.yaml")
+    project.until_state("sink", "a")
+
+    said = project.shell("mkdir other; cd other; statemachine ../sink.yaml", code=4)
+
+    assert "Machine sink runs already, with another database" in said
+    project.shell("statemachine-db send-event --target sink --type n --require-running")
+
+
 # Helpers
 
 
