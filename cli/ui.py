@@ -143,7 +143,7 @@ def _is_monitor(port: int) -> bool:
 
 
 def _check_database() -> None:
-    """Make the file where there is none, and say now what keeps the page empty; a database that is away is waited for."""
+    """Make the file where there is none, and say now what keeps the page empty: it will be waited for."""
     from ..storage.database import Database
     from ..storage.errors import StoreTooNew, StoreUnavailable
 

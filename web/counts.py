@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, OrderedDict
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ..storage import audit
 
 if TYPE_CHECKING:
-    from ..storage.audit import Event
     from ..storage.database import Database
 
 Move = tuple[str, str, str]
 """From a state, to a state, by an event."""
 
-CHUNK = 5000
 #: machines whose counts are kept
 MOST_MACHINES = 500
 
@@ -35,17 +32,10 @@ class Counts:
             newest = audit.newest_id(db)
             if newest < after_id:  # the log was emptied
                 after_id, counts = 0, Counter()
-            while events := audit.since(db, after_id, CHUNK, [machine], ["state_change"]):
-                after_id = events[-1].id
-                counts.update(_moves(events))
+            after_id, more = audit.moves_after(db, machine, after_id)
+            counts.update(more)
             after_id = max(after_id, newest)
             self._known[machine] = (after_id, counts)
             if len(self._known) > MOST_MACHINES:
                 self._known.popitem(last=False)
             return after_id, Counter(counts)
-
-
-def _moves(events: Iterable[Event]) -> Iterable[Move]:
-    for event in events:
-        if isinstance(event.payload, dict):
-            yield tuple(str(event.payload.get(key)) for key in ("from_state", "to_state", "event_trigger"))  # type: ignore[misc]

@@ -186,3 +186,17 @@ def test_the_past_is_read_backwards_page_by_page(db: Database) -> None:
     assert [event.id for event in audit.before(db, ids[3])] == ids[2::-1]
     assert [event.payload["n"] for event in audit.before(db, None, machines=["m0"], types=["n"])] == [8, 4, 2]
     assert audit.oldest_id(db) == ids[0]
+
+
+def test_moves_are_counted_from_an_id_on(db: Database) -> None:
+    def step(source: object, target: str) -> Note:
+        return Note("m", "state_change", {"from_state": source, "to_state": target, "event_trigger": "go"}, 1000.0)
+
+    first, *_ = audit.write(db, [step("a", "b"), step("b", "a"), Note("m", "error", {}, 1.0)])
+    last, counts = audit.moves_after(db, "m", 0)
+    assert counts == {("a", "b", "go"): 1, ("b", "a", "go"): 1}
+    audit.write(db, [step("a", "b"), Note("other", "state_change", STEP, 1.0)])
+
+    assert audit.moves_after(db, "m", last)[1] == {("a", "b", "go"): 1}
+    assert audit.moves_after(db, "m", first)[1].total() == 2
+    assert audit.moves_after(db, "nobody", 5) == (5, {})
