@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pykka
 
 from ..storage import mailbox
+from . import wire
 from .errors import MachineError
 from .mail import incoming
 from .messages import Halt, Incoming
@@ -86,8 +87,10 @@ class Machine:
     def send(self, type: str, payload: Any = None, *, job_id: str | None = None, source: str | None = None) -> int:
         """Store an event and deliver it; the id of its row.
 
-        A machine that has ended gets it at its next start. Raises StorageError when it cannot be stored.
+        A machine that has ended gets it at its next start. Raises MalformedMessage for what is no event's name, and
+        StorageError when it cannot be stored.
         """
+        wire.event_name(type)
         letter = mailbox.post(self._db, self.name, type, payload, job_id=job_id, source=source)
         self.hand(letter)
         return letter.id

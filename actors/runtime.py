@@ -18,8 +18,8 @@ from . import wire
 from .actions.registry import ActionRegistry
 from .cancel import CancelToken
 from .children import Children
-from .definition import Definition
-from .errors import MachineError
+from .definition import Definition, machine_name_fault
+from .errors import ConfigError, MachineError, Problem
 from .handle import Machine
 from .hub import ProcessHub
 from .incarnation import new_incarnation
@@ -245,7 +245,11 @@ class Runtime:
             raise NotStarted("the runtime is not running: call start() first, or use it in a `with` statement")
         definition = self.definition(machine, name, actions_dir)
         folder = actions_dir or self._actions_dir or definition.actions_folder
-        handle = self._made(definition, name or definition.machine_name, context, folder)
+        name = definition.machine_name if name is None else name
+        fault = machine_name_fault(name)
+        if fault is not None:
+            raise ConfigError([Problem(f"machine name {name!r} {fault}", str(definition.source or "<definition>"))])
+        handle = self._made(definition, name, context, folder)
         handle.from_state = from_state
         try:
             self.supervisor.acquire(handle)

@@ -89,7 +89,7 @@ def decode(data: bytes, now_s: float) -> Incoming | Bell:
         return _bell(message)
     job_id = message.get("job_id")
     return Incoming(
-        _name(message.get("type")),
+        event_name(message.get("type")),
         _payload(message.get("payload")),
         None if job_id is None else _text(job_id, "job_id"),
         None if message.get("source") is None else _text(message["source"], "source"),
@@ -97,6 +97,15 @@ def decode(data: bytes, now_s: float) -> Incoming | Bell:
         _row_id(message.get("event_id"), "event_id"),
         _row_id(message.get("after"), "after"),
     )
+
+
+def event_name(value: object) -> str:
+    """The name of an event, if the value is one; MalformedMessage."""
+    if not isinstance(value, str) or not value:
+        raise MalformedMessage('"type" must be the name of an event')
+    if len(value) > MAX_NAME or not value.isprintable():
+        raise MalformedMessage(f'"type" must be printable and have at most {MAX_NAME} characters')
+    return value
 
 
 def letter_message(letter: Letter) -> dict[str, Any]:
@@ -200,14 +209,6 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 _json = json.JSONDecoder(parse_constant=_refused, object_pairs_hook=_unique)
-
-
-def _name(value: object) -> str:
-    if not isinstance(value, str) or not value:
-        raise MalformedMessage('"type" must be the name of an event')
-    if len(value) > MAX_NAME or not value.isprintable():
-        raise MalformedMessage(f'"type" must be printable and have at most {MAX_NAME} characters')
-    return value
 
 
 def _payload(value: Any) -> Any:

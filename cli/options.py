@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -168,8 +169,13 @@ class Moment(ParamType):
 
 
 def parse_json(text: str) -> Any:
-    """Strict JSON (no NaN); ValueError says what is wrong and where."""
-    return json.loads(text, parse_constant=_refuse)
+    """Strict JSON (no NaN, no number beyond what a float holds); ValueError says what is wrong and where."""
+    return json.loads(text, parse_constant=_refuse, parse_float=_finite)
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    return number if math.isfinite(number) else _refuse(digits)
 
 
 def _refuse(constant: str) -> Any:

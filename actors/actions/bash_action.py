@@ -136,10 +136,16 @@ class BashAction(BuiltinAction):
 
     def _failed(self, text: str, ended: process.Ended, context: Context) -> str:
         code = ended.exit_code
-        mappings = self.config.get("error_mappings") or {}
-        mapped = mappings.get(code, mappings.get(str(code)))
+        mapped = self._mappings().get(str(code))
         self._note(f"Command failed (exit {code}): {_decoded(ended.stderr).strip()}", text, ended, context)
         return str(mapped) if mapped else self._error_event()
+
+    def _mappings(self) -> dict[str, Any]:
+        """Events by exit code, which YAML may have read as a number or as text."""
+        mappings = self.config.get("error_mappings") or {}
+        if not isinstance(mappings, Mapping):
+            raise ActionError("'error_mappings' has to be a mapping of exit codes to events")
+        return {str(code): event for code, event in mappings.items()}
 
     def _timed_out(self, text: str, ended: process.Ended, context: Context) -> str:
         self._note(f"Command timed out after {self._timeout_s():g} seconds", text, ended, context)

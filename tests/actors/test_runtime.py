@@ -16,6 +16,7 @@ from statemachine_engine import ConfigError, JobQueue, Machine, Runtime, WaitTim
 from statemachine_engine.actors.messages import Bell
 from statemachine_engine.actors.notifier import Notifier
 from statemachine_engine.actors.runtime import NotStarted
+from statemachine_engine.actors.wire import MalformedMessage
 from statemachine_engine.storage import audit, jobs, machines, mailbox
 from statemachine_engine.storage.errors import MachineTaken
 from tests.support.journal import Journal
@@ -306,6 +307,22 @@ def test_a_bad_definition_is_refused_with_all_problems(runtime: Runtime) -> None
     with pytest.raises(ConfigError):
         runtime.add({"initial_state": 5, "transitions": "x"})
     assert runtime.machines() == []
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "a\nb", "x" * 200])
+def test_a_name_that_no_socket_can_have_is_refused(runtime: Runtime, name: str) -> None:
+    with pytest.raises(ConfigError, match="machine name"):
+        runtime.add(MOVE, name)
+
+
+@pytest.mark.parametrize("event", ["", 5, None, "a\nb"])
+def test_what_is_no_name_of_an_event_is_not_sent(runtime: Runtime, event: Any) -> None:
+    machine = runtime.add(MOVE, "m")
+
+    with pytest.raises(MalformedMessage):
+        machine.send(event)
+
+    assert mailbox.list_(runtime.db) == []
 
 
 def test_waiting_says_where_the_machine_is_instead(runtime: Runtime) -> None:

@@ -27,7 +27,7 @@ def test_json_of_any_kind_is_a_payload() -> None:
     assert run("--payload", "[1, null]", "--start", '{"a": 1}').output == "([1, None], {'a': 1}, {}, None)\n"
 
 
-@pytest.mark.parametrize("wrong", ["{a: 1}", "", "NaN", "{'a': 1}"])
+@pytest.mark.parametrize("wrong", ["{a: 1}", "", "NaN", "{'a': 1}", '{"a": 1e999}'])
 def test_invalid_json_is_a_usage_error_that_says_where(wrong: str) -> None:
     result = run("--payload", wrong)
 

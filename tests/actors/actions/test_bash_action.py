@@ -78,6 +78,11 @@ def test_a_failures_event_can_be_named(bench, config, event):
     assert bench.run("bash", command="exit 7", **config) == event
 
 
+def test_error_mappings_that_are_no_mapping_are_refused(bench):
+    with pytest.raises(ActionError, match="mapping of exit codes"):
+        bench.run("bash", command="exit 3", error_mappings=["x"])
+
+
 def test_the_current_job_is_kept_after_a_failure(bench):
     jobs.enqueue(bench.db, "j1", "work")
     bench.run("check_database_queue")
