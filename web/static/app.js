@@ -1,6 +1,6 @@
 // The page: its frame, its views, its keys.
 import { clock } from "./format.js";
-import { html, render, useEffect, useState } from "./lib.js";
+import { html, render, useEffect, useLayoutEffect, useState } from "./lib.js";
 import { go, useRoute } from "./router.js";
 import { onEvents, start, store, stream, subscribe, useMachines, useStore } from "./store.js";
 import { Dialog, Toasts, conditionOf } from "./ui.js";
@@ -101,7 +101,7 @@ const Help = ({ onClose }) => html`<${Dialog} title="Keyboard shortcuts" onClose
 </${Dialog}>`;
 
 function useKeys(setHelp) {
-  useEffect(() => {
+  useLayoutEffect(() => { // before the page is painted: what can be seen can be typed at
     const pressed = (event) => {
       if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
       if (event.target.closest("input:not([type=range]):not([type=checkbox]), textarea, select")) {

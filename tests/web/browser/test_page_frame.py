@@ -34,6 +34,7 @@ def plain(monitor: Monitor) -> Monitor:
 
 def test_keys_lead_to_the_views(plain: Monitor) -> None:
     page = plain.open()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Machines")
     for key, heading in (("k", "Board"), ("j", "Jobs"), ("a", "Activity"), ("o", "Machines")):
         page.keyboard.press(key)
         expect(page.get_by_role("heading", level=1)).to_have_text(heading)
