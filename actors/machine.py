@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import queue
-import time
-from collections import deque
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -20,16 +18,15 @@ from .mail import Mail
 from .messages import Begin, Halt, Incoming, Resume, TimerFired, Unread, Woken
 from .records import Records
 from .resume import Memory, delay_of
-from .run import ActionsDone, Failure, Parked, Performer, Run
+from .run import ActionsDone, Failure, Performer, Run
+from .stay import Stay
 from .step import Step, enter, interrupts, step
-from .watches import Watch
 
 if TYPE_CHECKING:
     from ..storage.audit import Record
     from ..storage.snapshots import Snapshot
-    from .definition import ActionSpec, Definition, Outcome, Transition
+    from .definition import ActionSpec, Definition, Outcome
     from .parts import Parts
-    from .timers import Timer
 
 log = logging.getLogger(__name__)
 
@@ -55,34 +52,22 @@ class MachineActor(pykka.ThreadingActor):
         super().__init__()
         self._resumed = resumed
         self._memory = Memory(definition, parts)
-        self._deadlines: dict[str, float] = {}
         self._definition = definition
         self._parts = parts
         self._name = parts.view.name
         self._state = definition.initial_state
         self._context = first_context(definition, context, self._name, resumed.context if resumed else None)
         parts.view.context = self._context
-        self._entry = 0
-        self._entered_s = 0.0
+        self._stay = self._new_stay(0, ())
         self._outcome: Outcome | None = None
         self._final = False
         self._ended = False
         self._draining = False
-        self._step: Step | None = None
         self._run: Run | None = None
         #: the run whose actions are over and whose result has not been looked at
         self._finished: Run | None = None
         self._chain = 0
         self._loop = MachineLoop(self._name)
-        self._tries = 0
-        #: what the machine does after a delay: a paced self-transition, a retry
-        self._pending: dict[int, Callable[[], None]] = {}
-        self._delays = 0
-        #: what is due of it, and waits for the actions that run meanwhile, those of an internal transition
-        self._due: deque[Callable[[], None]] = deque()
-        self._timers: list[Timer] = []
-        self._parked: dict[int, Parked] = {}
-        self._woken: set[int] = set()
         self._mail = Mail(parts.shared.db, self._name)
         self._records = Records(self._name, definition.config_type, parts.shared.incarnation, parts.shared.db.clock)
         self._record = parts.shared.recorder.record
@@ -162,20 +147,18 @@ class MachineActor(pykka.ThreadingActor):
             self._error_if_unhandled(run)
 
     def _wake(self, message: Woken) -> None:
-        if message.entry == self._entry and message.action in self._parked:
-            self._woken.add(message.action)
-            self._go_on()
+        self._stay.wake(message)
+        self._go_on()
 
     def _timer_fired(self, message: TimerFired) -> None:
-        move = step(self._definition, self._state, message.event) if message.entry == self._entry else None
+        move = step(self._definition, self._state, message.event) if message.entry == self._stay.number else None
         if move is not None and not self._draining and not self._final:
             self._take(move, message.event)
             self._go_on()
 
     def _resume(self, message: Resume) -> None:
-        if message.entry == self._entry and message.delay in self._pending:
-            self._due.append(self._pending.pop(message.delay))
-            self._go_on()
+        self._stay.resume(message)
+        self._go_on()
 
     def _halt(self, message: Halt) -> None:
         self._draining = True
@@ -219,10 +202,10 @@ class MachineActor(pykka.ThreadingActor):
                 return
             elif self._draining:
                 self._stop_here()
-            elif self._due:
-                self._due.popleft()()
-            elif self._woken:
-                self._run_again(self._woken.pop())
+            elif self._stay.due:
+                self._stay.due.popleft()()
+            elif self._stay.woken:
+                self._run_again(self._stay.woken.pop())
             elif (event := self._mail.next()) is not None:
                 self._handle(event)
             else:
@@ -235,13 +218,12 @@ class MachineActor(pykka.ThreadingActor):
         source = self._state
         self._cancel_run()
         if not move.internal:
-            self._leave()
             self._enter(move)
         if trigger is not None and (move.actions or not move.internal):
             records = (*records, self._records.changed(source, move, trigger))
         if not move.internal:
             for transition in move.timeouts:
-                self._arm(transition, transition.timeout_s or 0.0)
+                self._stay.arm(transition, transition.timeout_s or 0.0)
         self._record(*records, self._records.state(self._state), *self._snapshot(settled=False))
         self._parts.shared.board.ring("machine", (self._name,))
         self._start(move.actions)
@@ -254,31 +236,16 @@ class MachineActor(pykka.ThreadingActor):
         move, now_s = enter(self._definition, snapshot.state), self._parts.shared.db.clock.now()
         self._enter(move)
         for transition in move.timeouts:
-            self._arm(transition, delay_of(transition, self._definition.timers, snapshot, now_s))
+            self._stay.arm(transition, delay_of(transition, self._definition.timers, snapshot, now_s))
         self._record(self._records.resumed(snapshot), self._records.state(self._state), *self._snapshot(settled=False))
         self._start(move.actions, settled=snapshot.settled)
 
     def _snapshot(self, *, settled: bool) -> tuple[Record, ...]:
-        return self._memory.snapshot(self._state, self._context, self._deadlines, settled=settled)
-
-    def _leave(self) -> None:
-        for timer in self._timers:
-            timer.cancel()
-        self._timers.clear()
-        self._deadlines.clear()
-        for index, parked in self._parked.items():
-            if parked.topic is not None:
-                self._parts.shared.board.leave(parked.topic, (self._name, self._entry, index))
-        self._parked.clear()
-        self._woken.clear()
-        self._pending.clear()
-        self._due.clear()
-        self._tries = 0
+        return self._memory.snapshot(self._state, self._context, self._stay.deadlines, settled=settled)
 
     def _enter(self, move: Step) -> None:
-        self._entry += 1
-        self._entered_s = time.monotonic()
-        self._step = move
+        self._stay.end()
+        self._stay = self._new_stay(self._stay.number + 1, move.actions)
         self._context["previous_state"] = self._state
         self._context["current_state"] = self._state = move.target
         self._outcome, self._final = move.outcome, move.outcome is not None
@@ -288,16 +255,9 @@ class MachineActor(pykka.ThreadingActor):
         view.status = "running"
         view.enter(move.target)
 
-    def _arm(self, transition: Transition, delay_s: float) -> None:
-        shared, fired = self._parts.shared, TimerFired(self._entry, transition.event)
-        self._deadlines[transition.event] = shared.db.clock.now() + delay_s
-        self._timers.append(shared.timers.after(delay_s, _teller(self.actor_ref, fired)))
-
-    def _later(self, delay_s: float, action: Callable[[], None]) -> None:
-        self._delays += 1
-        ref, resume = self.actor_ref, Resume(self._entry, self._delays)
-        self._pending[self._delays] = action
-        self._timers.append(self._parts.shared.timers.after(delay_s, lambda: _tell(ref, resume)))
+    def _new_stay(self, number: int, actions: tuple[ActionSpec, ...]) -> Stay:
+        ref = self.actor_ref
+        return Stay(number, actions, self._name, self._parts.shared, lambda message: _tell(ref, message))
 
     def _lead_on(self, run: Run, event: str) -> None:
         """Take the transition that an action's event has, not sooner than PACE_S after entry where it could spin."""
@@ -306,9 +266,9 @@ class MachineActor(pykka.ThreadingActor):
             return
         if move.internal:
             self._park(run)  # the state goes on, and with it what repeats or watches in it
-        wait_s = self._entered_s + PACE_S - time.monotonic() if move.reentered or run.empty else 0.0
+        wait_s = PACE_S - self._stay.lasted_s if move.reentered or run.empty else 0.0
         if wait_s > 0:
-            self._later(wait_s, lambda: self._take(move, event))
+            self._stay.put_off(wait_s, lambda: self._take(move, event))
         else:
             self._take(move, event)
 
@@ -322,7 +282,7 @@ class MachineActor(pykka.ThreadingActor):
                 self._end(self._outcome)
             return
         services = self._parts.services()
-        run = Run(self._entry, self._state, actions, self._context, services, start, again, settled, self._final)
+        run = Run(self._stay.number, self._state, actions, self._context, services, start, again, settled, self._final)
         self._run = run
         performer, loop, ref = self._parts.performer, self._loop, self.actor_ref
         if not performer.is_instant(run):
@@ -338,13 +298,9 @@ class MachineActor(pykka.ThreadingActor):
         else:
             _tell(ref, ActionsDone(run))
 
-    def _run_again(self, index: int) -> None:
-        parked = self._parked.pop(index, None)
-        if parked is None or self._step is None:
-            return
-        if parked.topic is not None:
-            self._parts.shared.board.leave(parked.topic, (self._name, self._entry, index))
-        self._start(self._step.actions, start=index, again=True)
+    def _run_again(self, action: int) -> None:
+        if self._stay.unpark(action):
+            self._start(self._stay.actions, start=action, again=True)
 
     def _cancel_run(self) -> None:
         """Throw the running actions away; they keep the old context."""
@@ -358,52 +314,36 @@ class MachineActor(pykka.ThreadingActor):
         self._parts.view.context = self._context
 
     def _park(self, run: Run) -> None:
-        if self._step is None or run.actions is not self._step.actions:
+        if run.actions is not self._stay.actions:
             return  # an internal transition's actions are not the state's: there is nothing to come back to
-        self._tries = 0
+        self._stay.tries = 0
         if snapshot := self._snapshot(settled=True):
             self._record(*snapshot)
         for parked in run.parked:
-            place = (self._name, self._entry, parked.action)
-            woken = Woken(self._entry, parked.action)
-            self._parked[parked.action] = parked
-            if parked.topic is not None and not self._watch(parked, place, woken):
-                self._woken.add(parked.action)
-            elif parked.every_s is not None:
-                self._timers.append(self._parts.shared.timers.after(parked.every_s, _teller(self.actor_ref, woken)))
-
-    def _watch(self, parked: Parked, place: tuple[str, int, int], woken: Woken) -> bool:
-        assert parked.topic is not None
-        watch = Watch(parked.topic, parked.key, _teller(self.actor_ref, woken))
-        return self._parts.shared.board.park(watch, place, parked.version)
+            self._stay.park(parked)
 
     # Failures
 
     def _try_again(self, run: Run, failure: Failure) -> None:
         """Nothing takes the error event: the actions are tried again, more slowly each time."""
-        policy = self._definition.on_error
-        self._tries += 1
-        if self._tries > policy.tries:
+        policy, stay = self._definition.on_error, self._stay
+        stay.tries += 1
+        if stay.tries > policy.tries:
             self._mark_failed(failure.message)
             return
-        delay_s = policy.delay_before(self._tries)
+        delay_s = policy.delay_before(stay.tries)
+        where = f"no transition takes its event in state {self._state}"
         log.warning(
-            "%s: %s; no transition takes its event in state %s: try %d of %d in %g s",
-            self._name,
-            failure.message,
-            self._state,
-            self._tries,
-            policy.tries,
-            delay_s,
+            "%s: %s; %s: try %d of %d in %g s", self._name, failure.message, where, stay.tries, policy.tries, delay_s
         )
-        self._later(delay_s, lambda: self._start(run.actions))
+        stay.put_off(delay_s, lambda: self._start(run.actions))
 
     def _mark_failed(self, message: str) -> None:
         """Stay where it is, keep answering events, and show it."""
         log.error("%s: failed in state %s: %s", self._name, self._state, message)
         view = self._parts.view
         view.status, view.last_error = "failed", message
-        self._parts.desk.settle(failure=message)
+        self._settle_jobs(lambda desk: desk.settle(failure=message))
         self._parts.fares("failed")
         self._record(self._records.failed(self._state, message), self._records.state(self._state))
 
@@ -450,7 +390,7 @@ class MachineActor(pykka.ThreadingActor):
 
     def _finish(self, outcome: Outcome | None) -> None:
         self._ended = True
-        self._leave()
+        self._stay.end()
         self._mail.keep_all()
         self._loop.close()
         self._record(
@@ -464,7 +404,7 @@ class MachineActor(pykka.ThreadingActor):
         """Let go of everything after a crash; rows that were not processed are delivered to the next actor."""
         self._ended = True
         self._cancel_run()
-        self._leave()
+        self._stay.end()
         self._loop.close()
         self._parts.gate.set()
 
@@ -483,10 +423,6 @@ def _perform(performer: Performer, run: Run, loop: MachineLoop) -> None:
     except BaseException as error:  # noqa: BLE001 - a bug of ours must not leave the machine waiting for ever
         log.exception("%s: a run failed", run.services.machine)
         run.failure = Failure("?", f"{type(error).__name__}: {error}")
-
-
-def _teller(ref: pykka.ActorRef[MachineActor], message: Any) -> Callable[[], None]:
-    return lambda: _tell(ref, message)
 
 
 def _tell(ref: pykka.ActorRef[MachineActor], message: Any) -> None:
