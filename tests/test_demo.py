@@ -13,7 +13,7 @@ from tests.support.project import ROOT
 from tests.support.until import until
 
 TRANSCRIPT = re.compile(r"^\$ make demo.*?^```$", re.MULTILINE | re.DOTALL)
-VARIES = re.compile(r"^\$ make|^\.\.\.$|demo/|^```|\d\d:\d\d:\d\d|Machine +Current")
+VARIES = re.compile(r"^\$ make|^\.\.\.$|demo/|^```|\d\d:\d\d:\d\d|Machine +Current|3001")
 
 
 def test_it_prints_what_the_readme_shows_and_ends_on_ctrl_c(tmp_path: Path) -> None:
@@ -31,6 +31,7 @@ def test_it_prints_what_the_readme_shows_and_ends_on_ctrl_c(tmp_path: Path) -> N
     demo.send_signal(signal.SIGINT)
     assert demo.wait(30) == 0, said.read_text()
 
+    assert re.search(r"^Watch it live: http://127.0.0.1:\d+$", said.read_text(), re.MULTILINE)
     shown = TRANSCRIPT.search((ROOT / "README.md").read_text())
     assert shown
     missing = [line for line in shown[0].splitlines() if not VARIES.search(line) and line not in said.read_text()]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 
 from statemachine_engine import JobQueue, Machine, Runtime
 from statemachine_engine.storage import machines, mailbox
+from tests.support.gate import gate_in
 from tests.support.journal import Journal
 from tests.support.processes import alive
 from tests.support.until import until
@@ -141,7 +141,7 @@ def test_a_self_transition_enters_again_and_its_own_action_cannot_make_it_spin(s
 def test_a_paced_move_waits_for_the_actions_of_an_internal_transition(
     start: Start, journal: Journal, action: WriteAction
 ) -> None:
-    gate = _gate(action)
+    gate = gate_in(action)
     machine = start("""
         initial_state: a
         transitions:
@@ -275,7 +275,7 @@ def test_a_wildcard_stop_acts_at_once_while_an_action_sleeps(start: Start) -> No
 def test_ordinary_events_wait_in_order_for_the_action_to_end(
     start: Start, journal: Journal, action: WriteAction
 ) -> None:
-    gate = _gate(action)
+    gate = gate_in(action)
     machine = start("""
         initial_state: a
         transitions:
@@ -295,7 +295,7 @@ def test_ordinary_events_wait_in_order_for_the_action_to_end(
 
 
 def test_a_transition_marked_interrupt_acts_at_once(start: Start, action: WriteAction) -> None:
-    gate = _gate(action)
+    gate = gate_in(action)
     machine = start("""
         initial_state: a
         transitions: [{from: a, to: b, event: now, interrupt: true}]
@@ -310,7 +310,7 @@ def test_a_transition_marked_interrupt_acts_at_once(start: Start, action: WriteA
 
 
 def test_a_cancelled_action_cannot_write_into_the_context_any_more(start: Start, action: WriteAction) -> None:
-    gate = _gate(action)
+    gate = gate_in(action)
     machine = start("""
         initial_state: a
         transitions: [{from: "*", to: b, event: now}]
@@ -532,7 +532,7 @@ def test_events_stored_before_the_start_arrive_in_order(start: Start, runtime: R
 def test_more_events_than_fit_into_memory_all_arrive_in_order(
     start: Start, runtime: Runtime, journal: Journal, action: WriteAction
 ) -> None:
-    gate = _gate(action)
+    gate = gate_in(action)
     machine = start("""
         initial_state: a
         transitions:
@@ -647,35 +647,3 @@ def test_an_actor_that_keeps_crashing_is_given_up(start: Start, runtime: Runtime
     until(ended_after_another_crash, timeout_s=20)
 
     assert machine.wait(5) == "failure"
-
-
-# Helpers
-
-
-class _Gate:
-    """Events shared with the custom action `gate`."""
-
-    entered: threading.Event
-    opened: threading.Event
-    left: threading.Event
-
-
-def _gate(action: WriteAction) -> type[_Gate]:
-    _Gate.entered, _Gate.opened, _Gate.left = threading.Event(), threading.Event(), threading.Event()
-    threading._test_gate = _Gate  # type: ignore[attr-defined]
-    action(
-        "gate",
-        """
-        import threading
-        from statemachine_engine.actions import BaseAction
-        gate = threading._test_gate
-        class GateAction(BaseAction):
-            def execute(self, context):
-                gate.entered.set()
-                gate.opened.wait(10)
-                context["from_gate"] = True
-                gate.left.set()
-                return self.config.get("success")
-    """,
-    )
-    return _Gate

@@ -19,6 +19,7 @@ from statemachine_engine.actors.runtime import NotStarted
 from statemachine_engine.actors.wire import MalformedMessage
 from statemachine_engine.storage import audit, jobs, machines, mailbox
 from statemachine_engine.storage.errors import MachineTaken
+from tests.support.gate import gate_in
 from tests.support.journal import Journal
 from tests.support.processes import alive
 from tests.support.until import until
@@ -78,10 +79,10 @@ def test_a_job_whose_action_failed_has_failed_with_the_reason_and_the_worker_goe
 
 
 def test_stopping_waits_for_the_current_job_and_settles_it(tmp_path: Path, action: WriteAction) -> None:
-    threads = _latch(action)
+    threads = gate_in(action)
     runtime = Runtime(tmp_path / "x.db", sockets=False, actions_dir=tmp_path / "actions", grace_s=10).start()
     queue = JobQueue(tmp_path / "x.db")
-    _worker(runtime, {"type": "latch", "success": "done"})
+    _worker(runtime, {"type": "gate", "success": "done"})
     job = queue.add("t")
     later = queue.add("t")
     threads.entered.wait(5)
@@ -98,9 +99,9 @@ def test_stopping_waits_for_the_current_job_and_settles_it(tmp_path: Path, actio
 
 
 def test_a_job_cut_off_by_the_grace_goes_back_with_its_attempt(tmp_path: Path, action: WriteAction) -> None:
-    threads = _latch(action)
+    threads = gate_in(action)
     runtime = Runtime(tmp_path / "x.db", sockets=False, actions_dir=tmp_path / "actions").start()
-    _worker(runtime, {"type": "latch", "success": "done"})
+    _worker(runtime, {"type": "gate", "success": "done"})
     queue = JobQueue(tmp_path / "x.db")
     job_id = queue.add("t").job_id
     threads.entered.wait(5)
@@ -117,8 +118,8 @@ def test_a_job_cut_off_by_the_grace_goes_back_with_its_attempt(tmp_path: Path, a
 def test_a_job_claimed_by_an_action_that_was_cut_off_is_done_again(
     start: Start, runtime: Runtime, action: WriteAction
 ) -> None:
-    threads = _latch(action)
-    machine = _worker(runtime, {"type": "latch", "success": "done"}, interrupt="cut")
+    threads = gate_in(action)
+    machine = _worker(runtime, {"type": "gate", "success": "done"}, interrupt="cut")
     queue = JobQueue(runtime)
     job_id = queue.add("t").job_id
     threads.entered.wait(5)
@@ -384,30 +385,6 @@ def test_runtimes_on_postgresql_hear_each_other_without_sockets(postgres_url: st
 
 
 # Helpers
-
-
-class _Latch:
-    entered: threading.Event
-    opened: threading.Event
-
-
-def _latch(action: WriteAction) -> type[_Latch]:
-    _Latch.entered, _Latch.opened = threading.Event(), threading.Event()
-    threading._test_latch = _Latch  # type: ignore[attr-defined]
-    action(
-        "latch",
-        """
-        import threading
-        from statemachine_engine.actions import BaseAction
-        latch = threading._test_latch
-        class LatchAction(BaseAction):
-            def execute(self, context):
-                latch.entered.set()
-                latch.opened.wait(10)
-                return self.config.get("success")
-    """,
-    )
-    return _Latch
 
 
 def _worker(runtime: Runtime, work: dict[str, Any], interrupt: str = "stop") -> Machine:
