@@ -1,4 +1,4 @@
-"""Runs examples/file_intake on real files in ./demo, shows what happens, and ends by itself or on Ctrl-C."""
+"""Runs examples/file_intake on real files in ./demo with the monitor page, and ends by itself or on Ctrl-C."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ import hashlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +25,8 @@ MACHINES = (
     ("worker_2", ["config/worker.yaml", "--machine-name", "worker_2"]),
 )
 GRACE_S = 15
+PORT = 3001
+PAGE_S = 20
 
 
 class DemoFailed(Exception):
@@ -56,6 +60,8 @@ class Demo:
         self.folder = folder
         self.env = env
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.port = free_port()
+        self.page = f"http://127.0.0.1:{self.port}"
 
     def run(self, ends_at: float) -> None:
         self.prepare()
@@ -78,17 +84,35 @@ class Demo:
     def start(self) -> None:
         print(f"In {shown(self.folder)}/, a copy of examples/file_intake, each with its log in logs/:")
         for name, arguments in MACHINES:
-            print(f"  $ statemachine {' '.join(arguments)}")
-            with (self.folder / "logs" / f"{name}.log").open("wb") as log:
-                self.processes[name] = subprocess.Popen(
-                    ["statemachine", *arguments],
-                    cwd=self.folder,
-                    env=self.env,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                )
+            self.launch(name, "statemachine", *arguments)
+        self.launch("page", "statemachine-ui", "--port", str(self.port), "--no-websocket")
+        self.until_page_answers()
+        print(f"\nWatch it live: {self.page}", flush=True)
+
+    def launch(self, name: str, *command: str) -> None:
+        print(f"  $ {' '.join(command)}")
+        with (self.folder / "logs" / f"{name}.log").open("wb") as log:
+            self.processes[name] = subprocess.Popen(
+                command,
+                cwd=self.folder,
+                env=self.env,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def until_page_answers(self) -> None:
+        give_up_at = time.monotonic() + PAGE_S
+        while True:
+            self.check_processes()
+            try:
+                with urllib.request.urlopen(f"{self.page}/health", timeout=1):
+                    return
+            except OSError:
+                if time.monotonic() > give_up_at:
+                    raise DemoFailed(f"the page does not answer; see {shown(self.folder)}/logs/page.log") from None
+            time.sleep(0.05)
 
     def drop_files(self) -> int:
         """Puts the samples and some larger files into the inbox, and queues a job for one that does not exist."""
@@ -165,7 +189,8 @@ class Demo:
         if left < 1:
             return
         inbox = shown(self.folder / "inbox")
-        print(f"Your turn: drop files into {inbox}/ and read report.md. Ends in {left:.0f} s, or on Ctrl-C.")
+        print(f"Your turn: drop files into {inbox}/, watch {self.page}, read report.md.")
+        print(f"Ends in {left:.0f} s, or on Ctrl-C.")
         sys.stdout.flush()
         while time.monotonic() < ends_at:
             self.check_processes()
@@ -222,6 +247,19 @@ def environment(sockets: str) -> dict[str, str]:
         "STATEMACHINE_EVENT_SOCKET": f"{sockets}/events.sock",
     }
     return {**{k: v for k, v in os.environ.items() if k != "STATEMACHINE_DB"}, **own}
+
+
+def free_port() -> int:
+    """The page's usual port, or any other where that is taken."""
+    for port in (PORT, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise DemoFailed("no port is free on 127.0.0.1")
 
 
 def shown(path: Path) -> str:
