@@ -40,6 +40,8 @@ need find findutils
 need sha256sum coreutils
 need chromium chromium || say "without Chromium the tests of the page are skipped"
 want cron cron # one test has a real cron daemon fire a line; without it, that test says so
+want node nodejs # Mermaid and Graphviz read the diagrams in tests
+want npm npm
 
 if ! [ -x "$venv/bin/python" ] || ! is_new_enough "$venv/bin/python"; then
     python=$(find_python)
