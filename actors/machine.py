@@ -106,8 +106,6 @@ class MachineActor(pykka.ThreadingActor):
         self._parts.crashed()
 
     def _begin(self, _message: Begin) -> None:
-        view = self._parts.view
-        view.status = "running"
         self._record(self._records.registered(self._state))
         if self._resumed is not None:
             self._go_on_from(self._resumed)

@@ -108,6 +108,7 @@ class Supervisor:
                 if error.errno == errno.EADDRINUSE:
                     raise SocketTaken(machine.name, str(machine.listener.path)) from error
                 raise
+        machine.view.status = "running"  # before the actor can say otherwise
         self._roster.add(machine)
         self._start_actor(machine, resumed)
         if machine.listener is not None:
