@@ -1,0 +1,43 @@
+"""Every promise in docs/guarantees.md names the test that shows it, and the test is there."""
+
+from __future__ import annotations
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs" / "guarantees.md").read_text(encoding="utf-8")
+NAMED = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
+RULE = re.compile(r"\|[\s:|-]+\|")
+
+#: rows of the tables whose last column is "shown by"
+PROMISES = [
+    line
+    for table in re.findall(r"^\|[^\n]*\| shown by \|\n((?:\|.*\n)+)", PAGE, re.MULTILINE)
+    for line in table.splitlines()
+    if not RULE.fullmatch(line)
+]
+
+
+def test_the_page_makes_promises() -> None:
+    assert len(PROMISES) > 15
+
+
+@pytest.mark.parametrize("promise", PROMISES, ids=lambda row: row.split("|")[1].strip()[:50])
+def test_a_promise_names_its_test(promise: str) -> None:
+    assert NAMED.search(promise.rstrip("| ").rsplit("|", 1)[-1]), "its last column names no test"
+
+
+@pytest.mark.parametrize(("path", "name"), sorted(set(NAMED.findall(PAGE))))
+def test_a_test_that_is_named_is_there(path: str, name: str) -> None:
+    assert name in _tests(path), f"{path} has no test {name}"
+
+
+@cache
+def _tests(path: str) -> set[str]:
+    tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+    return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
