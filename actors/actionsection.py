@@ -8,6 +8,7 @@ from typing import Any
 from .definition import ActionSpec
 from .fields import choice_of, duration_of, flag_of, items_of, name_of, pairs_of, text_of
 from .findings import Findings, did_you_mean, quoted
+from .retrysection import read_retry
 from .vocabulary import ACTION, REPEATING, RUN_POLICIES
 from .yamlnodes import Node
 
@@ -40,12 +41,13 @@ def _action(node: Node, known_keys: KnownKeys, findings: Findings) -> ActionSpec
         return None
     action_type = name_of(type_node, "the type of an action", findings)
     every_s = _repeats(node, findings)
+    retry = read_retry(_beside_or_under(node, "retry"), findings)
     _check_common(node, findings)
     _warn_placeholders(node, findings)
     if action_type is None:
         return None
     _warn_keys(node, action_type, known_keys(action_type), findings)
-    return ActionSpec(action_type, _config(node, findings), node.mark, every_s)
+    return ActionSpec(action_type, _config(node, findings), node.mark, every_s, retry)
 
 
 def _config(node: Node, findings: Findings) -> dict[str, Any]:
@@ -61,6 +63,12 @@ def _config(node: Node, findings: Findings) -> dict[str, Any]:
             findings.warn(key.mark, message, "keep one of the two", code="W017")
         nested[key.text] = body.value
     return {**nested, **flat, "params": {**nested, **{k: v for k, v in flat.items() if k != "type"}}}
+
+
+def _beside_or_under(node: Node, key: str) -> Node | None:
+    """A key's value: the one beside `type` wins over that under `params`."""
+    params = node.get("params")
+    return node.get(key) or (params.get(key) if params is not None else None)
 
 
 def _check_common(node: Node, findings: Findings) -> None:

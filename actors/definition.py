@@ -39,6 +39,26 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
+class Retry:
+    """How one action is tried again when it fails, before its failure counts."""
+
+    max: int = 3
+    """How often after the first time."""
+    delay_s: float = 1.0
+    factor: float = 2.0
+    max_delay_s: float = 60.0
+    jitter: float = 0.0
+    """The share, from 0 to 1, by which a wait is made longer or shorter."""
+    on: frozenset[int | str] = frozenset()
+    """Exit codes, `timeout`, names of exception classes; empty for any failure."""
+
+    def delay_before(self, attempt: int, chance: float) -> float:
+        """Seconds to wait before the `attempt`-th retry, counted from 1; `chance` is a random number from 0 to 1."""
+        usual_s = _back_off(self.delay_s, self.factor, self.max_delay_s, attempt)
+        return usual_s * (1 + self.jitter * (2 * chance - 1))
+
+
+@dataclass(frozen=True, slots=True)
 class ActionSpec:
     """One action as configured: what to run, with which keys."""
 
@@ -48,6 +68,8 @@ class ActionSpec:
     mark: Mark | None = None
     every_s: float | None = None
     """Seconds between repeats while the state lasts; None for once per entry."""
+    retry: Retry | None = None
+    """None where a failure counts at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +134,7 @@ class OnError:
 
     def delay_before(self, attempt: int) -> float:
         """Seconds to wait before the `attempt`-th retry, counted from 1."""
-        try:
-            return min(self.delay_s * self.factor ** (attempt - 1), self.max_delay_s)
-        except OverflowError:
-            return self.max_delay_s
+        return _back_off(self.delay_s, self.factor, self.max_delay_s, attempt)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -200,6 +219,13 @@ def machine_name_fault(name: str) -> str | None:
     if len(name.encode(errors="replace")) > LONGEST_MACHINE_NAME:
         return f"is longer than {LONGEST_MACHINE_NAME} bytes"
     return None
+
+
+def _back_off(delay_s: float, factor: float, max_delay_s: float, attempt: int) -> float:
+    try:
+        return min(delay_s * factor ** (attempt - 1), max_delay_s)
+    except OverflowError:
+        return max_delay_s
 
 
 def _armed(name: str, own: dict[str, Transition], anywhere: dict[str, Transition]) -> tuple[Transition, ...]:

@@ -18,7 +18,7 @@ from .mail import Mail
 from .messages import Begin, Halt, Incoming, Resume, TimerFired, Unread, Woken
 from .records import Records
 from .resume import Memory, delay_of
-from .run import ActionsDone, Failure, Performer, Run
+from .run import ActionsDone, Failure, Pause, PauseOver, Performer, Run
 from .stay import Stay
 from .step import Step, enter, interrupts, step
 
@@ -74,6 +74,7 @@ class MachineActor(pykka.ThreadingActor):
         self._handlers: dict[type, Callable[[Any], None]] = {
             Incoming: self._arrived,
             ActionsDone: self._done,
+            PauseOver: self._pause_over,
             Woken: self._wake,
             TimerFired: self._timer_fired,
             Resume: self._resume,
@@ -129,6 +130,9 @@ class MachineActor(pykka.ThreadingActor):
             self._go_on()
 
     def _settle(self, run: Run) -> None:
+        if run.pause is not None:
+            self._pause(run, run.pause)
+            return
         self._run = None
         for action, event in run.unhandled:
             self._note_unhandled(event, {"action": action})
@@ -143,6 +147,12 @@ class MachineActor(pykka.ThreadingActor):
         else:
             self._park(run)
             self._error_if_unhandled(run)
+
+    def _pause_over(self, message: PauseOver) -> None:
+        if message.run is self._run:
+            message.run.pause = None
+            self._perform(message.run)
+            self._go_on()
 
     def _wake(self, message: Woken) -> None:
         self._stay.wake(message)
@@ -160,7 +170,7 @@ class MachineActor(pykka.ThreadingActor):
 
     def _halt(self, message: Halt) -> None:
         self._draining = True
-        if self._run is None or (not message.drain and not self._final):
+        if self._run is None or self._run.pause is not None or (not message.drain and not self._final):
             self._stop_here()
 
     # Events
@@ -281,6 +291,9 @@ class MachineActor(pykka.ThreadingActor):
             return
         services = self._parts.services()
         run = Run(self._stay.number, self._state, actions, self._context, services, start, again, settled, self._final)
+        self._perform(run)
+
+    def _perform(self, run: Run) -> None:
         self._run = run
         performer, loop, ref = self._parts.performer, self._loop, self.actor_ref
         if not performer.is_instant(run):
@@ -295,6 +308,20 @@ class MachineActor(pykka.ThreadingActor):
             self._finished = run
         else:
             _tell(ref, ActionsDone(run))
+
+    def _pause(self, run: Run, pause: Pause) -> None:
+        """The run stays the one under way, so that events wait; its token ends the wait, which keeps no thread."""
+        if self._draining:
+            self._stop_here()
+            return
+        log.warning(
+            "%s: %s in state %s: try %d of %d in %.4g s: %s", self._name, pause.action, self._state, pause.attempt,
+            pause.attempts, pause.delay_s, pause.reason.partition("\n")[0],
+        )  # fmt: skip
+        job, ref = self._parts.desk.current, self.actor_ref
+        self._record(self._records.retrying(self._state, pause, None if job is None else job.job_id))
+        timer = self._parts.shared.timers.after(pause.delay_s, lambda: _tell(ref, PauseOver(run)))
+        run.services.cancel.on_cancel(timer.cancel)
 
     def _run_again(self, action: int) -> None:
         if self._stay.unpark(action):

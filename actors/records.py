@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ..storage.snapshots import Snapshot
     from .definition import Outcome
     from .messages import Incoming
+    from .run import Pause
     from .step import Step
 
 
@@ -66,6 +67,13 @@ class Records:
     def unhandled(self, event: str, state: str, more: Mapping[str, Any]) -> Note:
         """No transition takes an event."""
         return self.note("unhandled", {"event": event, "state": state, **more})
+
+    def retrying(self, state: str, pause: Pause, job_id: str | None) -> Note:
+        """An action failed and is to be tried again."""
+        return self.note("action_retry", {
+            "action": pause.action, "state": state, "attempt": pause.attempt, "attempts": pause.attempts,
+            "delay_s": round(pause.delay_s, 3), "error_message": pause.reason, "job_id": job_id,
+        })  # fmt: skip
 
     def failed(self, state: str, message: str) -> Note:
         """The machine cannot go on by itself."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Mapping
+import random
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -38,6 +39,17 @@ class Parked(NamedTuple):
     every_s: float | None
 
 
+class Pause(NamedTuple):
+    """An action failed and is tried again after a wait, in which the run keeps no thread."""
+
+    action: str
+    #: which try comes next, of how many in all
+    attempt: int
+    attempts: int
+    delay_s: float
+    reason: str
+
+
 class Failure(NamedTuple):
     """An action failed and no transition takes its event."""
 
@@ -62,12 +74,19 @@ class Run:
     start: int = 0
     #: one parked action alone is run again
     again: bool = False
-    #: the state is resumed and its actions had run: only those that watch or repeat are run again
-    settled: bool = False
+    #: only actions that watch or repeat are run: the state is resumed and they all had, or a watch before them waits
+    cut: bool = False
     #: the state is final: its actions run to the last one
     final: bool = False
 
+    #: index of the action that it is at
+    at: int = field(init=False)
+    #: how often that one has been tried again
+    tries: int = 0
+
     # What came of it
+    #: it has not ended: the action that it is at is to be tried again
+    pause: Pause | None = None
     event: str | None = None
     #: the event says that a watch found nothing
     empty: bool = False
@@ -76,6 +95,10 @@ class Run:
     #: (action, event) pairs that no transition takes
     unhandled: list[tuple[str, str]] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        """It begins at its start."""
+        self.at = self.start
+
     @property
     def cancelled(self) -> bool:
         """Its result is not wanted any more."""
@@ -83,7 +106,13 @@ class Run:
 
 
 class ActionsDone(NamedTuple):
-    """Tells the machine that a run has ended, well or not."""
+    """Tells the machine that a run has ended, well or not, or pauses."""
+
+    run: Run
+
+
+class PauseOver(NamedTuple):
+    """Tells the machine to go on with a run that paused."""
 
     run: Run
 
@@ -97,15 +126,19 @@ class Performer:
         self._board = board
 
     def perform(self, run: Run, loop: MachineLoop) -> Run:
-        """Run the actions until one's event is taken by a transition, one fails for good, or the list ends."""
-        cut = run.settled
-        for index in range(run.start, len(run.actions)):
+        """Run the actions until one's event is taken by a transition, one fails for good, or the list ends.
+
+        A run that paused is gone on with at the action that failed.
+        """
+        for index in range(run.at, len(run.actions)):
             if run.cancelled:
                 break
-            if cut and run.actions[index].every_s is None and not self._has(run.actions[index], "watch"):
+            if run.cut and run.actions[index].every_s is None and not self._has(run.actions[index], "watch"):
                 continue
-            cut = self._one(run, index, loop) or cut
-            if self._is_over(run, index):
+            if index != run.at:
+                run.at, run.tries = index, 0
+            run.cut = self._one(run, index, loop) or run.cut
+            if run.pause is not None or self._is_over(run, index):
                 break
         return run
 
@@ -143,11 +176,11 @@ class Performer:
         if parked is not None:
             run.parked.append(parked)
             return event is not None and self._definition.find(run.state, event) is not None
-        if spec.every_s is not None:
-            run.parked.append(Parked(index, None, (), 0, spec.every_s))
         if event:
             run.empty = empty
-            self._settle(run, spec, event)
+            self._settle(run, spec, event, () if action.failed_of is None else (action.failed_of,))
+        if spec.every_s is not None and run.pause is None:
+            run.parked.append(Parked(index, None, (), 0, spec.every_s))
         return False
 
     def _made(self, spec: ActionSpec, run: Run) -> BaseAction:
@@ -179,9 +212,11 @@ class Performer:
         transition = self._definition.find(run.state, event)
         return transition is None or (transition.target == run.state and not transition.actions)
 
-    def _settle(self, run: Run, spec: ActionSpec, event: str) -> None:
+    def _settle(self, run: Run, spec: ActionSpec, event: str, failed_of: Collection[int | str]) -> None:
         """Does a transition take the event? If not, it is noted; a failure that nothing takes ends the run."""
         failed = event in _error_events(spec)
+        if self._pauses(run, spec, failed, failed_of):
+            return
         if failed:
             self._publish_failure(run, spec)
         if not run.final and self._definition.find(run.state, event) is not None:
@@ -190,6 +225,18 @@ class Performer:
             run.failure = Failure(spec.type, _last_error(run, spec))
         elif not run.final:
             run.unhandled.append((spec.type, event))
+
+    def _pauses(self, run: Run, spec: ActionSpec, failed: bool, failed_of: Collection[int | str]) -> bool:
+        """It is to be tried again; what `on:` names is tried again even where it is mapped to an event of its own."""
+        policy = spec.retry
+        if policy is None or run.tries >= policy.max:
+            return False
+        if not (policy.on.intersection(failed_of) if policy.on else failed):
+            return False
+        run.tries += 1
+        delay_s = policy.delay_before(run.tries, random.random())
+        run.pause = Pause(spec.type, run.tries + 1, policy.max + 1, delay_s, _last_error(run, spec))
+        return True
 
     def _publish_failure(self, run: Run, spec: ActionSpec) -> None:
         message, jobs = _last_error(run, spec), run.services.jobs
@@ -204,9 +251,10 @@ class Performer:
             return
         message = str(error) if isinstance(error, MachineError) else f"{type(error).__name__}: {error}"
         text = f"Error executing action {spec.type}: {message}"
-        log.error("%s: %s", run.services.machine, text, exc_info=log.isEnabledFor(logging.DEBUG))
         run.context["last_error"], run.context["last_error_action"] = text, spec.type
-        self._settle(run, spec, str(spec.config.get("error") or "error"))
+        self._settle(run, spec, str(spec.config.get("error") or "error"), _names_of(error))
+        if run.pause is None:
+            log.error("%s: %s", run.services.machine, text, exc_info=log.isEnabledFor(logging.DEBUG))
 
 
 # Helpers
@@ -225,6 +273,12 @@ def _parked(index: int, action: BaseAction, version: int, context: Mapping[str, 
     parts = key if isinstance(key, tuple) else (key,)
     names = tuple(None if part is None else str(part) for part in parts)
     return Parked(index, action.watch, names, version, action.recheck_after_s(context))
+
+
+def _names_of(error: BaseException) -> list[str]:
+    """What `retry: on:` may call an exception."""
+    names = [known.__name__ for known in type(error).__mro__]
+    return [*names, "timeout"] if isinstance(error, TimeoutError) else names
 
 
 def _error_events(spec: ActionSpec) -> set[str]:

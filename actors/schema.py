@@ -10,6 +10,7 @@ from .actions.base import BaseAction
 from .actions.registry import builtin, builtin_types
 from .definition import LONGEST_MACHINE_NAME
 from .jobcontext import RESERVED
+from .retrysection import HIGHEST_EXIT_CODE
 from .vocabulary import (
     ACTION,
     EVENT,
@@ -21,6 +22,7 @@ from .vocabulary import (
     OUTCOMES,
     OVERLAP,
     OWN_KEYS,
+    RETRY,
     RUN_POLICIES,
     SCHEDULE,
     SCHEDULED_EVENT,
@@ -224,7 +226,8 @@ def _actions() -> dict[str, Schema]:
         for name in kinds
     ]
     own = {f"action_{name}": _action(name, kind) for name, kind in kinds.items()}
-    return {"actions": _any(_NOTHING, _list(_ref("action"))), "action": action, **own}
+    retry = _any(_NOTHING, _closed(RETRY, _retry()))
+    return {"actions": _any(_NOTHING, _list(_ref("action"))), "action": action, "retry": retry, **own}
 
 
 def _common() -> dict[str, Schema]:
@@ -232,12 +235,28 @@ def _common() -> dict[str, Schema]:
         "type": {},
         "name": {},
         "description": _ref("text"),
-        "params": {"type": ["object", "null"]},
+        "params": {"type": ["object", "null"], "properties": {"retry": _ref("retry")}},
         "success": _ref("event_or_none"),
         "error": _ref("event_or_none"),
         "repeatable": _ref("flag"),
         "run_policy": _choice(RUN_POLICIES),
         "every": _ref("duration"),
+        "retry": _ref("retry"),
+    }
+
+
+def _retry() -> dict[str, Schema]:
+    failure = _any(
+        {"type": "integer", "minimum": 1, "maximum": HIGHEST_EXIT_CODE},
+        {"type": "string", "pattern": r"^[A-Za-z_][A-Za-z0-9_]*$"},
+    )
+    return {
+        "max": {"type": ["integer", "null"], "minimum": 0},
+        "delay": _ref("duration"),
+        "factor": {"type": ["number", "null"], "minimum": 1},
+        "max_delay": _ref("duration"),
+        "jitter": {"type": ["number", "null"], "minimum": 0, "maximum": 1},
+        "on": _any(_NOTHING, failure, _list(failure)),
     }
 
 

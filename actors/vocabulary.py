@@ -76,8 +76,18 @@ ACTION: Keys = {
     "repeatable": "Run it again and again while the state lasts.",
     "run_policy": "`repeat_per_tick` is the same as repeatable: true.",
     "every": "How often it is run again, in seconds or as 1m30s (0.5 unless said); makes it repeatable.",
+    "retry": "How it is tried again when it fails, before its failure counts.",
 }
 """Those that every action takes."""
+
+RETRY: Keys = {
+    "max": "How often it is tried again after the first time (3).",
+    "delay": "The wait before the first retry, in seconds or as 1m30s (1).",
+    "factor": "By how much each wait is longer than the one before (2).",
+    "max_delay": "The longest wait (60).",
+    "jitter": "The share, from 0 to 1, by which each wait is made longer or shorter at random (0).",
+    "on": "Which failures: exit codes, `timeout`, names of Python exception classes (any failure unless said).",
+}
 
 ON_ERROR: Keys = {
     "tries": "How often the actions are tried again before the machine is marked failed (3).",

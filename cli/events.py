@@ -31,6 +31,7 @@ SIGNS = {
     "job_failed": "❌",
     "error": "❌",
     "machine_failed": "❌",
+    "action_retry": "🔁",
     "activity_log": "📝",
 }
 COMPACT_SIGNS = {"job_started": "▶️", "job_completed": "✅", "job_failed": "❌"}
@@ -148,6 +149,8 @@ def _told(event: Event) -> str:
         return f"Failed job {payload.get('job_id')}: {payload.get('error_message') or 'no reason given'}"
     if event.type in ("job_started", "job_completed"):
         return f"{'Started' if event.type == 'job_started' else 'Completed'} job {payload.get('job_id')}"
+    if event.type == "action_retry":
+        return "{action}: try {attempt} of {attempts} in {delay_s} s: {error_message}".format_map(_Blanks(payload))
     said = payload.get("message") if event.type == "activity_log" else payload.get("error_message")
     return event.type if said is None else text(said)
 

@@ -118,6 +118,7 @@ WORDS = {
     "final": "list or map",
     "action": "action",
     "actions": "list of actions",
+    "retry": "map",
     "transition": "transition",
 }
 

@@ -45,6 +45,8 @@ class BaseAction(ABC):
     #: What a watch action looks at ('jobs', 'events', 'machine', 'done'). A watch looks once per `execute`; the
     #: runtime parks it while it answers with its `empty_event()`.
     watch: ClassVar[str | None] = None
+    #: What it failed of where it answers with an event, as `retry: on:` names it: an exit code or a word.
+    failed_of: int | str | None = None
     logger: logging.Logger = logging.getLogger("statemachine_engine.actions")
     # A class attribute, because a user's __init__ need not call ours.
     _services: Services | None = None

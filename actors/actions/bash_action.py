@@ -136,6 +136,7 @@ class BashAction(BuiltinAction):
 
     def _failed(self, text: str, ended: process.Ended, context: Context) -> str:
         code = ended.exit_code
+        self.failed_of = code
         mapped = self._mappings().get(str(code))
         self._note(f"Command failed (exit {code}): {_decoded(ended.stderr).strip()}", text, ended, context)
         return str(mapped) if mapped else self._error_event()
@@ -148,6 +149,7 @@ class BashAction(BuiltinAction):
         return {str(code): event for code, event in mappings.items()}
 
     def _timed_out(self, text: str, ended: process.Ended, context: Context) -> str:
+        self.failed_of = "timeout"
         self._note(f"Command timed out after {self._timeout_s():g} seconds", text, ended, context)
         return self.event("timeout_event", self._error_event())
 

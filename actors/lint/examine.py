@@ -17,6 +17,7 @@ from .finding import Finding, Report
 from .loops import CHECKS as OF_LOOPS
 from .paths import CHECKS as OF_PATHS
 from .placeholders import CHECKS as OF_PLACEHOLDERS
+from .retries import CHECKS as OF_RETRIES
 from .subject import Subject
 from .transitions import CHECKS as OF_TRANSITIONS
 from .values import CHECKS as OF_VALUES
@@ -31,6 +32,7 @@ CHECKS: tuple[Check, ...] = (
     *OF_LOOPS,
     *OF_ACTIONS,
     *OF_VALUES,
+    *OF_RETRIES,
     *OF_PLACEHOLDERS,
 )
 

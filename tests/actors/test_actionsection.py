@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from statemachine_engine.actors.definition import ActionSpec
+from statemachine_engine.actors.definition import ActionSpec, Retry
 from statemachine_engine.actors.errors import Problem
 from statemachine_engine.actors.loader import from_dict
 
@@ -90,3 +90,26 @@ def test_an_action_may_yield_no_event(nothing: str | None) -> None:
 def test_specs_can_be_kept_in_sets() -> None:
     specs, _ = read({"type": "log"}, {"type": "bash", "command": "ls"})
     assert len({*specs, *specs}) == 2
+
+
+def test_a_retry_is_read_with_its_usual_values() -> None:
+    (spec,), warnings = read({"type": "mine", "retry": {"on": "timeout"}})
+
+    assert spec.retry == Retry(3, 1.0, 2.0, 60.0, 0.0, frozenset({"timeout"}))
+    assert not warnings
+
+
+def test_a_retry_may_stand_under_params_where_the_one_beside_wins() -> None:
+    (under, beside), _ = read(
+        {"type": "mine", "params": {"retry": {"max": 1, "delay": "1m"}}},
+        {"type": "mine", "retry": {"max": 2, "on": [75, "OSError"]}, "params": {"retry": {"max": 1}}},
+    )
+
+    assert under.retry == Retry(1, 60.0)
+    assert beside.retry == Retry(2, on=frozenset({75, "OSError"}))
+
+
+def test_an_unknown_key_of_a_retry_is_a_warning() -> None:
+    _, (warning,) = read({"type": "mine", "retry": {"maxx": 1}})
+
+    assert (warning.message, warning.hint) == ("retry has no key 'maxx'; it is ignored", "did you mean 'max'?")

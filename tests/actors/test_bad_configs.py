@@ -109,6 +109,25 @@ WHOLE = [
     Bad("a negative number of tries", GOOD + "on_error: {tries: ➤-1}\n", "tries must be a number from 0 on"),
     Bad("a delay that is no duration", GOOD + "on_error: {delay: ➤soon}\n", "delay must be a duration", "1m30s"),
     Bad("a factor below one", GOOD + "on_error: {factor: ➤0.5}\n", "factor must be a number from 1 on"),
+    Bad("a retry that is a number", in_action("{type: x, retry: ➤3}\n"), "retry must be a mapping", "'key: value'"),
+    Bad("a negative number of retries", in_action("{type: x, retry: {max: ➤-1}}\n"), "max must be a number from 0"),
+    Bad("half a retry", in_action("{type: x, retry: {max: ➤1.5}}\n"), "max must be a whole number"),
+    Bad("retries as a word", in_action("{type: x, retry: {max: ➤often}}\n"), "max must be a number"),
+    Bad(
+        "a wait between retries that is none", in_action("{type: x, retry: {delay: ➤-1}}\n"), "delay must be a duration"
+    ),
+    Bad(
+        "a longest wait that is none",
+        in_action("{type: x, retry: {max_delay: ➤[1]}}\n"),
+        "max_delay must be a duration",
+    ),
+    Bad("waits that get shorter", in_action("{type: x, retry: {factor: ➤0.5}}\n"), "factor must be a number from 1 on"),
+    Bad("more jitter than wait", in_action("{type: x, retry: {jitter: ➤2}}\n"), "jitter must be a share", "a tenth"),
+    Bad("negative jitter", in_action("{type: x, retry: {jitter: ➤-1}}\n"), "jitter must be a number from 0 on"),
+    Bad("a retry after success", in_action("{type: x, retry: {on: [75, ➤0]}}\n"), "0 is no exit code", "from 1 to 255"),
+    Bad("a retry after a list", in_action("{type: x, retry: {on: [➤[1]]}}\n"), "on must name exit codes", "last name"),
+    Bad("a retry after a path", in_action("{type: x, retry: {on: ➤a.B}}\n"), "on must name exit codes", "last name"),
+    Bad("a retry under params", in_action("{type: x, params: {retry: ➤on}}\n"), "retry must be a mapping"),
     Bad("a context that is a list", GOOD + "context: ➤[a]\n", "context must be a mapping, not a list"),
     Bad(
         "a context key of the engine",

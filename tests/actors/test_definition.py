@@ -7,6 +7,7 @@ import pytest
 from statemachine_engine.actors.definition import (
     Definition,
     OnError,
+    Retry,
     State,
     Transition,
     machine_name_fault,
@@ -127,3 +128,10 @@ def test_a_machine_name_may_be_any_text_that_fits_a_path(name: str) -> None:
 @pytest.mark.parametrize("name", ["", " ", "a/b", "../x", "a\0b", "a\nb", "\ud800", "m" * 77, "ü" * 39])
 def test_a_machine_name_that_is_no_part_of_a_path_has_a_fault(name: str) -> None:
     assert machine_name_fault(name)
+
+
+def test_the_waits_of_a_retry_grow_up_to_the_longest_and_vary_by_their_share() -> None:
+    policy = Retry(max=9, delay_s=1, factor=3, max_delay_s=10, jitter=0.1)
+
+    assert [policy.delay_before(attempt, 0.5) for attempt in (1, 2, 3, 4, 5000)] == [1, 3, 9, 10, 10]
+    assert [policy.delay_before(1, chance) for chance in (0, 1)] == pytest.approx([0.9, 1.1])

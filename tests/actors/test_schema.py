@@ -138,6 +138,7 @@ def test_every_key_of_the_loader_is_explained_in_its_place() -> None:
         (vocabulary.EVENT, events),
         (vocabulary.TRANSITION, defs["transition"]),
         (vocabulary.ACTION, defs["action"]),
+        (vocabulary.RETRY, defs["retry"]["anyOf"][1]),
         (vocabulary.SCHEDULE, schedule),
         (vocabulary.SCHEDULED_JOB, schedule["properties"]["job"]["anyOf"][1]),
         (vocabulary.SCHEDULED_EVENT, schedule["properties"]["event"]["anyOf"][1]),

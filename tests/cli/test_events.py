@@ -29,6 +29,12 @@ LINES = [
     ("job_completed", JOB, "✅ m: Completed job j1", "m ✅ j1"),
     ("job_failed", {**JOB, "error_message": "no disk"}, "❌ m: Failed job j1: no disk", "m ❌ j1"),
     ("error", {"error_message": "boom", "job_id": None}, "❌ m: boom", "m • error"),
+    (
+        "action_retry",
+        {"action": "bash", "attempt": 2, "attempts": 4, "delay_s": 1.5, "error_message": "no net"},
+        "🔁 m: bash: try 2 of 4 in 1.5 s: no net",
+        "m • action_retry",
+    ),
     ("activity_log", {"message": "hello", "level": "info"}, "📝 m: hello", "m • activity_log"),
     ("machine_registered", {"config_type": "m"}, "📡 m: machine_registered", "m • machine_registered"),
     ("odd", [1, 2], "📡 m: odd", "m • odd"),

@@ -1,5 +1,5 @@
 // What an event of the audit log says, how serious it is, and in one line.
-import { shortened, textOf } from "./format.js";
+import { duration, shortened, textOf } from "./format.js";
 
 export const LEVELS = ["error", "warning", "success", "info", "debug"];
 
@@ -8,6 +8,7 @@ const LEVEL_OF_TYPE = {
   machine_failed: "error",
   job_failed: "error",
   unhandled: "warning",
+  action_retry: "warning",
   control: "warning",
   job_completed: "success",
   state_change: "debug",
@@ -32,6 +33,8 @@ const TELL = {
   error: (p) => textOf(p.error_message ?? p.message),
   machine_failed: (p) => `Failed in ${textOf(p.state)}: ${textOf(p.error_message)}`,
   unhandled: (p) => `No transition for ${textOf(p.event)} in ${textOf(p.state)}`,
+  action_retry: (p) =>
+    `${textOf(p.action)}: try ${textOf(p.attempt)} of ${textOf(p.attempts)} in ${duration(p.delay_s)}: ${textOf(p.error_message)}`,
   job_started: (p) => `Job ${textOf(p.job_id)} started`,
   job_completed: (p) => `Job ${textOf(p.job_id)} completed`,
   job_failed: (p) => `Job ${textOf(p.job_id)} failed: ${textOf(p.error_message)}`,
@@ -46,6 +49,7 @@ const TYPE_LABELS = {
   machine_registered: "started",
   machine_terminated: "ended",
   machine_failed: "failed",
+  action_retry: "retry",
   job_started: "job",
   job_completed: "job",
   job_failed: "job",
