@@ -22,7 +22,8 @@ RESERVED = (
     "last_error_command",
     "last_error_exit_code",
 )
-_OWN = "_job_keys"
+#: what the job's keys cover, so that it can be taken out again
+JOB_KEYS = "_job_keys"
 
 
 def hold(context: dict[str, Any], job: Job) -> None:
@@ -40,7 +41,7 @@ def hold_row(context: dict[str, Any], row: Mapping[str, Any]) -> None:
 def drop(context: dict[str, Any]) -> None:
     """Takes the job out of the context; a value that its data had covered comes to light again."""
     context.pop("current_job", None)
-    for key, covered in context.pop(_OWN, {}).items():
+    for key, covered in context.pop(JOB_KEYS, {}).items():
         context.pop(key, None)
         if covered:
             context[key] = covered[0]
@@ -71,7 +72,7 @@ def _data_of(data: Any) -> dict[str, Any]:
 
 
 def _free(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in values.items() if key not in RESERVED and key != _OWN}
+    return {key: value for key, value in values.items() if key not in RESERVED and key != JOB_KEYS}
 
 
 def _hold(
@@ -81,6 +82,6 @@ def _hold(
     identity = {"id": job_id, "job_id": job_id, "job_type": job_type, "source_job_id": source_job_id}
     data = _data_of(data)
     keys = {**_free(data), **identity}
-    context[_OWN] = {key: [context[key]] if key in context else [] for key in keys}
+    context[JOB_KEYS] = {key: [context[key]] if key in context else [] for key in keys}
     context.update(keys)
     context["current_job"] = {**identity, "data": data, "priority": priority, "attempt": attempt}

@@ -15,10 +15,11 @@ from .context import admit, first_context
 from .coroutines import MachineLoop
 from .jobcontext import drop, hold
 from .mail import Mail
-from .messages import Begin, Halt, Incoming, Resume, TimerFired, Unread, Woken
+from .messages import Begin, ContextDue, Halt, Incoming, Resume, TimerFired, Unread, Woken
 from .records import Records
 from .resume import Memory, delay_of
 from .run import ActionsDone, Failure, Pause, PauseOver, Performer, Run
+from .showcase import Showcase
 from .stay import Stay
 from .step import Step, enter, interrupts, step
 
@@ -68,6 +69,7 @@ class MachineActor(pykka.ThreadingActor):
         self._finished: Run | None = None
         self._chain = 0
         self._loop = MachineLoop(self._name)
+        self._showcase = Showcase(self._name, parts.shared, self._tell_myself)
         self._mail = Mail(parts.shared.db, self._name)
         self._records = Records(self._name, definition.config_type, parts.shared.incarnation, parts.shared.db.clock)
         self._record = parts.shared.recorder.record
@@ -79,6 +81,7 @@ class MachineActor(pykka.ThreadingActor):
             TimerFired: self._timer_fired,
             Resume: self._resume,
             Unread: self._unread,
+            ContextDue: self._context_due,
             Begin: self._begin,
             Halt: self._halt,
         }
@@ -130,6 +133,8 @@ class MachineActor(pykka.ThreadingActor):
             self._go_on()
 
     def _settle(self, run: Run) -> None:
+        if changed := self._showcase.look(self._context):
+            self._record(*changed)
         if run.pause is not None:
             self._pause(run, run.pause)
             return
@@ -168,6 +173,11 @@ class MachineActor(pykka.ThreadingActor):
         self._stay.resume(message)
         self._go_on()
 
+    def _context_due(self, _message: ContextDue) -> None:
+        self._showcase.due()
+        if self._run is None or self._run.pause is not None:  # else it is looked at when the run has settled
+            self._record(*self._showcase.look(self._context))
+
     def _halt(self, message: Halt) -> None:
         self._draining = True
         if self._run is None or self._run.pause is not None or (not message.drain and not self._final):
@@ -196,7 +206,7 @@ class MachineActor(pykka.ThreadingActor):
         if move is not None:
             self._take(move, event.type, received, self._records.settled(event, "processed"))
             return
-        self._record(received, self._records.settled(event, "ignored"))
+        self._record(received, self._records.settled(event, "ignored"), *self._showcase.look(self._context))
         self._note_unhandled(event.type, {"source": event.source})
         self._fail_unhandled(event.type)
 
@@ -249,7 +259,8 @@ class MachineActor(pykka.ThreadingActor):
         self._start(move.actions, settled=snapshot.settled)
 
     def _snapshot(self, *, settled: bool) -> tuple[Record, ...]:
-        return self._memory.snapshot(self._state, self._context, self._stay.deadlines, settled=settled)
+        saved = self._memory.snapshot(self._state, self._context, self._stay.deadlines, settled=settled)
+        return saved + self._showcase.look(self._context)
 
     def _enter(self, move: Step) -> None:
         self._stay.end()
@@ -264,8 +275,10 @@ class MachineActor(pykka.ThreadingActor):
         view.enter(move.target)
 
     def _new_stay(self, number: int, actions: tuple[ActionSpec, ...]) -> Stay:
-        ref = self.actor_ref
-        return Stay(number, actions, self._name, self._parts.shared, lambda message: _tell(ref, message))
+        return Stay(number, actions, self._name, self._parts.shared, self._tell_myself)
+
+    def _tell_myself(self, message: Any) -> None:
+        _tell(self.actor_ref, message)
 
     def _lead_on(self, run: Run, event: str) -> None:
         """Take the transition that an action's event has, not sooner than PACE_S after entry where it could spin."""
@@ -302,7 +315,7 @@ class MachineActor(pykka.ThreadingActor):
             running[future] = self._name
             future.add_done_callback(running.pop)
             return
-        _perform(performer, run, loop)
+        performer.perform(run, loop)
         self._chain += 1
         if self._chain < CHAIN:
             self._finished = run
@@ -419,7 +432,9 @@ class MachineActor(pykka.ThreadingActor):
         self._mail.keep_all()
         self._loop.close()
         self._record(
-            self._records.terminated(self._state, outcome), *(self._memory.end() if outcome is not None else ())
+            self._records.terminated(self._state, outcome),
+            *(self._memory.end() if outcome is not None else ()),
+            *self._showcase.last_look(self._context),
         )
         self._parts.gate.set()
         self._parts.ended(outcome)
@@ -438,16 +453,8 @@ class MachineActor(pykka.ThreadingActor):
 
 
 def _perform_and_tell(performer: Performer, run: Run, loop: MachineLoop, ref: pykka.ActorRef[MachineActor]) -> None:
-    _perform(performer, run, loop)
+    performer.perform(run, loop)
     _tell(ref, ActionsDone(run))
-
-
-def _perform(performer: Performer, run: Run, loop: MachineLoop) -> None:
-    try:
-        performer.perform(run, loop)
-    except BaseException as error:  # noqa: BLE001 - a bug of ours must not leave the machine waiting for ever
-        log.exception("%s: a run failed", run.services.machine)
-        run.failure = Failure("?", f"{type(error).__name__}: {error}")
 
 
 def _tell(ref: pykka.ActorRef[MachineActor], message: Any) -> None:

@@ -62,6 +62,10 @@ class Resume(NamedTuple):
     delay: int
 
 
+class ContextDue(NamedTuple):
+    """The context may be put on show again."""
+
+
 class Halt(NamedTuple):
     """End as soon as the current job allows it (`drain`), or now."""
 

@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..storage import jobs, snapshots
-from ..storage.audit import Forgotten, Record, Saved
+from ..storage.snapshots import Forgotten, Saved
 from .errors import CannotResume
 
 if TYPE_CHECKING:
+    from ..storage.audit import Record
     from ..storage.database import Database
     from ..storage.snapshots import Snapshot
     from .definition import Definition, Transition
@@ -97,14 +98,14 @@ def json_part(context: Mapping[str, Any]) -> str:
     kept = {key: value for key, value in context.items() if key not in LEFT_OUT}
     try:
         return json.dumps(kept)
-    except (TypeError, ValueError, RecursionError):
+    except (TypeError, ValueError, RuntimeError):
         return json.dumps({key: value for key, value in kept.items() if _is_json(value)})
 
 
 def _is_json(value: Any) -> bool:
     try:
         json.dumps(value)
-    except (TypeError, ValueError, RecursionError):
+    except (TypeError, ValueError, RuntimeError):
         return False
     return True
 

@@ -130,6 +130,18 @@ class Performer:
 
         A run that paused is gone on with at the action that failed.
         """
+        try:
+            self._take_through(run, loop)
+        except BaseException as error:  # noqa: BLE001 - a bug of ours must not leave the machine waiting for ever
+            log.exception("%s: a run failed", run.services.machine)
+            run.failure = Failure("?", f"{type(error).__name__}: {error}")
+        return run
+
+    def is_instant(self, run: Run) -> bool:
+        """Whether none of its actions can make its caller wait."""
+        return all(self._has(spec, "instant") for spec in run.actions)
+
+    def _take_through(self, run: Run, loop: MachineLoop) -> None:
         for index in range(run.at, len(run.actions)):
             if run.cancelled:
                 break
@@ -140,11 +152,6 @@ class Performer:
             run.cut = self._one(run, index, loop) or run.cut
             if run.pause is not None or self._is_over(run, index):
                 break
-        return run
-
-    def is_instant(self, run: Run) -> bool:
-        """Whether none of its actions can make its caller wait."""
-        return all(self._has(spec, "instant") for spec in run.actions)
 
     def _is_over(self, run: Run, index: int) -> bool:
         if run.final:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
+from . import contexts, snapshots
 from .clock import epoch_or_zero, to_text
+from .contexts import ContextRow
 from .database import Database
 from .payload import dumps, loads
+from .snapshots import Forgotten, Saved
 
 PRUNE_CHUNK = 5000
 COUNT_CHUNK = 5000
@@ -25,16 +28,6 @@ RECEIVED = """
 INSERT INTO machine_events (target_machine, event_type, payload, job_id, source_machine, status, created_at,
                             processed_at)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?)"""
-
-
-SAVE = """
-INSERT INTO machine_snapshots (machine_name, state, settled, context, job_id, attempt, timers, incarnation,
-                               definition_hash, saved_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (machine_name) DO UPDATE SET
-    state = excluded.state, settled = excluded.settled, context = excluded.context, job_id = excluded.job_id,
-    attempt = excluded.attempt, timers = excluded.timers, incarnation = excluded.incarnation,
-    definition_hash = excluded.definition_hash, saved_at = excluded.saved_at"""
 
 
 class Note(NamedTuple):
@@ -74,28 +67,7 @@ class Received(NamedTuple):
     timestamp: float
 
 
-class Saved(NamedTuple):
-    """Where a machine that resumes is now; the columns of `machine_snapshots`."""
-
-    machine: str
-    state: str
-    settled: bool
-    context: str
-    job_id: str | None
-    attempt: int | None
-    timers: str
-    incarnation: str
-    definition_hash: str
-    saved_at: float
-
-
-class Forgotten(NamedTuple):
-    """A machine has ended: there is nothing to resume."""
-
-    machine: str
-
-
-Record = Note | StateRow | Mark | Received | Saved | Forgotten
+Record = Note | StateRow | Mark | Received | Saved | Forgotten | ContextRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +134,9 @@ def write(db: Database, records: Sequence[Record]) -> list[int]:
         if batch.states:
             db.executemany(STATE, list(batch.states.values()))
         if batch.snapshots:
-            _keep(db, batch.snapshots)
+            snapshots.write(db, batch.snapshots.values())
+        if batch.contexts:
+            contexts.write(db, batch.contexts.values())
         if batch.marks:
             db.executemany(MARK, batch.marks)
         if batch.received:
@@ -330,17 +304,18 @@ def prune(db: Database, older_than_s: float) -> int:
 
 
 class _Batch(NamedTuple):
-    """Rows by the statement that writes them; of a machine's states and snapshots the last one counts."""
+    """Rows by the statement that writes them; of a machine's states, snapshots and contexts the last one counts."""
 
     notes: list[Any]
     states: dict[str, StateRow]
     marks: list[Any]
     received: list[Any]
     snapshots: dict[str, Saved | Forgotten]
+    contexts: dict[str, ContextRow]
 
 
 def _sorted_out(records: Sequence[Record], now: str) -> _Batch:
-    batch = _Batch([], {}, [], [], {})
+    batch = _Batch([], {}, [], [], {}, {})
     for record in records:
         if isinstance(record, Note):
             batch.notes.append((record.machine, record.type, dumps(record.payload), to_text(record.timestamp)))
@@ -350,17 +325,11 @@ def _sorted_out(records: Sequence[Record], now: str) -> _Batch:
             batch.marks.append((record.status, now, record.event_id))
         elif isinstance(record, Received):
             batch.received.append((*record[:2], dumps(record.payload), *record[3:6], to_text(record.timestamp), now))
+        elif isinstance(record, ContextRow):
+            batch.contexts[record.machine] = record
         else:
             batch.snapshots[record.machine] = record
     return batch
-
-
-def _keep(db: Database, snapshots: Mapping[str, Saved | Forgotten]) -> None:
-    for machine, record in snapshots.items():
-        if isinstance(record, Saved):
-            db.execute(SAVE, (*record[:2], int(record.settled), *record[3:]))
-        else:
-            db.execute("DELETE FROM machine_snapshots WHERE machine_name = ?", (machine,))
 
 
 def _insert_notes(db: Database, notes: list[Any]) -> list[int]:

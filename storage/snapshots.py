@@ -2,13 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from .database import Database
 from .payload import loads
 
 COLUMNS = "machine_name, state, settled, context, job_id, attempt, timers, incarnation, definition_hash, saved_at"
+SAVE = f"""
+INSERT INTO machine_snapshots ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (machine_name) DO UPDATE SET
+    state = excluded.state, settled = excluded.settled, context = excluded.context, job_id = excluded.job_id,
+    attempt = excluded.attempt, timers = excluded.timers, incarnation = excluded.incarnation,
+    definition_hash = excluded.definition_hash, saved_at = excluded.saved_at"""
+
+
+class Saved(NamedTuple):
+    """Where a machine that resumes is now; the columns of `machine_snapshots`."""
+
+    machine: str
+    state: str
+    settled: bool
+    context: str
+    job_id: str | None
+    attempt: int | None
+    timers: str
+    incarnation: str
+    definition_hash: str
+    saved_at: float
+
+
+class Forgotten(NamedTuple):
+    """A machine has ended: there is nothing to resume."""
+
+    machine: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,3 +68,12 @@ def get(db: Database, machine: str) -> Snapshot | None:
         return None
     name, state, settled, context, job_id, attempt, timers, *rest = row
     return Snapshot(name, state, bool(settled), loads(context) or {}, job_id, attempt, loads(timers) or {}, *rest)
+
+
+def write(db: Database, records: Iterable[Saved | Forgotten]) -> None:
+    """Keep or delete a machine's snapshot; within the caller's transaction."""
+    for record in records:
+        if isinstance(record, Saved):
+            db.execute(SAVE, (*record[:2], int(record.settled), *record[3:]))
+        else:
+            db.execute("DELETE FROM machine_snapshots WHERE machine_name = ?", (record.machine,))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Response
 
-from ..storage import audit
+from ..storage import audit, contexts
 from .answers import page_of, reply
 from .errors import Refused
 from .events_api import history
@@ -46,11 +46,18 @@ def details(name: str) -> Response:
             **machine,
             "definition": _definition(definition) if definition else None,
             "allowed_events": _allowed(definition, row.current_state),
-            "context": None,
+            **_context(name),
             "counts": [{"from": a, "to": b, "event": e, "count": count} for (a, b, e), count in counts.items()],
             "last_id": last_id,
         }
     )
+
+
+@blueprint.get("/machines/<name>/context")
+def context(name: str) -> Response:
+    """What it has in its context, a second old at most while it runs."""
+    known(name)
+    return reply(_context(name))
 
 
 @blueprint.get("/machines/<name>/timeline")
@@ -109,6 +116,16 @@ def known(name: str) -> tuple[MachineRow, Machine]:
 
 
 # Helpers
+
+
+def _context(name: str) -> dict[str, Any]:
+    found = contexts.get(the_monitor().store.db, name)
+    return {
+        "context": found and found.values,
+        "context_cut": found.cut if found else [],
+        "context_left_out": found.left_out if found else 0,
+        "context_at": found and found.saved_at,
+    }
 
 
 def _matches(machine: Machine, wanted: str | None) -> bool:

@@ -96,6 +96,7 @@ PATHS: dict[str, dict[str, tuple[Any, ...]]] = {
         )
     },
     "/api/machines/{name}": {"get": ("One machine and its definition.", [], "MachineDetails", 200)},
+    "/api/machines/{name}/context": {"get": ("What it has in its context.", [], "MachineContext", 200)},
     "/api/machines/{name}/timeline": {"get": ("Its transitions, newest first.", [LIMIT, BEFORE], "Timeline", 200)},
     "/api/machines/{name}/errors": {"get": ("What went wrong in it.", HISTORY, "Events", 200)},
     "/api/machines/{name}/log": {"get": ("Everything it put on record.", [*HISTORY, TYPE], "Events", 200)},

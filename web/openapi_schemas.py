@@ -56,6 +56,11 @@ _MACHINE: dict[str, Any] = {
     "current_job": or_null(TEXT), "last_error": or_null(TEXT), "group": or_null(TEXT), "started_at": or_null(NUMBER),
 }  # fmt: skip
 
+#: values, names of those cut short, how many are not there, and when they were (epoch seconds)
+_CONTEXT: dict[str, Any] = {
+    "context": or_null(OBJECT), "context_cut": list_of(TEXT), "context_left_out": WHOLE, "context_at": or_null(NUMBER),
+}  # fmt: skip
+
 _JOB: dict[str, Any] = {
     "id": WHOLE, "job_id": TEXT, "job_type": TEXT, "machine_type": or_null(TEXT), "source_job_id": or_null(TEXT),
     "data": ANY, "result": ANY, "priority": WHOLE,
@@ -119,10 +124,11 @@ SCHEMAS: dict[str, Json] = {
         **_MACHINE,
         definition=or_null(_DEFINITION),
         allowed_events=list_of(TEXT),
-        context=or_null(OBJECT),
+        **_CONTEXT,
         counts=list_of({"type": "object", "required": ["from", "to", "event", "count"]}),
         last_id=WHOLE,
     ),
+    "MachineContext": shape(**_CONTEXT),
     "Stay": {**shape(**_STEP, duration_s=or_null(NUMBER))},
     "Timeline": _page("Stay"),
     "Event": shape(

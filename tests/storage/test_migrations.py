@@ -31,6 +31,7 @@ def test_a_new_store_has_every_migration_on_record(db: Database) -> None:
         (1, "m0001_tables", "2027-01-15 08:00:00.000"),
         (2, "m0002_schedules", "2027-01-15 08:00:00.000"),
         (3, "m0003_snapshots", "2027-01-15 08:00:00.000"),
+        (4, "m0005_monitor", "2027-01-15 08:00:00.000"),
     ]
 
 
@@ -41,6 +42,7 @@ def test_looking_at_migrations_makes_nothing(db_url: str) -> None:
             "m0001_tables",
             "m0002_schedules",
             "m0003_snapshots",
+            "m0005_monitor",
         ]
         assert migrations.applied(db) == []
         assert db.tables() == set()

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from statemachine_engine.actors.showcase import shown
 from statemachine_engine.storage import audit, jobs, machines
+from statemachine_engine.storage.contexts import ContextRow
 from tests.support.until import until
 from tests.web.conftest import RUN, Site
 
@@ -192,3 +194,22 @@ def test_a_thousand_machines_are_listed_fast_enough(site: Site) -> None:
     began_s = time.monotonic()
     assert site.get("/api/machines")["total"] == 1000
     assert time.monotonic() - began_s < 3
+
+
+def test_the_context_is_what_the_machine_left_last_and_its_values_are_data(site: Site) -> None:
+    site.start("worker")
+    nothing = {"context": None, "context_cut": [], "context_left_out": 0, "context_at": None}
+    assert site.get("/api/machines/worker/context") == nothing
+    text = shown({"page": "<b>&", "many": ["x" * 100] * 200, "nan": float("nan"), "what": object()})
+    audit.write(site.db, [ContextRow("worker", shown({}), 1.0), ContextRow("worker", text, 2.5)])
+
+    found = site.get("/api/machines/worker/context")
+    assert found["context"].pop("many").startswith('["xxx')
+    assert found == {
+        "context": {"page": "<b>&", "nan": None},
+        "context_cut": ["many"],
+        "context_left_out": 1,
+        "context_at": 2.5,
+    }
+    assert one(site, "worker")["context"]["page"] == "<b>&"
+    assert site.ask("/api/machines/nobody/context").status == 404

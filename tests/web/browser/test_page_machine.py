@@ -179,3 +179,15 @@ WATCH_DELAYS = """() => {
   };
   new MutationObserver(look).observe(document.body, { childList: true, subtree: true });
 }"""
+
+
+def test_the_context_follows_the_machine_and_is_shown_as_text(monitor: Monitor) -> None:
+    start(monitor)
+    page = monitor.open("#/machines/lamp")
+    card = page.get_by_role("region", name="Context")
+    expect(card).to_contain_text("event_data")
+    send(monitor, "more", '{"why": "<img src=x onerror=alert(1)>"}')
+    card.locator("summary").click()
+    expect(card).to_contain_text('"why": "<img src=x onerror=alert(1)>"')
+    send(monitor, "more", '{"why": "later"}')
+    expect(card).to_contain_text('"why": "later"')

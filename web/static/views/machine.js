@@ -1,5 +1,6 @@
 // One machine: its diagram, what it can be told, what it did, and its past replayed.
 import { api, get, post } from "../api.js";
+import { ContextCard } from "../contextcard.js";
 import { countKey, Diagram, DiagramPane } from "../diagram.js";
 import { EventRow } from "../eventrow.js";
 import { duration, epoch, now, shortened } from "../format.js";
@@ -8,7 +9,7 @@ import { html, useCallback, useEffect, useLoaded, useMemo, useRef, useState } fr
 import { ReplayBar, useReplay } from "../replay.js";
 import { href, setQuery } from "../router.js";
 import { onEvents, store, useMachine, useStore } from "../store.js";
-import { attempt, Clock, Code, Condition, conditionOf, Confirm, Empty, Failure, Since, State, Time, toast } from "../ui.js";
+import { attempt, Clock, Condition, conditionOf, Confirm, Empty, Failure, Since, State, Time, toast } from "../ui.js";
 import { EventDialog } from "../senddialog.js";
 import { VirtualList } from "../virtual.js";
 
@@ -39,7 +40,7 @@ export function MachineView({ name, query }) {
       <aside class="machine-side">
         <${Events} machine=${machine} model=${model} readOnly=${config.read_only} past=${Boolean(replay.moment)} />
         <${Facts} machine=${machine} />
-        ${data?.context && Object.keys(data.context).length > 0 && html`<section class="card"><h2>Context</h2><${Code} value=${data.context} label="Context" /></section>`}
+        <${ContextCard} name=${name} />
       </aside>
     </div>
     <${Past} name=${name} query=${query} history=${history} replay=${replay} />
