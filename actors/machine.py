@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pykka
 
 from ..storage.errors import StorageError
+from . import straggler
 from .context import admit, first_context
 from .coroutines import MachineLoop
 from .jobcontext import drop, hold
@@ -180,7 +181,7 @@ class MachineActor(pykka.ThreadingActor):
 
     def _halt(self, message: Halt) -> None:
         self._draining = True
-        if self._run is None or self._run.pause is not None or (not message.drain and not self._final):
+        if self._run is None or self._run.pause is not None or not message.drain:
             self._stop_here()
 
     # Events
@@ -312,7 +313,7 @@ class MachineActor(pykka.ThreadingActor):
         if not performer.is_instant(run):
             running = self._parts.shared.running
             future = self._parts.shared.executor.submit(_perform_and_tell, performer, run, loop, ref)
-            running[future] = self._name
+            running[future] = run
             future.add_done_callback(running.pop)
             return
         performer.perform(run, loop)
@@ -347,6 +348,8 @@ class MachineActor(pykka.ThreadingActor):
         if run is None:
             return
         run.services.cancel.cancel()
+        if run.thread is not None:
+            self._parts.shared.timers.after(straggler.PATIENCE_S, lambda: straggler.tell(run))
         self._parts.desk.note_cut_off()
         self._context = dict(self._context)
         self._parts.view.context = self._context

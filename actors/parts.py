@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .definition import Outcome
     from .jobdesk import JobDesk
     from .recorder import Recorder
-    from .run import Performer
+    from .run import Performer, Run
     from .services import Services
     from .timers import Timers
     from .view import View
@@ -35,8 +35,8 @@ class Shared:
     board: WatchBoard
     executor: Executor
     children: Children
-    #: what worker threads work on, and for which machine
-    running: dict[Future[None], str] = field(default_factory=dict)
+    #: what worker threads work on
+    running: dict[Future[None], Run] = field(default_factory=dict)
 
 
 @dataclass(slots=True, eq=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 import random
+import threading
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -83,6 +84,10 @@ class Run:
     at: int = field(init=False)
     #: how often that one has been tried again
     tries: int = 0
+    #: the thread that works on it
+    thread: int | None = None
+    #: that it goes on although it was cancelled has been said
+    told: bool = False
 
     # What came of it
     #: it has not ended: the action that it is at is to be tried again
@@ -130,11 +135,14 @@ class Performer:
 
         A run that paused is gone on with at the action that failed.
         """
+        run.thread = threading.get_ident()
         try:
             self._take_through(run, loop)
         except BaseException as error:  # noqa: BLE001 - a bug of ours must not leave the machine waiting for ever
             log.exception("%s: a run failed", run.services.machine)
             run.failure = Failure("?", f"{type(error).__name__}: {error}")
+        finally:
+            run.thread = None
         return run
 
     def is_instant(self, run: Run) -> bool:

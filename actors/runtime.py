@@ -14,7 +14,7 @@ from ..storage import jobs
 from ..storage.clock import Clock, system_clock
 from ..storage.database import Database
 from ..storage.errors import MachineTaken, StorageError
-from . import wire
+from . import straggler, wire
 from .actions.registry import ActionRegistry
 from .cancel import CancelToken
 from .children import Children
@@ -139,6 +139,8 @@ class Runtime:
         self.supervisor.closed = True
         self._stop_machines(self.grace_s if grace_s is None else grace_s)
         wait(list(self.shared.running), CUT_OFF_S)  # cut off, they still end the process groups that they started
+        for run in list(self.shared.running.values()):
+            straggler.tell(run)
         self.shared.children.stop()
         self._release_jobs()
         self.notifier.stop()
@@ -153,7 +155,7 @@ class Runtime:
     @property
     def left_behind(self) -> list[str]:
         """Machines whose actions have not ended, though the runtime has stopped: their threads cannot be ended."""
-        return sorted(set(self.shared.running.values()))
+        return sorted({run.services.machine for run in list(self.shared.running.values())})
 
     def __enter__(self) -> Runtime:
         return self.start()
