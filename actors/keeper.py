@@ -13,6 +13,7 @@ from ..storage.errors import StorageError
 
 if TYPE_CHECKING:
     from ..storage.database import Database
+    from .trouble import Trouble
     from .watches import WatchBoard
 
 log = logging.getLogger(__name__)
@@ -36,13 +37,22 @@ class Keeper:
         names: Callable[[], list[str]],
         unread: Callable[[dict[str, int]], None],
         look: Callable[[], None],
+        outage: Trouble,
+        answers: Callable[[], None],
+        enter: Callable[[], None],
     ) -> None:
+        """`outage` hears of a store that fails, `answers` is called when it can be written.
+
+        `enter` enters our machines into the registry again, where they are missing.
+        """
         self._db = db
         self._incarnation = incarnation
         self._board = board
         self._names = names
         self._tell_unread = unread
         self._look_too = look
+        self._outage, self._answers = outage, answers
+        self._enter = enter
         self._stopping = threading.Event()
         self._stirred = threading.Event()
         self._lock = threading.Lock()  # of what lease_taken changes
@@ -79,7 +89,12 @@ class Keeper:
 
     def look(self, now_s: float) -> None:
         """One round at `now_s` on the monotonic clock; apart from the loop, so that it can be called alone."""
-        if now_s >= self._next_beat_s:
+        if self._db.follow_file():
+            log.critical(
+                "the database %s was deleted or replaced: machines go on in the file that is there now", self._db
+            )
+            self._next_beat_s, self._token = now_s, None
+        if now_s >= self._next_beat_s or self._outage.lasts:
             self._beat()
             self._next_beat_s = now_s + self._interval_s
         if now_s >= self._next_rescue_s:
@@ -102,15 +117,18 @@ class Keeper:
             try:
                 self.look(time.monotonic())
             except StorageError as error:
-                log.error("housekeeping: %s", error)
+                self._outage.met(error)
             except Exception:
                 log.exception("housekeeping failed")
 
     def _beat(self) -> None:
         taken = self._leases_taken
         with self._db.write():
-            machines.heartbeat(self._db, self._incarnation, lease_s=MACHINE_LEASE_S)
+            held = machines.heartbeat(self._db, self._incarnation, lease_s=MACHINE_LEASE_S)
             renewed = jobs.renew(self._db, self._incarnation)
+        self._answers()
+        if held < len(self._names()):
+            self._enter()
         with self._lock:
             if not renewed and taken == self._leases_taken:
                 self._lease_s = MACHINE_LEASE_S  # no short lease is held any more: back to the leisurely pace

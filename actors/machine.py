@@ -43,6 +43,10 @@ CHAIN = 20
 INBOX_LOW = 500
 
 
+#: seconds between two looks whether it is to stop, while it stands still
+ROOM_S = 0.5
+
+
 class MachineActor(pykka.ThreadingActor):
     """Takes events one at a time, moves, and hands the actions of each state it enters to a worker thread."""
 
@@ -71,9 +75,9 @@ class MachineActor(pykka.ThreadingActor):
         self._chain = 0
         self._loop = MachineLoop(self._name)
         self._showcase = Showcase(self._name, parts.shared, self._tell_myself)
-        self._mail = Mail(parts.shared.db, self._name)
+        self._mail = Mail(parts.shared.db, self._name, parts.shared.recorder.outage)
         self._records = Records(self._name, definition.config_type, parts.shared.incarnation, parts.shared.db.clock)
-        self._record = parts.shared.recorder.record
+        self._record, self._room = parts.shared.recorder.record, parts.shared.recorder.room
         self._handlers: dict[type, Callable[[Any], None]] = {
             Incoming: self._arrived,
             ActionsDone: self._done,
@@ -100,10 +104,17 @@ class MachineActor(pykka.ThreadingActor):
             if isinstance(message, Incoming):
                 self._mail.keep(message)
             return
+        if not self._room.is_set():
+            self._wait_for_room()
         self._chain = 0
         self._handlers[type(message)](message)
         if not self._parts.gate.is_set() and self.actor_inbox.qsize() <= INBOX_LOW:  # type: ignore[attr-defined]
             self._parts.gate.set()
+
+    def _wait_for_room(self) -> None:
+        """What happened waits in memory while the store takes nothing: no more of it than there is room for."""
+        while not (self._parts.desk.closed or self._room.wait(ROOM_S)):
+            pass
 
     def on_failure(self, *_exc_info: Any) -> None:
         """A bug of ours, or no memory: the runtime starts a fresh actor."""

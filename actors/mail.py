@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from collections.abc import Collection
 from typing import TYPE_CHECKING
@@ -13,8 +12,7 @@ from .messages import Incoming
 
 if TYPE_CHECKING:
     from ..storage.database import Database
-
-log = logging.getLogger(__name__)
+    from .trouble import Trouble
 
 #: events kept in memory while actions run; more of them wait in the mailbox
 BACKLOG = 1000
@@ -30,9 +28,12 @@ class Mail:
     heard: then the rows are fetched, so that the order is the mailbox's.
     """
 
-    def __init__(self, db: Database, name: str) -> None:
+    def __init__(self, db: Database, name: str, outage: Trouble) -> None:
+        """`outage` hears of a mailbox that cannot be read or written."""
         self._db = db
         self._name = name
+        self._outage = outage
+        self._generation = db.generation
         self._waiting: deque[Incoming] = deque()
         self._cursor = 0
         self._seen: dict[int, None] = {}
@@ -50,6 +51,7 @@ class Mail:
 
         One that must act `at_once` overtakes those that were missed; they are fetched next.
         """
+        self._follow_file()
         if event.event_id is None:
             return [event]
         if self._has_seen(event.event_id):
@@ -66,6 +68,7 @@ class Mail:
 
     def fetch(self) -> list[Incoming]:
         """The unread rows after the cursor, as many as there is room for."""
+        self._follow_file()
         room = BACKLOG - len(self._waiting)
         if room <= 0:
             self._more = True
@@ -102,7 +105,7 @@ class Mail:
         try:
             mailbox.post(self._db, self._name, event.type, event.payload, job_id=event.job_id, source=event.source)
         except StorageError as error:
-            log.error("%s: event %s cannot be stored: %s", self._name, event.type, error)
+            self._outage.met(error)
             return False
         return True
 
@@ -126,8 +129,17 @@ class Mail:
         try:
             return mailbox.unread(self._db, self._name, limit=limit, after_id=after_id)
         except StorageError as error:
-            log.error("%s: cannot read the mailbox: %s", self._name, error)
+            self._outage.met(error)
             return []
+
+    def _follow_file(self) -> None:
+        """In another file ids begin anew: none is known, and what waits in memory has no row any more."""
+        if self._generation == self._db.generation:
+            return
+        self._generation = self._db.generation
+        self._cursor = self._all_seen = 0
+        self._seen.clear()
+        self._waiting = deque(event._replace(event_id=None, after=None) for event in self._waiting)
 
     def _fresh(self, letters: list[mailbox.Letter]) -> list[Incoming]:
         fresh = [incoming(letter) for letter in letters if not self._has_seen(letter.id)]

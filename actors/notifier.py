@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ..storage.errors import StorageError
 from . import wire
 from .messages import Bell
+from .trouble import Trouble
 
 if TYPE_CHECKING:
     from ..storage.database import Database
@@ -27,6 +28,7 @@ class Notifier:
         self._db = db
         self._rung = rung
         self._stopping = threading.Event()
+        self._deaf = Trouble("cannot hear other hosts", lambda: "the look once a second goes on; it is tried again")
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -44,10 +46,12 @@ class Notifier:
     def _run(self) -> None:
         while not self._stopping.is_set():
             try:
-                for text in self._db.wait_notification(WAIT_S):
+                texts = self._db.wait_notification(WAIT_S)
+                self._deaf.over()
+                for text in texts:
                     self._take(text)
             except StorageError as error:
-                log.error("cannot hear other hosts; the look once a second goes on: %s", error)
+                self._deaf.met(error)
                 self._stopping.wait(WAIT_S)
 
     def _take(self, text: str) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..storage import audit
 from ..storage.audit import Note, Record
 from ..storage.errors import StorageError, ValueRefused
+from .trouble import Trouble
 
 if TYPE_CHECKING:
     from ..storage.database import Database
@@ -26,6 +27,9 @@ BATCH = 1000
 #: so soon after the last batch, a batch of few items waits so long for company: each costs a commit whatever its size,
 #: and every commit keeps jobs from the store's one writer; what happens to an idle machine never waits
 BUSY_S, LINGER_S, FEW = 0.005, 0.002, 100
+
+#: writes that wait in memory, each of one step of a machine, before the machines stand still until it is half as many
+MOST_WAITING = 50_000
 
 #: seconds between tries while the store takes nothing
 RETRY_S = (0.1, 0.5, 1.0, 2.0, 5.0)
@@ -47,6 +51,12 @@ class Recorder:
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
         self._given_up = False
+        self._failing = 0
+        #: what goes wrong with the store, whoever of the process meets it
+        self.outage = Trouble("the store takes nothing", self._meanwhile, self._kept)
+        #: open unless too much waits to be stored; machines take no message while it is closed
+        self.room = threading.Event()
+        self.room.set()
         self._stored_s = 0.0
         #: records that the store does not take, or took nothing of until the end
         self.lost = 0
@@ -59,6 +69,13 @@ class Recorder:
     def record(self, *records: Record) -> None:
         """Store these in one transaction; from any thread, returns at once."""
         self._inbox.put(records)
+        if self._inbox.qsize() > MOST_WAITING:
+            self.room.clear()
+
+    def store_answers(self) -> None:
+        """Somebody could write: the outage is over, unless our own records are still refused."""
+        if not self._failing:
+            self.outage.over()
 
     def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
         """Call `subscriber` with each envelope after its commit, in the recorder's thread; returns what ends it."""
@@ -90,6 +107,8 @@ class Recorder:
                 self._store(records)
             for barrier in barriers:
                 barrier.set()
+            if not self.room.is_set() and self._inbox.qsize() < MOST_WAITING // 2:
+                self.room.set()
         if self.lost:
             log.error("%d records of the audit log are lost", self.lost)
 
@@ -128,13 +147,16 @@ class Recorder:
                 if isinstance(error, ValueRefused):
                     self._store_what_can_be(records, error)
                     return
-                log.error("cannot write the audit log: %s", error)
+                self._failing = len(records)
+                self.outage.met(error)
                 self._given_up = self._stopping.wait(delay_s)
             except Exception as error:  # noqa: BLE001 - text that cannot be made of a user's value, and the like
                 self._store_what_can_be(records, error)
                 return
             else:
                 self._stored_s = time.monotonic()
+                self.outage.over()
+                self._failing = 0
                 self._tell([note for note in records if isinstance(note, Note)], ids)
                 return
 
@@ -147,6 +169,17 @@ class Recorder:
         middle = len(records) // 2
         self._store(records[:middle])
         self._store(records[middle:])
+
+    def _meanwhile(self) -> str:
+        still = "" if self.room.is_set() else ", and the machines stand still until it is less"
+        return f"{self._waiting} writes wait in memory{still}; it is tried again"
+
+    def _kept(self) -> str:
+        return f"the {self._waiting} writes that waited are stored now" if self._waiting else ""
+
+    @property
+    def _waiting(self) -> int:
+        return self._failing + self._inbox.qsize()
 
     def _tell(self, notes: list[Note], ids: list[int]) -> None:
         if not self._subscribers and not self._publisher.has_reader:

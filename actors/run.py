@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..storage.errors import StoreUnavailable
 from .cancel import Cancelled
 from .errors import MachineError
 from .interpolation import interpolate
@@ -21,9 +22,13 @@ if TYPE_CHECKING:
     from .coroutines import MachineLoop
     from .definition import ActionSpec, Definition
     from .services import Services
+    from .trouble import Trouble
     from .watches import WatchBoard
 
 log = logging.getLogger(__name__)
+
+#: seconds until an action that the store did not answer asks again
+STORE_AGAIN_S = 1.0
 
 
 class Parked(NamedTuple):
@@ -125,10 +130,12 @@ class PauseOver(NamedTuple):
 class Performer:
     """Takes runs of one machine through their stages; stateless, used by any worker thread."""
 
-    def __init__(self, definition: Definition, registry: ActionRegistry, board: WatchBoard) -> None:
+    def __init__(self, definition: Definition, registry: ActionRegistry, board: WatchBoard, outage: Trouble) -> None:
+        """`outage` hears of a store that fails."""
         self._definition = definition
         self._registry = registry
         self._board = board
+        self._outage = outage
 
     def perform(self, run: Run, loop: MachineLoop) -> Run:
         """Run the actions until one's event is taken by a transition, one fails for good, or the list ends.
@@ -178,9 +185,10 @@ class Performer:
         try:
             action = self._made(spec, run)
             version = self._board.version(action.watch) if action.watch else 0
-            event = self._result(action, run, loop)
+            event, answered = self._answer(action, run, loop)
             empty = action.watch is not None and event == action.empty_event()
-            parked = _parked(index, action, version, run.context) if empty and self._is_quiet(run, event) else None
+            quiet = empty and (not answered or self._is_quiet(run, event))
+            parked = _parked(index, action, version, run.context, answered) if quiet else None
         except Cancelled:
             return False
         except BaseException as error:  # noqa: BLE001 - whatever a user's action raises is its failure, also sys.exit()
@@ -204,6 +212,23 @@ class Performer:
         action = action_class(_filled(spec.config, action_class, run.context))
         action.bind(run.services)
         return action
+
+    def _answer(self, action: BaseAction, run: Run, loop: MachineLoop) -> tuple[str | None, bool]:
+        """Its event, and whether the store answered: what wants nothing but the store waits until that is back.
+
+        One that watches has found nothing so far, and looks again; others are tried again until they are cut off.
+        """
+        while True:
+            try:
+                return self._result(action, run, loop), True
+            except StoreUnavailable as error:
+                if not action.waits_for_store:
+                    raise
+                self._outage.met(error)
+            if action.watch is not None:
+                return action.empty_event(), False
+            run.services.cancel.wait(STORE_AGAIN_S)
+            run.services.cancel.raise_if_cancelled()
 
     def _result(self, action: BaseAction, run: Run, loop: MachineLoop) -> str | None:
         result = action.execute(run.context)
@@ -283,11 +308,11 @@ def _filled(config: Mapping[str, Any], action_class: type[BaseAction], context: 
     return {key: value if key in raw else interpolate(value, scope) for key, value in config.items()}
 
 
-def _parked(index: int, action: BaseAction, version: int, context: Mapping[str, Any]) -> Parked:
+def _parked(index: int, action: BaseAction, version: int, context: Mapping[str, Any], answered: bool) -> Parked:
     key = action.watch_key()
     parts = key if isinstance(key, tuple) else (key,)
     names = tuple(None if part is None else str(part) for part in parts)
-    return Parked(index, action.watch, names, version, action.recheck_after_s(context))
+    return Parked(index, action.watch, names, version, action.recheck_after_s(context) if answered else STORE_AGAIN_S)
 
 
 def _names_of(error: BaseException) -> list[str]:

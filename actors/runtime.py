@@ -107,6 +107,9 @@ class Runtime:
             names=self._roster.names,
             unread=self._tell_unread,
             look=self._look_after_the_rest,
+            outage=recorder.outage,
+            answers=recorder.store_answers,
+            enter=self._enter_again,
         )
         self.hub = ProcessHub(
             self.shared,
@@ -274,7 +277,9 @@ class Runtime:
             shared=self.shared,
             view=machine.view,
             desk=desk,
-            performer=Performer(definition, self._registry(actions_dir), self.shared.board),
+            performer=Performer(
+                definition, self._registry(actions_dir), self.shared.board, self.shared.recorder.outage
+            ),
             services=lambda: Services(self.hub, name, CancelToken(), desk, base_dir, actions_dir),
             fares=lambda status: self.supervisor.fares(name, status),
             ended=lambda outcome: self.supervisor.ended(machine, outcome),
@@ -317,6 +322,12 @@ class Runtime:
         for machine in self._roster.live():
             if machine.name in unread:
                 machine.tell(Unread())
+
+    def _enter_again(self) -> None:
+        """The store was emptied or replaced: it is to know of our machines and their schedules."""
+        for machine in self._roster.live():
+            if self.supervisor.enter_again(machine):
+                self.scheduler.follow(machine.definition, machine.name)
 
     def _stand_by(self, machine: Machine) -> None:
         log.info("%s: runs elsewhere; standing by", machine.name)

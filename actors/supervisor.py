@@ -21,6 +21,7 @@ from .keeper import MACHINE_LEASE_S
 from .listener import Listener
 from .machine import MachineActor
 from .messages import Begin
+from .trouble import Trouble
 
 if TYPE_CHECKING:
     from ..storage.snapshots import Snapshot
@@ -49,6 +50,7 @@ class Supervisor:
         self._lock = threading.Lock()
         self._names: set[str] = set()
         self._crashes: dict[str, list[float]] = {}
+        self._doubled = Trouble("a machine of ours is another process's by now", lambda: "stop one of the two")
         #: no more replacements: the runtime stops
         self.closed = False
 
@@ -64,12 +66,27 @@ class Supervisor:
                 raise MachineTaken(machine.name, os.getpid(), socket.gethostname())
             self._names.add(machine.name)
         try:
-            self._register(machine)
+            self._register(machine, machine.definition.initial_state)
         except BaseException:
             self._names.discard(machine.name)
             raise
 
-    def _register(self, machine: Machine) -> None:
+    def enter_again(self, machine: Machine) -> bool:
+        """Enter a running machine that the registry does not know; False when it does, or has another of this name."""
+        row = machines.get(self._shared.db, machine.name)
+        if row is not None and row.incarnation == self._shared.incarnation:
+            return False
+        try:
+            self._register(machine, machine.state)
+        except MachineTaken as error:
+            self._doubled.met(error)
+            return False
+        if machine.status == "failed":
+            self.fares(machine.name, "failed")
+        log.warning("%s: entered into the registry again, in state %s", machine.name, machine.state)
+        return True
+
+    def _register(self, machine: Machine, state: str) -> None:
         path = wire.control_path(self._shared.control_prefix, machine.name) if self._sockets else None
         machines.acquire(
             self._shared.db,
@@ -78,7 +95,7 @@ class Supervisor:
             pid=os.getpid(),
             host=socket.gethostname(),
             config_type=machine.definition.config_type,
-            state=machine.definition.initial_state,
+            state=state,
             control_socket=str(path) if path else None,
             lease_s=MACHINE_LEASE_S,
             is_alive=may_live,

@@ -8,7 +8,7 @@ import click
 
 from .db_events import STATUSES as EVENT_STATUSES
 from .db_jobs import STATUSES as JOB_STATUSES
-from .options import database, db_option
+from .options import database, db_given, db_option
 from .program import FAILED, Failure
 
 if TYPE_CHECKING:
@@ -90,25 +90,49 @@ def cleanup_events(wanted: str | None) -> None:
 def recreate_database(ctx: click.Context, force: bool) -> None:
     """Delete everything and start with empty tables.
 
-    Jobs, events, machine states and history are gone then.
+    Jobs, events, machine states and history are gone then. A file that is damaged, or no database, is kept under
+    another name beside the new one.
 
     \b
     Example:
       statemachine-db recreate-database --force
     """
-    from ..storage import migrations
+    from ..storage.errors import StoreDamaged
 
     if not force and click.prompt(f"Type '{CONFIRMATION}' to go on", default="", show_default=False) != CONFIRMATION:
         click.echo("Cancelled: nothing was deleted", err=True)
         ctx.exit(FAILED)
-    with database(durable=True) as db:
-        if not force:
-            _refuse_while_machines_run(db)
-        migrations.recreate(db)
+    try:
+        _empty(force)
+    except StoreDamaged:
+        _begin_anew(force)
     click.echo("✅ Database recreated successfully!")
 
 
 # Helpers
+
+
+def _empty(force: bool) -> None:
+    from ..storage import migrations
+
+    with database(durable=True) as db:
+        if not force:
+            _refuse_while_machines_run(db)
+        migrations.recreate(db)
+
+
+def _begin_anew(force: bool) -> None:
+    """Nothing in the file can be relied on: whoever has it open may be a machine."""
+    from ..storage.database import Database
+    from .doctor_files import open_by
+
+    file = Database(db_given()).file
+    assert file is not None  # a server's damage is its own affair
+    if not force and (users := open_by(file.path)):
+        raise Failure(f"the file is in use: {users}; stop them first, or insist with --force")
+    click.echo(f"The damaged file is kept: {file.set_aside()}")
+    with database():
+        pass
 
 
 def _refuse_while_machines_run(db: Database) -> None:

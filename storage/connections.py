@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from .clock import Clock
 from .dialect import Dialect, SqliteDialect, dialect_for
-from .errors import StorageError, StoreUnavailable, ValueRefused
+from .errors import StorageError, StoreDamaged, StoreUnavailable, ValueRefused
 from .pool import Pool
 
 
@@ -142,10 +142,7 @@ class Connections:
     def close(self) -> None:
         """Close every connection; safe to call twice."""
         self._closed.set()
-        with self._watcher_lock:
-            if self._watcher is not None:
-                self._watcher.close()
-                self._watcher = None
+        self._drop_watcher()
         self._readers.close()
         self._writers.close()
 
@@ -155,6 +152,12 @@ class Connections:
         return self.url.replace(f":{password}@", ":***@") if password else str(self.path or self.url)
 
     # Helpers
+
+    def _drop_watcher(self) -> None:
+        with self._watcher_lock:
+            if self._watcher is not None:
+                self._watcher.close()
+                self._watcher = None
 
     def _connect(self) -> Any:
         try:
@@ -175,7 +178,7 @@ class Connections:
             raise self._unavailable(error) from error
 
     def _take(self, pool: Pool) -> Any:
-        """A connection; one that its server has left while it lay idle is replaced."""
+        """A connection; one whose server has left while it lay idle, or whose file is another now, is replaced."""
         while self.dialect.is_stale(connection := pool.take()):
             pool.discard(connection)
         return connection
@@ -212,8 +215,10 @@ class Connections:
             pool.give(connection)
 
     def _unavailable(self, error: Exception) -> StorageError:
-        kind = ValueRefused if isinstance(error, self.dialect.refusals) else StoreUnavailable
-        return kind(f"{self}: {str(error).strip()}")
+        if isinstance(error, self.dialect.refusals):
+            return ValueRefused(f"{self}: {str(error).strip()}")
+        kind = StoreDamaged if self.dialect.is_damage(error) else StoreUnavailable
+        return kind("; ".join(filter(None, (f"{self}: {str(error).strip()}", self.dialect.remedy(error)))))
 
 
 class _Local(threading.local):

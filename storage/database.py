@@ -11,6 +11,7 @@ from .clock import Clock, system_clock
 from .connections import Connections
 from .dialect import PostgresDialect, PostgresListener, SqliteDialect
 from .errors import StoreUnavailable
+from .sqlitefile import SqliteFile
 
 DEFAULT_URL = "sqlite:///data/pipeline.db"
 URL_VARIABLE = "STATEMACHINE_DB"
@@ -46,12 +47,46 @@ class Database(Connections):
         try:
             db._make_file(create)
             migrations.bring_up_to_date(db, create=create)
+            if db.file is not None:
+                db.file.remember()
             if clock is system_clock:
                 db.agree_on_time()
         except BaseException:
             db.close()
             raise
         return db
+
+    @property
+    def file(self) -> SqliteFile | None:
+        """The database's file; None in memory and on a server."""
+        return self.dialect.file if isinstance(self.dialect, SqliteDialect) else None
+
+    @property
+    def generation(self) -> int:
+        """Grows when another file takes the place of the one that was open: ids of the old one mean nothing there."""
+        return self.dialect.generation if isinstance(self.dialect, SqliteDialect) else 0
+
+    def follow_file(self) -> bool:
+        """SQLite: whether the file was deleted (it is made anew) or replaced; from here on the new one is used.
+
+        What was written into the old one since it went is gone with it. To be asked by one thread, now and then.
+        StoreUnavailable: there is none, and none can be made.
+        """
+        file = self.file
+        if file is None or not file.has_moved():
+            return False
+        try:
+            file.make_way()
+        except OSError as error:
+            raise self._unavailable(error) from error
+        assert isinstance(self.dialect, SqliteDialect)
+        self.dialect.generation += 1
+        self._drop_watcher()
+        self._readers.close_idle()
+        self._writers.close_idle()
+        migrations.bring_up_to_date(self)
+        file.remember()
+        return True
 
     def wait_notification(self, timeout_s: float) -> list[str]:
         """Payloads notified to this store, waiting up to `timeout_s` for the first; for one thread.
@@ -86,12 +121,12 @@ class Database(Connections):
     # Helpers
 
     def _make_file(self, create: bool) -> None:
-        if not isinstance(self.dialect, SqliteDialect) or self.path is None:
+        if self.file is None:
             return
         try:
             if create:
-                self.dialect.make_file()
-            elif not self.path.exists():
+                self.file.make()
+            elif not self.file.path.exists():
                 raise StoreUnavailable(f"{self}: no such database")
         except OSError as error:
             raise self._unavailable(error) from error

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from .errors import StoreUnavailable
+from .sqlitefile import SqliteFile
 
 if TYPE_CHECKING:
     import psycopg
@@ -23,6 +24,16 @@ BUSY_TIMEOUT_S = 5.0
 SQLITE_READERS = 4
 CHECKPOINT_PAGES = 4000  # 16 MB: a checkpoint syncs the disk, so four times rarer than SQLite's own rhythm
 POSTGRES_CONNECTIONS = 8
+
+DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+REMEDIES = {
+    sqlite3.SQLITE_BUSY: "another process does not let go of it: statemachine-db doctor says which",
+    sqlite3.SQLITE_FULL: "make room on its disk",
+    sqlite3.SQLITE_READONLY: "give us the right to write the file and its folder: statemachine-db doctor looks",
+    sqlite3.SQLITE_CANTOPEN: "see that its folder is there and that we may write it: statemachine-db doctor looks",
+    sqlite3.SQLITE_IOERR: "look at the disk and what the kernel says of it",
+    **dict.fromkeys(DAMAGE, "put a backup in its place, or begin with empty tables: statemachine-db recreate-database"),
+}
 
 
 class Dialect(ABC):
@@ -57,12 +68,20 @@ class Dialect(ABC):
         """End the transaction; False if the database undid it instead."""
 
     @abstractmethod
+    def remedy(self, error: Exception) -> str:
+        """What to do about one of the driver's errors; empty where its own words have to do."""
+
+    @abstractmethod
+    def is_damage(self, error: Exception) -> bool:
+        """True when the database itself is not sound, so that trying again cannot help."""
+
+    @abstractmethod
     def is_broken(self, connection: Any) -> bool:
         """True when the connection cannot be used again."""
 
     @abstractmethod
     def is_stale(self, connection: Any) -> bool:
-        """True when an idle connection's server has hung up."""
+        """True when an idle connection's server has hung up, or its file has been replaced."""
 
     @abstractmethod
     def in_transaction(self, connection: Any) -> bool:
@@ -93,6 +112,12 @@ class Dialect(ABC):
         """Tell every listener of this store, when the transaction commits."""
 
 
+class _SqliteConnection(sqlite3.Connection):
+    """Knows which of the files it is open on that the path has named."""
+
+    generation = 0
+
+
 class SqliteDialect(Dialect):
     """One file, or one connection's memory; one writer at a time."""
 
@@ -108,9 +133,12 @@ class SqliteDialect(Dialect):
         if sqlite3.sqlite_version_info < OLDEST_SQLITE:
             raise StoreUnavailable(f"SQLite 3.35 or newer is needed, this Python has {sqlite3.sqlite_version}")
         self.path = path
+        self.file = SqliteFile(path) if path is not None else None
+        #: counts the files that this path has named; a connection to an earlier one is stale
+        self.generation = 0
         self._synchronous = "FULL" if durable else "NORMAL"
 
-    def connect(self, *, read_only: bool = False) -> sqlite3.Connection:
+    def connect(self, *, read_only: bool = False) -> _SqliteConnection:
         """WAL, so that readers never wait for the writer; NORMAL loses no commit unless the power goes."""
         connection = sqlite3.connect(
             self.path or ":memory:",
@@ -118,7 +146,9 @@ class SqliteDialect(Dialect):
             isolation_level=None,
             check_same_thread=False,
             cached_statements=256,
+            factory=_SqliteConnection,
         )
+        connection.generation = self.generation
         try:
             if self.path is not None:
                 connection.execute("PRAGMA journal_mode=WAL")
@@ -132,13 +162,6 @@ class SqliteDialect(Dialect):
             raise
         return connection
 
-    def make_file(self) -> None:
-        """Create parent folder and empty file, readable by its owner alone whatever the umask says."""
-        if self.path is None or self.path.exists():
-            return
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        make_private_file(self.path)
-
     def sql(self, text: str) -> str:
         return text
 
@@ -149,11 +172,18 @@ class SqliteDialect(Dialect):
         connection.execute("COMMIT")
         return True
 
-    def is_broken(self, connection: sqlite3.Connection) -> bool:
+    def remedy(self, error: Exception) -> str:
+        return REMEDIES.get(getattr(error, "sqlite_errorcode", 0) & 0xFF, "")
+
+    def is_damage(self, error: Exception) -> bool:
+        return getattr(error, "sqlite_errorcode", 0) & 0xFF in DAMAGE
+
+    def is_broken(self, connection: _SqliteConnection) -> bool:
         return False
 
-    def is_stale(self, connection: sqlite3.Connection) -> bool:
-        return False
+    def is_stale(self, connection: _SqliteConnection) -> bool:
+        """It is open on a file that another has replaced."""
+        return connection.generation != self.generation
 
     def in_transaction(self, connection: sqlite3.Connection) -> bool:
         return connection.in_transaction
@@ -216,6 +246,13 @@ class PostgresDialect(Dialect):
     def commit(self, connection: psycopg.Connection[Any]) -> bool:
         """After a failed statement the server answers COMMIT with ROLLBACK and calls that no error."""
         return connection.execute("COMMIT").statusmessage == "COMMIT"
+
+    def remedy(self, error: Exception) -> str:
+        lost = isinstance(error, self._psycopg.OperationalError) and getattr(error, "sqlstate", None) is None
+        return "see that the server runs and can be reached" if lost else ""
+
+    def is_damage(self, error: Exception) -> bool:
+        return False
 
     def is_broken(self, connection: psycopg.Connection[Any]) -> bool:
         return connection.closed or connection.broken
@@ -296,16 +333,6 @@ def _readable(timeout_s: float, *descriptors: int) -> list[int]:
     for descriptor in descriptors:
         poll.register(descriptor, select.POLLIN)
     return [descriptor for descriptor, _ in poll.poll(timeout_s * 1000)]
-
-
-def make_private_file(path: Path) -> None:
-    """An empty file of mode 0600, unless one is there."""
-    try:
-        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    except FileExistsError:
-        return
-    os.fchmod(descriptor, 0o600)
-    os.close(descriptor)
 
 
 def dialect_for(url: str, *, durable: bool = False) -> SqliteDialect | PostgresDialect:

@@ -13,6 +13,10 @@ class StoreUnavailable(StorageError):
     """The store cannot be opened, read or written."""
 
 
+class StoreDamaged(StoreUnavailable):
+    """The store's file is damaged, or is no database at all."""
+
+
 class ValueRefused(StorageError):
     """The store is well, but does not take this value."""
 

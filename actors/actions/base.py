@@ -42,6 +42,8 @@ class BaseAction(ABC):
     raw_keys: ClassVar[frozenset[str]] = frozenset()
     #: It never waits for anything (no I/O but a log line): run in the machine's own thread, which spares two switches.
     instant: ClassVar[bool] = False
+    #: It has no effect but in the store, and may simply be run again when the store failed it.
+    waits_for_store: ClassVar[bool] = False
     #: What a watch action looks at ('jobs', 'events', 'machine', 'done'). A watch looks once per `execute`; the
     #: runtime parks it while it answers with its `empty_event()`.
     watch: ClassVar[str | None] = None

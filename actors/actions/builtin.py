@@ -19,6 +19,11 @@ _YES = ("true", "1", "yes", "on")
 class BuiltinAction(BaseAction):
     """An action that comes with the engine."""
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        # All of ours; what a user's subclass does beside may not be repeated.
+        cls.waits_for_store = cls.__module__.rpartition(".")[0] == __package__
+
     def event(self, key: str, default: str) -> str:
         """The event name that the configuration gives for an outcome; a missing or empty one is the default."""
         return str(self.config.get(key) or default)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from ..clock import from_text, to_text
 from ..connections import Connections
-from ..dialect import make_private_file
 from ..errors import StoreUnavailable
+from ..sqlitefile import make_private_file
 
 # What the new tables insist on and the older ones may lack in a row.
 FALLBACKS = {

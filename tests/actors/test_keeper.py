@@ -11,6 +11,7 @@ import pytest
 
 from statemachine_engine.actors import keeper as keeper_module
 from statemachine_engine.actors.keeper import HEARTBEAT_S, RESCUE_S, Keeper
+from statemachine_engine.actors.trouble import Trouble
 from statemachine_engine.actors.watches import Key, Watch, WatchBoard
 from statemachine_engine.storage import jobs, machines, mailbox
 from statemachine_engine.storage.clock import ManualClock
@@ -27,10 +28,18 @@ class House:
         self.unread: list[dict[str, int]] = []
         self.woken: list[str] = []
         self.looks = 0
-        self.keeper = Keeper(db, "us", self.board, names=lambda: ["m"], unread=self.unread.append, look=self._look)
+        self.outage = Trouble("the store takes nothing", str)
+        self.entered = 0
+        self.keeper = Keeper(
+            db, "us", self.board, names=lambda: ["m"], unread=self.unread.append,
+            look=self._look, outage=self.outage, answers=self.outage.over, enter=self._enter,
+        )  # fmt: skip
 
     def _look(self) -> None:
         self.looks += 1
+
+    def _enter(self) -> None:
+        self.entered += 1
 
     def park(self, name: str, topic: str, key: Key = ()) -> None:
         watch = Watch(topic, key, lambda: self.woken.append(name))

@@ -12,15 +12,20 @@ from hypothesis import strategies as st
 from statemachine_engine.actors import mail as mail_module
 from statemachine_engine.actors.mail import Mail, incoming
 from statemachine_engine.actors.messages import Incoming
+from statemachine_engine.actors.trouble import Trouble
 from statemachine_engine.storage import mailbox
 from statemachine_engine.storage.clock import ManualClock
 from statemachine_engine.storage.database import Database
 from statemachine_engine.storage.mailbox import Letter
 
 
+def mail_of(db: Database) -> Mail:
+    return Mail(db, "m", Trouble("the store takes nothing", str))
+
+
 @pytest.fixture
 def mail(db: Database) -> Mail:
-    return Mail(db, "m")
+    return mail_of(db)
 
 
 @pytest.fixture
@@ -169,7 +174,7 @@ def test_while_the_store_is_away_datagrams_are_kept_in_memory(
         mail.wait(raw(number))
     assert mail.overlooked() == []
     assert [event.payload for event in taken(mail)] == [0, 1, 2, 3]
-    assert "cannot be stored" in caplog.text
+    assert "the database was closed" in caplog.text
 
 
 SENDERS = st.sampled_from("abc")
@@ -189,7 +194,7 @@ class Model:
 
     def __init__(self) -> None:
         self.db = Database.open("sqlite:///:memory:", clock=ManualClock())
-        self.mail = Mail(self.db, "m")
+        self.mail = mail_of(self.db)
         self.handled: list[Incoming] = []
         self.held: list[Letter] = []
         self.sent = 0

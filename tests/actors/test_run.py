@@ -17,6 +17,7 @@ from statemachine_engine.actors.jobdesk import JobDesk
 from statemachine_engine.actors.loader import from_dict
 from statemachine_engine.actors.run import Failure, Parked, Performer, Run
 from statemachine_engine.actors.services import Services
+from statemachine_engine.actors.trouble import Trouble
 from statemachine_engine.actors.watches import WatchBoard
 from statemachine_engine.storage import jobs
 from statemachine_engine.storage.database import Database
@@ -73,7 +74,7 @@ class Stage:
     def perform(self, *actions: ActionSpec, **options: Any) -> Run:
         services = Services(self, self.desk.machine, self.token, self.desk, self.folder)  # type: ignore[arg-type]
         run = Run(1, "busy", actions, self.context, services, **options)
-        performer = Performer(from_dict(DEFINITION, "m"), ActionRegistry(self.folder), self.board)
+        performer = Performer(from_dict(DEFINITION, "m"), ActionRegistry(self.folder), self.board, Trouble("", str))
         return performer.perform(run, self.loop)
 
 
