@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
 from ..storage import jobs
 from ..storage.errors import JobNotFound, LeaseLost
 from ..storage.jobs import Job
+from .process import Tail
 
 if TYPE_CHECKING:
     from ..storage.database import Database
@@ -22,12 +23,16 @@ DEFAULT_LEASE_S = 60.0
 #: a shorter lease could not be renewed in time
 SHORTEST_LEASE_S = 1.0
 
+#: so much of what a job's commands write is kept with the attempt, counted from the end
+OUTPUT_BYTES = 4096
+
 
 class Fence(TypedDict):
-    """Whose the job must still be, and in which attempt; None: an operator's word."""
+    """Whose the job must still be, in which attempt, and what that one wrote; None: an operator's word."""
 
     owner: str | None
     attempt: int | None
+    output: str | None
 
 
 class OwnFence(TypedDict):
@@ -35,6 +40,7 @@ class OwnFence(TypedDict):
 
     owner: str
     attempt: int
+    output: str | None
 
 
 class JobBells(Protocol):
@@ -72,6 +78,7 @@ class JobDesk:
         self._bells = bells
         self._failure: str | None = None
         self._cut_off = False
+        self._output: Tail | None = None
         self._lock = threading.Lock()
 
     def claim(
@@ -98,6 +105,7 @@ class JobDesk:
                 job = jobs.claim(
                     self._bells.db,
                     owner=self._bells.incarnation,
+                    machine=self.machine,
                     job_type=job_type,
                     machine_type=machine_type,
                     lease_s=lease_s,
@@ -126,7 +134,12 @@ class JobDesk:
             if self.closed:
                 return None
             job = jobs.claim_id(
-                self._bells.db, job_id, owner=self._bells.incarnation, lease_s=lease_s, max_attempts=max_attempts
+                self._bells.db,
+                job_id,
+                owner=self._bells.incarnation,
+                machine=self.machine,
+                lease_s=lease_s,
+                max_attempts=max_attempts,
             )
             return self._hold(job, lease_s)
 
@@ -160,6 +173,14 @@ class JobDesk:
         self._bells.wake("jobs", (job.job_type, job.machine_type), 1)
         return job
 
+    def output_sink(self) -> Callable[[bytes], None] | None:
+        """What takes the output of a command that starts now, for the attempt at the current job; None without one."""
+        with self._lock:
+            if self.current is None:
+                return None
+            self._output = self._output or Tail(OUTPUT_BYTES)
+            return self._output.add
+
     def note_failure(self, reason: str) -> None:
         """An action failed, unmapped: the current job, if nobody settles it otherwise, has failed."""
         with self._lock:
@@ -175,9 +196,10 @@ class JobDesk:
             self._cut_off = self.current is not None
 
     def adopt(self, job: Job) -> None:
-        """Make a job that another machine of this runtime claimed this one's current job."""
+        """Make a job that another machine of this runtime claimed this one's current job. LeaseLost, JobNotFound."""
         with self._lock:
             self._hold(job, DEFAULT_LEASE_S, announce=False)
+            jobs.assign(self._bells.db, job.job_id, self.machine, owner=self._bells.incarnation, attempt=job.attempts)
 
     def hand_over(self, job_id: str | None) -> Job | None:
         """Give up the current job without settling it, to a machine that was started for it."""
@@ -211,11 +233,12 @@ class JobDesk:
         """The job that this machine holds is settled only in its own attempt; a controller may settle any other's."""
         job = self.current
         if job is None or job.job_id != job_id:
-            return {"owner": None, "attempt": None}
-        return {"owner": self._bells.incarnation, "attempt": job.attempts}
+            return {"owner": None, "attempt": None, "output": None}
+        return {**self._own(job)}
 
     def _own(self, job: Job) -> OwnFence:
-        return {"owner": self._bells.incarnation, "attempt": job.attempts}
+        output = None if self._output is None else self._output.text().decode("utf-8", "replace")
+        return {"owner": self._bells.incarnation, "attempt": job.attempts, "output": output}
 
     def _settle(self) -> None:
         settled = self._settled()
@@ -258,7 +281,7 @@ class JobDesk:
             self._forget()
 
     def _forget(self) -> None:
-        self.current, self._failure, self._cut_off = None, None, False
+        self.current, self._failure, self._cut_off, self._output = None, None, False, None
 
     def _announce_end(self, job: Job) -> None:
         """Ended, or waiting for another attempt."""

@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -50,13 +50,15 @@ def run(
     timeout_s: float | None = None,
     cancel: CancelToken | None = None,
     kept_bytes: int = KEPT_BYTES,
+    hear: Callable[[bytes], None] | None = None,
 ) -> Ended:
     """Runs a program in a session of its own and waits for its end, its time limit or the cancellation.
 
     In the last two cases its process group gets SIGTERM and, where that does not end it, SIGKILL. Children that it
-    left in the background are waited for only briefly. Raises OSError when it cannot be started.
+    left in the background are waited for only briefly. `hear` gets the output of both streams while it comes. Raises
+    OSError when it cannot be started.
     """
-    process = _Process(kept_bytes)
+    process = _Process(kept_bytes, hear)
     forget = cancel.on_cancel(process.cancel) if cancel else None
     try:
         process.start(argv, env, cwd, stdin)
@@ -70,14 +72,15 @@ def run(
 class _Process:
     """One program; everything but `cancel` belongs to the thread that runs it."""
 
-    def __init__(self, kept_bytes: int) -> None:
+    def __init__(self, kept_bytes: int, hear: Callable[[bytes], None] | None) -> None:
+        self._hear = hear
         self._lock = threading.Lock()
         self._popen: subprocess.Popen[bytes] | None = None
         self._exit_fd: int | None = None
         self._stdout, self._stdout_end = os.pipe()
         self._stderr, self._stderr_end = os.pipe()
         self._cancel_seen, self._cancel_end = os.pipe()
-        self._tails = {self._stdout: _Tail(kept_bytes), self._stderr: _Tail(kept_bytes)}
+        self._tails = {self._stdout: Tail(kept_bytes), self._stderr: Tail(kept_bytes)}
         self._open = set(self._tails)
         self._exited = self._cancelled = self._closed = False
 
@@ -170,6 +173,8 @@ class _Process:
         data = os.read(fd, KEPT_BYTES)
         if data:
             self._tails[fd].add(data)
+            if self._hear is not None:
+                self._hear(data)
         else:
             self._poller.unregister(fd)
             self._open.discard(fd)
@@ -197,7 +202,7 @@ class _Process:
         self._stdout_end = self._stderr_end = -1
 
 
-class _Tail:
+class Tail:
     """The last bytes of a stream."""
 
     def __init__(self, limit: int) -> None:

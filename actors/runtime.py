@@ -256,6 +256,8 @@ class Runtime:
             raise ConfigError([Problem(f"machine name {name!r} {fault}", str(definition.source or "<definition>"))])
         handle = self._made(definition, name, context, folder)
         handle.from_state = from_state
+        if job is not None:
+            handle.parts.desk.adopt(job)
         try:
             self.supervisor.acquire(handle)
         except MachineTaken:
@@ -263,8 +265,6 @@ class Runtime:
                 raise
             self._stand_by(handle)
             return handle
-        if job is not None:
-            handle.parts.desk.adopt(job)
         self.supervisor.launch(handle)
         self.scheduler.follow(definition, handle.name)
         return handle

@@ -169,7 +169,7 @@ def _problem(event: Event) -> dict[str, Any]:
 
 def _failed(job: Job) -> dict[str, Any]:
     return {
-        "type": "failed_job", "level": "error", "event_name": "job_failed", "machine": job.owner,
+        "type": "failed_job", "level": "error", "event_name": "job_failed", "machine": job.machine,
         "job_id": job.job_id, "message": job.error_message, "payload": job.data,
         "timestamp": job.completed_at or job.created_at,
     }  # fmt: skip

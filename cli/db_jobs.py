@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .options import JsonValue, Name, database, db_option, format_option, limit_option
-from .output import Column, moment, show, show_fields, show_json
+from .output import Column, moment, show, show_fields, show_json, text
 from .program import Failure
 
 if TYPE_CHECKING:
+    from ..storage.attempts import Attempt
     from ..storage.jobs import Job
 
 STATUSES = ("pending", "scheduled", "processing", "completed", "failed", "cancelled")
@@ -51,10 +52,13 @@ def status(fmt: str) -> None:
 @click.option("--status", "wanted", type=click.Choice(STATUSES), help="Only jobs in this status.")
 @click.option("--type", "job_type", metavar="TYPE", help="Only jobs of this type.")
 @click.option("--machine-type", metavar="TYPE", help="Only jobs for this machine type.")
+@click.option("--machine", metavar="NAME", help="Only jobs that this machine took last.")
 @limit_option(20)
 @db_option
 @format_option
-def list_jobs(wanted: str | None, job_type: str | None, machine_type: str | None, limit: int, fmt: str) -> None:
+def list_jobs(
+    wanted: str | None, job_type: str | None, machine_type: str | None, machine: str | None, limit: int, fmt: str
+) -> None:
     """List jobs, newest first.
 
     \b
@@ -64,7 +68,7 @@ def list_jobs(wanted: str | None, job_type: str | None, machine_type: str | None
     from ..storage import jobs
 
     with database() as db:
-        found = jobs.find(db, status=wanted, job_type=job_type, machine_type=machine_type, limit=limit)
+        found = jobs.find(db, status=wanted, job_type=job_type, machine_type=machine_type, machine=machine, limit=limit)
     kind = f" ({job_type})" if job_type else ""
     state = f" with status '{wanted}'" if wanted else ""
     show([job_row(job) for job in found], LIST_COLUMNS, fmt=fmt, empty=f"No jobs{kind}{state} found")
@@ -75,23 +79,26 @@ def list_jobs(wanted: str | None, job_type: str | None, machine_type: str | None
 @db_option
 @format_option
 def details(job_id: str, fmt: str) -> None:
-    """Show everything about one job.
+    """Show everything about one job, with what became of each attempt at it.
 
     \b
     Example:
       statemachine-db details job_001
     """
-    from ..storage import jobs
+    from ..storage import attempts, jobs
 
     with database() as db:
         job = jobs.get(db, job_id)
+        past = attempts.of(db, job) if job is not None else []
     if job is None:
         raise Failure(f"Job {job_id} not found (statemachine-db list shows the jobs)", prefix="")
     row = job_row(job)
     if fmt == "json":
-        show_json(row)
-    else:
-        show_fields(f"Job Details: {job_id}", _fields(row))
+        show_json({**row, "attempt_history": [attempt.as_dict() for attempt in past]})
+        return
+    show_fields(f"Job Details: {job_id}", _fields(row))
+    for attempt in past:
+        _show_attempt(attempt)
 
 
 @click.command("complete-job")
@@ -170,8 +177,17 @@ def _fields(row: dict[str, Any]) -> list[tuple[str, Any]]:
     named = [
         ("Status", "status"), ("Job Type", "job_type"), ("Machine Type", "machine_type"), ("Priority", "priority"),
         ("Source Job", "source_job_id"), ("Created", "created_at"), ("Due", "due_at"), ("Started", "started_at"),
-        ("Completed", "completed_at"), ("Owner", "owner"), ("Error", "error_message"), ("Payload", "data"),
-        ("Result", "result"),
+        ("Completed", "completed_at"), ("Machine", "machine"), ("Owner", "owner"), ("Time Limit", "time_limit_s"),
+        ("Error", "error_message"), ("Payload", "data"), ("Result", "result"),
     ]  # fmt: skip
     fields = [(heading, row[key]) for heading, key in named]
     return [*fields[:4], ("Attempts", attempts), *fields[4:]]
+
+
+def _show_attempt(attempt: Attempt) -> None:
+    """What became of it, and below that the end of what its commands wrote, line by line."""
+    reason = f": {text(attempt.error_message)}" if attempt.error_message else ""
+    span = f"{attempt.started_at} to {attempt.ended_at}"
+    click.echo(f"  {span}  {text(attempt.machine or '-')}  attempt {attempt.attempt} {attempt.outcome}{reason}")
+    for line in (attempt.output or "").splitlines():
+        click.echo(f"    | {text(line)}")

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from . import bells
+from . import attempts, bells
 from .clock import to_text
 from .database import Database
 from .job import COLUMNS, INSERT, Job, NewJob, from_row, values_of
@@ -76,6 +76,7 @@ def retry(db: Database, choice: Choice) -> int:
         (db.now(),),
         choice,
         RETRIABLE,
+        "reset",
     )
 
 
@@ -87,6 +88,7 @@ def cancel(db: Database, choice: Choice) -> int:
         (to_text(db.now()),),
         choice,
         CANCELLABLE,
+        "cancelled",
     )
 
 
@@ -95,15 +97,19 @@ def release(db: Database, choice: Choice) -> int:
 
     A worker that holds one loses its lease.
     """
-    return _update(db, GIVE_BACK, (), choice, ("processing",))
+    return _update(db, GIVE_BACK, (), choice, ("processing",), "released")
 
 
 # Helpers
 
 
-def _update(db: Database, sql: str, params: tuple[Any, ...], choice: Choice, statuses: Sequence[str]) -> int:
+def _update(
+    db: Database, sql: str, params: tuple[Any, ...], choice: Choice, statuses: Sequence[str], outcome: str
+) -> int:
+    """Change those of these statuses; attempts at them that are under way end with this outcome."""
     condition, wanted = _condition(db, choice)
     with db.write():
+        attempts.end_held(db, outcome, condition, wanted)
         changed = db.execute(f"{sql} WHERE {_in(statuses)}{condition}", (*params, *statuses, *wanted)).rowcount
         if changed:
             bells.ring(db, "jobs", count=changed)

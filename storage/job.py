@@ -48,6 +48,10 @@ class Job:
     lease_until: float | None
     """Epoch seconds; a held job whose lease has passed is rescued. None: never."""
     unique_key: str | None
+    machine: str | None
+    """The machine that claimed it last."""
+    time_limit_s: float | None
+    """Seconds that one attempt may take. None: any."""
 
     def as_dict(self) -> dict[str, Any]:
         """All fields by name, ready for JSON."""
@@ -69,23 +73,26 @@ class NewJob:
     max_attempts: int | None = None
     unique_key: str | None = None
     metadata: Mapping[str, Any] | None = None
+    time_limit_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a worker's previous job ended: completed, or failed if there is a reason."""
+    """How an attempt at a job ended: completed, or failed if there is a reason."""
 
     job_id: str
     result: Any = None
     reason: str | None = None
+    output: str | None = None
+    """The end of what its commands wrote."""
 
 
 COLUMNS = ", ".join(field.name for field in fields(Job))
 
 INSERT = """
 INSERT INTO jobs (job_id, job_type, machine_type, source_job_id, data, metadata, priority, status, created_at, due_at,
-                  max_attempts, unique_key)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                  max_attempts, unique_key, time_limit_s)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT DO NOTHING"""
 
 
@@ -105,6 +112,7 @@ def values_of(new: NewJob, now: float) -> tuple[Any, ...]:
         due_at,
         new.max_attempts,
         new.unique_key,
+        new.time_limit_s,
     )
 
 
@@ -131,4 +139,6 @@ def from_row(row: Any) -> Job:
         row[17],
         row[18],
         row[19],
+        row[20],
+        row[21],
     )

@@ -28,6 +28,7 @@ def find(
     status: str | None = None,
     job_type: str | None = None,
     machine_type: str | None = None,
+    machine: str | None = None,
     limit: int | None = 20,
     newest_first: bool = True,
 ) -> list[Job]:
@@ -41,6 +42,8 @@ def find(
         query = query.where(JobRow.job_type == job_type)
     if machine_type is not None:
         query = query.where(JobRow.machine_type == machine_type)
+    if machine is not None:
+        query = query.where(JobRow.machine == machine)
     query = query.order_by(JobRow.id.desc() if newest_first else JobRow.id)
     return [from_row(row) for row in fetch(db, query.limit(limit))]
 
@@ -51,6 +54,7 @@ def search(
     statuses: Sequence[str] = (),
     job_type: str | None = None,
     machine_type: str | None = None,
+    machine: str | None = None,
     text: str | None = None,
     before_id: int | None = None,
     limit: int = 50,
@@ -66,6 +70,8 @@ def search(
         parts.append(("job_type = ?", [job_type]))
     if machine_type is not None:
         parts.append(("machine_type = ?", [machine_type]))
+    if machine is not None:
+        parts.append(("machine = ?", [machine]))
     if text is not None:
         searched = ("job_id", "data", "result", "error_message")
         found = " OR ".join(f"lower({column}) LIKE ? ESCAPE '!'" for column in searched)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from . import bells
+from . import attempts, bells
 from .clock import to_text
 from .database import Database
 from .errors import JobExists, JobNotFound, LeaseLost, WrongJobState
 from .job import COLUMNS, DEFAULT_MAX_ATTEMPTS, INSERT, STATUSES, Job, NewJob, Outcome, from_row, values_of
+from .job_claims import adopt, claim, claim_id, renew
 from .job_lists import claimable, counts, find, get, pending, statuses
+from .job_removal import cleanup, prune, remove
 from .payload import clean, dumps
 
 __all__ = [
@@ -18,6 +20,7 @@ __all__ = [
     "Job",
     "NewJob",
     "adopt",
+    "assign",
     "cancel",
     "claim",
     "claim_id",
@@ -40,18 +43,8 @@ __all__ = [
     "reset_processing",
     "retry",
     "statuses",
+    "time_out",
 ]
-
-PRUNE_CHUNK = 1000
-
-PROMOTE = """
-UPDATE jobs SET status = 'pending' WHERE id IN (
-    SELECT id FROM jobs WHERE status = 'scheduled' AND due_at <= ?{skip_locked})"""
-
-CLAIM = f"""
-UPDATE jobs SET status = 'processing', started_at = ?, completed_at = NULL, owner = ?, lease_s = ?, lease_until = ?,
-                attempts = attempts + 1, max_attempts = coalesce(max_attempts, ?)
-WHERE id = ({{picked}}) RETURNING {COLUMNS}"""
 
 SETTLE = """
 UPDATE jobs SET status = ?, completed_at = ?, result = coalesce(?, result), error_message = ?, lease_until = NULL
@@ -59,11 +52,14 @@ WHERE job_id = ?"""
 
 EXPIRED = "status = 'processing' AND lease_until < ?"
 LIMIT = f"coalesce(max_attempts, {DEFAULT_MAX_ATTEMPTS})"
+LOST = (
+    "'lease expired: worker ' || coalesce(owner, 'unknown') || ' did not finish; ' "
+    f"|| attempts || ' of ' || {LIMIT} || ' attempts'"
+)
 RESCUE = f"""
 UPDATE jobs SET status = CASE WHEN attempts >= {LIMIT} THEN 'failed' ELSE 'pending' END,
                 completed_at = CASE WHEN attempts >= {LIMIT} THEN ? END,
-                error_message = 'lease expired: worker ' || coalesce(owner, 'unknown') || ' did not finish; '
-                                || attempts || ' of ' || {LIMIT} || ' attempts',
+                error_message = {LOST},
                 owner = NULL, lease_until = NULL
 WHERE id IN (SELECT id FROM jobs WHERE {EXPIRED}{{skip_locked}}) RETURNING {COLUMNS}"""
 
@@ -84,11 +80,13 @@ def enqueue(
     max_attempts: int | None = None,
     unique_key: str | None = None,
     metadata: Mapping[str, Any] | None = None,
+    time_limit_s: float | None = None,
 ) -> Job:
     """Add a job: pending, or scheduled if it is due later. JobExists if the id is taken; None makes one up.
 
     `machine_type` None: any worker may take it. `max_attempts` None: the claim's, else 3. While an unfinished job
-    carries the same `unique_key`, that job is returned and nothing is added.
+    carries the same `unique_key`, that job is returned and nothing is added. `time_limit_s`: how long one attempt may
+    take.
     """
     job = NewJob(
         job_type,
@@ -102,6 +100,7 @@ def enqueue(
         max_attempts,
         unique_key,
         metadata,
+        time_limit_s,
     )
     with db.write():
         added = _insert(db, job)
@@ -127,67 +126,42 @@ def enqueue_many(db: Database, rows: Iterable[NewJob]) -> int:
         return added
 
 
-def claim(
-    db: Database,
-    *,
-    owner: str,
-    job_type: str | None = None,
-    machine_type: str | None = None,
-    lease_s: float = 60.0,
-    max_attempts: int | None = None,
-) -> Job | None:
-    """Take the next job: pending or due, by priority, due time, insertion; it is processing then, one attempt more.
-
-    A job without a machine type goes to any worker, a worker without one takes any job of its type, one without a
-    `job_type` any type. None: nothing to do.
-    """
+def assign(db: Database, job_id: str, machine: str, *, owner: str, attempt: int | None = None) -> None:
+    """Another machine of the same runtime works on the job from now on. LeaseLost, JobNotFound."""
     with db.write():
-        now = db.now()
-        db.execute(PROMOTE.format(skip_locked=db.dialect.skip_locked), (now,))
-        sql, wanted = _claim_sql(db.dialect.skip_locked, job_type, machine_type)
-        row = db.execute(sql, (to_text(now), owner, lease_s, now + lease_s, max_attempts, *wanted)).fetchone()
-        return from_row(row) if row else None
-
-
-def claim_id(
-    db: Database, job_id: str, *, owner: str, lease_s: float = 60.0, max_attempts: int | None = None
-) -> Job | None:
-    """Take this job if it is pending or due; None if it is not, or there is none."""
-    picked = "SELECT id FROM jobs WHERE job_id = ? AND (status = 'pending' OR status = 'scheduled' AND due_at <= ?)"
-    with db.write():
-        now = db.now()
-        params = (to_text(now), owner, lease_s, now + lease_s, max_attempts, job_id, now)
-        row = db.execute(CLAIM.format(picked=picked + db.dialect.skip_locked), params).fetchone()
-        return from_row(row) if row else None
-
-
-def adopt(db: Database, job_id: str, *, owner: str, attempt: int | None, heir: str) -> Job | None:
-    """A dead worker's job goes to its successor, in the same attempt; None when the worker no longer holds it."""
-    with db.write():
-        row = db.execute(
-            "UPDATE jobs SET owner = ?, lease_until = ? + lease_s WHERE job_id = ? AND status = 'processing' "
-            f"AND owner = ? AND attempts = ? RETURNING {COLUMNS}",
-            (heir, db.now(), job_id, owner, attempt),
-        ).fetchone()
-        return from_row(row) if row else None
+        db.execute("UPDATE jobs SET machine = ? WHERE id = ?", (machine, _held(db, job_id, owner, attempt).id))
 
 
 def complete(
-    db: Database, job_id: str, *, owner: str | None = None, attempt: int | None = None, result: Any = None
+    db: Database,
+    job_id: str,
+    *,
+    owner: str | None = None,
+    attempt: int | None = None,
+    result: Any = None,
+    output: str | None = None,
 ) -> Job:
-    """The job is completed, with its result if there is one.
+    """The job is completed, with its result if there is one; `output` is kept with the attempt.
 
     With `owner`: only while that worker holds it, in that `attempt` where it is given, else LeaseLost. Without, an
     operator's word: from any status. JobNotFound.
     """
     with db.write():
-        return _settle(db, Outcome(job_id, result), owner, attempt)
+        return _settle(db, Outcome(job_id, result, output=output), owner, attempt)
 
 
-def fail(db: Database, job_id: str, reason: str, *, owner: str | None = None, attempt: int | None = None) -> Job:
+def fail(
+    db: Database,
+    job_id: str,
+    reason: str,
+    *,
+    owner: str | None = None,
+    attempt: int | None = None,
+    output: str | None = None,
+) -> Job:
     """The job failed for this reason; fenced and raising like `complete`."""
     with db.write():
-        return _settle(db, Outcome(job_id, reason=reason), owner, attempt)
+        return _settle(db, Outcome(job_id, reason=reason, output=output), owner, attempt)
 
 
 def retry(
@@ -198,6 +172,7 @@ def retry(
     attempt: int | None = None,
     delay_s: float = 0.0,
     reason: str | None = None,
+    output: str | None = None,
 ) -> Job:
     """Back into the queue, due after the delay.
 
@@ -205,47 +180,39 @@ def retry(
     An operator's: from processing, failed or cancelled, else WrongJobState; attempts start anew. JobNotFound.
     """
     with db.write():
-        job = _held(db, job_id, owner, attempt) if owner else _in(db, job_id, ("processing", "failed", "cancelled"))
-        if owner and job.attempts >= job.max_attempts:
-            return _settle(
-                db, Outcome(job_id, reason=reason or f"{job.attempts} of {job.max_attempts} attempts spent"), None
-            )
-        due_at = db.now() + max(delay_s, 0.0)
-        row = db.execute(
-            "UPDATE jobs SET status = ?, due_at = ?, attempts = ?, error_message = ?, owner = NULL, "
-            f"lease_until = NULL, started_at = NULL, completed_at = NULL WHERE id = ? RETURNING {COLUMNS}",
-            (
-                "scheduled" if delay_s > 0 else "pending",
-                due_at,
-                job.attempts if owner else 0,
-                clean(reason) if reason else job.error_message,
-                job.id,
-            ),
-        ).fetchone()
-        bells.ring(db, "jobs", (job.job_type, job.machine_type))
-        return from_row(row)
+        if owner:
+            return _try_again(db, _held(db, job_id, owner, attempt), "retried", reason, delay_s, output)
+        job = _in(db, job_id, ("processing", "failed", "cancelled"))
+        if job.status == "processing":
+            attempts.end(db, job, "reset")
+            bells.ring(db, "done", (job_id,))
+        return _requeued(db, job, reason, delay_s, attempts_made=0)
 
 
-def release(db: Database, job_id: str, *, owner: str, attempt: int | None = None) -> None:
+def time_out(db: Database, job_id: str, *, owner: str, attempt: int | None = None, output: str | None = None) -> Job:
+    """The worker's job has taken longer than it may: back into the queue, or failed when its attempts are spent.
+
+    LeaseLost, JobNotFound.
+    """
+    with db.write():
+        job = _held(db, job_id, owner, attempt)
+        reason = f"took longer than its time limit of {job.time_limit_s or 0:g} s"
+        return _try_again(db, job, "timed_out", reason, 0.0, output)
+
+
+def release(db: Database, job_id: str, *, owner: str, attempt: int | None = None, output: str | None = None) -> None:
     """The worker gives its job back untouched: pending, the attempt not counted. LeaseLost, JobNotFound."""
     with db.write():
-        db.execute(f"{GIVE_BACK} WHERE id = ?", (_held(db, job_id, owner, attempt).id,))
+        job = _held(db, job_id, owner, attempt)
+        attempts.end(db, job, "released", output=output)
+        db.execute(f"{GIVE_BACK} WHERE id = ?", (job.id,))
 
 
 def release_owner(db: Database, owner: str) -> int:
     """Give back all jobs that the worker holds, as `release` does; returns how many."""
     with db.write():
+        attempts.end_held(db, "released", " AND owner = ?", (owner,))
         return db.execute(f"{GIVE_BACK} WHERE status = 'processing' AND owner = ?", (owner,)).rowcount
-
-
-def renew(db: Database, owner: str) -> int:
-    """All leases of the worker count anew from now, each for its own length; returns how many."""
-    with db.write():
-        return db.execute(
-            "UPDATE jobs SET lease_until = ? + lease_s "
-            "WHERE status = 'processing' AND owner = ? AND lease_until IS NOT NULL",
-            (db.now(), owner),
-        ).rowcount
 
 
 def rescue(db: Database) -> list[Job]:
@@ -258,8 +225,12 @@ def rescue(db: Database) -> list[Job]:
             return []
     with db.write():
         now = db.now()
+        attempts.end_held(db, "lost", " AND lease_until < ?", (now,), reason=LOST, skip_locked=True)
         rows = db.execute(RESCUE.format(skip_locked=db.dialect.skip_locked), (to_text(now), now)).fetchall()
-        return sorted(map(from_row, rows), key=lambda job: job.id)
+        rescued = sorted(map(from_row, rows), key=lambda job: job.id)
+        for job in rescued:
+            bells.ring(db, *(("done", (job.job_id,)) if job.status == "failed" else ("jobs", _kind(job))))
+        return rescued
 
 
 def cancel(db: Database, job_id: str) -> Job:
@@ -269,19 +240,15 @@ def cancel(db: Database, job_id: str) -> Job:
     """
     with db.write():
         job = _in(db, job_id, ("pending", "scheduled", "processing"))
+        if job.status == "processing":
+            attempts.end(db, job, "cancelled")
         row = db.execute(
             "UPDATE jobs SET status = 'cancelled', completed_at = ?, lease_until = NULL, owner = NULL "
             f"WHERE id = ? RETURNING {COLUMNS}",
             (to_text(db.now()), job.id),
         ).fetchone()
+        bells.ring(db, "done", (job_id,))
         return from_row(row)
-
-
-def remove(db: Database, job_id: str) -> None:
-    """Delete the job, whatever its status. JobNotFound."""
-    with db.write():
-        if not db.execute("DELETE FROM jobs WHERE job_id = ?", (job_id,)).rowcount:
-            raise JobNotFound(job_id)
 
 
 def reset_processing(db: Database, *, older_than_s: float | None) -> int:
@@ -292,38 +259,18 @@ def reset_processing(db: Database, *, older_than_s: float | None) -> int:
     with db.write():
         now = db.now()
         started = to_text(now - older_than_s) if older_than_s is not None else None
-        condition = "(started_at IS NULL OR started_at <= ?) AND (lease_until IS NULL OR lease_until < ?)"
-        return db.execute(
+        condition = " AND (started_at IS NULL OR started_at <= ?) AND (lease_until IS NULL OR lease_until < ?)"
+        which, params = (condition, (started, now)) if started else ("", ())
+        attempts.end_held(db, "reset", which, params)
+        count = db.execute(
             "UPDATE jobs SET status = 'pending', attempts = 0, owner = NULL, lease_until = NULL, started_at = NULL "
-            "WHERE status = 'processing'" + (f" AND {condition}" if started else ""),
-            (started, now) if started else (),
+            f"WHERE status = 'processing'{which}",
+            params,
         ).rowcount
-
-
-def cleanup(db: Database, status: str, limit: int = 1000) -> int:
-    """Delete up to `limit` jobs of this status, oldest first; returns how many."""
-    with db.write():
-        return db.execute(
-            "DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE status = ? ORDER BY id LIMIT ?)", (status, limit)
-        ).rowcount
-
-
-def prune(db: Database, *, older_than_s: float, statuses: Sequence[str]) -> int:
-    """Delete jobs of these final statuses that ended before then, some at a time so that workers get in between."""
-    total = 0
-    ended_before = to_text(db.now() - older_than_s)
-    marks = ", ".join("?" * len(statuses))
-    while statuses:
-        with db.write():
-            deleted = db.execute(
-                f"DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE status IN ({marks}) "
-                "AND coalesce(completed_at, created_at) < ? LIMIT ?)",
-                (*statuses, ended_before, PRUNE_CHUNK),
-            ).rowcount
-        total += deleted
-        if deleted < PRUNE_CHUNK:
-            break
-    return total
+        if count:
+            bells.ring(db, "jobs", count=count)
+            bells.ring(db, "done")
+        return count
 
 
 # Helpers
@@ -345,29 +292,59 @@ def _twin(db: Database, new: NewJob) -> Job:
     return from_row(row)
 
 
-def _claim_sql(skip_locked: str, job_type: str | None, machine_type: str | None) -> tuple[str, tuple[str, ...]]:
-    wanted = tuple(value for value in (job_type, machine_type) if value is not None)
-    picked = (
-        "SELECT id FROM jobs WHERE status = 'pending'"
-        + (" AND job_type = ?" if job_type is not None else "")
-        + (" AND (machine_type IS NULL OR machine_type = ?)" if machine_type is not None else "")
-        + " ORDER BY priority, due_at, id LIMIT 1"
-        + skip_locked
-    )
-    return CLAIM.format(picked=picked), wanted
-
-
 def _settle(db: Database, outcome: Outcome, owner: str | None, attempt: int | None = None) -> Job:
+    held = owner is not None or _locked(db, outcome.job_id).status == "processing"
+    fence = " AND status = 'processing' AND owner = ? AND attempts = coalesce(?, attempts)" if owner else ""
+    job = _ended(db, outcome, fence, (owner, attempt) if owner else ())
+    if held:
+        attempts.end(db, job, job.status, reason=job.error_message, output=outcome.output)
+    return job
+
+
+def _ended(db: Database, outcome: Outcome, fence: str = "", fenced: Sequence[Any] = ()) -> Job:
     status = "completed" if outcome.reason is None else "failed"
     reason = None if outcome.reason is None else clean(outcome.reason)
     result = None if outcome.result is None else dumps(outcome.result)
-    fence = " AND status = 'processing' AND owner = ? AND attempts = coalesce(?, attempts)" if owner else ""
-    params = (status, to_text(db.now()), result, reason, outcome.job_id, *((owner, attempt) if owner else ()))
+    params = (status, to_text(db.now()), result, reason, outcome.job_id, *fenced)
     row = db.execute(f"{SETTLE}{fence} RETURNING {COLUMNS}", params).fetchone()
     if row is None:
         raise LeaseLost(outcome.job_id) if get(db, outcome.job_id) else JobNotFound(outcome.job_id)
     bells.ring(db, "done", (outcome.job_id,))
     return from_row(row)
+
+
+def _try_again(db: Database, job: Job, outcome: str, reason: str | None, delay_s: float, output: str | None) -> Job:
+    """A worker's attempt at the job is over: another one, unless this was the last."""
+    reason = clean(reason) if reason else None
+    spent = job.attempts >= job.max_attempts
+    if spent and outcome == "retried":
+        outcome, reason = "failed", reason or f"{job.attempts} of {job.max_attempts} attempts spent"
+    attempts.end(db, job, outcome, reason=reason, output=output)
+    if spent:
+        return _ended(db, Outcome(job.job_id, reason=reason))
+    return _requeued(db, job, reason, delay_s, attempts_made=job.attempts)
+
+
+def _requeued(db: Database, job: Job, reason: str | None, delay_s: float, *, attempts_made: int) -> Job:
+    due_at = db.now() + max(delay_s, 0.0)
+    row = db.execute(
+        "UPDATE jobs SET status = ?, due_at = ?, attempts = ?, error_message = ?, owner = NULL, lease_until = NULL, "
+        f"started_at = NULL, completed_at = NULL WHERE id = ? RETURNING {COLUMNS}",
+        (
+            "scheduled" if delay_s > 0 else "pending",
+            due_at,
+            attempts_made,
+            clean(reason) if reason else job.error_message,
+            job.id,
+        ),
+    ).fetchone()
+    bells.ring(db, "jobs", _kind(job))
+    return from_row(row)
+
+
+def _kind(job: Job) -> tuple[str, str | None]:
+    """What workers ask for: the key of the bell about it."""
+    return job.job_type, job.machine_type
 
 
 def _held(db: Database, job_id: str, owner: str, attempt: int | None) -> Job:

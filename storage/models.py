@@ -33,6 +33,8 @@ class JobRow(Model):
     lease_s = DoubleField(null=True)
     lease_until = DoubleField(null=True)
     unique_key = TextField(null=True)
+    machine = TextField(null=True)
+    time_limit_s = DoubleField(null=True)
 
     class Meta:
         table_name = "jobs"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Response, request
 
-from ..storage import audit, job_lists
+from ..storage import attempts, audit, job_lists
 from ..storage.clock import from_text
 from ..storage.errors import JobNotFound
 from ..storage.job import STATUSES
@@ -18,6 +18,7 @@ from .monitor import the_monitor
 from .query import MAX_ID, Query
 
 if TYPE_CHECKING:
+    from ..storage.attempts import Attempt
     from ..storage.audit import Event
     from ..storage.database import Database
     from ..storage.job import Job
@@ -44,7 +45,8 @@ def listing() -> Response:
         db,
         statuses=_statuses(),
         job_type=query.text("type"),
-        machine_type=query.text("machine"),
+        machine_type=query.text("machine_type"),
+        machine=query.text("machine"),
         text=query.text("q"),
         before_id=query.integer("cursor", None, low=0, high=MAX_ID),
         limit=limit,
@@ -56,21 +58,21 @@ def listing() -> Response:
 
 @blueprint.get("/jobs/<path:job_id>")
 def details(job_id: str) -> Response:
-    """Everything about one job: what machines said of it, and the states that the last one went through with it."""
+    """Everything about one job: each attempt, what machines said, and the states that the last one went through."""
     db = the_monitor().store.db
     job = job_lists.get(db, job_id)
     if job is None:
         raise JobNotFound(job_id)
     worked = next(_notes(db, job, job.started_at, ["job_started"]), None)
     history = [_said(event) for event in islice(_notes(db, job, job.created_at, JOB_NOTES), LONGEST_HISTORY)]
-    machine = worked.machine if worked else None
-    return reply({**shown(job, machine), "history": history, "path": _path(db, job, worked)})
+    past = [_past(attempt) for attempt in attempts.of(db, job)]
+    return reply({**shown(job), "attempt_history": past, "history": history, "path": _path(db, job, worked)})
 
 
-def shown(job: Job, machine: str | None = None) -> dict[str, Any]:
-    """A job as the page has it: all fields, its times in epoch seconds, and its machine where that is known."""
+def shown(job: Job) -> dict[str, Any]:
+    """A job as the page has it: all fields, and its times in epoch seconds too."""
     times = {f"{key}_s": _epoch(getattr(job, key)) for key in ("created_at", "started_at", "completed_at")}
-    return {**job.as_dict(), **times, "machine": machine}
+    return {**job.as_dict(), **times}
 
 
 # Helpers
@@ -82,6 +84,11 @@ def _statuses() -> list[str]:
         if status not in STATUSES:
             raise Refused(400, f"status must be one of {', '.join(STATUSES)}, not {status[:60]!r}")
     return wanted
+
+
+def _past(attempt: Attempt) -> dict[str, Any]:
+    times = {f"{key}_s": _epoch(getattr(attempt, key)) for key in ("started_at", "ended_at")}
+    return {**attempt.as_dict(), **times}
 
 
 def _epoch(text: str | None) -> float | None:

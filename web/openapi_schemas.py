@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..storage.attempts import OUTCOMES
 from .query import LONGEST_TEXT
 
 Json = dict[str, Any]
@@ -69,8 +70,7 @@ _JOB: dict[str, Any] = {
     "created_at_s": or_null(NUMBER), "started_at_s": or_null(NUMBER), "completed_at_s": or_null(NUMBER),
     "error_message": or_null(TEXT), "metadata": ANY, "attempts": WHOLE, "max_attempts": WHOLE,
     "due_at": or_null(NUMBER), "owner": or_null(TEXT), "lease_until": or_null(NUMBER),
-    "unique_key": or_null(TEXT),
-    "machine": or_null(TEXT),
+    "unique_key": or_null(TEXT), "machine": or_null(TEXT), "time_limit_s": or_null(NUMBER),
 }  # fmt: skip
 
 _STEP: dict[str, Any] = {
@@ -139,9 +139,15 @@ SCHEMAS: dict[str, Json] = {
     "Activities": shape(minutes=WHOLE, machines={"type": "object", "additionalProperties": list_of(WHOLE)}),
     "Schedules": shape(items=list_of(OBJECT), total=WHOLE),
     "Job": shape(**_JOB),
+    "Attempt": shape(
+        number=WHOLE, attempt=WHOLE, machine=or_null(TEXT), owner=or_null(TEXT),
+        started_at=or_null(TEXT), ended_at=TEXT, started_at_s=or_null(NUMBER), ended_at_s=or_null(NUMBER),
+        outcome={"enum": list(OUTCOMES)}, error_message=or_null(TEXT), output=or_null(TEXT),
+    ),
     "Jobs": _page("Job", counts={"type": "object", "additionalProperties": WHOLE}, total=WHOLE),
     "JobDetails": shape(
         **_JOB,
+        attempt_history=list_of(ref("Attempt")),
         history=list_of(
             shape(id=WHOLE, type=TEXT, machine=or_null(TEXT), error_message=or_null(TEXT), timestamp=NUMBER)
         ),

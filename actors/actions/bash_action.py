@@ -92,6 +92,7 @@ class BashAction(BuiltinAction):
                 timeout_s=self._timeout_s(),
                 cancel=self._services.cancel if self._services else None,
                 kept_bytes=_JSON_BYTES if self._captures_json() else process.KEPT_BYTES,
+                hear=self._services.jobs.output_sink() if self._services else None,
             )
         except OSError as error:
             raise ActionError(_cannot_start(error)) from error

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ..clock import to_text
 from ..connections import Connections
 from ..errors import StoreTooNew, StoreUnavailable
-from . import adopt, m0001_tables, m0002_schedules, m0003_snapshots, m0005_monitor
+from . import adopt, m0001_tables, m0002_schedules, m0003_snapshots, m0004_attempts, m0005_monitor
 
 LOCK = "schema"
 
@@ -25,6 +25,7 @@ MIGRATIONS = (
     Migration("m0001_tables", m0001_tables.apply),
     Migration("m0002_schedules", m0002_schedules.apply),
     Migration("m0003_snapshots", m0003_snapshots.apply),
+    Migration("m0004_attempts", m0004_attempts.apply),
     Migration("m0005_monitor", m0005_monitor.apply),
 )
 LATEST = len(MIGRATIONS)
@@ -76,7 +77,7 @@ def recreate(db: Connections) -> None:
     """Drop the engine's tables with all that is in them, and make them anew."""
     with db.write():
         db.lock(LOCK)
-        steps = (m0001_tables, m0002_schedules, m0003_snapshots, m0005_monitor)
+        steps = (m0001_tables, m0002_schedules, m0003_snapshots, m0004_attempts, m0005_monitor)
         for table in ("schema_version", *(table for step in steps for table in step.TABLES)):
             db.execute(f"DROP TABLE IF EXISTS {table}")
         if not db.is_postgres:

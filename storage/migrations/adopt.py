@@ -43,8 +43,8 @@ def copy_beside(db: Connections) -> Path | None:
 
 def take_over(db: Connections, table: str, successor: str) -> None:
     """Fill `successor` with the rows of `table`, columns of the user's own included, and let it take the name."""
-    ours = set(_columns(db, successor))
-    theirs = _columns(db, table)
+    ours = set(columns(db, successor))
+    theirs = columns(db, table)
     for name, declared in theirs.items():
         if name not in ours:
             db.execute(f'ALTER TABLE {successor} ADD COLUMN "{name}" {declared}')
@@ -69,6 +69,11 @@ def settle_the_past(db: Connections, older: set[str]) -> None:
             db.execute("UPDATE machine_state SET last_activity = ? WHERE machine_name = ?", (_epoch(activity), name))
 
 
+def columns(db: Connections, table: str) -> dict[str, str]:
+    """Name and declared type of a SQLite table's columns."""
+    return {row[1]: row[2] for row in db.execute(f"PRAGMA table_info({table})").fetchall()}
+
+
 def _taken_over(table: str, column: str) -> str:
     """The SQL for a column's value: times that were stored as epoch seconds become text."""
     if column in FALLBACKS[table]:
@@ -77,10 +82,6 @@ def _taken_over(table: str, column: str) -> str:
         text = f"strftime('%Y-%m-%d %H:%M:%f', \"{column}\", 'unixepoch')"
         return f"CASE WHEN typeof(\"{column}\") IN ('real', 'integer') THEN {text} ELSE \"{column}\" END"
     return f'"{column}"'
-
-
-def _columns(db: Connections, table: str) -> dict[str, str]:
-    return {row[1]: row[2] for row in db.execute(f"PRAGMA table_info({table})").fetchall()}
 
 
 def _epoch(activity: object) -> float | None:

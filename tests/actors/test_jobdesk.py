@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from statemachine_engine.actors.cancel import CancelToken
-from statemachine_engine.actors.jobdesk import JobDesk
-from statemachine_engine.storage import jobs
+from statemachine_engine.actors.jobdesk import OUTPUT_BYTES, JobDesk
+from statemachine_engine.storage import attempts, jobs
+from statemachine_engine.storage.attempts import Attempt
 from statemachine_engine.storage.clock import ManualClock
 from statemachine_engine.storage.database import Database
 from statemachine_engine.storage.errors import JobExists, JobNotFound, LeaseLost, StorageError
@@ -55,6 +56,12 @@ def status(db: Database, job_id: str) -> str:
     job = jobs.get(db, job_id)
     assert job is not None
     return job.status
+
+
+def attempts_of(db: Database, job_id: str) -> list[Attempt]:
+    job = jobs.get(db, job_id)
+    assert job is not None
+    return attempts.of(db, job)
 
 
 def current(desk: JobDesk) -> str | None:
@@ -259,7 +266,29 @@ def test_a_job_is_handed_over_without_being_settled(desk: JobDesk, bells: Bells,
     desk.settle(failure="the parent's failure is not the job's")
     assert (status(db, "job-0"), current(desk), current(other)) == ("processing", None, "job-0")
     other.complete("job-0")
+    assert [attempt.machine for attempt in attempts_of(db, "job-0")] == ["child"]
     assert [type for type, _ in bells.published] == ["job_started", "job_completed"]
+
+
+def test_the_end_of_what_commands_write_is_kept_with_the_attempt(desk: JobDesk, db: Database) -> None:
+    assert desk.output_sink() is None
+    add_jobs(db, 2)
+    desk.claim()
+    first = desk.output_sink()
+    assert first is not None
+    first(b"x" * 3 * OUTPUT_BYTES)
+    second = desk.output_sink()
+    assert second is not None
+    second("the end ä\n".encode())
+    desk.claim()
+    first(b"a command of the job before that is still dying")
+    desk.settle()
+
+    (attempt,), (other,) = (attempts_of(db, name) for name in ("job-0", "job-1"))
+    assert attempt.output is not None
+    assert len(attempt.output.encode()) == OUTPUT_BYTES
+    assert attempt.output.endswith("xxxthe end ä\n")
+    assert (attempt.machine, other.output) == ("m", None)
 
 
 def test_a_job_that_cannot_be_settled_now_is_settled_the_next_time(

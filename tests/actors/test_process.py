@@ -51,6 +51,19 @@ def test_more_input_than_a_pipe_holds_is_no_trouble():
     assert sh("wc -c", stdin=data).stdout.strip() == b"3000000"
 
 
+def test_both_streams_are_heard_while_they_come(tmp_path: Path):
+    heard: list[bytes] = []
+    gate = tmp_path / "gate"
+
+    def hear(data: bytes) -> None:
+        heard.append(data)
+        gate.touch()
+
+    ended = sh(f"echo out; until [ -e {gate} ]; do sleep 0.01; done; echo err >&2", hear=hear, timeout_s=10)
+
+    assert (ended.timed_out, b"".join(heard)) == (False, b"out\nerr\n")
+
+
 def test_the_last_part_of_long_output_is_kept():
     ended = sh("yes 0123456 | head -c 1000000; echo end", kept_bytes=1000)
 

@@ -58,6 +58,7 @@ def test_list_errors_gathers_errors_log_lines_and_failed_jobs(place: Any) -> Non
         ],
     )
     jobs.enqueue(database, "j2", "t")
+    jobs.claim(database, owner="here/1/2/abc", machine="worker_1")
     jobs.fail(database, "j2", "gave up")
 
     rows = place.json("list-errors")
@@ -65,6 +66,7 @@ def test_list_errors_gathers_errors_log_lines_and_failed_jobs(place: Any) -> Non
     assert [(row["type"], row["message"]) for row in rows] == [
         ("failed_job", "gave up"), ("activity_log", "oh no"), ("error", "broke"),
     ]  # fmt: skip
+    assert rows[0]["machine"] == "worker_1"
     assert list(rows[0]) == ["type", "level", "event_name", "machine", "job_id", "message", "payload", "timestamp"]
     assert len(place.json("list-errors", "--limit", "1")) == 1
     assert place.db("list-errors").stdout.split()[:4] == ["Type", "Event", "Machine", "Job"]

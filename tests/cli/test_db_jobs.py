@@ -87,6 +87,33 @@ def test_a_removed_job_is_gone(place: Any) -> None:
     assert place.db("details", "j").exit_code == 1
 
 
+def test_details_tell_each_attempt_with_the_end_of_its_output(place: Any) -> None:
+    place.db("add-job", "j", "--type", "t")
+    database = place.open()
+    jobs.claim(database, owner="run", machine="worker_1")
+    jobs.retry(database, "j", owner="run", reason="no paper", output="tray 1\n\x1b[31mempty\n")
+    jobs.claim(database, owner="run", machine="worker_2")
+    jobs.complete(database, "j", owner="run")
+
+    first, second = place.json("details", "j")["attempt_history"]
+    assert (first["machine"], first["outcome"], first["error_message"]) == ("worker_1", "retried", "no paper")
+    assert (second["machine"], second["outcome"], second["output"]) == ("worker_2", "completed", None)
+    lines = place.db("details", "j").output.splitlines()
+    at = next(number for number, line in enumerate(lines) if "no paper" in line and "retried" in line)
+    assert lines[at].endswith("worker_1  attempt 1 retried: no paper")
+    assert lines[at + 1 : at + 3] == ["    | tray 1", "    |  [31mempty"]
+    assert lines[at + 3].endswith("worker_2  attempt 2 completed")
+
+
+def test_jobs_are_listed_by_the_machine_that_took_them(place: Any) -> None:
+    for name in ("a", "b"):
+        place.db("add-job", name, "--type", "t")
+    jobs.claim_id(place.open(), "b", owner="run", machine="worker_1")
+
+    assert [job["job_id"] for job in place.json("list", "--machine", "worker_1")] == ["b"]
+    assert place.json("list", "--machine", "worker_2") == []
+
+
 def test_a_lease_is_shown_as_a_time(place: Any) -> None:
     place.db("add-job", "j", "--type", "t")
     jobs.claim(place.open(), owner="somebody")

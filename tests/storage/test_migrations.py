@@ -31,7 +31,8 @@ def test_a_new_store_has_every_migration_on_record(db: Database) -> None:
         (1, "m0001_tables", "2027-01-15 08:00:00.000"),
         (2, "m0002_schedules", "2027-01-15 08:00:00.000"),
         (3, "m0003_snapshots", "2027-01-15 08:00:00.000"),
-        (4, "m0005_monitor", "2027-01-15 08:00:00.000"),
+        (4, "m0004_attempts", "2027-01-15 08:00:00.000"),
+        (5, "m0005_monitor", "2027-01-15 08:00:00.000"),
     ]
 
 
@@ -42,6 +43,7 @@ def test_looking_at_migrations_makes_nothing(db_url: str) -> None:
             "m0001_tables",
             "m0002_schedules",
             "m0003_snapshots",
+            "m0004_attempts",
             "m0005_monitor",
         ]
         assert migrations.applied(db) == []
@@ -84,6 +86,14 @@ def test_held_jobs_of_an_older_engine_wait_for_the_operator(
 
     assert jobs.rescue(db) == []
     assert jobs.reset_processing(db, older_than_s=600) == 1
+
+
+def test_a_column_of_the_users_own_may_have_a_name_of_ours(sqlite_path: Path, open_db: Open) -> None:
+    with closing(sqlite3.connect(make_old_file(sqlite_path))) as connection:
+        connection.execute("ALTER TABLE jobs ADD COLUMN machine TEXT")
+        connection.commit()
+
+    assert jobs.claim(open_db(sqlite_path), owner="w", machine="m") is not None
 
 
 def test_a_taken_over_file_goes_on_counting(sqlite_path: Path, open_db: Open) -> None:

@@ -52,7 +52,11 @@ def test_jobs_are_found_by_status_type_machine_and_text(site: Site) -> None:
     assert ids(site.get("/api/jobs?status=failed&status=cancelled")) == ["c", "a"]
     assert ids(site.get("/api/jobs?status=failed,pending")) == ["c", "b"]
     assert ids(site.get("/api/jobs?type=resize")) == ["b", "a"]
-    assert ids(site.get("/api/jobs?machine=gpu")) == ["b"]
+    jobs.claim_id(site.db, "b", owner="w", machine="worker_1")
+    assert ids(site.get("/api/jobs?machine_type=gpu")) == ["b"]
+    assert ids(site.get("/api/jobs?machine=worker_1")) == ["b"]
+    assert ids(site.get("/api/jobs?machine=gpu")) == []
+    assert site.get("/api/jobs?q=two.png")["items"][0]["machine"] == "worker_1"
     assert ids(site.get("/api/jobs?q=TWO.PNG")) == ["b"]
     assert ids(site.get("/api/jobs?q=disk")) == ["c"]
     assert site.ask("/api/jobs?status=odd").status == 400
@@ -137,6 +141,9 @@ def test_a_worker_takes_what_the_page_adds_and_tells_its_path(site: Site, tmp_pa
         until(lambda: site.get("/api/jobs/j1")["path"])
         job = site.get("/api/jobs/j1")
         assert job["machine"] == "worker"
+        (attempt,) = job["attempt_history"]
+        assert (attempt["machine"], attempt["outcome"], attempt["attempt"]) == ("worker", "completed", 1)
+        assert attempt["ended_at_s"] >= attempt["started_at_s"]
         assert ("waiting", "working", "new_job") in [(s["from"], s["to"], s["event"]) for s in job["path"]]
 
         sent = site.post("/api/machines/worker/stop")

@@ -15,7 +15,7 @@ from statemachine_engine.actors import process
 from statemachine_engine.actors.actions.bash_action import BashAction
 from statemachine_engine.actors.actions.errors import ActionError
 from statemachine_engine.actors.errors import MachineError
-from statemachine_engine.storage import jobs
+from statemachine_engine.storage import attempts, jobs
 from tests.support.until import until
 
 
@@ -89,6 +89,19 @@ def test_the_current_job_is_kept_after_a_failure(bench):
     bench.run("bash", command="false")
 
     assert bench.context["current_job"]["id"] == "j1"
+
+
+def test_what_a_command_writes_is_kept_with_the_attempt_at_the_job(bench):
+    jobs.enqueue(bench.db, "j1", "work")
+    bench.run("bash", command="echo before the job")
+    bench.run("check_database_queue")
+    bench.run("bash", command="echo one; echo two >&2")
+    bench.run("bash", command="echo three; exit 3")
+    bench.run("complete_job")
+
+    (attempt,) = attempts.of(bench.db, jobs.get(bench.db, "j1"))
+    assert sorted(attempt.output.split()) == ["one", "three", "two"]
+    assert attempt.output.endswith("three\n")
 
 
 @pytest.mark.parametrize("config", [{}, {"command": ""}, {"command": None}])

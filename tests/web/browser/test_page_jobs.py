@@ -44,8 +44,14 @@ def test_a_failed_job_tells_why_and_is_retried_from_the_page(monitor: Monitor) -
     expect(detail.locator(".status")).to_have_text("completed")
     expect(detail.get_by_label("Result")).to_contain_text('"pages": 3')
     expect(page.locator("tr.open .status")).to_have_text("completed")
-    expect(detail.locator(".attempts li")).to_have_count(2)
-    expect(detail.locator(".attempts li").first).to_contain_text("failed after")
+    expect(detail.locator(".attempts tbody")).to_have_count(2)
+    expect(detail.locator(".attempts tbody").first).to_contain_text("printer")
+    expect(detail.locator(".attempts tbody").first).to_contain_text("failed")
+    expect(detail.get_by_label("Output of attempt 1")).to_contain_text("No such file")
+    page.get_by_label("Machine", exact=True).fill("printer")
+    expect(page.locator("table.jobs tbody tr")).to_have_count(1)
+    page.get_by_label("Machine", exact=True).fill("nobody")
+    expect(page.get_by_text("No job matches")).to_be_visible()
     monitor.project.until_jobs("completed", "letter")
 
 

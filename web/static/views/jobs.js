@@ -10,6 +10,7 @@ import { NewJobDialog } from "../newjob.js";
 const STATUSES = ["pending", "scheduled", "processing", "completed", "failed", "cancelled"];
 const PAGE = 100;
 const RETRYABLE = new Set(["failed", "cancelled", "processing"]);
+const BAD_OUTCOMES = new Set(["failed", "timed_out", "lost"]);
 const CANCELLABLE = new Set(["pending", "scheduled", "processing"]);
 
 export function Jobs({ id, query }) {
@@ -30,7 +31,8 @@ export function Jobs({ id, query }) {
     <div class="filters">
       <${Search} value=${query.q ?? ""} placeholder="Search id and payload" onInput=${(q) => filter({ q })} />
       <${Search} value=${query.type ?? ""} placeholder="Type" onInput=${(type) => filter({ type })} />
-      <${Search} value=${query.machine ?? ""} placeholder="Machine type" onInput=${(machine) => filter({ machine })} />
+      <${Search} value=${query.machine_type ?? ""} placeholder="Machine type" onInput=${(machine_type) => filter({ machine_type })} />
+      <${Search} value=${query.machine ?? ""} placeholder="Machine" onInput=${(machine) => filter({ machine })} />
     </div>
     ${chosen.size > 0 && html`<${Bulk} jobs=${jobs.items.filter((job) => chosen.has(job.job_id))} clear=${() => setChosen(new Set())} reload=${jobs.reload} />`}
     <div class="jobs-columns">
@@ -47,7 +49,7 @@ export function Jobs({ id, query }) {
   </main>`;
 }
 
-const anyFilter = (query) => ["status", "type", "machine", "q"].some((key) => query[key]);
+const anyFilter = (query) => ["status", "type", "machine_type", "machine", "q"].some((key) => query[key]);
 
 function withQuery(id, query) {
   const search = new URLSearchParams(Object.entries(query).filter(([, value]) => value)).toString();
@@ -61,7 +63,7 @@ function Table({ jobs, open, chosen, setChosen, readOnly, query }) {
   return html`<table class="jobs">
     <thead><tr>
       ${!readOnly && html`<th class="tick"><input type="checkbox" aria-label="Choose all jobs shown" checked=${all} onChange=${toggleAll} /></th>`}
-      <th>Job</th><th>Status</th><th class="hide-small">Type</th><th class="hide-small num">Attempts</th><th class="hide-small num">Added</th><th class="hide-small num">Took</th>
+      <th>Job</th><th>Status</th><th class="hide-small">Type</th><th class="hide-small">Machine</th><th class="hide-small num">Attempts</th><th class="hide-small num">Added</th><th class="hide-small num">Took</th>
     </tr></thead>
     <tbody>
       ${jobs.items.map((job) => html`<tr key=${job.job_id} class=${open === job.job_id ? "open" : ""}>
@@ -69,6 +71,7 @@ function Table({ jobs, open, chosen, setChosen, readOnly, query }) {
         <td><a class="job-link" href=${withQuery(job.job_id, query)} aria-current=${open === job.job_id}><code>${job.job_id}</code></a>${job.error_message && html`<small class="error-text">${shortened(job.error_message, 90)}</small>`}</td>
         <td><${Status} status=${job.status} /></td>
         <td class="hide-small">${job.job_type}${job.machine_type && job.machine_type !== job.job_type && html` <small>${job.machine_type}</small>`}</td>
+        <td class="hide-small">${job.machine && html`<a href=${href("machines", job.machine)}>${job.machine}</a>`}</td>
         <td class="hide-small num">${job.attempts ?? 0}<span class="muted"> / ${job.max_attempts ?? 3}</span></td>
         <td class="hide-small num"><${Since} at=${job.created_at} label="added" /></td>
         <td class="hide-small num">${took(job)}</td>
@@ -145,10 +148,11 @@ function Detail({ id, readOnly, reloadList, query }) {
         ${pair("Started", job.started_at && html`<${Time} at=${job.started_at} />`)}
         ${pair("Ended", job.completed_at && html`<span><${Time} at=${job.completed_at} /> <span class="muted">after ${took(job)}</span></span>`)}
         ${pair("Machine", job.machine && html`<a href=${href("machines", job.machine)}>${job.machine}</a>`)}
+        ${pair("Time limit", job.time_limit_s && duration(job.time_limit_s))}
         ${pair("Lease until", job.status === "processing" && job.lease_until && html`<${Time} at=${job.lease_until} />`)}
         ${pair("Follows", job.source_job_id && html`<a href=${href("jobs", job.source_job_id)}>${job.source_job_id}</a>`)}
       </dl>
-      ${job.history.length > 0 && html`<h3>Attempts</h3><ol class="attempts">${attemptsOf(job).map((item) => html`<${Attempt} key=${item.id} ...${item} />`)}</ol>`}
+      ${job.attempt_history.length > 0 && html`<h3>Attempts</h3><${Attempts} attempts=${job.attempt_history} said=${job.error_message} />`}
       ${block("Payload", job.data)}
       ${block("Result", job.result)}
       ${job.path?.length > 0 && html`<h3>Path</h3><ol class="path">${job.path.map((step, i) => html`<${PathStep} key=${i} step=${step} next=${job.path[i + 1]} />`)}</ol>`}
@@ -158,25 +162,23 @@ function Detail({ id, readOnly, reloadList, query }) {
   </section>`;
 }
 
-/** The notes of machines, a start and what came of it as one. */
-function attemptsOf({ history, status, error_message }) {
-  const attempts = [];
-  for (const note of history) {
-    if (note.type === "job_started" || !attempts.length) attempts.push({ id: note.id, machine: note.machine, began: note.timestamp });
-    if (note.type !== "job_started") Object.assign(attempts.at(-1), { ended: note.timestamp, type: note.type, reason: note.error_message });
-  }
-  const last = attempts.at(-1);
-  if (last) last.running = status === "processing";
-  if (last?.reason === error_message) last.reason = null; // it stands above already
-  return attempts;
-}
-
-function Attempt({ machine, began, ended, type, reason, running }) {
-  const failed = type === "job_failed";
-  const said = ended ? `${failed ? "failed" : "completed"} after ${duration(ended - began)}` : running ? "at work" : "did not finish";
-  return html`<li><${Time} at=${began} /> <a href=${href("machines", machine)}>${machine}</a>${" "}
-    <span class=${failed ? "error-text" : "muted"}>${said}</span>
-    ${reason && html`<div class="muted">${shortened(reason, 200)}</div>`}</li>`;
+/** Those that are over, oldest first; why one failed is left out where that stands above already. */
+function Attempts({ attempts, said }) {
+  return html`<table class="attempts">
+    <thead><tr><th>Started</th><th class="num">Took</th><th>Machine</th><th>Outcome</th></tr></thead>
+    ${attempts.map((attempt) => html`<tbody key=${attempt.number}>
+      <tr>
+        <td><${Time} at=${attempt.started_at_s} /></td>
+        <td class="num">${duration(attempt.started_at_s === null ? null : attempt.ended_at_s - attempt.started_at_s)}</td>
+        <td>${attempt.machine && html`<a href=${href("machines", attempt.machine)}>${attempt.machine}</a>`}</td>
+        <td class=${BAD_OUTCOMES.has(attempt.outcome) ? "error-text" : ""}>${attempt.outcome.replace("_", " ")}</td>
+      </tr>
+      ${(attempt.output || (attempt.error_message && attempt.error_message !== said)) && html`<tr><td colspan="4">
+        ${attempt.error_message !== said && html`<div class="muted">${shortened(attempt.error_message ?? "", 400)}</div>`}
+        ${attempt.output && html`<pre class="code" tabindex="0" aria-label=${`Output of attempt ${attempt.number}`}>${attempt.output}</pre>`}
+      </td></tr>`}
+    </tbody>`)}
+  </table>`;
 }
 
 function PathStep({ step, next }) {
@@ -210,8 +212,9 @@ function onJobEvents(callback) {
 function useJobs(query) {
   const q = useSettled(query.q ?? "");
   const type = useSettled(query.type ?? "");
+  const machine_type = useSettled(query.machine_type ?? "");
   const machine = useSettled(query.machine ?? "");
-  const filters = { status: query.status, type, machine, q };
+  const filters = { status: query.status, type, machine_type, machine, q };
   const [extra, setExtra] = useState({ items: [], next: null });
   const keys = Object.values(filters).map((value) => value ?? "");
   const first = useLoaded((signal) => get("/api/jobs", { ...filters, limit: PAGE }, signal), keys);
