@@ -8,11 +8,12 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ..storage import jobs, machines, mailbox
+from ..storage import durations, jobs, machines, mailbox
 from ..storage.errors import StorageError
 
 if TYPE_CHECKING:
     from ..storage.database import Database
+    from .timings import Timings
     from .trouble import Trouble
     from .watches import WatchBoard
 
@@ -33,6 +34,7 @@ class Keeper:
         db: Database,
         incarnation: str,
         board: WatchBoard,
+        timings: Timings,
         *,
         names: Callable[[], list[str]],
         unread: Callable[[dict[str, int]], None],
@@ -48,6 +50,7 @@ class Keeper:
         self._db = db
         self._incarnation = incarnation
         self._board = board
+        self._timings = timings
         self._names = names
         self._tell_unread = unread
         self._look_too = look
@@ -96,6 +99,7 @@ class Keeper:
             self._next_beat_s, self._token = now_s, None
         if now_s >= self._next_beat_s or self._outage.lasts:
             self._beat()
+            self._store_timings()
             self._next_beat_s = now_s + self._interval_s
         if now_s >= self._next_rescue_s:
             self._rescue()
@@ -109,17 +113,20 @@ class Keeper:
         return min(HEARTBEAT_S, self._lease_s / 3)
 
     def _run(self) -> None:
-        while True:
+        while not self._stopping.is_set():
             self._stirred.wait(min(LOOK_S, self._interval_s))
             self._stirred.clear()
-            if self._stopping.is_set():
-                return
-            try:
-                self.look(time.monotonic())
-            except StorageError as error:
-                self._outage.met(error)
-            except Exception:
-                log.exception("housekeeping failed")
+            if not self._stopping.is_set():
+                self._attempt(lambda: self.look(time.monotonic()))
+        self._attempt(self._store_timings)
+
+    def _attempt(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except StorageError as error:
+            self._outage.met(error)
+        except Exception:
+            log.exception("housekeeping failed")
 
     def _beat(self) -> None:
         taken = self._leases_taken
@@ -132,6 +139,16 @@ class Keeper:
         with self._lock:
             if not renewed and taken == self._leases_taken:
                 self._lease_s = MACHINE_LEASE_S  # no short lease is held any more: back to the leisurely pace
+
+    def _store_timings(self) -> None:
+        taken = self._timings.take()
+        if not taken:
+            return
+        try:
+            durations.add(self._db, taken)
+        except StorageError:
+            self._timings.give_back(taken)
+            raise
 
     def _rescue(self) -> None:
         for job in jobs.rescue(self._db):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .run import Performer, Run
     from .services import Services
     from .timers import Timers
+    from .timings import Timings
     from .view import View
     from .watches import WatchBoard
 
@@ -35,6 +36,7 @@ class Shared:
     board: WatchBoard
     executor: Executor
     children: Children
+    timings: Timings
     #: what worker threads work on
     running: dict[Future[None], Run] = field(default_factory=dict)
 

@@ -6,6 +6,7 @@ import inspect
 import logging
 import random
 import threading
+import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from .coroutines import MachineLoop
     from .definition import ActionSpec, Definition
     from .services import Services
+    from .timings import Timings
     from .trouble import Trouble
     from .watches import WatchBoard
 
@@ -130,11 +132,19 @@ class PauseOver(NamedTuple):
 class Performer:
     """Takes runs of one machine through their stages; stateless, used by any worker thread."""
 
-    def __init__(self, definition: Definition, registry: ActionRegistry, board: WatchBoard, outage: Trouble) -> None:
+    def __init__(
+        self,
+        definition: Definition,
+        registry: ActionRegistry,
+        board: WatchBoard,
+        timings: Timings,
+        outage: Trouble,
+    ) -> None:
         """`outage` hears of a store that fails."""
         self._definition = definition
         self._registry = registry
         self._board = board
+        self._timings = timings
         self._outage = outage
 
     def perform(self, run: Run, loop: MachineLoop) -> Run:
@@ -181,7 +191,7 @@ class Performer:
 
     def _one(self, run: Run, index: int, loop: MachineLoop) -> bool:
         """One action; True when what follows in the list is cut though no transition was taken."""
-        spec = run.actions[index]
+        spec, began_s = run.actions[index], time.perf_counter()
         try:
             action = self._made(spec, run)
             version = self._board.version(action.watch) if action.watch else 0
@@ -192,16 +202,18 @@ class Performer:
         except Cancelled:
             return False
         except BaseException as error:  # noqa: BLE001 - whatever a user's action raises is its failure, also sys.exit()
-            self._failed(run, spec, error)
+            self._failed(run, spec, error, began_s)
             return False
         if run.cancelled:
             return False
         if parked is not None:
             run.parked.append(parked)
             return event is not None and self._definition.find(run.state, event) is not None
+        failed = event in _error_events(spec)
+        self._count(spec, began_s, failed=failed)
         if event:
             run.empty = empty
-            self._settle(run, spec, event, () if action.failed_of is None else (action.failed_of,))
+            self._settle(run, spec, event, failed, () if action.failed_of is None else (action.failed_of,))
         if spec.every_s is not None and run.pause is None:
             run.parked.append(Parked(index, None, (), 0, spec.every_s))
         return False
@@ -252,9 +264,11 @@ class Performer:
         transition = self._definition.find(run.state, event)
         return transition is None or (transition.target == run.state and not transition.actions)
 
-    def _settle(self, run: Run, spec: ActionSpec, event: str, failed_of: Collection[int | str]) -> None:
+    def _count(self, spec: ActionSpec, began_s: float, *, failed: bool) -> None:
+        self._timings.add(self._definition.config_type, spec.type, time.perf_counter() - began_s, failed=failed)
+
+    def _settle(self, run: Run, spec: ActionSpec, event: str, failed: bool, failed_of: Collection[int | str]) -> None:
         """Does a transition take the event? If not, it is noted; a failure that nothing takes ends the run."""
-        failed = event in _error_events(spec)
         if self._pauses(run, spec, failed, failed_of):
             return
         if failed:
@@ -284,15 +298,16 @@ class Performer:
         jobs.note_failure(message)
         run.services.publish("error", {"error_message": message, "action": spec.type, "job_id": job_id})
 
-    def _failed(self, run: Run, spec: ActionSpec, error: BaseException) -> None:
+    def _failed(self, run: Run, spec: ActionSpec, error: BaseException, began_s: float) -> None:
         """The action raised: says so everywhere, then yields its error event."""
         if run.cancelled:
             log.debug("%s: %s failed after it was cancelled: %r", run.services.machine, spec.type, error)
             return
+        self._count(spec, began_s, failed=True)
         message = str(error) if isinstance(error, MachineError) else f"{type(error).__name__}: {error}"
         text = f"Error executing action {spec.type}: {message}"
         run.context["last_error"], run.context["last_error_action"] = text, spec.type
-        self._settle(run, spec, str(spec.config.get("error") or "error"), _names_of(error))
+        self._settle(run, spec, str(spec.config.get("error") or "error"), True, _names_of(error))
         if run.pause is None:
             log.error("%s: %s", run.services.machine, text, exc_info=log.isEnabledFor(logging.DEBUG))
 

@@ -37,6 +37,7 @@ from .scheduler import Scheduler
 from .services import Services
 from .supervisor import Supervisor
 from .timers import Timers
+from .timings import Timings
 from .view import View
 from .watches import WatchBoard
 
@@ -98,12 +99,21 @@ class Runtime:
         recorder = Recorder(self.db, Publisher(self._event_socket))
         executor = ThreadPoolExecutor(WORKERS, thread_name_prefix="sm-action")
         self.shared = Shared(
-            self.db, new_incarnation(), self._control_prefix, recorder, Timers(), WatchBoard(), executor, Children()
+            self.db,
+            new_incarnation(),
+            self._control_prefix,
+            recorder,
+            Timers(),
+            WatchBoard(),
+            executor,
+            Children(),
+            Timings(),
         )
         self.keeper = Keeper(
             self.db,
             self.shared.incarnation,
             self.shared.board,
+            self.shared.timings,
             names=self._roster.names,
             unread=self._tell_unread,
             look=self._look_after_the_rest,
@@ -278,8 +288,12 @@ class Runtime:
             view=machine.view,
             desk=desk,
             performer=Performer(
-                definition, self._registry(actions_dir), self.shared.board, self.shared.recorder.outage
-            ),
+                definition,
+                self._registry(actions_dir),
+                self.shared.board,
+                self.shared.timings,
+                self.shared.recorder.outage,
+            ),  # fmt: skip
             services=lambda: Services(self.hub, name, CancelToken(), desk, base_dir, actions_dir),
             fares=lambda status: self.supervisor.fares(name, status),
             ended=lambda outcome: self.supervisor.ended(machine, outcome),

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Response
 
-from ..storage import audit, contexts
+from ..storage import audit, contexts, durations
 from .answers import page_of, reply
+from .durations import grouped
 from .errors import Refused
 from .events_api import history
 from .machines import Machine
@@ -40,7 +41,8 @@ def details(name: str) -> Response:
     monitor = the_monitor()
     row, machine = known(name)
     definition = monitor.library.definition_of(row)
-    last_id, counts = monitor.counts.of(monitor.store.db, name)
+    db = monitor.store.db
+    last_id, counts = monitor.counts.of(db, name)
     return reply(
         {
             **machine,
@@ -48,6 +50,7 @@ def details(name: str) -> Response:
             "allowed_events": _allowed(definition, row.current_state),
             **_context(name),
             "counts": [{"from": a, "to": b, "event": e, "count": count} for (a, b, e), count in counts.items()],
+            "actions": [found.as_dict() for found in grouped(durations.bars(db, row.config_type or name))],
             "last_id": last_id,
         }
     )

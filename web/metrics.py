@@ -1,4 +1,4 @@
-"""`/metrics` for Prometheus: what the tables say now, and what was counted since the monitor's start."""
+"""`/metrics` for Prometheus: what the tables say, and what was counted since the monitor's start."""
 
 from __future__ import annotations
 
@@ -8,11 +8,17 @@ from typing import Any
 
 from flask import Blueprint, Flask, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, SummaryMetricFamily
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    SummaryMetricFamily,
+)
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from ..storage import job_lists, mailbox
+from ..storage import durations, job_lists, mailbox
+from .durations import grouped
 from .monitor import Monitor, the_monitor
 
 blueprint = Blueprint("metrics", __name__)
@@ -46,6 +52,7 @@ class Numbers(Collector):
 
     def collect(self) -> Iterator[Metric]:
         yield from self._now()
+        yield from self._actions()
         yield from self._since_start()
 
     def _now(self) -> Iterator[Metric]:
@@ -65,6 +72,17 @@ class Numbers(Collector):
             depth[self._type(machine)] += count
         yield _gauge("mailbox_events", "Unread events.", ("config_type",), {(type,): n for type, n in depth.items()})
         yield _gauge("stream_clients", "Clients of the live stream.", (), {(): self._monitor.feed.clients})
+
+    def _actions(self) -> Iterator[Metric]:
+        labels = ("config_type", "action")
+        took = HistogramMetricFamily("statemachine_action_seconds", "How long actions took.", labels=labels)
+        failures = {}
+        for found in grouped(durations.bars(self._monitor.store.db)):
+            key = (found.config_type, found.action)
+            took.add_metric(key, found.buckets, found.seconds)
+            failures[key] = found.failures
+        yield took
+        yield _counter("action_failures", "Actions that failed, each try of them.", labels, failures)
 
     def _since_start(self) -> Iterator[Metric]:
         board = self._monitor.feed.board

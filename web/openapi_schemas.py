@@ -126,6 +126,7 @@ SCHEMAS: dict[str, Json] = {
         allowed_events=list_of(TEXT),
         **_CONTEXT,
         counts=list_of({"type": "object", "required": ["from", "to", "event", "count"]}),
+        actions=list_of(shape(type=TEXT, count=WHOLE, failures=WHOLE, mean_s=NUMBER, p95_s=NUMBER)),
         last_id=WHOLE,
     ),
     "MachineContext": shape(**_CONTEXT),

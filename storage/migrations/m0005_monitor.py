@@ -19,7 +19,7 @@ CREATE TABLE action_seconds (
     config_type TEXT NOT NULL,
     action TEXT NOT NULL,
     bucket INTEGER NOT NULL,
-    count BIGINT NOT NULL,
+    times BIGINT NOT NULL,
     failures BIGINT NOT NULL,
     seconds {double} NOT NULL,
     PRIMARY KEY (config_type, action, bucket)

@@ -11,11 +11,14 @@ import pytest
 
 from statemachine_engine.actors import keeper as keeper_module
 from statemachine_engine.actors.keeper import HEARTBEAT_S, RESCUE_S, Keeper
+from statemachine_engine.actors.timings import Timings
 from statemachine_engine.actors.trouble import Trouble
 from statemachine_engine.actors.watches import Key, Watch, WatchBoard
-from statemachine_engine.storage import jobs, machines, mailbox
+from statemachine_engine.storage import durations, jobs, machines, mailbox
 from statemachine_engine.storage.clock import ManualClock
 from statemachine_engine.storage.database import Database
+from statemachine_engine.storage.durations import Bar
+from statemachine_engine.storage.errors import StoreUnavailable
 from tests.support.factories import acquire, add_jobs, claimed
 from tests.support.until import until
 
@@ -29,9 +32,10 @@ class House:
         self.woken: list[str] = []
         self.looks = 0
         self.outage = Trouble("the store takes nothing", str)
+        self.timings = Timings()
         self.entered = 0
         self.keeper = Keeper(
-            db, "us", self.board, names=lambda: ["m"], unread=self.unread.append,
+            db, "us", self.board, self.timings, names=lambda: ["m"], unread=self.unread.append,
             look=self._look, outage=self.outage, answers=self.outage.over, enter=self._enter,
         )  # fmt: skip
 
@@ -127,6 +131,36 @@ def test_rows_that_no_datagram_told_of_are_told_until_they_are_read(house: House
     house.keeper.look(3.0)
     house.keeper.look(4.0)
     assert len(house.unread) == 2
+
+
+def test_how_long_actions_took_is_stored_with_the_heartbeat_and_at_the_end(house: House, db: Database) -> None:
+    house.keeper.look(0.0)
+    house.timings.add("worker", "bash", 0.02, failed=False)
+    house.keeper.look(HEARTBEAT_S - 0.1)
+    assert durations.bars(db) == []
+    house.keeper.look(HEARTBEAT_S)
+    assert durations.bars(db) == [Bar("worker", "bash", 3, 1, 0, 0.02)]
+    house.keeper.start()
+    house.timings.add("worker", "bash", 0.02, failed=True)
+    house.keeper.stop()
+    assert durations.bars(db) == [Bar("worker", "bash", 3, 2, 1, 0.04)]
+
+
+def test_what_a_locked_store_did_not_take_is_stored_later(
+    tmp_path: Path, open_db: Callable[..., Database], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = House(open_db(tmp_path / "store.db"))
+    house.timings.add("worker", "bash", 0.02, failed=False)
+
+    def locked(*_: object) -> None:
+        raise StoreUnavailable("locked")
+
+    monkeypatch.setattr(durations, "add", locked)
+    with pytest.raises(StoreUnavailable):
+        house.keeper.look(time.monotonic())
+    monkeypatch.undo()
+    house.keeper.look(time.monotonic() + HEARTBEAT_S)
+    assert [bar.times for bar in durations.bars(house.db)] == [1]
 
 
 @pytest.mark.parametrize("db_url", ["sqlite", "postgres"], indirect=True)

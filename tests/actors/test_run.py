@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from statemachine_engine.actors.jobdesk import JobDesk
 from statemachine_engine.actors.loader import from_dict
 from statemachine_engine.actors.run import Failure, Parked, Performer, Run
 from statemachine_engine.actors.services import Services
+from statemachine_engine.actors.timings import Timings
 from statemachine_engine.actors.trouble import Trouble
 from statemachine_engine.actors.watches import WatchBoard
 from statemachine_engine.storage import jobs
@@ -54,6 +56,7 @@ class Stage:
         self.token = CancelToken()
         self.loop = MachineLoop("m")
         self.context: dict[str, Any] = {}
+        self.timings = Timings()
 
     def publish(self, machine: str, type: str, payload: Mapping[str, Any]) -> None:
         self.published.append((type, payload))
@@ -74,7 +77,8 @@ class Stage:
     def perform(self, *actions: ActionSpec, **options: Any) -> Run:
         services = Services(self, self.desk.machine, self.token, self.desk, self.folder)  # type: ignore[arg-type]
         run = Run(1, "busy", actions, self.context, services, **options)
-        performer = Performer(from_dict(DEFINITION, "m"), ActionRegistry(self.folder), self.board, Trouble("", str))
+        registry = ActionRegistry(self.folder)
+        performer = Performer(from_dict(DEFINITION, "m"), registry, self.board, self.timings, Trouble("", str))
         return performer.perform(run, self.loop)
 
 
@@ -103,6 +107,27 @@ def test_in_a_final_state_every_action_runs(stage: Stage) -> None:
     stage.action("probe", "self.config.get('then')")
     run = stage.perform(spec("probe", name="a", then="done"), spec("probe", name="b"), final=True)
     assert (run.event, stage.context["ran"]) == (None, ["a", "b"])
+
+
+def test_each_action_that_ends_is_counted_with_its_failure(stage: Stage) -> None:
+    stage.action("probe", "self.config.get('then')")
+    stage.action("broken", "[][0]")
+    stage.perform(spec("probe"), spec("probe", then="odd"), spec("probe", then="done"))
+    stage.perform(spec("probe", then="error"))
+    stage.perform(spec("broken"))
+    counted: Counter[tuple[str, str]] = Counter()
+    for bar in stage.timings.take():
+        assert bar.seconds > 0
+        counted.update({(bar.action, "all"): bar.times, (bar.action, "failed"): bar.failures})
+    assert counted == {("probe", "all"): 4, ("probe", "failed"): 1, ("broken", "all"): 1, ("broken", "failed"): 1}
+    assert stage.timings.take() == []
+
+
+def test_neither_what_was_cut_off_nor_a_look_that_found_nothing_is_counted(stage: Stage) -> None:
+    stage.action("probe", "self.services.cancel.cancel()")
+    stage.perform(spec("check_database_queue"))
+    stage.perform(spec("probe"))
+    assert stage.timings.take() == []
 
 
 FAILURES = {

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from statemachine_engine.actors.showcase import shown
-from statemachine_engine.storage import audit, jobs, machines
+from statemachine_engine.storage import audit, durations, jobs, machines
 from statemachine_engine.storage.contexts import ContextRow
+from statemachine_engine.storage.durations import Bar
 from tests.support.until import until
 from tests.web.conftest import RUN, Site
 
@@ -213,3 +214,10 @@ def test_the_context_is_what_the_machine_left_last_and_its_values_are_data(site:
     }
     assert one(site, "worker")["context"]["page"] == "<b>&"
     assert site.ask("/api/machines/nobody/context").status == 404
+
+
+def test_how_long_its_actions_take_is_shown_for_all_of_its_definition(site: Site) -> None:
+    site.start("worker-1", config_type="worker")
+    durations.add(site.db, [Bar("worker", "bash", 5, 4, 1, 1.0), Bar("other", "log", 0, 1, 0, 0.0)])
+    (bash,) = one(site, "worker-1")["actions"]
+    assert bash == {"type": "bash", "count": 4, "failures": 1, "mean_s": 0.25, "p95_s": pytest.approx(0.29)}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from statemachine_engine.storage import jobs, mailbox
+from statemachine_engine.storage import durations, jobs, mailbox
+from statemachine_engine.storage.durations import Bar
 from tests.support.until import until
 from tests.web.conftest import Site
 
@@ -51,6 +52,23 @@ def test_everything_that_an_operator_watches_is_there(site: Site) -> None:
     assert found["jobs_ended_total", (("job_type", "work"), ("outcome", "completed"))] == 1
     assert found["mailbox_events", (worker,)] == 2
     assert found["stream_clients", ()] == 1
+
+
+def test_how_long_actions_took_is_a_histogram_that_outlives_the_monitor(site: Site) -> None:
+    durations.add(
+        site.db,
+        [
+            Bar("worker", "bash", 4, 3, 1, 0.25),
+            Bar("worker", "bash", 13, 1, 0, 2000.0),
+            Bar("worker", "log", 0, 9, 0, 0.001),
+        ],
+    )
+    found = numbers(site)
+    bash = (("action", "bash"), ("config_type", "worker"))
+    steps = {le: found["action_seconds_bucket", (*bash, ("le", le))] for le in ("0.03", "0.1", "1000.0", "+Inf")}
+    assert steps == {"0.03": 0, "0.1": 3, "1000.0": 3, "+Inf": 4}
+    assert (found["action_seconds_count", bash], found["action_seconds_sum", bash]) == (4, 2000.25)
+    assert found["action_failures_total", bash] == 1
 
 
 def test_odd_names_do_not_break_the_format(site: Site) -> None:

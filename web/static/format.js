@@ -45,10 +45,11 @@ export function exact(value) {
   return at_s === null ? "" : `${new Date(at_s * 1000).toString()}`;
 }
 
-/** 350 ms, 4.2 s, 3m 20s, 2h 05m, 3d 4h */
+/** <1 ms, 350 ms, 4.2 s, 3m 20s, 2h 05m, 3d 4h */
 export function duration(seconds) {
   if (seconds === null || seconds === undefined || Number.isNaN(seconds)) return "–";
   const s = Math.max(0, seconds);
+  if (s > 0 && s < 0.0005) return "<1 ms";
   if (s < 1) return `${Math.round(s * 1000)} ms`;
   if (s < 10) return `${s.toFixed(1)} s`;
   return coarse(s);

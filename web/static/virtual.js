@@ -32,8 +32,9 @@ export function VirtualList({ items, rowHeight, row, keyOf, onEnd, steady = fals
   useEffect(() => {
     if (onEnd && items.length && to >= items.length) onEnd();
   }, [to, items.length]);
-  return html`<div class=${`virtual ${classes}`} ref=${pane} onScroll=${look} tabindex="0" role="region" aria-label=${label}>
-    <div class="virtual-all" role=${role} style=${{ height: `${items.length * rowHeight}px` }}>
+  return html`<div class=${`virtual ${classes}`} ref=${pane} onScroll=${look} tabindex="0" role="region" aria-label=${label}
+    style=${{ "--all": `${items.length * rowHeight}px` }}>
+    <div class="virtual-all" role=${role} style=${{ height: "var(--all)" }}>
       ${items.slice(from, to).map((item, i) => html`<div class="virtual-row" key=${keyOf(item)} role="listitem"
         aria-setsize=${items.length} aria-posinset=${from + i + 1}
         style=${{ transform: `translateY(${(from + i) * rowHeight}px)`, height: `${rowHeight}px` }}>${row(item, from + i)}</div>`)}
