@@ -28,7 +28,7 @@ def config() -> Response:
     scheme = "wss" if request.is_secure else "ws"
     return reply(
         {
-            "websocket_url": f"{scheme}://{request.host}/ws/events",
+            "websocket_url": f"{scheme}://{request.host}{request.script_root}/ws/events",
             "websocket_port": settings.websocket_port or settings.port,
             "ui_port": settings.port,
             "read_only": settings.read_only,

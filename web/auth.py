@@ -12,7 +12,6 @@ from .errors import Refused
 from .monitor import Monitor, the_monitor
 from .settings import is_loopback
 
-COOKIE = "statemachine_monitor"
 CSRF_HEADER = "X-CSRF-Token"
 COOKIE_S = 30 * 86400
 
@@ -58,10 +57,15 @@ def login() -> Response:
     token = monitor.settings.token
     if token is not None and not _equal(request.args.get("token", ""), token):
         raise Refused(403, "this is not the token", "statemachine-ui prints the address with it when it starts")
-    answer = redirect("/", 303)
+    answer = redirect("./", 303)
     if token is not None:
         answer.set_cookie(
-            COOKIE, monitor.cookie_token, max_age=COOKIE_S, httponly=True, samesite="Strict", secure=request.is_secure
+            monitor.cookie_name,
+            monitor.cookie_token,
+            max_age=COOKIE_S,
+            httponly=True,
+            samesite="Strict",
+            secure=request.is_secure,
         )
     assert isinstance(answer, Response)
     return answer
@@ -118,7 +122,7 @@ def _check_token(monitor: Monitor) -> None:
         return
     if _bearer() and _equal(_bearer(), token):
         return
-    if not _equal(request.cookies.get(COOKIE, ""), monitor.cookie_token):
+    if not _equal(request.cookies.get(monitor.cookie_name, ""), monitor.cookie_token):
         raise TokenMissing()
 
 

@@ -38,6 +38,11 @@ class Monitor:
         return self._digest("csrf")
 
     @property
+    def cookie_name(self) -> str:
+        """Under which a browser keeps it; cookies know no ports, so monitors side by side each need their own."""
+        return f"statemachine_monitor_{self._digest('cookie name')[:8]}"
+
+    @property
     def cookie_token(self) -> str:
         """What a browser keeps after it has shown the token."""
         return self._digest("cookie")

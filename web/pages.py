@@ -21,7 +21,7 @@ CSP = "; ".join(
         "frame-ancestors 'none'",
         "base-uri 'none'",
         "form-action 'self'",
-        "report-uri /csp-report",
+        "report-uri csp-report",
     )
 )
 

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from werkzeug.exceptions import NotFound
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from statemachine_engine.storage import audit, machines
@@ -118,18 +120,19 @@ class _Silent(WSGIRequestHandler):
 
 @pytest.fixture
 def make_site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
-    """Starts monitors; `make_site(token="…", read_only=True)`."""
+    """Starts monitors; `make_site(token="…", read_only=True)`; `below`: the prefix where another app has it."""
     logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
     with ExitStack() as stack:
         sockets = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sm-web-")))
 
-        def make(*, db_url: str | None = None, ready: bool = True, **options: Any) -> Site:
+        def make(*, db_url: str | None = None, ready: bool = True, below: str = "", **options: Any) -> Site:
             db = Database.open(db_url or tmp_path / "store.db")
             stack.callback(db.close)
             options = {"project_root": tmp_path, "event_socket": str(sockets / "events.sock"),
                        "control_prefix": str(sockets / "control"), **options}  # fmt: skip
             app = create_app(db.url, **options)
-            server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_Silent)
+            mounted = DispatcherMiddleware(NotFound(), {below: app}) if below else app
+            server = make_server("127.0.0.1", 0, mounted, threaded=True, request_handler=_Silent)
             thread = threading.Thread(target=server.serve_forever, args=(0.05,), name="test-server")
             thread.start()
             monitor = monitor_of(app)

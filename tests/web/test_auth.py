@@ -164,7 +164,7 @@ def test_the_token_in_the_address_becomes_a_cookie_that_scripts_cannot_read(guar
     answer = login(guarded, "a%20secret%20of%20the%20test")
     cookie = answer.headers["Set-Cookie"]
 
-    assert (answer.status, answer.headers["Location"]) == (303, "/")
+    assert (answer.status, answer.headers["Location"]) == (303, "./")
     assert {"HttpOnly", "SameSite=Strict", "Path=/"} <= set(cookie.split("; "))
     assert TOKEN not in cookie
     name_and_value = cookie.split("; ")[0]
@@ -175,6 +175,12 @@ def test_the_token_in_the_address_becomes_a_cookie_that_scripts_cannot_read(guar
         assert ws.receive()["type"] == "initial"
 
 
+def test_monitors_side_by_side_leave_each_other_their_cookies(make_site: Callable[..., Site]) -> None:
+    sites = {token: make_site(token=token) for token in ("one", "two")}
+    jar = "; ".join(login(site, token).headers["Set-Cookie"].split(";")[0] for token, site in sites.items())
+    assert [site.ask("/", Cookie=jar).status for site in sites.values()] == [200, 200]
+
+
 def test_a_wrong_token_in_the_address_gets_no_cookie(guarded: Site) -> None:
     answer = login(guarded, "guess")
     assert answer.status == 403
@@ -182,13 +188,13 @@ def test_a_wrong_token_in_the_address_gets_no_cookie(guarded: Site) -> None:
 
 
 def test_without_a_token_the_way_in_leads_to_the_page(site: Site) -> None:
-    assert login(site, "any").headers["Location"] == "/"
+    assert login(site, "any").headers["Location"] == "./"
 
 
 def test_a_browser_without_the_token_is_asked_for_it(guarded: Site) -> None:
     answer = guarded.ask("/", Accept="text/html,*/*")
     assert answer.status == 401
-    assert '<form action="/login"' in answer.text
+    assert '<form action="login"' in answer.text
 
 
 def test_beyond_loopback_an_app_without_a_token_serves_nobody(make_site: Callable[..., Site]) -> None:

@@ -34,10 +34,11 @@ export function post(path, body = {}) {
 /** A path of the API; every part is escaped. */
 export const api = (...parts) => `/api/${parts.map((part) => encodeURIComponent(part)).join("/")}`;
 
-async function ask(url, options) {
+/** `path` as the API's own documents have it; the page may stand below a prefix, in another application or behind a proxy. */
+async function ask(path, options) {
   let response;
   try {
-    response = await fetch(url, { credentials: "same-origin", ...options });
+    response = await fetch(`.${path}`, { credentials: "same-origin", ...options });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new ApiError("The server does not answer", 0);

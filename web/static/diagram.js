@@ -1,5 +1,5 @@
 // The picture of a machine: its present state lit, its last transition on the move, counts beside the arrows.
-import { brief, count } from "./format.js";
+import { brief, count, plural } from "./format.js";
 import { graphOf, linesOf, stands, strayStates } from "./graph.js";
 import { layoutOf, short } from "./layout.js";
 import { html, useEffect, useMemo, useRef, useState } from "./lib.js";
@@ -84,7 +84,7 @@ function Node({ node, at, lit, was, current, onOpen }) {
   if (node.kind === "end") return html`<g class="node-end" transform=${place}><circle r="7" /><circle r="3.5" /></g>`;
   const classes = ["node", `node-${node.kind}`, lit && "lit", was && "was", node.final && "final"].filter(Boolean).join(" ");
   const width = at.width + 8;
-  const sub = node.kind === "group" ? (lit ? short(current) : `${node.states.length} states`) : null;
+  const sub = node.kind === "group" ? (lit ? short(current) : plural(node.states.length, "state")) : null;
   const press = sub ? pressable(() => onOpen(node.group), `${short(node.label)} ${sub}: open the group`) : {};
   return html`<g class=${classes} transform=${place} data-state=${node.states.join(" ")} ...${press} aria-current=${lit ? "step" : null}>
     ${lit && html`<rect class="halo" x=${-width / 2 - 4} y=${-at.height / 2 - 4} width=${width + 8} height=${at.height + 8} rx="12" />`}

@@ -22,9 +22,10 @@ export class Stream {
   connect() {
     clearTimeout(this.timer);
     this.timer = 0;
-    const scheme = location.protocol === "https:" ? "wss" : "ws";
-    const since = this.lastId === null ? "" : `?since=${this.lastId}`;
-    const socket = new WebSocket(`${scheme}://${location.host}/ws/events${since}`);
+    const url = new URL("ws/events", document.baseURI); // beside the page, wherever that is
+    url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
+    if (this.lastId !== null) url.searchParams.set("since", this.lastId);
+    const socket = new WebSocket(url);
     this.socket = socket;
     socket.onmessage = (message) => socket === this.socket && this.receive(message.data);
     socket.onclose = () => socket === this.socket && this.lose();

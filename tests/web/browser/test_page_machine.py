@@ -73,6 +73,7 @@ def test_wildcard_edges_come_on_demand_and_groups_open(monitor: Monitor) -> None
     page.get_by_role("button", name="From any state").click()
     expect(page.locator(".edge.wild")).to_contain_text("smash")
     page.get_by_role("button", name="Groups only").click()
+    expect(page.locator(".node", has_text="GONE")).to_have_text("GONE1 state")
     group = page.get_by_role("button", name="ON 2 states: open the group")
     group.focus()
     page.keyboard.press("Enter")
@@ -140,6 +141,17 @@ def test_a_machine_is_stopped_only_after_a_question(monitor: Monitor) -> None:
     expect(page.locator(".node.lit")).to_have_attribute("data-state", "broken")
     rows = monitor.project.json("statemachine-db transition-history --machine lamp")
     assert [row["to_state"] for row in rows] == ["broken"]
+
+
+def test_one_that_does_not_run_cannot_be_stopped(monitor: Monitor) -> None:
+    monitor.write("lamp.yaml", LAMP)
+    monitor.serve()
+    process = monitor.run("lamp.yaml")
+    monitor.project.until_state("lamp", "dark")
+    process.kill()
+    page = monitor.open("#/machines/lamp")
+    expect(page.get_by_text("no sign of life")).to_be_visible()
+    expect(page.get_by_role("button", name="Stop…")).to_have_count(0)
 
 
 def test_a_read_only_page_shows_events_and_sends_none(monitor: Monitor) -> None:

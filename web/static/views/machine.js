@@ -9,7 +9,7 @@ import { html, useCallback, useEffect, useLoaded, useMemo, useRef, useState } fr
 import { ReplayBar, useReplay } from "../replay.js";
 import { href, setQuery } from "../router.js";
 import { onEvents, store, useMachine, useStore } from "../store.js";
-import { attempt, Clock, Condition, conditionOf, Confirm, Empty, Failure, Since, State, Time, toast } from "../ui.js";
+import { attempt, Clock, Condition, Confirm, Empty, Failure, Since, State, Time, toast } from "../ui.js";
 import { EventDialog } from "../senddialog.js";
 import { VirtualList } from "../virtual.js";
 
@@ -64,7 +64,7 @@ function Head({ machine, readOnly }) {
     <${Condition} machine=${machine} />
     <span class="now"><${State} name=${machine.current_state} /> for <${Since} at=${machine.state_since ?? machine.last_activity} label="since" /></span>
     <span class="grow"></span>
-    ${!readOnly && conditionOf(machine) !== "ended" && html`<button class="danger quiet" onClick=${() => setAsking("machine")}>Stop…</button>`}
+    ${!readOnly && machine.running && html`<button class="danger quiet" onClick=${() => setAsking("machine")}>Stop…</button>`}
     ${asking === "machine" && html`<${Confirm} title=${`Stop ${machine.machine_name}?`} action="Stop it" danger onConfirm=${stop} onClose=${() => setAsking((now) => (now === "machine" ? null : now))}>
       Its running action gets a moment to finish; a job that it holds goes back to the queue.</${Confirm}>`}
     ${asking === "process" && html`<${Confirm} title=${`End process ${machine.pid}?`} action="End the process" danger onConfirm=${endProcess} onClose=${() => setAsking(null)}>

@@ -72,7 +72,7 @@ function Flash({ value }) {
 const TemplateRow = ({ config_type, members, tally, states }) => html`
   <div class=${`machine-row template ${tally.failed ? "failed" : ""}`} role="row">
     <span role="cell" class="name"><a class="whole" href=${href("board", config_type)}>${config_type}</a><small>${plural(members.length, "instance")}</small></span>
-    <span role="cell" class="many">${states.slice(0, 4).map(([state, n]) => html`<span key=${state} class="state"><b>${count(n)}</b> ${state}</span>`)}
+    <span role="cell" aria-colspan="4" class="many">${states.slice(0, 4).map(([state, n]) => html`<span key=${state} class="state"><b>${count(n)}</b> ${state}</span>`)}
       ${states.length > 4 && html`<span class="muted">and ${states.length - 4} more</span>`}</span>
     <span role="cell" class="cond">${["failed", "gone", "running"].filter((c) => tally[c]).map((c) => html`<span key=${c} class=${`condition ${c}`}><i aria-hidden="true"></i>${count(tally[c])} ${NAMES[c].toLowerCase()}</span>`)}</span>
     <span role="cell" class="to-board" aria-hidden="true">Board →</span>
