@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..storage import audit
 from ..storage.audit import Note, Record
 from ..storage.errors import StorageError, ValueRefused
+from ..storage.hidden import is_anything_hidden, masked_in
 from .trouble import Trouble
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ class Recorder:
         while not (self._stopping.is_set() and self._inbox.empty()):
             records, barriers = self._batch()
             if records:
-                self._store(records)
+                self._store([_hidden(record) for record in records] if is_anything_hidden() else records)
             for barrier in barriers:
                 barrier.set()
             if not self.room.is_set() and self._inbox.qsize() < MOST_WAITING // 2:
@@ -193,6 +194,11 @@ class Recorder:
                     subscriber(sent)
                 except Exception:
                     log.exception("a subscriber failed on %s", sent["type"])
+
+
+def _hidden(record: Record) -> Record:
+    """The record as subscribers may see it; the store hides what the others have in them."""
+    return record._replace(payload=masked_in(record.payload)) if isinstance(record, Note) else record
 
 
 def envelope(note: Note, row_id: int) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from ..storage import jobs
 from ..storage.clock import Clock, system_clock
 from ..storage.database import Database
 from ..storage.errors import MachineTaken, StorageError
-from . import straggler, wire
+from . import secret, straggler, wire
 from .actions.registry import ActionRegistry
 from .cancel import CancelToken
 from .children import Children
@@ -264,7 +264,7 @@ class Runtime:
         fault = machine_name_fault(name)
         if fault is not None:
             raise ConfigError([Problem(f"machine name {name!r} {fault}", str(definition.source or "<definition>"))])
-        handle = self._made(definition, name, context, folder)
+        handle = self._made(definition, name, {**context, **secret.revealed(definition, context)}, folder)
         handle.from_state = from_state
         if job is not None:
             handle.parts.desk.adopt(job)

@@ -68,7 +68,11 @@ def main() -> None:
 
 def log_to_stderr(debug: bool) -> None:
     """What the machines report, one line each."""
+    from ..actors.secret import SecretFilter
+
     logging.basicConfig(level=logging.DEBUG if debug else logging.INFO, format=LOG_FORMAT)
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(SecretFilter())
     for noisy in ("peewee", "pykka"):
         logging.getLogger(noisy).setLevel(logging.INFO)
 
