@@ -130,7 +130,9 @@ def _drive(
         runtime.wait()
         for machine in runtime.machines():
             _log.info("%s: %s in state %s", machine.name, machine.outcome or machine.status, machine.state)
-        failed = any(machine.status == "failed" or machine.outcome == "failure" for machine in runtime.machines())
+        failed = runtime.broken is not None or any(
+            machine.status == "failed" or machine.outcome == "failure" for machine in runtime.machines()
+        )
     finally:
         runtime.stop()
     if signal.SIGINT in obeyed[:1]:
@@ -144,8 +146,7 @@ def _obey(runtime: Runtime, signals: SimpleQueue[int], obeyed: list[int]) -> Non
     _log.info("%s: stopping; a second signal does not wait for running actions", signal.Signals(obeyed[0]).name)
     runtime.request_stop()
     signals.get()
-    for machine in runtime.machines():
-        machine.stop(drain=False)
+    runtime.hurry()
 
 
 def _load_all(configs: Sequence[Path], machine_name: str | None, actions_dir: Path | None) -> list[Definition]:
