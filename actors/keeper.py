@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from ..storage import durations, jobs, machines, mailbox
 from ..storage.errors import StorageError
-from .threads import SupervisedThread
 
 if TYPE_CHECKING:
     from ..storage.database import Database
@@ -43,7 +42,6 @@ class Keeper:
         outage: Trouble,
         answers: Callable[[], None],
         enter: Callable[[], None],
-        given_up: Callable[[], None] = lambda: None,
     ) -> None:
         """`outage` hears of a store that fails, `answers` is called when it can be written.
 
@@ -62,7 +60,7 @@ class Keeper:
         self._stirred = threading.Event()
         self._lock = threading.Lock()  # of what lease_taken changes
         self._leases_taken = 0
-        self._thread = SupervisedThread("sm-keeper", self._run, given_up=given_up)
+        self._thread: threading.Thread | None = None
         self._lease_s = MACHINE_LEASE_S
         self._next_beat_s = self._next_rescue_s = 0.0
         self._token: object = None
@@ -72,13 +70,15 @@ class Keeper:
         """Start the thread."""
         now_s = time.monotonic()
         self._next_beat_s, self._next_rescue_s = now_s + HEARTBEAT_S, now_s
+        self._thread = threading.Thread(target=self._run, name="sm-keeper", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
         """End the thread; idempotent, and safe before start."""
         self._stopping.set()
         self._stirred.set()
-        self._thread.join(10.0)
+        if self._thread is not None:
+            self._thread.join(10.0)
 
     def lease_taken(self, lease_s: float) -> None:
         """A job's lease of this length is held: it is renewed three times within it."""
@@ -154,6 +154,7 @@ class Keeper:
         for job in jobs.rescue(self._db):
             log.warning("job %s: its worker is gone: now %s after %d attempts", job.job_id, job.status, job.attempts)
             self._board.ring("jobs" if job.status == "pending" else "done")
+        mailbox.expire(self._db)
 
     def _look_for_jobs(self) -> None:
         """Jobs fall due without anybody writing, so they are looked for each time; one look a kind of worker."""

@@ -264,3 +264,14 @@ def test_stop_does_not_wait_for_the_next_round_and_is_safe_before_start(
     keeper.start()
     keeper.stop()
     keeper.stop()
+
+
+def test_an_event_that_nobody_reads_in_time_is_marked_as_expired(
+    house: House, db: Database, clock: ManualClock
+) -> None:
+    mailbox.post(db, "nobody", "n", ttl_s=10)
+    clock.advance(11)
+
+    house.keeper.look(RESCUE_S)
+
+    assert [row.status for row in mailbox.list_(db)] == ["expired"]
