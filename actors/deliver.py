@@ -110,8 +110,15 @@ def _deliver(db: Database, letter: Letter, prefix: str, patience_s: float, shown
 
 
 def _hand_over(db: Database, letter: Letter, path: Path | str, patience_s: float) -> bool:
-    """Give the event to a machine of another store that listens there; the ids of our rows mean nothing to it."""
-    if not wire.ring(path, {**wire.letter_message(letter), "event_id": None, "after": None}, patience_s):
+    """Give the event to a machine of another store that listens there; the ids of our rows mean nothing to it.
+
+    One of this store that has come up meanwhile is no such machine, and finds the event in its mailbox. It is on the
+    register before it listens, so the register is asked again when it is settled who listens.
+    """
+    data = wire.encode({**wire.letter_message(letter), "event_id": None, "after": None})
+    if len(data) > wire.MAX_DATAGRAM or not wire.send(
+        path, data, patience_s, only_if=lambda: not is_running(machines.get(db, letter.target), db.now())
+    ):
         return False
     mailbox.settle(db, [letter.id], "processed")
     return True

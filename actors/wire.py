@@ -11,11 +11,11 @@ import errno
 import json
 import os
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..storage.payload import dumps, storable
+from ..storage.payload import clean, dumps
 from .errors import MachineError
 from .messages import Bell, Incoming
 
@@ -130,13 +130,19 @@ def ring(path: Path | str, message: Mapping[str, Any], timeout_s: float = 2.0) -
     return len(data) <= MAX_DATAGRAM and send(path, data, timeout_s)
 
 
-def send(path: Path | str, data: bytes, timeout_s: float) -> bool:
-    """Send bytes as one datagram; False when they could not be handed over within `timeout_s` seconds."""
+def send(path: Path | str, data: bytes, timeout_s: float, *, only_if: Callable[[], bool] = lambda: True) -> bool:
+    """Send bytes as one datagram; False when they could not be handed over within `timeout_s` seconds.
+
+    `only_if` is asked when it is settled which socket is to hear them: one that is bound there later does not.
+    """
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * MAX_DATAGRAM)
         sock.settimeout(timeout_s)
         try:
-            sock.sendto(data, os.fspath(path))
+            sock.connect(os.fspath(path))
+            if not only_if():
+                return False
+            sock.send(data)
         except OSError:
             return False
     return True
@@ -224,7 +230,7 @@ def _payload(value: Any) -> Any:
 def _text(value: object, key: str) -> str:
     if isinstance(value, (str, int)) and not isinstance(value, bool):
         text = str(value)
-        if storable(text) == text:
+        if clean(text) == text:
             return text
     raise MalformedMessage(f'"{key}" must be a string without NUL characters and lone surrogates')
 
