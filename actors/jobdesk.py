@@ -195,10 +195,19 @@ class JobDesk:
         with self._lock:
             self._cut_off = self.current is not None
 
-    def adopt(self, job: Job) -> None:
-        """Make a job that another machine of this runtime claimed this one's current job. LeaseLost, JobNotFound."""
+    @property
+    def standing(self) -> tuple[str | None, bool]:
+        """How it stands with the current job: why it has failed, and whether its actions were cut off."""
+        return self._failure, self._cut_off
+
+    def adopt(self, job: Job, *, failure: str | None = None, cut_off: bool = False) -> None:
+        """Make a job that another machine of this runtime, or an earlier life of this one, has this one's current.
+
+        LeaseLost, JobNotFound.
+        """
         with self._lock:
             self._hold(job, DEFAULT_LEASE_S, announce=False)
+            self._failure, self._cut_off = failure, cut_off
             jobs.assign(self._bells.db, job.job_id, self.machine, owner=self._bells.incarnation, attempt=job.attempts)
 
     def hand_over(self, job_id: str | None) -> Job | None:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..storage import jobs, snapshots
-from ..storage.hidden import masked_in
 from ..storage.snapshots import Forgotten, Saved
-from . import secret
 from .errors import CannotResume
 
 if TYPE_CHECKING:
@@ -33,7 +31,6 @@ class Memory:
     def __init__(self, definition: Definition, parts: Parts) -> None:
         self._wanted = definition.on_restart != "initial"
         self._hash = definition.hash
-        self._left_out = {*LEFT_OUT, *secret.names_of(definition)}
         self._parts = parts
 
     def snapshot(
@@ -42,12 +39,13 @@ class Memory:
         """Where the machine is now; to be recorded together with what brought it there."""
         if not self._wanted:
             return ()
-        job, shared = self._parts.desk.current, self._parts.shared
+        desk, shared = self._parts.desk, self._parts.shared
+        job = desk.current
         job_id, attempt = (job.job_id, job.attempts) if job is not None else (None, None)
         return (
             Saved(
-                self._parts.view.name, state, settled, json_part(context, self._left_out), job_id, attempt,
-                json.dumps(dict(deadlines)), shared.incarnation, self._hash, shared.db.clock.now(),
+                self._parts.view.name, state, settled, json_part(context), job_id, attempt, json.dumps(dict(deadlines)),
+                shared.incarnation, self._hash, shared.db.clock.now(), *desk.standing,
             ),
         )  # fmt: skip
 
@@ -83,7 +81,7 @@ def regain_job(db: Database, snapshot: Snapshot, desk: JobDesk, incarnation: str
     if job is None:
         log.warning("%s: its job %s was taken or ended meanwhile", snapshot.machine, snapshot.job_id)
         return False
-    desk.adopt(job)
+    desk.adopt(job, failure=snapshot.failure, cut_off=snapshot.cut_off)
     return True
 
 
@@ -96,13 +94,13 @@ def delay_of(transition: Transition, policy: str, snapshot: Snapshot, now_s: flo
     return min(full_s, max(0.0, due_at - (now_s if policy == "deadline" else snapshot.saved_at)))
 
 
-def json_part(context: Mapping[str, Any], left_out: Collection[str] = LEFT_OUT) -> str:
-    """The context as JSON; values that JSON does not know are left out, secrets hidden."""
-    kept = {key: value for key, value in context.items() if key not in left_out}
+def json_part(context: Mapping[str, Any]) -> str:
+    """The context as JSON; values that JSON does not know are left out."""
+    kept = {key: value for key, value in context.items() if key not in LEFT_OUT}
     try:
-        return json.dumps(masked_in(kept))
+        return json.dumps(kept)
     except (TypeError, ValueError, RuntimeError):
-        return json.dumps(masked_in({key: value for key, value in kept.items() if _is_json(value)}))
+        return json.dumps({key: value for key, value in kept.items() if _is_json(value)})
 
 
 def _is_json(value: Any) -> bool:
@@ -118,8 +116,8 @@ def _bare(name: str, state: str) -> Snapshot:
 
 
 def _moved(found: Snapshot, state: str) -> Snapshot:
-    """The same machine, entering another state."""
+    """The same machine, entering another state: actions that had not ended where it was are cut off."""
     return snapshots.Snapshot(
         found.machine, state, False, found.context, found.job_id, found.attempt, {}, found.incarnation,
-        found.definition_hash, found.saved_at,
+        found.definition_hash, found.saved_at, found.failure, found.cut_off or not found.settled,
     )  # fmt: skip

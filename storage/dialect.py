@@ -176,8 +176,7 @@ class SqliteDialect(Dialect):
         return True
 
     def remedy(self, error: Exception) -> str:
-        code = sqlite3.SQLITE_CANTOPEN if isinstance(error, OSError) else getattr(error, "sqlite_errorcode", 0) & 0xFF
-        return REMEDIES.get(code, "")
+        return REMEDIES.get(getattr(error, "sqlite_errorcode", 0) & 0xFF, "")
 
     def is_damage(self, error: Exception) -> bool:
         return getattr(error, "sqlite_errorcode", 0) & 0xFF in DAMAGE

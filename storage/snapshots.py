@@ -9,13 +9,17 @@ from typing import Any, NamedTuple
 from .database import Database
 from .payload import loads
 
-COLUMNS = "machine_name, state, settled, context, job_id, attempt, timers, incarnation, definition_hash, saved_at"
+COLUMNS = (
+    "machine_name, state, settled, context, job_id, attempt, timers, incarnation, definition_hash, saved_at, failure, "
+    "cut_off"
+)
 SAVE = f"""
-INSERT INTO machine_snapshots ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO machine_snapshots ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (machine_name) DO UPDATE SET
     state = excluded.state, settled = excluded.settled, context = excluded.context, job_id = excluded.job_id,
     attempt = excluded.attempt, timers = excluded.timers, incarnation = excluded.incarnation,
-    definition_hash = excluded.definition_hash, saved_at = excluded.saved_at"""
+    definition_hash = excluded.definition_hash, saved_at = excluded.saved_at,
+    failure = excluded.failure, cut_off = excluded.cut_off"""
 
 
 class Saved(NamedTuple):
@@ -31,6 +35,8 @@ class Saved(NamedTuple):
     incarnation: str
     definition_hash: str
     saved_at: float
+    failure: str | None
+    cut_off: bool
 
 
 class Forgotten(NamedTuple):
@@ -58,6 +64,10 @@ class Snapshot:
     definition_hash: str | None
     saved_at: float
     """Epoch seconds."""
+    failure: str | None = None
+    """Why the job has failed, unless an action settles it otherwise."""
+    cut_off: bool = False
+    """The job's actions were cut off: it is to be tried again, unless an action settles it otherwise."""
 
 
 def get(db: Database, machine: str) -> Snapshot | None:
@@ -67,6 +77,7 @@ def get(db: Database, machine: str) -> Snapshot | None:
     if row is None:
         return None
     name, state, settled, context, job_id, attempt, timers, *rest = row
+    rest[-1] = bool(rest[-1])
     return Snapshot(name, state, bool(settled), loads(context) or {}, job_id, attempt, loads(timers) or {}, *rest)
 
 
@@ -74,6 +85,6 @@ def write(db: Database, records: Iterable[Saved | Forgotten]) -> None:
     """Keep or delete a machine's snapshot; within the caller's transaction."""
     for record in records:
         if isinstance(record, Saved):
-            db.execute(SAVE, (*record[:2], int(record.settled), *record[3:]))
+            db.execute(SAVE, (*record[:2], int(record.settled), *record[3:-1], int(record.cut_off)))
         else:
             db.execute("DELETE FROM machine_snapshots WHERE machine_name = ?", (record.machine,))

@@ -130,6 +130,61 @@ def test_without_its_job_it_starts_from_the_beginning(db: Database) -> None:
         machine.wait_for("c", 5)
 
 
+WORKER: dict[str, Any] = {
+    "states": ["a", "b", "c"],
+    "transitions": [
+        {"from": "a", "to": "b", "event": "new_job"},
+        {"from": "b", "to": "c", "event": "cut", "interrupt": True},
+        {"from": "b", "to": "c", "event": "broken"},
+        {"from": "c", "to": "a", "event": "on"},
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("command", "event", "left_in", "status"),
+    [("sleep 60", "cut", "c", "pending"), ("exit 1", None, "c", "failed"), ("true", None, "b", "completed")],
+)
+def test_what_was_to_become_of_a_job_is_not_forgotten(
+    db: Database, command: str, event: str | None, left_in: str, status: str
+) -> None:
+    work = {"type": "bash", "command": command, "error": "broken"}
+    more = {**WORKER, "actions": {"a": [{"type": "check_database_queue"}], "b": [work]}}
+    with Runtime(db, sockets=False) as runtime:
+        machine = restarted(runtime, **more)
+        job_id = JobQueue(runtime).add("t").job_id
+        machine.wait_for("b", 5)
+        if event is not None:
+            machine.send(event)
+        machine.wait_for(left_in, 5)
+        until(lambda: machine.parts.desk.current is not None and not runtime.shared.running)
+
+    with Runtime(db, sockets=False) as runtime:
+        machine = restarted(runtime, **more)
+        machine.wait_for(left_in, 5)
+        machine.parts.desk.settle()
+
+    assert JobQueue(db).get(job_id).status == status
+
+
+def test_a_job_that_was_under_way_is_tried_again_when_the_machine_starts_elsewhere(
+    db: Database, tmp_path: Path
+) -> None:
+    work = [{"type": "bash", "command": f"touch {tmp_path}/begun; sleep 60"}]
+    more = {**WORKER, "on_restart": "c", "actions": {"a": [{"type": "check_database_queue"}], "b": work}}
+    with Runtime(db, sockets=False, grace_s=0) as runtime:
+        machine = restarted(runtime, **more)
+        job_id = JobQueue(runtime).add("t").job_id
+        until(lambda: (tmp_path / "begun").exists())
+
+    with Runtime(db, sockets=False) as runtime:
+        machine = restarted(runtime, **more)
+        machine.wait_for("c", 5)
+        machine.parts.desk.settle()
+
+    assert JobQueue(db).get(job_id).status == "pending"
+
+
 @pytest.mark.parametrize(("timers", "left_s"), [("deadline", 0.0), ("remaining", 60.0), ("restart", 100.0)])
 def test_timers_keep_their_deadline_or_what_they_had_left_or_begin_anew(
     tmp_path: Path, timers: str, left_s: float

@@ -33,6 +33,7 @@ def test_a_new_store_has_every_migration_on_record(db: Database) -> None:
         (3, "m0003_snapshots", "2027-01-15 08:00:00.000"),
         (4, "m0004_attempts", "2027-01-15 08:00:00.000"),
         (5, "m0005_monitor", "2027-01-15 08:00:00.000"),
+        (6, "m0006_standing", "2027-01-15 08:00:00.000"),
     ]
 
 
@@ -45,6 +46,7 @@ def test_looking_at_migrations_makes_nothing(db_url: str) -> None:
             "m0003_snapshots",
             "m0004_attempts",
             "m0005_monitor",
+            "m0006_standing",
         ]
         assert migrations.applied(db) == []
         assert db.tables() == set()
