@@ -68,11 +68,7 @@ def main() -> None:
 
 def log_to_stderr(debug: bool) -> None:
     """What the machines report, one line each."""
-    from ..actors.secret import SecretFilter
-
     logging.basicConfig(level=logging.DEBUG if debug else logging.INFO, format=LOG_FORMAT)
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(SecretFilter())
     for noisy in ("peewee", "pykka"):
         logging.getLogger(noisy).setLevel(logging.INFO)
 
@@ -130,9 +126,7 @@ def _drive(
         runtime.wait()
         for machine in runtime.machines():
             _log.info("%s: %s in state %s", machine.name, machine.outcome or machine.status, machine.state)
-        failed = runtime.broken is not None or any(
-            machine.status == "failed" or machine.outcome == "failure" for machine in runtime.machines()
-        )
+        failed = any(machine.status == "failed" or machine.outcome == "failure" for machine in runtime.machines())
     finally:
         runtime.stop()
     if signal.SIGINT in obeyed[:1]:
@@ -146,7 +140,8 @@ def _obey(runtime: Runtime, signals: SimpleQueue[int], obeyed: list[int]) -> Non
     _log.info("%s: stopping; a second signal does not wait for running actions", signal.Signals(obeyed[0]).name)
     runtime.request_stop()
     signals.get()
-    runtime.hurry()
+    for machine in runtime.machines():
+        machine.stop(drain=False)
 
 
 def _load_all(configs: Sequence[Path], machine_name: str | None, actions_dir: Path | None) -> list[Definition]:

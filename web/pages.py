@@ -6,6 +6,7 @@ from flask import Blueprint, Flask, Response, current_app, render_template, requ
 
 from .answers import reply
 from .monitor import the_monitor
+from .version import version
 
 #: what the page may do: nothing of others, nothing inline
 CSP = "; ".join(
@@ -57,7 +58,14 @@ def protect(response: Response) -> Response:
 @blueprint.get("/")
 def page() -> str:
     """The monitor."""
-    return render_template("monitor.html")
+    monitor = the_monitor()
+    return render_template(
+        "monitor.html",
+        csrf_token=monitor.csrf_token,
+        read_only=monitor.settings.read_only,
+        version=version(),
+        project=monitor.settings.project_root.name,
+    )
 
 
 @blueprint.get("/health")

@@ -27,13 +27,13 @@ class Project:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._sockets = Path(tempfile.mkdtemp(prefix="sm-"))  # tmp_path may be too long for a socket's name
+        self.sockets = Path(tempfile.mkdtemp(prefix="sm-"))  # tmp_path may be too long for a socket's name
         self._processes: list[subprocess.Popen[bytes]] = []
         self.env = {
             **{name: value for name, value in os.environ.items() if name not in _OURS},
             "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
-            "STATEMACHINE_CONTROL_PREFIX": str(self._sockets / "control"),
-            "STATEMACHINE_EVENT_SOCKET": str(self._sockets / "events.sock"),
+            "STATEMACHINE_CONTROL_PREFIX": str(self.sockets / "control"),
+            "STATEMACHINE_EVENT_SOCKET": str(self.sockets / "events.sock"),
         }
 
     def shell(self, script: str, *, code: int = 0, timeout_s: float = 60) -> str:
@@ -118,7 +118,7 @@ class Project:
                 process.kill()
                 process.wait()
                 raise
-        shutil.rmtree(self._sockets)
+        shutil.rmtree(self.sockets)
 
     @property
     def _log(self) -> Path:
