@@ -335,7 +335,7 @@ class MachineActor(pykka.ThreadingActor):
             _tell(ref, ActionsDone(run))
 
     def _pause(self, run: Run, pause: Pause) -> None:
-        """The run stays the one under way, so that events wait; its token ends the wait, which keeps no thread."""
+        """The run stays the one under way, so that events wait; the wait keeps no thread, and ends with the run."""
         if self._draining:
             self._stop_here()
             return
@@ -345,8 +345,7 @@ class MachineActor(pykka.ThreadingActor):
         )  # fmt: skip
         job, ref = self._parts.desk.current, self.actor_ref
         self._record(self._records.retrying(self._state, pause, None if job is None else job.job_id))
-        timer = self._parts.shared.timers.after(pause.delay_s, lambda: _tell(ref, PauseOver(run)))
-        run.services.cancel.on_cancel(timer.cancel)
+        run.timer = self._parts.shared.timers.after(pause.delay_s, lambda: _tell(ref, PauseOver(run)))
 
     def _run_again(self, action: int) -> None:
         if self._stay.unpark(action):
@@ -359,6 +358,8 @@ class MachineActor(pykka.ThreadingActor):
         if run is None:
             return
         run.services.cancel.cancel()
+        if run.timer is not None:
+            run.timer.cancel()
         if run.thread is not None:
             self._parts.shared.timers.after(straggler.PATIENCE_S, lambda: straggler.tell(run))
         self._parts.desk.note_cut_off()

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .coroutines import MachineLoop
     from .definition import ActionSpec, Definition
     from .services import Services
+    from .timers import Timer
     from .timings import Timings
     from .trouble import Trouble
     from .watches import WatchBoard
@@ -99,6 +100,8 @@ class Run:
     # What came of it
     #: it has not ended: the action that it is at is to be tried again
     pause: Pause | None = None
+    #: what ends the pause
+    timer: Timer | None = None
     event: str | None = None
     #: the event says that a watch found nothing
     empty: bool = False
