@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..storage import private
+from . import wire
 from .errors import MachineError
 from .lockfile import LockFile
 from .system import Request
-from .wire import MAX_PATH
 
 MAX_LINE = 64 * 1024
 
@@ -37,8 +38,8 @@ class Address:
         """MachineError when the prefix is too long for a socket's path."""
         digest = hashlib.sha256(os.fsencode(manifest)).hexdigest()[:12]
         base = f"{control_prefix}.system-{digest}"
-        if len(os.fsencode(f"{base}.sock")) > MAX_PATH:
-            raise MachineError(f"{base}.sock: a socket path has at most {MAX_PATH} bytes; shorten the prefix")
+        if len(os.fsencode(f"{base}.sock")) > wire.MAX_PATH:
+            raise MachineError(f"{base}.sock: a socket path has at most {wire.MAX_PATH} bytes; shorten the prefix")
         return cls(Path(f"{base}.sock"), Path(f"{base}.lock"))
 
 
@@ -52,6 +53,7 @@ class Controls:
 
     def take(self) -> bool:
         """Claim the address, and clear away what a killed holder has left; False while another process has it."""
+        private.check(self._address.socket, wire.OTHER_PLACE)
         if not self._lock.take():
             return False
         self._address.socket.unlink(missing_ok=True)
@@ -60,9 +62,8 @@ class Controls:
     def serve(self, ask: Callable[[Request], None]) -> None:
         """Hand requests on to `ask`, from threads of their own."""
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        os.fchmod(listener.fileno(), 0o600)
+        os.fchmod(listener.fileno(), private.FILE)
         listener.bind(str(self._address.socket))
-        self._address.socket.chmod(0o600)
         listener.listen()
         self._listener = listener
         threading.Thread(target=self._accept, args=(listener, ask), name="sm-controls", daemon=True).start()
@@ -87,12 +88,12 @@ class Controls:
 def ask(address: Address, what: str, name: str = "", *, timeout_s: float | None = None) -> dict[str, Any]:
     """Ask the system, and wait for its answer; {} when it ends instead of answering.
 
-    NotUp when there is none. TimeoutError after `timeout_s` seconds.
+    NotUp when there is none. NotOurs when a stranger listens there. TimeoutError after `timeout_s` seconds.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(timeout_s)
         try:
-            connection.connect(str(address.socket))
+            wire.connect(connection, address.socket)
         except (FileNotFoundError, ConnectionRefusedError):
             raise NotUp from None
         with contextlib.suppress(ConnectionError):

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..storage import private
 from . import wire
 from .messages import Bell, Incoming
 
@@ -70,10 +71,10 @@ class Listener:
         sock.close()
 
     def _run(self) -> None:
-        sock = self._sock
+        sock, buffer = self._sock, wire.buffer()
         while sock is not None and self._sock is sock:
             try:
-                data = sock.recv(wire.MAX_DATAGRAM + 1)
+                data, sender = wire.receive(sock, buffer)
             except OSError as error:
                 if self._sock is sock:
                     log.error("%s: cannot read %s: %s", self._name, self.path, error)
@@ -81,12 +82,14 @@ class Listener:
             if self._sock is not sock:
                 return
             try:
-                self._take(data)
+                self._take(data, sender)
             except Exception:
                 log.exception("%s: cannot hand a datagram on", self._name)
 
-    def _take(self, data: bytes) -> None:
+    def _take(self, data: bytes, sender: int) -> None:
         try:
+            if not private.is_trusted(sender):
+                raise wire.MalformedMessage(f"sent by {private.user(sender)}")
             message = wire.decode(data, self._clock.now())
         except wire.MalformedMessage as error:
             self._refuse(len(data), error)

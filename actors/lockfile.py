@@ -7,6 +7,9 @@ import fcntl
 import os
 from pathlib import Path
 
+from ..storage import private
+from .wire import OTHER_PLACE
+
 
 class LockFile:
     """The kernel lets go of it when its holder dies, however that happens; the file says who the holder is."""
@@ -16,10 +19,12 @@ class LockFile:
         self._fd: int | None = None
 
     def take(self) -> bool:
-        """False while another process holds it. OSError when there can be no such file."""
+        """False while another process holds it. NotOurs for a stranger's file, OSError when there can be no such."""
         while True:
+            private.check(self.path, OTHER_PLACE)
             fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
             try:
+                private.check_open(fd, self.path, OTHER_PLACE)
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if _is_at(self.path, fd):
                     os.ftruncate(fd, 0)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import errno
+import logging
 import socket
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ..storage.errors import NotOurs
 from . import wire
+
+log = logging.getLogger(__name__)
 
 #: seconds until an absent reader is looked for again
 LOOK_AGAIN_S = 1.0
@@ -25,6 +29,7 @@ class Publisher:
         self.dropped = 0
         self._sock: socket.socket | None = None
         self._look_again_at_s = 0.0
+        self._warned = False
 
     @property
     def has_reader(self) -> bool:
@@ -65,9 +70,12 @@ class Publisher:
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         sock.setblocking(False)
         try:
-            sock.connect(self.path)
-        except OSError:
+            wire.connect(sock, self.path)
+        except OSError as error:
             sock.close()
+            if isinstance(error, NotOurs) and not self._warned:
+                log.warning("nothing is published: %s", error)
+                self._warned = True
             return None
         self._sock = sock
         return sock

@@ -18,6 +18,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ..storage import private
+
 #: the shard's side of our own installation, whatever PATH and the working directory hold
 PROGRAM = (sys.executable, "-P", "-m", "statemachine_engine.cli.shard")
 
@@ -66,7 +68,7 @@ class Child:
         self._process = None
 
     def _launch(self, stdin: Any) -> None:
-        with self.log.open("ab") as log:
+        with private.open_log(self.log) as log:
             self._process = subprocess.Popen(
                 self._command, stdin=stdin, stdout=log, stderr=log, cwd=self._folder, env=self._env,
                 start_new_session=True,

@@ -9,12 +9,16 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import mmap
 import os
 import socket
+import stat
+import struct
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..storage import private
 from ..storage.payload import clean, dumps
 from .errors import MachineError
 from .messages import Bell, Incoming
@@ -35,8 +39,15 @@ MAX_PATH = 107
 #: characters
 MAX_NAME = 256
 
+OTHER_PLACE = "remove it if you may, or choose another place by --control-socket-prefix and --event-socket-path"
+
 #: what bells are rung for: what parked machines watch for, and mail that no datagram told of
 TOPICS = ("jobs", "done", "events", "machine", "mail")
+
+
+#: pid, uid, gid
+_CREDENTIALS = struct.Struct("3i")
+_CREDENTIALS_SPACE = socket.CMSG_SPACE(_CREDENTIALS.size)
 
 
 class MalformedMessage(MachineError):
@@ -139,13 +150,41 @@ def send(path: Path | str, data: bytes, timeout_s: float, *, only_if: Callable[[
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * MAX_DATAGRAM)
         sock.settimeout(timeout_s)
         try:
-            sock.connect(os.fspath(path))
+            connect(sock, path)
             if not only_if():
                 return False
             sock.send(data)
         except OSError:
             return False
     return True
+
+
+def buffer() -> mmap.mmap:
+    """What `receive` reads into: room for the largest datagram, of which only what is used takes memory."""
+    return mmap.mmap(-1, MAX_DATAGRAM + 1)
+
+
+def receive(sock: socket.socket, into: mmap.mmap) -> tuple[bytes, int]:
+    """The next datagram of a socket that `bind` made, and the uid that the kernel saw sending it (-1: it did not say).
+
+    Asking for the sender takes 1.2 us of the 70 that an event takes in all.
+    """
+    size, ancillary, _flags, _sender = sock.recvmsg_into([into], _CREDENTIALS_SPACE)
+    sender = _CREDENTIALS.unpack(ancillary[0][2])[1] if ancillary else -1
+    return into[:size], sender
+
+
+def connect(sock: socket.socket, path: Path | str) -> None:
+    """Connect to the socket at `path`; NotOurs if it is a stranger's, who may have put it there to read along. OSError.
+
+    The file that was looked at is the one that is connected to, whatever takes its name meanwhile.
+    """
+    file = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        private.check_status(os.fstat(file), path, OTHER_PLACE)
+        sock.connect(f"/proc/self/fd/{file}")
+    finally:
+        os.close(file)
 
 
 def bell(
@@ -169,25 +208,34 @@ def bell(
             send(path, message, timeout_s)
 
 
-def bind(path: Path, *, mode: int = 0o600) -> socket.socket:
+def bind(path: Path) -> socket.socket:
     """A datagram socket at `path`, readable by its owner alone; a dead socket file there is replaced.
 
-    OSError(EADDRINUSE) when somebody listens there.
+    OSError(EADDRINUSE) when somebody listens there, NotOurs when what is there is a stranger's.
     """
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     try:
+        private.check(path, OTHER_PLACE)
         if is_listening(path):
             raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE), str(path))
-        if path.is_socket():
+        if is_socket(path):
             path.unlink(missing_ok=True)
-        os.fchmod(sock.fileno(), mode)  # on Linux the file has this mode from the first moment
+        os.fchmod(sock.fileno(), private.FILE)  # the file has it from the first moment
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)  # before anything can arrive
         sock.bind(str(path))
-        path.chmod(mode)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 * MAX_DATAGRAM)
     except BaseException:
         sock.close()
         raise
     return sock
+
+
+def is_socket(path: Path) -> bool:
+    """Whether a socket stands at `path` itself; what a link leads to is not ours to remove."""
+    try:
+        return stat.S_ISSOCK(path.lstat().st_mode)
+    except OSError:
+        return False
 
 
 def is_listening(path: Path) -> bool:

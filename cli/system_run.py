@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..storage import private
 from .options import db_option, socket_options
 from .program import DONE, FAILED, INTERRUPTED, TAKEN, Failure, Program, debug_option
 from .run import log_to_stderr
@@ -57,7 +58,7 @@ def up(
         ctx.exit(DONE if detach else TAKEN)
     wanted = manifest()
     _check(wanted)
-    wanted.logs_dir.mkdir(parents=True, exist_ok=True)
+    private.make_folder(wanted.logs_dir)
     env = environment(wanted, control_socket_prefix=control_socket_prefix, event_socket_path=event_socket_path)
     if detach:
         ctx.exit(_detach(wanted, env, ui=ui, debug=debug))
@@ -203,7 +204,7 @@ def _detach(wanted: Manifest, env: dict[str, str], *, ui: bool, debug: bool) -> 
         "--db", env["STATEMACHINE_DB"], "--ready-fd", str(theirs), *flags,
     ]  # fmt: skip
     log = wanted.logs_dir / "system.log"
-    with log.open("ab") as output:
+    with private.open_log(log) as output:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=env, cwd=wanted.folder,
             pass_fds=(theirs,), start_new_session=True,

@@ -33,6 +33,10 @@ def server_options(function: F) -> F:
             "--token", envvar="STATEMACHINE_UI_TOKEN", type=Name(), metavar="TOKEN",
             help="Who asks has to know it. [default: beyond loopback one is made up and printed]",
         ),
+        click.option(
+            "--shared", is_flag=True, envvar="STATEMACHINE_UI_SHARED",
+            help="On this computer, let other users in too, with no token.",
+        ),
         click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on."),
         click.option(
             "--project-root", type=folder, default=".",
@@ -79,6 +83,7 @@ def run(options: dict[str, Any], *, websocket_port: int | None, access_log: bool
     from ..web.server import serve
     from ..web.settings import is_loopback
 
+    shared = options.pop("shared")
     sockets = [_bind(options["host"], options["port"])]
     extra = None if websocket_port is None else _bind_websocket(options["host"], websocket_port)
     ports = {"port": _port(sockets[0]), "websocket_port": _port(extra) if extra else None}
@@ -87,7 +92,10 @@ def run(options: dict[str, Any], *, websocket_port: int | None, access_log: bool
     _check_database()
     options = {**options, **ports}
     _greet(options, open_browser)
-    serve(partial(_make_app, db_given(), options), [*sockets, *([extra] if extra else ())], access_log=access_log)
+    serve(
+        partial(_make_app, db_given(), options), [*sockets, *([extra] if extra else ())], access_log=access_log,
+        own_users_only=options["token"] is None and not shared,
+    )  # fmt: skip
 
 
 # Helpers

@@ -10,7 +10,7 @@ from . import migrations
 from .clock import Clock, system_clock
 from .connections import Connections
 from .dialect import PostgresDialect, PostgresListener, SqliteDialect
-from .errors import StoreUnavailable
+from .errors import NotOurs, StoreUnavailable
 from .sqlitefile import SqliteFile
 
 DEFAULT_URL = "sqlite:///data/pipeline.db"
@@ -124,10 +124,13 @@ class Database(Connections):
         if self.file is None:
             return
         try:
+            self.file.check_owner()
             if create:
                 self.file.make()
             elif not self.file.path.exists():
                 raise StoreUnavailable(f"{self}: no such database")
+        except NotOurs:
+            raise
         except OSError as error:
             raise self._unavailable(error) from error
 

@@ -17,6 +17,14 @@ class StoreDamaged(StoreUnavailable):
     """The store's file is damaged, or is no database at all."""
 
 
+class NotOurs(StorageError, PermissionError):
+    """A file that another user may have put there to mislead us."""
+
+    def __init__(self, path: object, reason: str, remedy: str) -> None:
+        self.path = path
+        super().__init__(f"{path} is not used, for {reason}: {remedy}")
+
+
 class ValueRefused(StorageError):
     """The store is well, but does not take this value."""
 

@@ -9,6 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from . import private
+
+ANOTHER_FILE = "remove it if you may, or name a database in a folder of your own; PostgreSQL serves several users"
+
 
 class FileId(NamedTuple):
     """Which file it is that a path names."""
@@ -32,11 +36,21 @@ class SqliteFile:
         """
         if self.path.exists():
             return
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        private.make_folder(self.path.parent)
         with _locked(self.path.parent):
             if not self.path.exists():
                 self._remove_beside()
-                make_private_file(self.path)
+                private.make_file(Path(os.path.realpath(self.path)))  # a link of ours may lead to where it is to be
+
+    def check_owner(self) -> None:
+        """NotOurs for a file that a stranger has put there, or beside it, where SQLite would read it as its own.
+
+        Root opens anybody's database as what it is.
+        """
+        trusted = [self.path.stat().st_uid] if os.geteuid() == 0 and self.path.exists() else []
+        journal = self.path.with_name(f"{self.path.name}-journal")
+        for path in (self.path, *self._beside, journal):
+            private.check(path, ANOTHER_FILE, trusted)
 
     def remember(self) -> None:
         """Know the file that is there now as ours; to be called while it is open, so that its number stays its own."""
@@ -77,16 +91,6 @@ class SqliteFile:
     def _remove_beside(self) -> None:
         for path in self._beside:
             path.unlink(missing_ok=True)
-
-
-def make_private_file(path: Path) -> None:
-    """An empty file of mode 0600, unless one is there."""
-    try:
-        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    except FileExistsError:
-        return
-    os.fchmod(descriptor, 0o600)
-    os.close(descriptor)
 
 
 # Helpers

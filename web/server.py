@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import signal
 import socket
 from collections.abc import Callable
@@ -12,9 +13,12 @@ from flask import Flask
 from gunicorn.app.base import BaseApplication
 from gunicorn.workers.gthread import ThreadWorker
 
+from . import peers
 from .app import monitor_of
 from .errors import PortTaken
 from .stream import MOST_STREAMS
+
+log = logging.getLogger(__name__)
 
 #: each stream holds a thread while it lasts, so that one slow client stalls a thread and nobody else; what is left
 #: over answers requests. Threads are made when they are needed: an idle server has a handful.
@@ -33,6 +37,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         """Ctrl-C reaches every process of the terminal; it is no reason to cut anybody off."""
         self.handle_exit(sig, frame)
 
+    def accept(self, *args: Any) -> None:
+        """gunicorn's own, with the listener last; strangers do not get in."""
+        *rest, listener = args
+        super().accept(*rest, peers.Door(listener) if self.app.own_users_only else listener)
+
     def init_signals(self) -> None:
         super().init_signals()
         signal.signal(signal.SIGINT, self.handle_exit)
@@ -46,10 +55,15 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
 class Server(BaseApplication):  # type: ignore[misc]
     """gunicorn without its command line: the sockets are bound already."""
 
-    def __init__(self, make_app: Callable[[], Flask], sockets: list[socket.socket], *, access_log: bool) -> None:
+    def __init__(
+        self, make_app: Callable[[], Flask], sockets: list[socket.socket], *, access_log: bool, own_users_only: bool
+    ) -> None:
         self._make_app = make_app
         self._sockets = sockets
         self._access_log = access_log
+        self.own_users_only = own_users_only and peers.can_tell()
+        if own_users_only and not self.own_users_only:
+            log.warning("this system does not say whose a connection is: set --token where others use this computer")
         self.flask_app: Flask | None = None
         super().__init__()
 
@@ -97,9 +111,14 @@ def bind(host: str, port: int) -> socket.socket:
     return sock
 
 
-def serve(make_app: Callable[[], Flask], sockets: list[socket.socket], *, access_log: bool = False) -> None:
-    """Serve until SIGINT or SIGTERM; gunicorn ends the process then, with code 0."""
-    Server(make_app, sockets, access_log=access_log).run()
+def serve(
+    make_app: Callable[[], Flask], sockets: list[socket.socket], *, access_log: bool = False, own_users_only: bool
+) -> None:
+    """Serve until SIGINT or SIGTERM; gunicorn ends the process then, with code 0.
+
+    `own_users_only`: what listens on the loopback takes connections of our own user and of root alone.
+    """
+    Server(make_app, sockets, access_log=access_log, own_users_only=own_users_only).run()
 
 
 # Helpers

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
 
+from .. import private
 from ..clock import from_text, to_text
 from ..connections import Connections
 from ..errors import StoreUnavailable
-from ..sqlitefile import make_private_file
 
 # What the new tables insist on and the older ones may lack in a row.
 FALLBACKS = {
@@ -30,8 +31,7 @@ def copy_beside(db: Connections) -> Path | None:
         return None
     target = _free_name(db.path.with_name(db.path.name + ".before-2.0"))
     try:
-        make_private_file(target)
-        target.chmod(db.path.stat().st_mode & 0o777)
+        private.make_file(target)
         with db.read() as source:
             copy = sqlite3.connect(target)
             source.backup(copy)
@@ -93,7 +93,7 @@ def _epoch(activity: object) -> float | None:
 
 def _free_name(wanted: Path) -> Path:
     name, number = wanted, 1
-    while name.exists():
+    while os.path.lexists(name):
         number += 1
         name = wanted.with_name(f"{wanted.name}.{number}")
     return name

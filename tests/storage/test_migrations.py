@@ -108,13 +108,13 @@ def test_a_taken_over_file_goes_on_counting(sqlite_path: Path, open_db: Open) ->
 
 
 def test_the_file_is_copied_before_it_is_touched(sqlite_path: Path, open_db: Open) -> None:
-    make_old_file(sqlite_path).chmod(0o640)
+    make_old_file(sqlite_path).chmod(0o644)
     before = dump(sqlite_path)
     open_db(sqlite_path)
 
     copy = sqlite_path.with_name("pipeline.db.before-2.0")
     assert dump(copy) == before
-    assert copy.stat().st_mode & 0o777 == 0o640
+    assert copy.stat().st_mode & 0o777 == 0o600
     open_db(sqlite_path)
     assert sorted(path.name for path in sqlite_path.parent.glob("*before*")) == [copy.name]
 

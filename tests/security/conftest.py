@@ -1,0 +1,75 @@
+"""The first user's project, in a place that a second user can reach as well."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.support.otheruser import OtherUser, other_user
+from tests.support.project import Project
+
+MACHINE = """
+initial_state: waiting
+states: [waiting, moved]
+events: [go, back]
+transitions:
+  - {from: waiting, event: go, to: moved}
+  - {from: moved, event: back, to: waiting}
+"""
+
+
+@pytest.fixture(scope="session")
+def mallory() -> Iterator[OtherUser]:
+    """A second user of this computer."""
+    with other_user() as user:
+        yield user
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A project whose folder others may read, with its sockets where they may put theirs."""
+
+    project: Project
+    #: a folder like /tmp: everybody may write, and remove what is his own
+    shared: Path
+
+
+@pytest.fixture
+def place(mallory: OtherUser) -> Iterator[Place]:
+    """A project in which nothing runs yet."""
+    with open_place() as place:
+        yield place
+
+
+@pytest.fixture(scope="module")
+def running(mallory: OtherUser) -> Iterator[Place]:
+    """A project with a machine that runs, started by somebody who would let everybody do everything."""
+    with open_place() as place:
+        place.project.start("bash -c 'umask 0; exec statemachine m.yaml'")
+        place.project.until_state("m", "waiting")
+        yield place
+
+
+@contextmanager
+def open_place() -> Iterator[Place]:
+    """A project with one machine's file."""
+    folder, shared = Path(tempfile.mkdtemp(prefix="sm-project-")), Path(tempfile.mkdtemp(prefix="sm-shared-"))
+    folder.chmod(0o755)
+    shared.chmod(0o1777)
+    (folder / "m.yaml").write_text(MACHINE)
+    project = Project(folder)
+    project.env["STATEMACHINE_CONTROL_PREFIX"] = str(shared / "control")
+    project.env["STATEMACHINE_EVENT_SOCKET"] = str(shared / "events.sock")
+    project.env.pop("STATEMACHINE_UI_TOKEN", None)
+    try:
+        yield Place(project, shared)
+    finally:
+        project.close()
+        shutil.rmtree(folder)
+        shutil.rmtree(shared)
