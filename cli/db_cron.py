@@ -98,7 +98,7 @@ def crontab(ctx: click.Context, /, expression: str, command: Sequence[str], log:
     folder, log_file = Path.cwd(), Path(log).expanduser().absolute()
     variables = " ".join(f"{name}={shlex.quote(value)}" for name, value in settings.items())
     line = (
-        f"umask 077 && cd {shlex.quote(str(folder))} && {_mkdir()} -p {shlex.quote(str(log_file.parent))} && "
+        f"cd {shlex.quote(str(folder))} && umask 077 && {_mkdir()} -p {shlex.quote(str(log_file.parent))} && "
         f"{variables} {shlex.join([_program(), *command])} >>{shlex.quote(str(log_file))} 2>&1"
     )
     _check_line(line)

@@ -58,7 +58,9 @@ def test_the_line_does_what_the_command_would_do_here(here: Any) -> None:
     (job,) = here.json("list")
     assert job["job_id"].startswith("r-20")
     assert job["data"] == {"text": TEXT}
-    assert f"Job ID: {job['job_id']}" in (here.folder / "logs" / "cron.log").read_text()
+    log = here.folder / "logs" / "cron.log"
+    assert f"Job ID: {job['job_id']}" in log.read_text()
+    assert (log.stat().st_mode & 0o777, log.parent.stat().st_mode & 0o777) == (0o600, 0o700)
 
 
 def test_odd_folders_and_files_are_quoted(here: Any, monkeypatch: pytest.MonkeyPatch) -> None:
