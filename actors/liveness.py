@@ -10,6 +10,9 @@ from .incarnation import may_live
 if TYPE_CHECKING:
     from ..storage.machines import MachineRow
 
+#: what `status_of` answers
+STATUSES = ("running", "failed", "ended", "standby", "dead")
+
 
 def is_here(row: MachineRow) -> bool:
     """Whether the machine last ran on this host; rows of older engines name none and are local."""
@@ -24,7 +27,7 @@ def is_running(row: MachineRow | None, now_s: float) -> bool:
 
 
 def status_of(row: MachineRow, running: bool) -> str:
-    """What the machine last said of itself; dead if it said that it runs and does not."""
+    """One of STATUSES: what the machine last said of itself; dead if it said that it runs and does not."""
     if running or row.status not in ("running", "standby", "failed", None):
         return row.status or "running"
     return "failed" if row.status == "failed" else "dead"

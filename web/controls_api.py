@@ -41,7 +41,7 @@ def send_event(name: str) -> Response:
     type, job_id = _event_name(body.text("type", needed=True)), body.text("job_id")
     row, _ = known(name)
     sent = _send(row, deliver.Event(type, body.value.get("payload"), job_id, "ui"))
-    record("send_event", name, type=type, event_id=sent["event_id"])
+    _record("send_event", name, type=type, event_id=sent["event_id"])
     return reply({"machine_name": name, "type": type, **sent}, 202)
 
 
@@ -54,7 +54,7 @@ def stop(name: str) -> Response:
         raise Refused(409, f"{name} does not run")
     if body.value.get("process") is True:
         _end_process(row)
-        record("stop_process", name, pid=row.pid)
+        _record("stop_process", name, pid=row.pid)
         return reply({"machine_name": name, "pid": row.pid, "signal": "SIGTERM"}, 202)
     definition = the_monitor().library.definition_of(row)
     if definition is not None and definition.find(row.current_state or "", "stop") is None:
@@ -63,7 +63,7 @@ def stop(name: str) -> Response:
             f'send {{"process": true}} to end its process {row.pid} with all machines in it',
         )  # fmt: skip
     sent = _send(row, deliver.Event("stop", None, None, "ui"))
-    record("stop", name, event_id=sent["event_id"])
+    _record("stop", name, event_id=sent["event_id"])
     return reply({"machine_name": name, "type": "stop", **sent}, 202)
 
 
@@ -88,7 +88,7 @@ def add_job() -> Response:
         unique_key=body.text("unique_key"),
     )
     wire.bell(db, "jobs", key=(job.job_type, job.machine_type))
-    record("add_job", job.job_id, job_type=job.job_type)
+    _record("add_job", job.job_id, job_type=job.job_type)
     return reply(shown(job), 201)
 
 
@@ -97,7 +97,7 @@ def change_job(job_id: str, action: str) -> Response:
     """Put a job back into the queue, or take it out."""
     Body()
     job = ACTIONS[action](the_monitor().store.db, job_id)
-    record(f"{action}_job", job_id)
+    _record(f"{action}_job", job_id)
     return reply(shown(job))
 
 
@@ -115,11 +115,14 @@ def change_jobs() -> Response:
             raise Refused(400, "ids must be texts that are not empty")
     items = [_tried(action, job_id) for job_id in dict.fromkeys(ids)]
     done = [item["job_id"] for item in items if item["ok"]]
-    record(f"{action}_jobs", f"{len(done)} jobs", ids=done)
+    _record(f"{action}_jobs", f"{len(done)} jobs", ids=done)
     return reply({"items": items, "total": len(items), "done": len(done)})
 
 
-def record(action: str, target: str, **more: Any) -> None:
+# Helpers
+
+
+def _record(action: str, target: str, **more: Any) -> None:
     """Leave a row: who did what to whom, from where."""
     monitor = the_monitor()
     db = monitor.store.db
@@ -129,9 +132,6 @@ def record(action: str, target: str, **more: Any) -> None:
     (number,) = audit.write(db, [note])
     envelope = audit.Event(number, note.machine, note.type, note.payload, now_s).envelope()
     wire.ring(wire.event_socket(monitor.settings.event_socket), envelope, 0.2)
-
-
-# Helpers
 
 
 def _send(row: MachineRow, event: deliver.Event) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import accumulate, groupby
@@ -17,52 +16,48 @@ class Durations:
 
     config_type: str
     action: str
-    #: executions for each bound of storage's BOUNDS, then those that took longer
-    counts: tuple[int, ...]
-    failures: int
-    seconds: float
+    #: those in which anything was counted, the quickest first
+    bars: tuple[Bar, ...]
 
     @property
-    def count(self) -> int:
+    def times(self) -> int:
         """How many there were."""
-        return sum(self.counts)
+        return sum(bar.times for bar in self.bars)
+
+    @property
+    def failures(self) -> int:
+        """How many of them failed."""
+        return sum(bar.failures for bar in self.bars)
+
+    @property
+    def seconds(self) -> float:
+        """What they took together."""
+        return sum(bar.seconds for bar in self.bars)
 
     @property
     def buckets(self) -> list[tuple[str, float]]:
         """(upper bound, how many took no longer), as Prometheus wants them."""
+        counts = dict.fromkeys(range(len(BOUNDS) + 1), 0) | {bar.bucket: bar.times for bar in self.bars}
         bounds = [*map(str, BOUNDS), "+Inf"]
-        return list(zip(bounds, map(float, accumulate(self.counts)), strict=True))
+        return list(zip(bounds, map(float, accumulate(counts.values())), strict=True))
 
     def quantile(self, part: float) -> float:
-        """Seconds within which this part of the executions ended; between two bounds, as if they were spread evenly."""
-        wanted = part * self.count
-        below = 0
-        for low, high, count in zip((0.0, *BOUNDS), (*BOUNDS, math.inf), self.counts, strict=True):
-            if count and below + count >= wanted:
-                return low if math.isinf(high) else low + (high - low) * (wanted - below) / count
-            below += count
-        return 0.0
+        """About the seconds within which this part of the executions ended: the mean of the bar that holds the last."""
+        below = accumulate(bar.times for bar in self.bars)
+        bar = next(bar for bar, count in zip(self.bars, below, strict=True) if count >= part * self.times)
+        return bar.seconds / bar.times
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         return {
             "type": self.action,
-            "count": self.count,
+            "count": self.times,
             "failures": self.failures,
-            "mean_s": self.seconds / self.count,
+            "mean_s": self.seconds / self.times,
             "p95_s": self.quantile(0.95),
         }
 
 
 def grouped(bars: Iterable[Bar]) -> list[Durations]:
-    """One for each configuration and action; the bars are in that order."""
-    found = []
-    for (config_type, action), group in groupby(bars, lambda bar: bar[:2]):
-        counts = [0] * (len(BOUNDS) + 1)
-        failures, seconds = 0, 0.0
-        for bar in group:
-            counts[bar.bucket] += bar.times
-            failures += bar.failures
-            seconds += bar.seconds
-        found.append(Durations(config_type, action, tuple(counts), failures, seconds))
-    return found
+    """One for each configuration and action; the bars are in that order, as storage gives them."""
+    return [Durations(*key, tuple(group)) for key, group in groupby(bars, lambda bar: (bar.config_type, bar.action))]

@@ -43,7 +43,7 @@ def transitions() -> Response:
 @blueprint.get("/errors")
 def errors() -> Response:
     """What went wrong anywhere."""
-    return history(machines=_several("machine"), types=["error", "machine_failed", "job_failed"])
+    return history(machines=_several("machine"), types=sorted(ERRORS))
 
 
 @blueprint.get("/schedules")

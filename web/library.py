@@ -146,6 +146,18 @@ class Library:
         return definition
 
 
+def diagrams_of(drawings: dict[str, str]) -> dict[str, Any]:
+    """The content of metadata.json; {} when it is no object."""
+    try:
+        metadata = json.loads(drawings[files.METADATA])
+    except (KeyError, ValueError):
+        return {}
+    return metadata if isinstance(metadata, dict) else {}
+
+
+# Helpers
+
+
 def _load(path: Path) -> Definition | None:
     try:
         return load(path)
@@ -159,12 +171,3 @@ def _text(path: Path) -> str | None:
         return path.read_text(encoding="utf-8")
     except (OSError, ValueError):
         return None
-
-
-def diagrams_of(drawings: dict[str, str]) -> dict[str, Any]:
-    """The content of metadata.json; {} when it is no object."""
-    try:
-        metadata = json.loads(drawings[files.METADATA])
-    except (KeyError, ValueError):
-        return {}
-    return metadata if isinstance(metadata, dict) else {}

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Response
 
+from ..actors.liveness import STATUSES
 from ..storage import audit, contexts, durations
 from .answers import page_of, reply
 from .durations import grouped
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from ..storage.audit import Event
     from ..storage.machines import MachineRow
 
-STATUSES = ("running", "failed", "ended", "standby", "dead")
 SEARCHED = ("machine_name", "current_state", "config_type", "last_error", "current_job")
 
 blueprint = Blueprint("machines", __name__, url_prefix="/api")
@@ -58,7 +58,7 @@ def details(name: str) -> Response:
 
 @blueprint.get("/machines/<name>/context")
 def context(name: str) -> Response:
-    """What it has in its context, a second old at most while it runs."""
+    """What it has in its context, as of a second ago at most; `context_at`: since when it is the same."""
     known(name)
     return reply(_context(name))
 

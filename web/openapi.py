@@ -7,16 +7,15 @@ from typing import Any
 
 from flask import Blueprint, Flask, Response
 
+from ..actors import liveness
+from ..storage import job
 from .answers import reply
+from .events_api import LEVELS
 from .openapi_schemas import BODIES, SCHEMAS, ref
 from .query import LONGEST_TEXT, MAX_ID
 from .version import version
 
 Json = dict[str, Any]
-
-JOB_STATUSES = ("pending", "scheduled", "processing", "completed", "failed", "cancelled")
-MACHINE_STATUSES = ("running", "failed", "ended", "standby", "dead")
-LEVELS = ("debug", "info", "warning", "error")
 
 blueprint = Blueprint("openapi", __name__)
 
@@ -90,7 +89,10 @@ PATHS: dict[str, dict[str, tuple[Any, ...]]] = {
     "/api/machines": {
         "get": (
             "All machines ever seen.",
-            [_text("q", "In name, state, configuration, error or job."), _choice("status", MACHINE_STATUSES, "These.")],
+            [
+                _text("q", "In name, state, configuration, error or job."),
+                _choice("status", liveness.STATUSES, "These."),
+            ],
             "Machines",
             200,
         )
@@ -116,7 +118,7 @@ PATHS: dict[str, dict[str, tuple[Any, ...]]] = {
             [
                 LIMIT,
                 _integer("cursor", 0, MAX_ID, "The last page's next_cursor."),
-                _choice("status", JOB_STATUSES, "In this status; may be repeated."),
+                _choice("status", job.STATUSES, "In this status; may be repeated."),
                 _text("type", "Of this type."),
                 _text("machine", "Taken last by this machine."),
                 _text("machine_type", "For this machine type."),

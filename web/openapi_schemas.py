@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..actors import liveness
+from ..storage import job
 from ..storage.attempts import OUTCOMES
 from .query import LONGEST_TEXT
 
@@ -52,12 +54,12 @@ def _page(item: str, **more: Json) -> Json:
 _MACHINE: dict[str, Any] = {
     "machine_name": TEXT, "current_state": or_null(TEXT), "last_activity": or_null(NUMBER),
     "state_since": or_null(NUMBER), "running": FLAG,
-    "status": {"enum": ["running", "failed", "ended", "standby", "dead"]},
+    "status": {"enum": list(liveness.STATUSES)},
     "pid": or_null(WHOLE), "host": or_null(TEXT), "config_type": or_null(TEXT), "template": FLAG, "metadata": ANY,
     "current_job": or_null(TEXT), "last_error": or_null(TEXT), "group": or_null(TEXT), "started_at": or_null(NUMBER),
 }  # fmt: skip
 
-#: values, names of those cut short, how many are not there, and when they were (epoch seconds)
+#: values, names of those cut short, how many are not there, and since when that is so (epoch seconds)
 _CONTEXT: dict[str, Any] = {
     "context": or_null(OBJECT), "context_cut": list_of(TEXT), "context_left_out": WHOLE, "context_at": or_null(NUMBER),
 }  # fmt: skip
@@ -65,7 +67,7 @@ _CONTEXT: dict[str, Any] = {
 _JOB: dict[str, Any] = {
     "id": WHOLE, "job_id": TEXT, "job_type": TEXT, "machine_type": or_null(TEXT), "source_job_id": or_null(TEXT),
     "data": ANY, "result": ANY, "priority": WHOLE,
-    "status": {"enum": ["pending", "scheduled", "processing", "completed", "failed", "cancelled"]},
+    "status": {"enum": list(job.STATUSES)},
     "created_at": or_null(TEXT), "started_at": or_null(TEXT), "completed_at": or_null(TEXT),
     "created_at_s": or_null(NUMBER), "started_at_s": or_null(NUMBER), "completed_at_s": or_null(NUMBER),
     "error_message": or_null(TEXT), "metadata": ANY, "attempts": WHOLE, "max_attempts": WHOLE,

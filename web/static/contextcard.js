@@ -16,7 +16,7 @@ export function ContextCard({ name }) {
   const { context, context_cut: cut, context_left_out: leftOut, context_at: at } = found;
   const entries = Object.entries(context).sort(([a], [b]) => a.localeCompare(b));
   return html`<section class="card context" aria-label="Context">
-    <h2>Context <small>at <${Clock} at=${at} /></small></h2>
+    <h2>Context <small>since <${Clock} at=${at} /></small></h2>
     ${entries.length === 0 && html`<p class="muted">It is empty.</p>`}
     <dl class="pairs">${entries.map(([key, value]) => html`<dt key=${key} title=${key}>${key}</dt><dd key=${`${key}=`}><${Value} name=${key} value=${value} isCut=${cut.includes(key)} /></dd>`)}</dl>
     ${leftOut > 0 && html`<p class="muted">${leftOut} more cannot be shown: no JSON, or no room for ${leftOut === 1 ? "it" : "them"}.</p>`}

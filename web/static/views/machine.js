@@ -43,8 +43,8 @@ export function MachineView({ name, query }) {
         <${ContextCard} name=${name} />
         ${data?.actions?.length > 0 && html`<${Actions} actions=${data.actions} type=${machine.config_type ?? name} />`}
       </aside>
+      <${Past} name=${name} query=${query} history=${history} replay=${replay} />
     </div>
-    <${Past} name=${name} query=${query} history=${history} replay=${replay} />
   </main>`;
 }
 
