@@ -22,12 +22,14 @@ class CancelToken:
     Callbacks run in the thread that cancels, so they must be short: signal a process, wake a loop.
     """
 
-    __slots__ = ("_callbacks", "_event", "cancelled")
+    __slots__ = ("_callbacks", "_event", "cancelled", "heard")
 
     _lock = threading.Lock()  # shared: it is held for a few instructions and spares an object per run
 
     def __init__(self) -> None:
         self.cancelled = False
+        #: the action was told of it, by callback or while it slept; what was not told cannot be expected to end
+        self.heard = False
         self._callbacks: list[Callable[[], None]] = []
         self._event: threading.Event | None = None
 
@@ -38,6 +40,7 @@ class CancelToken:
                 return
             self.cancelled = True
             callbacks, self._callbacks = self._callbacks, []
+            self.heard = bool(callbacks) or self._event is not None
             if self._event is not None:
                 self._event.set()
         for callback in callbacks:

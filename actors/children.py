@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..storage.hidden import masked_in
+
 log = logging.getLogger(__name__)
 
 #: the command of our own installation, whatever PATH and the working directory hold
@@ -33,11 +35,12 @@ class Children:
     ) -> int:
         """Run `statemachine path --machine-name name` with our own interpreter; its process id.
 
-        Its output goes where ours goes: a pipe that nobody reads would stop it when full.
+        Its output goes where ours goes: a pipe that nobody reads would stop it when full. Secrets are not handed on.
         """
         command = [*STATEMACHINE, str(path), "--machine-name", name, *options]
-        if context:
-            command += ["--initial-context", json.dumps(context, default=str)]
+        shown = {key: value for key, value in context.items() if masked_in(value) == value}  # by `ps`, to everybody
+        if shown:
+            command += ["--initial-context", json.dumps(shown, default=str)]
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
         if not detached:
             with self._lock:

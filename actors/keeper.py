@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..storage import durations, jobs, machines, mailbox
 from ..storage.errors import StorageError
+from .threads import SupervisedThread
 
 if TYPE_CHECKING:
     from ..storage.database import Database
@@ -42,6 +43,7 @@ class Keeper:
         outage: Trouble,
         answers: Callable[[], None],
         enter: Callable[[], None],
+        given_up: Callable[[], None] = lambda: None,
     ) -> None:
         """`outage` hears of a store that fails, `answers` is called when it can be written.
 
@@ -60,7 +62,7 @@ class Keeper:
         self._stirred = threading.Event()
         self._lock = threading.Lock()  # of what lease_taken changes
         self._leases_taken = 0
-        self._thread: threading.Thread | None = None
+        self._thread = SupervisedThread("sm-keeper", self._run, given_up=given_up)
         self._lease_s = MACHINE_LEASE_S
         self._next_beat_s = self._next_rescue_s = 0.0
         self._token: object = None
@@ -70,15 +72,13 @@ class Keeper:
         """Start the thread."""
         now_s = time.monotonic()
         self._next_beat_s, self._next_rescue_s = now_s + HEARTBEAT_S, now_s
-        self._thread = threading.Thread(target=self._run, name="sm-keeper", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
         """End the thread; idempotent, and safe before start."""
         self._stopping.set()
         self._stirred.set()
-        if self._thread is not None:
-            self._thread.join(10.0)
+        self._thread.join(10.0)
 
     def lease_taken(self, lease_s: float) -> None:
         """A job's lease of this length is held: it is renewed three times within it."""

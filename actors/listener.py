@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import socket
 import threading
 import time
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 from ..storage import private
 from . import wire
 from .messages import Bell, Incoming
+from .threads import SupervisedThread
 
 if TYPE_CHECKING:
     from ..storage.clock import Clock
@@ -27,11 +29,19 @@ QUIET_S = 60.0
 class Listener:
     """Decodes datagrams and hands them on; what is no message is refused, counted and logged.
 
-    `deliver` may block: then the kernel's queue fills and holds the senders back.
+    `deliver` may block: then the kernel's queue fills and holds the senders back. `given_up` is called when the thread
+    crashes again and again; the socket is gone then, so that nobody sends to it.
     """
 
     def __init__(
-        self, path: Path, *, name: str, clock: Clock, deliver: Callable[[Incoming], None], ring: Callable[[Bell], None]
+        self,
+        path: Path,
+        *,
+        name: str,
+        clock: Clock,
+        deliver: Callable[[Incoming], None],
+        ring: Callable[[Bell], None],
+        given_up: Callable[[], None] = lambda: None,
     ) -> None:
         self.path = path
         #: datagrams that were no message
@@ -40,51 +50,88 @@ class Listener:
         self._clock = clock
         self._deliver = deliver
         self._ring = ring
+        self._tell_given_up = given_up
+        self._lock = threading.Lock()  # of the socket: the keeper may look for it while the machine ends
         self._sock: socket.socket | None = None
         self._inode = 0
-        self._thread: threading.Thread | None = None
+        self._thread = SupervisedThread(f"sm-listen-{name}", self._run, given_up=self._give_up)
         self._warn_again_at_s = 0.0
+        self._trouble: str | None = None
 
     def open(self) -> None:
         """Bind the socket; OSError when somebody else listens there."""
-        self._sock = wire.bind(self.path)
-        self._inode = self.path.stat().st_ino
+        sock = wire.bind(self.path)
+        self._sock, self._inode = sock, os.stat(self.path).st_ino
 
     def start(self) -> None:
         """Start the thread, which ends at once if a machine that ended at once has stopped it before."""
-        thread = threading.Thread(target=self._run, name=f"sm-listen-{self._name}", daemon=True)
-        thread.start()
-        self._thread = thread  # not before: stop() in another thread could not join it yet
+        self._thread.start()
 
     def stop(self) -> None:
         """Close the socket, remove its file if it is still ours, and end the thread; idempotent."""
-        sock, self._sock = self._sock, None
+        with self._lock:
+            sock, self._sock = self._sock, None
         if sock is None:
             return
-        with contextlib.suppress(OSError):
-            if self.path.stat().st_ino == self._inode:
-                self.path.unlink()
-        with contextlib.suppress(OSError):
-            sock.shutdown(socket.SHUT_RDWR)  # wakes the thread that reads
-        if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join(5.0)
+        if self._is_in_place():
+            self.path.unlink(missing_ok=True)
+        _shut(sock)
+        self._thread.join(5.0)
         sock.close()
 
+    def look(self) -> None:
+        """Bind the socket anew where its file has been removed or replaced, as by what cleans /tmp."""
+        if self._is_in_place():
+            return
+        try:
+            with self._lock:
+                if self._sock is None:
+                    return
+                old = self._sock
+                self.open()
+        except OSError as error:
+            self._complain(str(error))
+            return
+        log.warning("%s: its control socket was gone; %s is bound anew", self._name, self.path)
+        self._trouble = None
+        _shut(old)
+
+    def _is_in_place(self) -> bool:
+        with contextlib.suppress(OSError):
+            return os.stat(self.path).st_ino == self._inode
+        return False
+
+    def _complain(self, trouble: str) -> None:
+        if trouble != self._trouble:
+            log.error("%s: events come by the mailbox: its control socket cannot be bound: %s", self._name, trouble)
+        self._trouble = trouble
+
     def _run(self) -> None:
-        sock, buffer = self._sock, wire.buffer()
-        while sock is not None and self._sock is sock:
+        while (sock := self._sock) is not None:
+            self._read(sock)
+            if self._sock is not sock:
+                sock.close()
+
+    def _read(self, sock: socket.socket) -> None:
+        """Until the socket is closed, or another has taken its place and its own queue is empty."""
+        buffer = wire.buffer()
+        while True:
             try:
                 data, sender = wire.receive(sock, buffer)
-            except OSError as error:
+            except OSError:
                 if self._sock is sock:
-                    log.error("%s: cannot read %s: %s", self._name, self.path, error)
+                    raise
                 return
-            if self._sock is not sock:
+            if self._sock is None or (self._sock is not sock and not data):
                 return
             try:
                 self._take(data, sender)
             except Exception:
                 log.exception("%s: cannot hand a datagram on", self._name)
+
+    def _give_up(self) -> None:
+        self.stop()
+        self._tell_given_up()
 
     def _take(self, data: bytes, sender: int) -> None:
         try:
@@ -107,3 +154,9 @@ class Listener:
             self._warn_again_at_s = now_s + QUIET_S
         level = logging.WARNING if loud else logging.DEBUG
         log.log(level, "%s: refused a datagram of %d bytes (%d so far): %s", self._name, size, self.refused, error)
+
+
+def _shut(sock: socket.socket) -> None:
+    """Wake the thread that reads; it still gets what the socket's queue holds."""
+    with contextlib.suppress(OSError):
+        sock.shutdown(socket.SHUT_RDWR)

@@ -23,6 +23,7 @@ from .fields import (
 from .findings import Findings, did_you_mean, listing, quoted
 from .loader import load
 from .manifest import Manifest, Member, Policy, Restart, base_of
+from .secret import sources_in
 from .settings import read_context
 from .vocabulary import Keys
 from .yamlnodes import Node, compose, read_text
@@ -192,7 +193,7 @@ class _Reading:
             Member(
                 name=one,
                 config=config,
-                context=read_context(body, findings, key="initial_context"),
+                context=_context(body, findings),
                 actions_dir=own_actions or actions_dir,
                 auto=start != "manual",
                 restart=_restart(body.get("restart"), restart, findings),
@@ -290,6 +291,14 @@ def _restart(node: Node | None, usual: Restart, findings: Findings) -> Restart:
 
 def _replaced(usual: Restart, **given: Any) -> Restart:
     return replace(usual, **{key: value for key, value in given.items() if value is not None})
+
+
+def _context(body: Node, findings: Findings) -> dict[str, Any]:
+    context = read_context(body, findings, key="initial_context")
+    for source in sources_in(context):
+        hint = "write it under 'context' of the machine's own file"
+        findings.error(source.mark, "a manifest hands no secrets on", hint)
+    return context
 
 
 def _count(node: Node | None, what: str, least: int, findings: Findings) -> int:

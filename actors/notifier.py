@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ..storage.errors import StorageError
 from . import wire
 from .messages import Bell
+from .threads import SupervisedThread
 from .trouble import Trouble
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ log = logging.getLogger(__name__)
 #: seconds of one wait; stopping takes no longer
 WAIT_S = 1.0
 
+DEAF = "other hosts are not heard any more; the look once a second goes on"
+
 
 class Notifier:
     """Hands every bell of the store on; on SQLite there are none, and no thread is started."""
@@ -29,19 +32,17 @@ class Notifier:
         self._rung = rung
         self._stopping = threading.Event()
         self._deaf = Trouble("cannot hear other hosts", lambda: "the look once a second goes on; it is tried again")
-        self._thread: threading.Thread | None = None
+        self._thread = SupervisedThread("sm-notifier", self._run, given_up=lambda: log.error(DEAF))
 
     def start(self) -> None:
         """Start the thread where there is something to hear."""
         if self._db.is_postgres:
-            self._thread = threading.Thread(target=self._run, name="sm-notifier", daemon=True)
             self._thread.start()
 
     def stop(self) -> None:
         """End the thread; idempotent, and safe before start."""
         self._stopping.set()
-        if self._thread is not None:
-            self._thread.join(5 * WAIT_S)
+        self._thread.join(5 * WAIT_S)
 
     def _run(self) -> None:
         while not self._stopping.is_set():

@@ -7,12 +7,14 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
-from itertools import chain, repeat
+from itertools import chain, islice, repeat
 from typing import TYPE_CHECKING, Any
 
 from ..storage import audit
 from ..storage.audit import Note, Record
 from ..storage.errors import StorageError, ValueRefused
+from ..storage.hidden import is_anything_hidden, masked_in
+from .threads import SupervisedThread
 from .trouble import Trouble
 
 if TYPE_CHECKING:
@@ -21,8 +23,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: records in one transaction; what came meanwhile is in the next
-BATCH = 1000
+#: calls of `record` whose records share one transaction; what came meanwhile is in the next
+BATCH = 400
 
 #: so soon after the last batch, a batch of few items waits so long for company: each costs a commit whatever its size,
 #: and every commit keeps jobs from the store's one writer; what happens to an idle machine never waits
@@ -40,16 +42,24 @@ Subscriber = Callable[[dict[str, Any]], None]
 class Recorder:
     """Takes records from any thread without ever blocking it.
 
-    Order is kept. A batch is published after its commit, so an id that a reader is told of can be read.
+    Order is kept. A batch is published after its commit, so an id that a reader is told of can be read. A crash of its
+    thread loses nothing; `given_up` is called when it crashes again and again.
     """
 
-    def __init__(self, db: Database, publisher: Publisher) -> None:
+    def __init__(self, db: Database, publisher: Publisher, given_up: Callable[[], None] = lambda: None) -> None:
         self._db = db
         self._publisher = publisher
         self._inbox: queue.SimpleQueue[Sequence[Record] | threading.Event] = queue.SimpleQueue()
+        #: out of the inbox, as it came
+        self._taken: list[Sequence[Record] | threading.Event] = []
+        #: what of it is to be stored, and who waits until all of it is
+        self._owed: list[Record] = []
+        self._barriers: list[threading.Event] = []
         self._subscribers: list[Subscriber] = []
-        self._thread: threading.Thread | None = None
+        self._thread = SupervisedThread("sm-recorder", self._run, given_up=self._abandon)
+        self._tell_given_up = given_up
         self._stopping = threading.Event()
+        self._stopped = False
         self._given_up = False
         self._failing = 0
         #: what goes wrong with the store, whoever of the process meets it
@@ -57,13 +67,13 @@ class Recorder:
         #: open unless too much waits to be stored; machines take no message while it is closed
         self.room = threading.Event()
         self.room.set()
+        self._abandoned = False
         self._stored_s = 0.0
         #: records that the store does not take, or took nothing of until the end
         self.lost = 0
 
     def start(self) -> None:
         """Start the thread."""
-        self._thread = threading.Thread(target=self._run, name="sm-recorder", daemon=True)
         self._thread.start()
 
     def record(self, *records: Record) -> None:
@@ -83,92 +93,99 @@ class Recorder:
         return lambda: self._subscribers.remove(subscriber) if subscriber in self._subscribers else None
 
     def flush(self, timeout_s: float = 5.0) -> bool:
-        """Wait until everything recorded so far is stored; False when that took longer."""
+        """Wait until everything recorded so far is stored; False when that took longer, or will never be."""
         barrier = threading.Event()
         self._inbox.put(barrier)
-        return barrier.wait(timeout_s)
+        return not self._abandoned and barrier.wait(timeout_s)
 
     def stop(self, timeout_s: float = 10.0) -> None:
         """Store what is left and end the thread; idempotent, and safe before start."""
-        if self._thread is None:
+        if not self._thread.started or self._stopped:
             return
         if not self.flush(timeout_s):
             log.error("the store took nothing for %s s", timeout_s)
         self._stopping.set()
         self._inbox.put(())
         self._thread.join(timeout_s)
-        self._thread = None
+        self._stopped = True
         self._publisher.close()
 
     def _run(self) -> None:
+        self._settle()  # what a crash has left
         while not (self._stopping.is_set() and self._inbox.empty()):
-            records, barriers = self._batch()
-            if records:
-                self._store(records)
-            for barrier in barriers:
-                barrier.set()
-            if not self.room.is_set() and self._inbox.qsize() < MOST_WAITING // 2:
-                self.room.set()
+            self._take()
+            self._settle()
         if self.lost:
             log.error("%d records of the audit log are lost", self.lost)
 
-    def _batch(self) -> tuple[list[Record], list[threading.Event]]:
-        """Wait for something, then take all that is there, up to BATCH."""
-        records: list[Record] = []
-        barriers: list[threading.Event] = []
-        item = self._inbox.get()
-        if not isinstance(item, threading.Event):
+    def _take(self) -> None:
+        """Wait for something, then take all that is there, up to BATCH.
+
+        `extend` moves an item from the inbox into the list within one step of the interpreter: no exception, wherever
+        it comes from, finds it in neither.
+        """
+        items = iter(self._inbox.get, None)
+        self._taken.extend(islice(items, 1))
+        if not isinstance(self._taken[0], threading.Event):
             self._linger()
-        while True:
-            if isinstance(item, threading.Event):
-                barriers.append(item)
-            else:
-                records.extend(item)
-            if len(records) >= BATCH:
-                return records, barriers
-            try:
-                item = self._inbox.get_nowait()
-            except queue.Empty:
-                return records, barriers
+        self._taken.extend(islice(items, min(self._inbox.qsize(), BATCH)))
 
     def _linger(self) -> None:
         if time.monotonic() - self._stored_s < BUSY_S and self._inbox.qsize() < FEW:
             self._stopping.wait(LINGER_S)
 
-    def _store(self, records: list[Record]) -> None:
-        """Write the batch, trying again while the store is locked, full or away."""
+    def _settle(self) -> None:
+        """Store what was taken, and tell those who wait for it."""
+        if self._taken:
+            barriers = [item for item in self._taken if isinstance(item, threading.Event)]
+            owed = [*chain.from_iterable(item for item in self._taken if not isinstance(item, threading.Event))]
+            owed = [_hidden(record) for record in owed] if is_anything_hidden() else owed
+            self._owed, self._barriers, self._taken = owed, barriers, []
+        self._store()
+        for barrier in self._barriers:
+            barrier.set()
+        self._barriers = []
+        if not self.room.is_set() and self._inbox.qsize() < MOST_WAITING // 2:
+            self.room.set()
+
+    def _store(self) -> None:
+        """Store what is owed; where something cannot be, by halves, until one record stands alone and is left out."""
+        size = len(self._owed)
+        while self._owed:
+            records = self._owed[:size]
+            try:
+                ids = self._written(records)
+            except Exception as error:  # noqa: BLE001 - text that cannot be made of a user's value, and the like
+                if len(records) > 1:
+                    size = len(records) // 2
+                    continue
+                self.lost += 1
+                log.error("%s cannot be stored: %s", type(records[0]).__name__, error)
+                ids, size = [], len(self._owed)
+            del self._owed[: len(records)]
+            if ids:
+                self._tell([note for note in records if isinstance(note, Note)], ids)
+
+    def _written(self, records: list[Record]) -> list[int]:
+        """Write them, trying again while the store is locked, full or away; the ids of the notes."""
         for delay_s in chain(RETRY_S, repeat(RETRY_S[-1])):
             if self._given_up:
-                self.lost += len(records)
-                return
+                break
             try:
                 ids = audit.write(self._db, records)
+            except ValueRefused:
+                raise
             except StorageError as error:
-                if isinstance(error, ValueRefused):
-                    self._store_what_can_be(records, error)
-                    return
                 self._failing = len(records)
                 self.outage.met(error)
                 self._given_up = self._stopping.wait(delay_s)
-            except Exception as error:  # noqa: BLE001 - text that cannot be made of a user's value, and the like
-                self._store_what_can_be(records, error)
-                return
             else:
                 self._stored_s = time.monotonic()
                 self.outage.over()
                 self._failing = 0
-                self._tell([note for note in records if isinstance(note, Note)], ids)
-                return
-
-    def _store_what_can_be(self, records: list[Record], error: Exception) -> None:
-        """One record of the batch cannot be stored: halve it until that one stands alone, and leave it out."""
-        if len(records) == 1:
-            self.lost += 1
-            log.error("%s cannot be stored: %s", type(records[0]).__name__, error)
-            return
-        middle = len(records) // 2
-        self._store(records[:middle])
-        self._store(records[middle:])
+                return ids
+        self.lost += len(records)
+        return []
 
     def _meanwhile(self) -> str:
         still = "" if self.room.is_set() else ", and the machines stand still until it is less"
@@ -191,8 +208,18 @@ class Recorder:
             for sent in envelopes:
                 try:
                     subscriber(sent)
-                except Exception:
+                except BaseException:
                     log.exception("a subscriber failed on %s", sent["type"])
+
+    def _abandon(self) -> None:
+        """The thread is no more: what is not stored is lost, and its events will be handled again at the next start."""
+        self._abandoned = True
+        self._tell_given_up()
+
+
+def _hidden(record: Record) -> Record:
+    """The record as subscribers may see it; the store hides what the others have in them."""
+    return record._replace(payload=masked_in(record.payload)) if isinstance(record, Note) else record
 
 
 def envelope(note: Note, row_id: int) -> dict[str, Any]:

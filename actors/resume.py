@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..storage import jobs, snapshots
+from ..storage.hidden import masked_in
 from ..storage.snapshots import Forgotten, Saved
+from . import secret
 from .errors import CannotResume
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ class Memory:
     def __init__(self, definition: Definition, parts: Parts) -> None:
         self._wanted = definition.on_restart != "initial"
         self._hash = definition.hash
+        self._left_out = {*LEFT_OUT, *secret.names_of(definition)}
         self._parts = parts
 
     def snapshot(
@@ -44,8 +47,8 @@ class Memory:
         job_id, attempt = (job.job_id, job.attempts) if job is not None else (None, None)
         return (
             Saved(
-                self._parts.view.name, state, settled, json_part(context), job_id, attempt, json.dumps(dict(deadlines)),
-                shared.incarnation, self._hash, shared.db.clock.now(), *desk.standing,
+                self._parts.view.name, state, settled, json_part(context, self._left_out), job_id, attempt,
+                json.dumps(dict(deadlines)), shared.incarnation, self._hash, shared.db.clock.now(), *desk.standing,
             ),
         )  # fmt: skip
 
@@ -94,13 +97,13 @@ def delay_of(transition: Transition, policy: str, snapshot: Snapshot, now_s: flo
     return min(full_s, max(0.0, due_at - (now_s if policy == "deadline" else snapshot.saved_at)))
 
 
-def json_part(context: Mapping[str, Any]) -> str:
-    """The context as JSON; values that JSON does not know are left out."""
-    kept = {key: value for key, value in context.items() if key not in LEFT_OUT}
+def json_part(context: Mapping[str, Any], left_out: Collection[str] = LEFT_OUT) -> str:
+    """The context as JSON; values that JSON does not know are left out, secrets hidden."""
+    kept = {key: value for key, value in context.items() if key not in left_out}
     try:
-        return json.dumps(kept)
+        return json.dumps(masked_in(kept))
     except (TypeError, ValueError, RuntimeError):
-        return json.dumps({key: value for key, value in kept.items() if _is_json(value)})
+        return json.dumps(masked_in({key: value for key, value in kept.items() if _is_json(value)}))
 
 
 def _is_json(value: Any) -> bool:

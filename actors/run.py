@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..storage.errors import StoreUnavailable
+from ..storage.hidden import masked
 from .cancel import Cancelled
 from .errors import MachineError
 from .interpolation import interpolate
@@ -251,7 +252,8 @@ class Performer:
             result = loop.run(result, run.services.cancel)
         if result is None or isinstance(result, str):
             return result or None
-        msg = f"it returned {type(result).__name__} {result!r:.80}; an action returns the name of an event, or None"
+        shown = masked(repr(result))[:80]
+        msg = f"it returned {type(result).__name__} {shown}; an action returns the name of an event, or None"
         raise BadResult(msg)
 
     def _has(self, spec: ActionSpec, trait: str) -> bool:

@@ -14,7 +14,7 @@ from ..storage import jobs
 from ..storage.clock import Clock, system_clock
 from ..storage.database import Database
 from ..storage.errors import MachineTaken, StorageError
-from . import straggler, wire
+from . import secret, straggler, wire
 from .actions.registry import ActionRegistry
 from .cancel import CancelToken
 from .children import Children
@@ -88,22 +88,26 @@ class Runtime:
         self._roster = Roster()
         self._waiting: list[Callable[[], bool]] = []
         self._lock = threading.RLock()
-        self._stop_asked = False
+        self._stop_asked = self._hurried = False
         self._running = False
+        #: why it cannot go on, once a thread that it cannot do without was given up
+        self.broken: str | None = None
+        #: called then, in that thread
+        self.on_broken: Callable[[], None] = self.request_stop
 
     # Life
 
     def start(self) -> Runtime:
         """Start what the machines share: the store first, keeper and notifier, who use all the others, last."""
         self.db = self._opened()
-        recorder = Recorder(self.db, Publisher(self._event_socket))
+        recorder = Recorder(self.db, Publisher(self._event_socket), lambda: self._break("recorder"))
         executor = ThreadPoolExecutor(WORKERS, thread_name_prefix="sm-action")
         self.shared = Shared(
             self.db,
             new_incarnation(),
             self._control_prefix,
             recorder,
-            Timers(),
+            Timers(lambda: self._break("timers")),
             WatchBoard(),
             executor,
             Children(),
@@ -120,6 +124,7 @@ class Runtime:
             outage=recorder.outage,
             answers=recorder.store_answers,
             enter=self._enter_again,
+            given_up=lambda: self._break("keeper"),
         )
         self.hub = ProcessHub(
             self.shared,
@@ -151,7 +156,7 @@ class Runtime:
             self._running = False
         self.supervisor.closed = True
         self._stop_machines(self.grace_s if grace_s is None else grace_s)
-        wait(list(self.shared.running), CUT_OFF_S)  # cut off, they still end the process groups that they started
+        self._wait_for_actions()
         for run in list(self.shared.running.values()):
             straggler.tell(run)
         self.shared.children.stop()
@@ -181,8 +186,21 @@ class Runtime:
         self._stop_asked = True
         threading.Thread(target=self._roster.notify, name="sm-stop", daemon=True).start()
 
+    def hurry(self) -> None:
+        """Stop all machines at once: their actions are cut off, and waited for only where they hear of it.
+
+        From any thread, before `stop` or meanwhile.
+        """
+        self._hurried = True
+        for machine in self.machines():
+            machine.stop(drain=False)
+        self.request_stop()
+
     def wait(self, timeout_s: float | None = None) -> dict[str, Outcome | None]:
-        """Wait until all machines have ended or a stop is requested; name -> outcome (None: not ended)."""
+        """Wait until all machines have ended or a stop is requested; name -> outcome (None: not ended).
+
+        It also returns when the runtime cannot go on: `broken` says why.
+        """
         self._roster.wait_until(lambda: self._stop_asked or self._all_ended(), timeout_s)
         return {machine.name: machine.outcome for machine in self.machines()}
 
@@ -247,6 +265,12 @@ class Runtime:
 
     # Helpers
 
+    def _break(self, part: str) -> None:
+        """Without its recorder, timers or keeper a runtime cannot keep its promises: it stops in order."""
+        self.broken = f"its {part} crashed again and again"
+        log.critical("the runtime stops: %s", self.broken)
+        self.on_broken()
+
     def _add(
         self,
         machine: Definition | Path | str | Mapping[str, Any],
@@ -264,7 +288,7 @@ class Runtime:
         fault = machine_name_fault(name)
         if fault is not None:
             raise ConfigError([Problem(f"machine name {name!r} {fault}", str(definition.source or "<definition>"))])
-        handle = self._made(definition, name, context, folder)
+        handle = self._made(definition, name, {**context, **secret.revealed(definition, context)}, folder)
         handle.from_state = from_state
         if job is not None:
             handle.parts.desk.adopt(job)
@@ -322,6 +346,11 @@ class Runtime:
                 machine.stop(drain=False)
             _ended_by(live, time.monotonic() + CUT_OFF_S)
 
+    def _wait_for_actions(self) -> None:
+        """Cut off, they still end the process groups that they started."""
+        running = list(self.shared.running.items())
+        wait([future for future, run in running if not self._hurried or run.services.cancel.heard], CUT_OFF_S)
+
     def _release_jobs(self) -> None:
         """What is still held by us, such as a job claimed by an action that was cut off, is no longer renewed."""
         try:
@@ -366,6 +395,7 @@ class Runtime:
             if attempt():
                 self._waiting.remove(attempt)
                 self._roster.notify()  # the machine may have ended before it was off the list
+        self.supervisor.look()
         self.scheduler.look()
 
 

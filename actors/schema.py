@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from inspect import getdoc
 from typing import Any
 
+from . import secret
 from .actions.base import BaseAction
 from .actions.registry import builtin, builtin_types
 from .definition import LONGEST_MACHINE_NAME
@@ -68,7 +69,7 @@ def _machine() -> dict[str, Schema]:
         "transitions": _any(_NOTHING, _list(_ref("transition"))),
         "actions": _any(_NOTHING, _map(_ref("state_name"), _ref("actions"))),
         "schedules": _any(_NOTHING, _map(_ref("name"), _schedule())),
-        "context": _any(_NOTHING, _map(_ref("variable"), {})),
+        "context": _any(_NOTHING, _map(_ref("variable"), _ref("value"))),
         "final": _ref("final"),
         "on_error": _any(_NOTHING, _closed(ON_ERROR, _on_error())),
         "on_restart": _any(_NOTHING, _ref("state_name")),
@@ -87,6 +88,11 @@ def _names() -> dict[str, Schema]:
         "state_name": {"allOf": [_ref("name"), {"not": {"const": "*"}}]},
         "variable": {"allOf": [_ref("name"), {"not": {"enum": list(RESERVED)}}]},
         "text": {"type": ["string", "number", "boolean", "null"]},
+        "value": {
+            "if": {"type": "object", "required": [secret.KEY], "maxProperties": 1},
+            "then": {"properties": {secret.KEY: {"type": "string", "pattern": f"^({secret.FORM.pattern})$"}}},
+            "else": {"additionalProperties": _ref("value"), "items": _ref("value")},
+        },
         "flag": _any(
             {"type": ["boolean", "null"]}, {"enum": [0, 1]}, {"type": "string", "pattern": f"^({_WORDS}|0|1)$"}
         ),

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any, Literal
 
+from . import secret
 from .definition import Mark, OnError, machine_name_fault
 from .fields import choice_of, duration_of, name_of, number_of, pairs_of, text_of, warn_unknown_keys
 from .findings import Findings, did_you_mean, quoted
 from .jobcontext import RESERVED
 from .vocabulary import ON_ERROR, ON_RESTART, ON_UNHANDLED, TIMERS
-from .yamlnodes import Node
+from .yamlnodes import Node, key_of
 
 _ADDRESSES = ("all", "ui")
 """Targets of events that stand for more than a machine of that name."""
@@ -42,7 +43,7 @@ def read_metadata(root: Node, findings: Findings) -> dict[str, Any]:
 
 
 def read_context(root: Node, findings: Findings, *, key: str = "context") -> dict[str, Any]:
-    """The context that the machine starts with; the engine's own keys are refused."""
+    """The context that the machine starts with, SecretSource where a secret is to be; the engine's keys are refused."""
     context = {}
     for key_node, body in pairs_of(root.get(key), key, findings):
         name = name_of(key_node, "a context key", findings)
@@ -50,8 +51,27 @@ def read_context(root: Node, findings: Findings, *, key: str = "context") -> dic
             message = f"context key {quoted(key_node.text)} belongs to the engine"
             findings.error(key_node.mark, message, "choose another name", code="E019")
         elif name is not None:
-            context[name] = body.value
+            context[name] = _with_secrets(body, findings)
     return context
+
+
+def _with_secrets(node: Node, findings: Findings) -> Any:
+    """The value, with a SecretSource for each `{secret: ...}` in it."""
+    if node.pairs is not None and [key.text for key, _ in node.pairs] == [secret.KEY]:
+        return _secret(node.pairs[0][1], findings)
+    if node.pairs is not None:
+        return {key_of(key): _with_secrets(body, findings) for key, body in node.pairs}
+    if node.items is not None:
+        return [_with_secrets(item, findings) for item in node.items]
+    return node.value
+
+
+def _secret(node: Node, findings: Findings) -> secret.SecretSource | None:
+    if isinstance(node.value, str) and secret.FORM.fullmatch(node.value):
+        return secret.SecretSource(node.value, node.mark)
+    hint = "write {secret: env:NAME} or {secret: file:PATH}"
+    findings.error(node.mark, f"a secret must say where it comes from, not {node.kind}", hint)
+    return None
 
 
 def read_on_unhandled(root: Node, findings: Findings) -> Literal["ignore", "error"]:

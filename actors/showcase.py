@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..storage.contexts import ContextRow
+from ..storage.hidden import masked, masked_in
 from .jobcontext import JOB_KEYS
 from .messages import ContextDue
 from .resume import LEFT_OUT
@@ -89,7 +90,7 @@ def _item(key: Any, value: Any, cut: list[str]) -> str | None:
     """A key and its value as they stand in a JSON object; None when that cannot be said in JSON."""
     if not isinstance(key, str) or len(key) > MOST_OF_ONE:
         return None
-    text = value[:MOST_OF_ONE] if isinstance(value, str) else _beginning(value)
+    text = masked(value)[:MOST_OF_ONE] if isinstance(value, str) else _beginning(value)
     if text is None:
         return None
     is_cut = len(value) > MOST_OF_ONE if isinstance(value, str) else len(text) > MOST_OF_ONE
@@ -105,7 +106,7 @@ def _beginning(value: Any) -> str | None:
     pieces: list[str] = []
     size = 0
     try:
-        for piece in _encode(value):
+        for piece in _encode(masked_in(value)):
             pieces.append(piece)
             size += len(piece)
             if size > MOST_OF_ONE:

@@ -1,4 +1,4 @@
-"""Brings machines up, sees them end, and replaces an actor that crashed."""
+"""Brings machines up, sees them end, and replaces what of them has crashed or is gone."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import logging
 import os
 import socket
 import threading
-import time
+from collections import defaultdict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from .keeper import MACHINE_LEASE_S
 from .listener import Listener
 from .machine import MachineActor
 from .messages import Begin
+from .threads import RESTARTS, WINDOW_S, Intensity
 from .trouble import Trouble
 
 if TYPE_CHECKING:
@@ -34,9 +35,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: a crashed actor is replaced so many times within so many seconds
-CRASHES, CRASH_WINDOW_S = 3, 60.0
 CRASHED = "the machine's actor crashed"
+DEAF = "its control socket is not read any more: events come by the mailbox, within a second"
+
+#: sockets looked for at a time: with a thousand machines, a look at all of them would be 3 ms of each second
+LOOKED_FOR = 100
 
 
 class Supervisor:
@@ -49,7 +52,8 @@ class Supervisor:
         self._rung = rung
         self._lock = threading.Lock()
         self._names: set[str] = set()
-        self._crashes: dict[str, list[float]] = {}
+        self._intensity: defaultdict[str, Intensity] = defaultdict(Intensity)
+        self._looked_for = 0
         self._doubled = Trouble("a machine of ours is another process's by now", lambda: "stop one of the two")
         #: no more replacements: the runtime stops
         self.closed = False
@@ -57,7 +61,7 @@ class Supervisor:
     @property
     def crashes(self) -> int:
         """How many actors have crashed."""
-        return sum(map(len, self._crashes.values()))
+        return sum(intensity.crashes for intensity in list(self._intensity.values()))
 
     def acquire(self, machine: Machine) -> None:
         """Take the name, here and in the registry; MachineTaken."""
@@ -117,6 +121,7 @@ class Supervisor:
                 clock=self._shared.db.clock,
                 deliver=machine.deliver,
                 ring=self._rung,
+                given_up=lambda: self._deafened(machine),
             )
             try:
                 machine.listener.open()
@@ -142,20 +147,27 @@ class Supervisor:
 
     def crashed(self, machine: Machine) -> None:
         """An actor died of a bug; called in its thread. A fresh one starts in the initial state, a few times."""
-        now_s = time.monotonic()
-        recent = [at for at in self._crashes.get(machine.name, ()) if now_s - at < CRASH_WINDOW_S]
-        self._crashes[machine.name] = [*recent, now_s]
-        self._publish_crash(machine.name)
+        may_start = self._intensity[machine.name].crashed()
+        self._publish_error(machine.name, CRASHED)
         self._give_back(machine.parts.desk)
         self._shared.recorder.flush()
-        if len(recent) < CRASHES and not self.closed:
+        if may_start and not self.closed:
             self._start_actor(machine, None)
             return
-        log.critical("%s: crashed %d times in %g s; given up", machine.name, len(recent) + 1, CRASH_WINDOW_S)
+        log.critical("%s: crashed more than %d times in %g s; given up", machine.name, RESTARTS, WINDOW_S)
         self._sign_off(machine, "failed")
         machine.view.last_error = CRASHED
         machine.view.end("failure")
         self._roster.notify()
+
+    def look(self) -> None:
+        """See that control sockets are where they were bound, LOOKED_FOR of them at a time and all in turn."""
+        live = self._roster.live()
+        first = self._looked_for if self._looked_for < len(live) else 0
+        for machine in live[first : first + LOOKED_FOR]:
+            if machine.listener is not None:
+                machine.listener.look()
+        self._looked_for = first + LOOKED_FOR
 
     def fares(self, name: str, status: str) -> None:
         """Tell the registry how a machine fares."""
@@ -187,9 +199,19 @@ class Supervisor:
             log.error("%s: cannot be signed off: %s", name, error)
         self._names.discard(name)
 
-    def _publish_crash(self, name: str) -> None:
+    def _deafened(self, machine: Machine) -> None:
+        """Its listener was given up: the machine goes on with what the look once a second finds in its mailbox."""
+        log.error("%s: %s", machine.name, DEAF)
+        machine.view.last_error = DEAF
+        self._publish_error(machine.name, DEAF)
+        try:
+            machines.close_door(self._shared.db, machine.name, self._shared.incarnation)
+        except StorageError as error:
+            log.error("%s: the registry cannot be told that its socket is gone: %s", machine.name, error)
+
+    def _publish_error(self, name: str, message: str) -> None:
         now_s = self._shared.db.clock.now()
-        payload = {"error_message": CRASHED, "job_id": None, "timestamp": now_s}
+        payload = {"error_message": message, "job_id": None, "timestamp": now_s}
         self._shared.recorder.record(Note(name, "error", payload, now_s))
 
     def _give_back(self, desk: JobDesk) -> None:

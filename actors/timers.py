@@ -9,6 +9,8 @@ import threading
 import time
 from collections.abc import Callable
 
+from .threads import SupervisedThread
+
 log = logging.getLogger(__name__)
 
 #: delays in the heap before those that were cancelled are looked for
@@ -40,19 +42,23 @@ class Timer:
 
 
 class Timers:
-    """Delays on the monotonic clock, so that setting the wall clock moves none of them."""
+    """Delays on the monotonic clock, so that setting the wall clock moves none of them.
 
-    def __init__(self) -> None:
+    They outlast a crash of the thread; `given_up` is called when it crashes again and again.
+    """
+
+    def __init__(self, given_up: Callable[[], None] = lambda: None) -> None:
         self._heap: list[tuple[float, int, Timer]] = []
         self._order = itertools.count()
         self._ready = threading.Condition()
         self._stopped = False
-        self._thread: threading.Thread | None = None
+        #: off the heap and not yet called back
+        self._due: Timer | None = None
+        self._thread = SupervisedThread("sm-timers", self._run, given_up=given_up)
         self._crowded = SPARSE
 
     def start(self) -> None:
         """Start the thread."""
-        self._thread = threading.Thread(target=self._run, name="sm-timers", daemon=True)
         self._thread.start()
 
     def after(self, delay_s: float, callback: Callable[[], None]) -> Timer:
@@ -73,8 +79,7 @@ class Timers:
             self._stopped = True
             self._heap.clear()
             self._ready.notify()
-        if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join(5.0)
+        self._thread.join(5.0)
 
     def _forget_cancelled(self) -> None:
         """Long delays that are cancelled again and again must not fill the memory until they are due."""
@@ -83,11 +88,12 @@ class Timers:
         self._crowded = max(SPARSE, 2 * len(self._heap))
 
     def _run(self) -> None:
-        while (timer := self._next()) is not None:
+        while (timer := self._due or self._next()) is not None:
             try:
                 timer.fire()
             except Exception:
                 log.exception("a timer's callback failed")
+            self._due = None
 
     def _next(self) -> Timer | None:
         """Wait for the next due timer; None when stopped."""
@@ -100,6 +106,8 @@ class Timers:
                     continue
                 delay_s = self._heap[0][0] - time.monotonic()
                 if delay_s <= 0:
-                    return heapq.heappop(self._heap)[2]
+                    self._due = self._heap[0][2]
+                    heapq.heappop(self._heap)
+                    return self._due
                 self._ready.wait(min(delay_s, threading.TIMEOUT_MAX))
             return None

@@ -21,7 +21,8 @@ MACHINE: Keys = {
     "transitions": "Which event leads from where to where.",
     "actions": "What entering a state runs: a map from state to its list of actions.",
     "schedules": "What is done by the clock while the machine runs: a map from name to settings.",
-    "context": "The variables that the machine starts with; --context and --initial-context override them.",
+    "context": "The variables that the machine starts with; --context and --initial-context override them. "
+    "{secret: env:NAME} and {secret: file:PATH} are values that never show.",
     "final": "The states that end the machine: a list, a map from state to `success` or `failure`, or the other way "
     "round. `stopped` always does.",
     "on_restart": "Where it starts after it was stopped or killed: `initial` (unless said), `resume` for where it was, "

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..storage import private
-from ..storage.payload import clean, dumps
+from ..storage.payload import dumps, storable
 from .errors import MachineError
 from .messages import Bell, Incoming
 
@@ -278,7 +278,7 @@ def _payload(value: Any) -> Any:
 def _text(value: object, key: str) -> str:
     if isinstance(value, (str, int)) and not isinstance(value, bool):
         text = str(value)
-        if clean(text) == text:
+        if storable(text) == text:
             return text
     raise MalformedMessage(f'"{key}" must be a string without NUL characters and lone surrogates')
 

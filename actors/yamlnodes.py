@@ -167,7 +167,7 @@ class _Composer:
             elif key.items is not None or key.pairs is not None:
                 hint = 'quote it if it is text: "{...}"'
                 self._findings.error(key.mark, f"a key must be text, not {key.kind}", hint, code="E011")
-            elif (first := pairs.setdefault(_key(key), (key, value))[0]) is not key:
+            elif (first := pairs.setdefault(key_of(key), (key, value))[0]) is not key:
                 message = f"{quoted(key.text)} is given twice, first in line {first.mark.line}"
                 hint = "keep one of the two: YAML would silently drop the other"
                 self._findings.error(key.mark, message, hint, code="E018")
@@ -179,7 +179,7 @@ class _Composer:
         if node.pairs is None:
             self._findings.error(node.mark, f"'<<' merges mappings, not {node.kind}", code="E017")
         for key, value in node.pairs or ():
-            pairs.setdefault(_key(key), (key, value))
+            pairs.setdefault(key_of(key), (key, value))
 
     def _alias(self, event: yaml.AliasEvent) -> Node:
         mark = self._mark(event)
@@ -241,7 +241,7 @@ def _constructed(tag: str, text: str) -> Any:
 
 
 def _mapping(pairs: list[tuple[Node, Node]], mark: Mark, flow: bool = False) -> Node:
-    value = {_key(key): node.value for key, node in pairs}
+    value = {key_of(key): node.value for key, node in pairs}
     return Node(value, mark, pairs=tuple(pairs), flow=flow, size=1 + sum(1 + node.size for _, node in pairs))
 
 
@@ -250,7 +250,7 @@ def _list(items: list[Node], mark: Mark, flow: bool = False) -> Node:
     return Node(value, mark, items=tuple(items), flow=flow, size=1 + sum(item.size for item in items))
 
 
-def _key(key: Node) -> str | int:
+def key_of(key: Node) -> str | int:
     """`on:` and `2024-01-01:` are the text that was written; numbers stay numbers, for exit codes."""
     return key.value if isinstance(key.value, str | int) and not isinstance(key.value, bool) else key.text
 

@@ -6,7 +6,7 @@ import csv
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import islice
@@ -110,7 +110,7 @@ def export(file: Path, kind: str | None, **chosen: Any) -> None:
     """
     from ..storage import bulk
 
-    with database() as db, click.open_file(str(file), "w", encoding="utf-8", atomic=str(file) != "-") as out:
+    with database() as db, _opened_for_writing(file) as out:
         write = _csv_writer(out) if (kind or _kind_of(file)) == "csv" else _jsonl_writer(out)
         count = 0
         for count, job in enumerate(bulk.each(db, bulk.Choice(**chosen)), 1):  # noqa: B007 - the last one is the sum
@@ -233,6 +233,16 @@ def _id_prefix(file: Path) -> str | None:
     if not file.is_file():
         return None
     return sha256(f"{file.absolute()}:{about.st_size}:{about.st_mtime_ns}".encode()).hexdigest()[:8]
+
+
+def _opened_for_writing(file: Path) -> AbstractContextManager[IO[str]]:
+    """The file, which is there once all is in it, or standard output."""
+    try:
+        return click.open_file(str(file), "w", encoding="utf-8", atomic=str(file) != "-")
+    except OSError as error:
+        raise Failure(
+            f"cannot write {file}: {error.strerror}; see that its folder is there and can be written"
+        ) from error
 
 
 @contextmanager

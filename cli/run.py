@@ -68,7 +68,11 @@ def main() -> None:
 
 def log_to_stderr(debug: bool) -> None:
     """What the machines report, one line each."""
+    from ..actors.secret import SecretFilter
+
     logging.basicConfig(level=logging.DEBUG if debug else logging.INFO, format=LOG_FORMAT)
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(SecretFilter())
     for noisy in ("peewee", "pykka"):
         logging.getLogger(noisy).setLevel(logging.INFO)
 
@@ -126,7 +130,9 @@ def _drive(
         runtime.wait()
         for machine in runtime.machines():
             _log.info("%s: %s in state %s", machine.name, machine.outcome or machine.status, machine.state)
-        failed = any(machine.status == "failed" or machine.outcome == "failure" for machine in runtime.machines())
+        failed = runtime.broken is not None or any(
+            machine.status == "failed" or machine.outcome == "failure" for machine in runtime.machines()
+        )
     finally:
         runtime.stop()
     if signal.SIGINT in obeyed[:1]:
@@ -140,8 +146,7 @@ def _obey(runtime: Runtime, signals: SimpleQueue[int], obeyed: list[int]) -> Non
     _log.info("%s: stopping; a second signal does not wait for running actions", signal.Signals(obeyed[0]).name)
     runtime.request_stop()
     signals.get()
-    for machine in runtime.machines():
-        machine.stop(drain=False)
+    runtime.hurry()
 
 
 def _load_all(configs: Sequence[Path], machine_name: str | None, actions_dir: Path | None) -> list[Definition]:

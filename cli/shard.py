@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import signal
 import socket
 import sys
 import threading
@@ -15,7 +14,9 @@ from ..actors.errors import ConfigError, MachineError
 from ..actors.handle import Machine, WaitTimeout
 from ..actors.runtime import Runtime
 from ..storage.errors import MachineTaken, StorageError
-from .run import log_to_stderr
+from .program import DONE, FAILED
+from .run import leave, log_to_stderr
+from .signals import ending_signals
 
 _log = logging.getLogger("statemachine_engine.cli.shard")
 
@@ -27,6 +28,8 @@ class Program:
         self._parent = parent
         self._sending = threading.Lock()
         self._runtime = runtime
+        self._leaving = False
+        runtime.on_broken = self._leave
 
     def run(self) -> None:
         """Follow orders until there are no more; then stop all machines in order."""
@@ -38,6 +41,17 @@ class Program:
                     self._follow(json.loads(line))
         finally:
             self._runtime.stop()
+
+    def signalled(self, _number: int) -> None:
+        """The first signal stops the machines after their running actions, the second one at once."""
+        if self._leaving:
+            self._runtime.hurry()
+        self._leave()
+
+    def _leave(self) -> None:
+        """As if the parent had gone."""
+        self._leaving = True
+        self._parent.shutdown(socket.SHUT_RD)
 
     def _follow(self, order: dict[str, Any]) -> None:
         if order["do"] == "start":
@@ -89,18 +103,15 @@ class Program:
 def main() -> None:
     """Run as `shard PROJECT NUMBER GRACE_S [--debug]`; the rest comes by environment and standard input."""
     log_to_stderr("--debug" in sys.argv)
-    parent = _parent()
-
-    def leave(*_: object) -> None:
-        parent.shutdown(socket.SHUT_RD)  # as if the parent had gone
-
-    signal.signal(signal.SIGTERM, leave)
-    signal.signal(signal.SIGINT, leave)
+    runtime = Runtime(grace_s=float(sys.argv[3]))
+    program = Program(_parent(), runtime)
     try:
-        Program(parent, Runtime(grace_s=float(sys.argv[3]))).run()
+        with ending_signals(program.signalled):
+            program.run()
     except StorageError as error:
         _log.error("%s", error)
-        sys.exit(1)
+        sys.exit(FAILED)
+    sys.exit(leave(runtime, FAILED if runtime.broken else DONE))
 
 
 def _parent() -> socket.socket:

@@ -216,7 +216,8 @@ class Connections:
 
     def _unavailable(self, error: Exception) -> StorageError:
         if isinstance(error, self.dialect.refusals):
-            return ValueRefused(f"{self}: {str(error).strip()}")
+            too_large = isinstance(error, OverflowError)
+            return ValueRefused(f"{self}: {'a number is too large for it' if too_large else str(error).strip()}")
         kind = StoreDamaged if self.dialect.is_damage(error) else StoreUnavailable
         return kind("; ".join(filter(None, (f"{self}: {str(error).strip()}", self.dialect.remedy(error)))))
 

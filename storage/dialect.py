@@ -176,7 +176,8 @@ class SqliteDialect(Dialect):
         return True
 
     def remedy(self, error: Exception) -> str:
-        return REMEDIES.get(getattr(error, "sqlite_errorcode", 0) & 0xFF, "")
+        code = sqlite3.SQLITE_CANTOPEN if isinstance(error, OSError) else getattr(error, "sqlite_errorcode", 0) & 0xFF
+        return REMEDIES.get(code, "")
 
     def is_damage(self, error: Exception) -> bool:
         return getattr(error, "sqlite_errorcode", 0) & 0xFF in DAMAGE

@@ -121,6 +121,15 @@ def set_status(db: Database, name: str, incarnation: str, status: str) -> None:
         )
 
 
+def close_door(db: Database, name: str, incarnation: str) -> None:
+    """The machine has no control socket any more, unless another incarnation holds the name by now."""
+    with db.write():
+        db.execute(
+            "UPDATE machine_state SET control_socket = NULL WHERE machine_name = ? AND incarnation = ?",
+            (name, incarnation),
+        )
+
+
 def get(db: Database, name: str) -> MachineRow | None:
     """The machine of this name."""
     with db.read():

@@ -10,6 +10,7 @@ from . import bells
 from .clock import epoch_or_zero, to_text
 from .database import Database
 from .errors import PayloadTooLarge
+from .hidden import masked_in
 from .payload import dumps, loads
 
 MAX_PAYLOAD_BYTES = 16 * 1024 * 1024
@@ -94,6 +95,7 @@ def post_many(
     status: str = "pending",
 ) -> list[Letter]:
     """The same event to several machines, to all of them or to none."""
+    payload = masked_in(payload)  # in the datagram as in the row
     text = _payload_text(payload)
     letters = []
     with db.write():

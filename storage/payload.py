@@ -6,18 +6,25 @@ import json
 import math
 from typing import Any
 
+from .hidden import masked, masked_in
+
 MAX_DEPTH = 64
 
-_compact = json.JSONEncoder(separators=(",", ":"), allow_nan=False, default=str).encode
+
+def _text(value: object) -> str:
+    return masked(str(value))
+
+
+_compact = json.JSONEncoder(separators=(",", ":"), allow_nan=False, default=_text).encode
 _plain = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def dumps(value: Any) -> str:
-    """JSON text of any value; never fails: what JSON cannot say becomes text, a NaN becomes null."""
+    """JSON text of any value, secrets hidden; never fails: what JSON cannot say becomes text, a NaN becomes null."""
     try:
-        return _compact(value)
+        return _compact(masked_in(value))
     except (ValueError, TypeError, RecursionError):
-        return _plain(_made_plain(value, 0))
+        return _plain(masked_in(_made_plain(value, 0)))
 
 
 def loads(text: str | None) -> Any:
@@ -31,6 +38,11 @@ def loads(text: str | None) -> Any:
 
 
 def clean(text: str) -> str:
+    """A text for people, such as a reason or an output, as it is stored: secrets hidden, and `storable`."""
+    return storable(masked(text))
+
+
+def storable(text: str) -> str:
     """The text without what a database refuses: NUL characters and lone surrogates."""
     return text.replace("\0", "").encode("utf-8", "replace").decode("utf-8")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from flask import Flask
 
-from . import answers, api, auth, metrics, openapi, pages, stream
+from . import answers, api, auth, compression, metrics, openapi, pages, stream
 from .monitor import EXTENSION, Monitor
 from .settings import Settings
 
@@ -48,7 +48,7 @@ def create_app(
     app.config["MAX_CONTENT_LENGTH"] = LONGEST_BODY
     app.url_map.merge_slashes = False  # names are what they are
     app.extensions[EXTENSION] = Monitor(settings)
-    for part in (answers, auth, pages, api, stream, metrics, openapi):
+    for part in (answers, auth, compression, pages, api, stream, metrics, openapi):
         part.init_app(app)
     return app
 

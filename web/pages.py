@@ -6,7 +6,6 @@ from flask import Blueprint, Flask, Response, current_app, render_template, requ
 
 from .answers import reply
 from .monitor import the_monitor
-from .version import version
 
 #: what the page may do: nothing of others, nothing inline
 CSP = "; ".join(
@@ -58,14 +57,7 @@ def protect(response: Response) -> Response:
 @blueprint.get("/")
 def page() -> str:
     """The monitor."""
-    monitor = the_monitor()
-    return render_template(
-        "monitor.html",
-        csrf_token=monitor.csrf_token,
-        read_only=monitor.settings.read_only,
-        version=version(),
-        project=monitor.settings.project_root.name,
-    )
+    return render_template("monitor.html")
 
 
 @blueprint.get("/health")

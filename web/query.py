@@ -63,14 +63,14 @@ class Body:
             raise Refused(400, f"{name} must be a text that is not empty")
         return checked_text(text, name)
 
-    def number(self, name: str, *, low: float, high: float, whole: bool = True) -> Any:
+    def number(self, name: str, *, low: int, high: int, whole: bool = True) -> Any:
         """A number from `low` to `high`, or None."""
         value = self.value.get(name)
         kinds = (int,) if whole else (int, float)
         if value is None:
             return None
         if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:
-            raise Refused(400, f"{name} must be a{' whole' if whole else ''} number from {low:g} to {high:g}")
+            raise Refused(400, f"{name} must be a{' whole' if whole else ''} number from {low} to {high}")
         return value
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ...storage.hidden import masked
 from .. import process
 from ..interpolation import interpolate, text_of
 from ..jobcontext import merge, with_params
@@ -168,7 +169,7 @@ class BashAction(BuiltinAction):
         for output in (ended.stdout, ended.stderr if not ended.exit_code else b""):
             text = _decoded(output[: 4 * _LOGGED_CHARS]).strip()
             if text:
-                self.logger.info("[%s] %s", self.get_machine_name(context), _shortened(text))
+                self.logger.info("[%s] %s", self.get_machine_name(context), _shortened(masked(text)))
 
 
 def _input(value: Any) -> bytes | None:

@@ -135,6 +135,9 @@ WHOLE = [
         "belongs to the engine",
         "another",
     ),
+    Bad("a secret from nowhere", GOOD + "context: {key: {secret: ➤hunter2}}\n", "where it comes from", "env:NAME"),
+    Bad("a secret that is a list", GOOD + "context: {a: [{secret: ➤[x]}]}\n", "where it comes from", "file:PATH"),
+    Bad("a secret of a bad name", GOOD + "context: {a: {b: {secret: ➤env:1X}}}\n", "where it comes from", "env:NAME"),
     Bad("a number as context key", GOOD + "context: {➤1: a}\n", "a context key must be text", 'quote it: "1"'),
 ]
 

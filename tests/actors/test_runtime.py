@@ -146,6 +146,22 @@ def test_a_command_that_ignores_the_end_is_killed_before_stop_returns(tmp_path: 
     assert runtime.left_behind == []
 
 
+def test_in_a_hurry_an_action_that_hears_of_no_cancellation_is_not_waited_for(
+    start: Start, runtime: Runtime, action: WriteAction, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("statemachine_engine.actors.runtime.CUT_OFF_S", 60.0)
+    gate = gate_in(action)
+    start("{initial_state: a, transitions: [{from: a, to: b, event: done}], actions: {a: [{type: gate}]}}")
+    gate.entered.wait(5)
+
+    runtime.hurry()
+    runtime.stop()
+
+    assert not gate.left.is_set()
+    assert runtime.left_behind == ["m"]
+    gate.opened.set()
+
+
 def test_an_expired_lease_is_rescued_and_done_by_another_runtime(tmp_path: Path) -> None:
     queue = JobQueue(tmp_path / "x.db")
     job_id = queue.add("t").job_id

@@ -84,6 +84,17 @@ def test_a_file_that_is_no_database_is_one_line_and_exit_1(place: Any) -> None:
     assert "notes.txt" in result.stderr
 
 
+def test_a_folder_that_cannot_be_made_is_told_of_with_the_remedy(place: Any) -> None:
+    (place.folder / "data").write_text("a file where the folder should be")
+
+    result = place.db("status", "--db", str(place.folder / "data" / "pipeline.db"))
+
+    assert result.exit_code == 1
+    assert result.stderr.endswith(
+        "see that its folder is there and that we may write it: statemachine-db doctor looks\n"
+    )
+
+
 def test_debug_shows_the_traceback(place: Any) -> None:
     assert "Traceback" in place.db("--debug", "complete-job", "x").stderr
 

@@ -113,6 +113,11 @@ def test_a_new_job_rings_the_workers(place: Any, received: Any) -> None:
     assert received(listener) == [{"bell": "jobs", "count": 1, "key": ["t", "m"]}]
 
 
+def test_a_number_that_no_database_holds_is_refused_in_words(place: Any) -> None:
+    result = place.db("add-job", "j1", "--type", "t", "--priority", "9" * 20)
+    assert (result.exit_code, result.stderr.endswith(": a number is too large for it\n")) == (1, True)
+
+
 def test_without_an_id_one_is_made(place: Any) -> None:
     result = place.db("add-job", "--type", "t")
 

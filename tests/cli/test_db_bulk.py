@@ -168,6 +168,12 @@ def test_what_is_exported_can_be_added_elsewhere(place: Any, kind: str) -> None:
         assert after["status"] == status
 
 
+def test_an_export_that_has_no_place_is_told_of_by_its_name(place: Any) -> None:
+    result = place.db("export", "away/jobs.jsonl")
+    said = "Error: cannot write away/jobs.jsonl: No such file or directory; see that its folder is there"
+    assert (result.exit_code, result.stderr) == (1, f"{said} and can be written\n")
+
+
 def test_an_export_is_filtered_and_goes_to_standard_output(place: Any) -> None:
     for job_id, kind in (("a", "t"), ("b", "u")):
         place.db("add-job", job_id, "--type", kind)

@@ -135,3 +135,13 @@ def test_each_incarnation_of_this_host_has_one_door(db: Database) -> None:
     machines.release(db, "f", "gone")
 
     assert machines.doors(db, "here") == {"one": "/a", "two": "/c"}
+
+
+def test_a_machine_that_closes_its_door_is_not_rung_any_more(db: Database) -> None:
+    acquire(db, "m", control_socket="/tmp/c-m.sock", host="here")
+    machines.close_door(db, "m", "run-2")
+    assert machines.doors(db, "here") == {"run-1": "/tmp/c-m.sock"}
+
+    machines.close_door(db, "m", "run-1")
+
+    assert machines.doors(db, "here") == {}

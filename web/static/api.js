@@ -9,10 +9,13 @@ export class ApiError extends Error {
   }
 }
 
-let csrfToken = document.querySelector('meta[name="csrf-token"]')?.content ?? "";
+let csrfToken = "";
 
-export function setCsrfToken(token) {
-  if (token) csrfToken = token;
+/** What the page is told about its server; the token in it goes with every write from here on. */
+export async function getConfig() {
+  const config = await get("/api/config");
+  csrfToken = config.csrf_token;
+  return config;
 }
 
 /** GET; `query` keeps only what is set. */
@@ -22,17 +25,29 @@ export function get(path, query = {}, signal) {
   return ask(search ? `${path}?${search}` : path, { signal });
 }
 
-/** POST with a JSON body. */
-export function post(path, body = {}) {
+/** POST with a JSON body; once more where the token was that of a server that has been started anew since. */
+export async function post(path, body = {}) {
+  const sent = csrfToken;
+  try {
+    return await write(path, body);
+  } catch (error) {
+    if (error.status !== 403) throw error;
+    await getConfig();
+    if (csrfToken === sent) throw error;
+    return write(path, body);
+  }
+}
+
+/** A path of the API; every part is escaped. */
+export const api = (...parts) => `/api/${parts.map((part) => encodeURIComponent(part)).join("/")}`;
+
+function write(path, body) {
   return ask(path, {
     method: "POST",
     headers: { "Content-Type": "application/json", "X-CSRF-Token": csrfToken },
     body: JSON.stringify(body),
   });
 }
-
-/** A path of the API; every part is escaped. */
-export const api = (...parts) => `/api/${parts.map((part) => encodeURIComponent(part)).join("/")}`;
 
 /** `path` as the API's own documents have it; the page may stand below a prefix, in another application or behind a proxy. */
 async function ask(path, options) {

@@ -25,14 +25,14 @@ export function NewJobDialog({ onClose, onAdded }) {
     onClose();
   };
   const field = (name, label, more = {}) => html`<label class="field">${label}
-    <input value=${form[name]} spellcheck="false" autocomplete="off" onInput=${write(name)} ...${more} /></label>`;
+    <input value=${form[name]} spellcheck=${false} autocomplete="off" onInput=${write(name)} ...${more} /></label>`;
   return html`<${Dialog} title="Add a job" onClose=${onClose}>
     <form onSubmit=${add}>
       ${field("job_type", "Type", { required: true, "data-first": "" })}
       ${field("job_id", "Id", { placeholder: "made for you" })}
       ${field("machine_type", "Machine type", { placeholder: "any" })}
       ${field("priority", "Priority, 1 first", { type: "number", min: 1, max: 100 })}
-      <label class="field">Payload, as JSON<textarea rows="5" spellcheck="false" value=${form.payload} onInput=${write("payload")} aria-invalid=${Boolean(problem)}></textarea></label>
+      <label class="field">Payload, as JSON<textarea rows="5" spellcheck=${false} value=${form.payload} onInput=${write("payload")} aria-invalid=${Boolean(problem)}></textarea></label>
       <p class="error-text" role="alert">${problem}</p>
       <div class="dialog-foot"><button type="button" onClick=${onClose}>Cancel</button><button class="primary" type="submit">Add</button></div>
     </form>

@@ -23,9 +23,9 @@ export function EventDialog({ machine, event, onClose }) {
   const write = (input) => (setText(input.currentTarget.value), setProblem(null));
   return html`<${Dialog} title=${event ? `Send ${event}` : `Send an event to ${machine}`} onClose=${onClose}>
     <form onSubmit=${send}>
-      ${!event && html`<label class="field">Event<input required value=${type} data-first spellcheck="false" autocomplete="off" onInput=${(input) => setType(input.currentTarget.value)} /></label>`}
+      ${!event && html`<label class="field">Event<input required value=${type} data-first spellcheck=${false} autocomplete="off" onInput=${(input) => setType(input.currentTarget.value)} /></label>`}
       <label class="field">Payload, as JSON
-        <textarea rows="8" spellcheck="false" value=${text} onInput=${write} data-first=${event ? "" : null} aria-invalid=${Boolean(problem)} aria-describedby="payload-problem"></textarea></label>
+        <textarea rows="8" spellcheck=${false} value=${text} onInput=${write} data-first=${event ? "" : null} aria-invalid=${Boolean(problem)} aria-describedby="payload-problem"></textarea></label>
       <p id="payload-problem" class="error-text" role="alert">${problem}</p>
       <div class="dialog-foot"><button type="button" onClick=${onClose}>Cancel</button><button class="primary" type="submit">Send</button></div>
     </form>

@@ -1,5 +1,5 @@
 // What the page knows: machines, the newest events, the connection. Changes are announced by topic, a few times a second.
-import { get, setCsrfToken } from "./api.js";
+import { get, getConfig } from "./api.js";
 import { epoch, now, setServerTime } from "./format.js";
 import { paced, useEffect, useState } from "./lib.js";
 import { Stream } from "./stream.js";
@@ -82,15 +82,16 @@ export const stream = new Stream({ initial, event, resync, status, ping });
 
 export function start() {
   stream.connect();
-  get("/api/config").then(
-    (config) => {
-      store.config = { ...store.config, ...config };
-      setCsrfToken(config.csrf_token);
-      announce("config");
-    },
-    () => {},
-  );
+  loadConfig();
   setInterval(() => document.hidden || stream.refresh(), REFRESH_MS);
+}
+
+function loadConfig() {
+  const take = (config) => {
+    store.config = { ...store.config, ...config };
+    announce("config");
+  };
+  getConfig().then(take, () => {}); // the next connection asks again
 }
 
 /** The newest history, once, so that a reload loses nothing. */
@@ -186,6 +187,7 @@ function status(state) {
   const since = state === "lost" ? (store.connection.heard_at ?? now()) : null;
   store.connection = { status: state, heard_at: state === "live" ? now() : store.connection.heard_at, since };
   announce("connection");
+  if (state === "live" && before === "lost") loadConfig(); // it may be another server by now
 }
 
 function slim(received) {

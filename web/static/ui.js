@@ -77,7 +77,7 @@ export function Chips({ options, chosen, onToggle, label }) {
 }
 
 export function Search({ value, onInput, placeholder, label = placeholder }) {
-  return html`<input type="search" class="search" value=${value} placeholder=${placeholder} aria-label=${label} spellcheck="false"
+  return html`<input type="search" class="search" value=${value} placeholder=${placeholder} aria-label=${label} spellcheck=${false}
     autocomplete="off" onInput=${(event) => onInput(event.currentTarget.value)} />`;
 }
 

@@ -201,3 +201,27 @@ def brightness(color: str) -> float:
     """0 to 255, of rgb(r, g, b)."""
     numbers = [float(part) for part in color[color.index("(") + 1 : -1].split(",")[:3]]
     return sum(numbers) / 3
+
+
+def test_an_open_page_can_still_write_after_its_server_was_started_anew(plain: Monitor) -> None:
+    """The token for writes is made up at each start; the page asks for it as it comes back, and where it is refused."""
+    page = plain.open("#/jobs")
+    refused: list[str] = []
+    page.on("response", lambda answer: refused.append(answer.url) if answer.status == 403 else None)
+    for name, hinders, refusals in (("second", False, 0), ("third", True, 1)):
+        if hinders:
+            page.route("**/api/config", lambda route: route.abort())
+        token = page.evaluate("monitor.store.config.csrf_token")
+        plain.stop()
+        expect(page.locator(".banner")).to_contain_text("Disconnected")
+        plain.serve()
+        expect(page.locator(".banner")).to_have_count(0)
+        if not hinders:
+            seen(lambda token=token: page.evaluate("monitor.store.config.csrf_token") != token)
+        page.unroute("**/api/config")
+        page.get_by_role("button", name="Add a job").click()
+        page.get_by_role("textbox", name="Type", exact=True).fill("demo")
+        page.get_by_role("textbox", name="Id", exact=True).fill(name)
+        page.get_by_role("button", name="Add", exact=True).click()
+        expect(page.get_by_text(f"Job {name} added")).to_be_visible()
+        assert len(refused) == refusals

@@ -1,0 +1,55 @@
+"""Values that must not show: whatever leaves the process as text has HIDDEN in their place.
+
+One set for the process: what one machine keeps secret must not show in another's log line either.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+HIDDEN = "***"
+
+SHORTEST = 4
+"""Characters; shorter values stand in too many other words to be told from them."""
+
+_lock = threading.Lock()
+_forms: set[str] = set()
+_pattern: re.Pattern[str] | None = None
+
+
+def hide(value: str) -> None:
+    """From now on this value does not show, nor as it stands in JSON or in a URL."""
+    global _pattern  # noqa: PLW0603 - the one set of the process
+    if len(value) < SHORTEST:
+        return
+    with _lock:
+        _forms.update((value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1], quote(value, "")))
+        _pattern = re.compile("|".join(re.escape(form) for form in sorted(_forms, key=len, reverse=True)))
+
+
+def is_anything_hidden() -> bool:
+    """Whether there is any."""
+    return _pattern is not None
+
+
+def masked(text: str) -> str:
+    """The text with HIDDEN for each hidden value."""
+    return text if _pattern is None else _pattern.sub(HIDDEN, text)
+
+
+def masked_in(data: Any) -> Any:
+    """The same for the texts in data that JSON can say; other objects are left as they are."""
+    if _pattern is None:
+        return data
+    if isinstance(data, str):
+        return masked(data)
+    if isinstance(data, Mapping):
+        return {masked_in(key): masked_in(value) for key, value in data.items()}
+    if isinstance(data, (list, tuple)):
+        return [masked_in(item) for item in data]
+    return data

@@ -1,0 +1,202 @@
+"""Threads that are started again: how often, and what outlasts that in each of ours."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from statemachine_engine import Machine, Runtime
+from statemachine_engine.actors import wire
+from statemachine_engine.actors.listener import Listener
+from statemachine_engine.actors.threads import RESTARTS, SupervisedThread
+from statemachine_engine.actors.timers import Timers
+from statemachine_engine.storage import audit, machines, mailbox
+from tests.support.crash import Crash, crash
+from tests.support.journal import Journal
+from tests.support.until import until
+
+MOVE = {
+    "initial_state": "a",
+    "transitions": [{"from": "a", "to": "b", "event": "go"}, {"from": "*", "to": "stopped", "event": "stop"}],
+}
+
+Start = Callable[..., Machine]
+
+
+@pytest.fixture
+def sockets(tmp_path: Path) -> Iterator[Runtime]:
+    control, event = str(tmp_path / "c"), str(tmp_path / "e.sock")
+    with Runtime(tmp_path / "x.db", control_prefix=control, event_socket=event) as running:
+        yield running
+
+
+# The thread
+
+
+def test_work_that_crashes_is_begun_again_with_its_trace_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    done = threading.Event()
+    crashes = [ValueError("no tea"), SystemExit(3)]
+
+    def work() -> None:
+        if crashes:
+            raise crashes.pop()
+        done.set()
+
+    thread = SupervisedThread("tea", work, given_up=lambda: None)
+    thread.start()
+
+    assert done.wait(5)
+    thread.join(5)
+    assert thread.crashes == 2
+    assert "thread tea crashed" in caplog.text
+    assert "ValueError: no tea" in caplog.text
+
+
+def test_work_that_crashes_again_and_again_is_given_up() -> None:
+    begun, given_up = [], threading.Event()
+
+    def work() -> None:
+        begun.append(1)
+        raise Crash
+
+    thread = SupervisedThread("tea", work, given_up=given_up.set)
+    thread.start()
+
+    assert given_up.wait(5)
+    thread.join(5)
+    assert len(begun) == 1 + RESTARTS
+
+
+def test_crashes_that_lie_far_apart_are_forgiven(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("statemachine_engine.actors.threads.WINDOW_S", 0.0)
+    left, done = [Crash] * (3 * RESTARTS), threading.Event()
+
+    def work() -> None:
+        if left:
+            raise left.pop()
+        done.set()
+
+    thread = SupervisedThread("tea", work, given_up=lambda: None)
+    thread.start()
+
+    assert done.wait(5)
+    assert thread.crashes == 3 * RESTARTS
+
+
+# Ours
+
+
+def test_a_recorder_s_crash_loses_nothing_that_was_recorded(
+    runtime: Runtime, start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    machine = start("{initial_state: a, transitions: [{from: a, to: a, event: go}]}")
+    runtime.shared.recorder.flush()
+
+    crash("sm-recorder")
+    sent = [machine.send("go") for _ in range(20)]
+
+    until(lambda: {row.status for row in mailbox.list_(runtime.db)} == {"processed"})
+    assert runtime.shared.recorder.flush()
+    until(lambda: "thread sm-recorder crashed" in caplog.text)
+    changes = [event for event in audit.since(runtime.db, 0, 1000) if event.type == "state_change"]
+    assert len(changes) == len(sent)
+
+
+def test_a_timer_s_delay_outlasts_a_crash() -> None:
+    timers, due = Timers(), threading.Event()
+    timers.start()
+    timers.after(0.05, due.set)
+
+    crash("sm-timers")
+
+    assert due.wait(5)
+    timers.stop()
+
+
+def test_a_listener_s_crash_loses_no_event(sockets: Runtime, caplog: pytest.LogCaptureFixture) -> None:
+    machine = sockets.add(MOVE, "m")
+
+    crash("sm-listen-m")
+    post(sockets, "m", "go")  # what the thread has in hand when it crashes is still in the mailbox
+    machine.wait_for("b", 5)
+    until(lambda: "thread sm-listen-m crashed" in caplog.text)
+    post(sockets, "m", "stop")
+
+    assert machine.wait(5) == "success"
+
+
+def test_a_machine_whose_listener_is_given_up_goes_on_by_its_mailbox_and_says_so(sockets: Runtime) -> None:
+    journal = Journal()
+    sockets.subscribe(journal)
+    machine = sockets.add(MOVE, "m")
+    path = machine_listener(machine).path
+
+    keep_crashing("sm-listen-m", lambda: wire.ring(path, {"type": "none"}))
+
+    (error,) = journal.wait_for("error")
+    assert "control socket is not read any more" in error["error_message"]
+    assert machine.last_error == error["error_message"]
+    assert not path.exists()
+    until(lambda: machines.get(sockets.db, "m").control_socket is None)  # type: ignore[union-attr]
+    mailbox.post(sockets.db, "m", "go")
+    machine.wait_for("b", 5)
+    assert machine.status == "running"
+
+
+@pytest.mark.parametrize("part", ["recorder", "timers", "keeper"])
+def test_a_runtime_whose_parts_are_given_up_stops(start: Start, runtime: Runtime, part: str) -> None:
+    machine = start("{initial_state: a, transitions: [{from: a, to: b, event: go}]}")
+
+    keep_crashing(f"sm-{part}", lambda: (machine.send("none"), runtime.shared.timers.after(0, lambda: None)))
+
+    runtime.wait(5)
+    assert runtime.broken == f"its {part} crashed again and again"
+    runtime.stop()
+    assert machine.wait(0) is None
+
+
+# Control sockets
+
+
+@pytest.mark.parametrize("replacement", [None, "file", "socket"])
+def test_a_control_socket_that_is_gone_is_bound_anew(
+    sockets: Runtime, replacement: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    machine = sockets.add(MOVE, "m")
+    path = machine_listener(machine).path
+
+    path.unlink()
+    if replacement == "socket":
+        wire.bind(path).close()
+
+    until(lambda: wire.ring(path, {"type": "go"}))
+    machine.wait_for("b", 5)
+    assert f"m: its control socket was gone; {path} is bound anew" in caplog.text
+
+
+def post(runtime: Runtime, name: str, type: str) -> None:
+    """As another process does."""
+    letter = mailbox.post(runtime.db, name, type)
+    assert wire.ring(wire.control_path(runtime.shared.control_prefix, name), wire.letter_message(letter))
+
+
+def machine_listener(machine: Machine) -> Listener:
+    assert machine.listener is not None
+    return machine.listener
+
+
+def keep_crashing(name: str, wake: Callable[[], Any]) -> None:
+    """Until it is given up; `wake` has it take a step."""
+
+    def is_gone() -> bool:
+        if name in [thread.name for thread in threading.enumerate()]:
+            crash(name)
+            wake()
+            return False
+        return True
+
+    until(is_gone, timeout_s=15)

@@ -1,0 +1,67 @@
+"""Values that must not show, in whatever text they stand."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from statemachine_engine.storage import hidden
+from statemachine_engine.storage.hidden import hide, masked, masked_in
+from statemachine_engine.storage.payload import clean, dumps, loads
+
+
+@pytest.fixture(autouse=True)
+def _forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test begins with nothing hidden, and leaves nothing hidden behind."""
+    monkeypatch.setattr(hidden, "_pattern", None)
+    monkeypatch.setattr(hidden, "_forms", set())
+
+
+def test_where_nothing_is_hidden_nothing_is_done() -> None:
+    data = {"a": ["b"]}
+
+    assert masked_in(data) is data
+    assert masked("text") == "text"
+
+
+def test_a_hidden_value_does_not_show_in_any_form_that_it_commonly_has() -> None:
+    value = 'p"ä\n/?x'
+    hide(value)
+    forms = [value, json.dumps(value), json.dumps(value, ensure_ascii=False), "https://h/?k=p%22%C3%A4%0A%2F%3Fx"]
+
+    assert [masked(f"<{form}>") for form in forms] == ["<***>", '<"***">', '<"***">', "<https://h/?k=***>"]
+
+
+def test_a_value_that_another_contains_leaves_nothing_of_it() -> None:
+    hide("hunter2")
+    hide("hunter2000")
+
+    assert masked("hunter2000 hunter2") == "*** ***"
+
+
+def test_a_short_value_cannot_be_hidden() -> None:
+    hide("abc")
+
+    assert masked("abcd") == "abcd"
+
+
+def test_texts_in_data_are_hidden_as_keys_and_values_and_numbers_stay_numbers() -> None:
+    hide("12345")
+    data = {"12345": [("x 12345", 12345.5)], "n": 12345, "none": None}
+
+    assert masked_in(data) == {"***": [["x ***", 12345.5]], "n": 12345, "none": None}
+    assert loads(dumps({"at": 1712345678.5, "said": "12345"})) == {"at": 1712345678.5, "said": "***"}
+
+
+def test_what_json_cannot_say_is_hidden_as_the_text_that_it_becomes() -> None:
+    hide("swordfish")
+    endless: dict[str, Any] = {"key": "swordfish"}
+    endless["self"] = endless
+
+    assert "swordfish" not in dumps(
+        {"error": ValueError("swordfish"), "nan": float("nan"), "a": ValueError("swordfish")}
+    )
+    assert "swordfish" not in dumps(endless)
+    assert clean("why: swordfish") == "why: ***"
