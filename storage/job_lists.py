@@ -10,9 +10,21 @@ from .database import Database
 from .job import COLUMNS, STATUSES, Job, from_row
 
 CHUNK = 500
+#: characters of a job's data or result in a listing
+LONGEST_LISTED = 20_000
 
 Condition = tuple[str, list[Any]]
 """SQL and its parameters."""
+
+
+def _briefly(column: str) -> str:
+    """A column as listings have it."""
+    if column not in ("data", "result"):
+        return column
+    return f"""CASE WHEN length({column}) > {LONGEST_LISTED} THEN '{{"truncated": true}}' ELSE {column} END"""
+
+
+BRIEFLY = ", ".join(map(_briefly, COLUMNS.split(", ")))
 
 
 def get(db: Database, job_id: str) -> Job | None:
@@ -61,6 +73,7 @@ def search(
 ) -> list[Job]:
     """Jobs that match all that is given, newest first, with row numbers below `before_id`.
 
+    Data and results of more than LONGEST_LISTED characters are `{"truncated": true}`: a page of them would be too much.
     `text`: within the id, the data, the result or the error, whatever the case of its letters.
     """
     parts: list[Condition] = []
@@ -81,7 +94,7 @@ def search(
     where = " AND ".join(["1 = 1", *(condition for condition, _ in parts)])
     params = [value for _, values in parts for value in values]
     with db.read():
-        rows = db.execute(f"SELECT {COLUMNS} FROM jobs WHERE {where} ORDER BY id DESC LIMIT ?", [*params, limit])
+        rows = db.execute(f"SELECT {BRIEFLY} FROM jobs WHERE {where} ORDER BY id DESC LIMIT ?", [*params, limit])
         return [from_row(row) for row in rows]
 
 

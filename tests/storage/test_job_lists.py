@@ -43,3 +43,12 @@ def test_waiting_jobs_are_counted_by_type_with_their_age(db: Database) -> None:
     later = jobs.enqueue(db, "later", "two", delay_s=60)
 
     assert sorted(job_lists.waiting(db)) == [("one", "pending", 2, now_s), ("two", "scheduled", 1, later.due_at)]
+
+
+def test_a_search_leaves_out_what_would_make_a_page_too_long(db: Database) -> None:
+    jobs.enqueue(db, "short", "work", data={"rows": [1]})
+    jobs.enqueue(db, "long", "work", data={"rows": "x" * job_lists.LONGEST_LISTED})
+
+    found = job_lists.search(db, text="xxx") + job_lists.search(db, text="short")
+
+    assert [job.data for job in found] == [{"truncated": True}, {"rows": [1]}]

@@ -1,7 +1,7 @@
 // The WebSocket: connects, comes back after every loss, resumes after the last id it saw, delivers no event twice.
 
 const FIRST_WAIT_MS = 500;
-const LONGEST_WAIT_MS = 10_000;
+const LONGEST_WAIT_MS = 5_000;
 const QUIET_MS = 45_000; // the server pings every 20 s at most; silence for longer than this is a dead connection
 
 export class Stream {

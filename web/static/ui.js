@@ -1,6 +1,6 @@
 // The small parts that all views share.
-import { clock, coarse, epoch, exact, now, pretty, when } from "./format.js";
-import { html, useEffect, useRef, useState } from "./lib.js";
+import { clock, coarse, count, epoch, exact, now, pretty, when } from "./format.js";
+import { html, useEffect, useMemo, useRef, useState } from "./lib.js";
 
 // Times that tick along: each writes its own text once a second, nothing is drawn again for it.
 
@@ -66,7 +66,13 @@ export const Failure = ({ error, retry }) =>
   html`<div class="failure" role="alert">${error.message}${error.hint && html`. ${error.hint}`}
     ${retry && html` <button class="small" onClick=${retry}>Try again</button>`}</div>`;
 
-export const Code = ({ value, label }) => html`<pre class="code" tabindex="0" aria-label=${label}>${pretty(value)}</pre>`;
+const LONGEST_CODE = 100_000; // characters; a browser takes seconds over millions of them
+
+export function Code({ value, label }) {
+  const text = useMemo(() => pretty(value), [value]);
+  return html`<pre class="code" tabindex="0" aria-label=${label}>${text.slice(0, LONGEST_CODE)}</pre>
+    ${text.length > LONGEST_CODE && html`<p class="muted">The first ${count(LONGEST_CODE)} of ${count(text.length)} characters. <code>statemachine-db</code> and the API have all of it.</p>`}`;
+}
 
 /** A row of choices of which any number, or one, is on. */
 export function Chips({ options, chosen, onToggle, label }) {

@@ -7,7 +7,7 @@ import json
 from playwright.sync_api import expect
 
 from statemachine_engine.storage import jobs
-from tests.support.page import Monitor
+from tests.support.page import Monitor, seen
 
 WORKER = """
 name: Printer
@@ -103,3 +103,12 @@ def test_a_job_is_added_from_the_page(monitor: Monitor) -> None:
     expect(page.get_by_role("link", name="second")).to_be_visible()
     details = monitor.project.job("second")
     assert "a4" in json.dumps(details)
+
+
+def test_a_huge_payload_does_not_hold_up_the_page(monitor: Monitor) -> None:
+    jobs.enqueue(monitor.db, "huge", "work", data={"rows": ["x" * 100] * 20_000})
+    monitor.serve()
+    page = monitor.open("#/jobs/huge")
+    payload = page.locator(".job-detail .code", has_text="rows")
+    assert len(seen(lambda: payload.count() and payload.inner_text())) == 100_000
+    expect(page.get_by_text("The first 100,000 of 2,")).to_be_visible()
