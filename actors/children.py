@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..storage.hidden import masked_in
+from ..storage.hidden import masked
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ class Children:
         Its output goes where ours goes: a pipe that nobody reads would stop it when full. Secrets are not handed on.
         """
         command = [*STATEMACHINE, str(path), "--machine-name", name, *options]
-        shown = {key: value for key, value in context.items() if masked_in(value) == value}  # by `ps`, to everybody
+        shown = {key: value for key, value in context.items() if _is_open(value)}
         if shown:
             command += ["--initial-context", json.dumps(shown, default=str)]
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
@@ -64,6 +64,12 @@ class Children:
             self._running.pop(process.pid, None)
         level = logging.INFO if code == 0 else logging.WARNING
         log.log(level, "machine %s (pid %d) ended: exit code %d", name, process.pid, code)
+
+
+def _is_open(value: Any) -> bool:
+    """No secret is in it: a command line is shown to everybody by `ps`."""
+    text = json.dumps(value, default=str)
+    return masked(text) == text
 
 
 def _wait_or_kill(process: subprocess.Popen[bytes], deadline_s: float) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..storage import audit
 from ..storage.audit import Note, Record
 from ..storage.errors import StorageError, ValueRefused
-from ..storage.hidden import is_anything_hidden, masked_in
+from ..storage.hidden import masked_in
 from .threads import SupervisedThread
 from .trouble import Trouble
 
@@ -139,7 +139,6 @@ class Recorder:
         if self._taken:
             barriers = [item for item in self._taken if isinstance(item, threading.Event)]
             owed = [*chain.from_iterable(item for item in self._taken if not isinstance(item, threading.Event))]
-            owed = [_hidden(record) for record in owed] if is_anything_hidden() else owed
             self._owed, self._barriers, self._taken = owed, barriers, []
         self._store()
         for barrier in self._barriers:
@@ -217,18 +216,13 @@ class Recorder:
         self._tell_given_up()
 
 
-def _hidden(record: Record) -> Record:
-    """The record as subscribers may see it; the store hides what the others have in them."""
-    return record._replace(payload=masked_in(record.payload)) if isinstance(record, Note) else record
-
-
 def envelope(note: Note, row_id: int) -> dict[str, Any]:
     """What the event socket carries; `type` and `event_type` are the same, for readers of either older engine."""
     return {
         "machine_name": note.machine,
         "type": note.type,
         "event_type": note.type,
-        "payload": note.payload,
+        "payload": masked_in(note.payload),
         "id": row_id,
         "timestamp": note.timestamp,
     }

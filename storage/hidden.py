@@ -43,13 +43,23 @@ def masked(text: str) -> str:
 
 
 def masked_in(data: Any) -> Any:
-    """The same for the texts in data that JSON can say; other objects are left as they are."""
+    """The same for the texts in data that JSON can say; other objects are left as they are.
+
+    What is too deep to be looked through, or endless, is hidden as a whole.
+    """
     if _pattern is None:
         return data
+    try:
+        return _masked_in(data)
+    except RecursionError:
+        return HIDDEN
+
+
+def _masked_in(data: Any) -> Any:
     if isinstance(data, str):
         return masked(data)
-    if isinstance(data, Mapping):
-        return {masked_in(key): masked_in(value) for key, value in data.items()}
+    if isinstance(data, Mapping):  # copied first: an action that was cut off may work on it still
+        return {_masked_in(key): _masked_in(value) for key, value in tuple(data.items())}
     if isinstance(data, (list, tuple)):
-        return [masked_in(item) for item in data]
+        return [_masked_in(item) for item in tuple(data)]
     return data

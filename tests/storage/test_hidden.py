@@ -65,3 +65,13 @@ def test_what_json_cannot_say_is_hidden_as_the_text_that_it_becomes() -> None:
     )
     assert "swordfish" not in dumps(endless)
     assert clean("why: swordfish") == "why: ***"
+
+
+def test_what_is_too_deep_to_be_looked_through_is_hidden_as_a_whole() -> None:
+    hide("swordfish")
+    deep: Any = "swordfish"
+    for _ in range(5000):
+        deep = [deep]
+
+    assert masked_in({"deep": deep}) == "***"
+    assert masked_in([["swordfish"]]) == [["***"]]
