@@ -22,7 +22,7 @@ class CancelToken:
     Callbacks run in the thread that cancels, so they must be short: signal a process, wake a loop.
     """
 
-    __slots__ = ("_callbacks", "_event", "cancelled", "heard")
+    __slots__ = ("_callbacks", "_event", "_sleepers", "cancelled", "heard")
 
     _lock = threading.Lock()  # shared: it is held for a few instructions and spares an object per run
 
@@ -32,6 +32,12 @@ class CancelToken:
         self.heard = False
         self._callbacks: list[Callable[[], None]] = []
         self._event: threading.Event | None = None
+        self._sleepers = 0
+
+    @property
+    def listened(self) -> bool:
+        """Whether the action would be told just now."""
+        return bool(self._callbacks) or self._sleepers > 0
 
     def cancel(self) -> None:
         """Cancel; idempotent."""
@@ -39,8 +45,8 @@ class CancelToken:
             if self.cancelled:
                 return
             self.cancelled = True
+            self.heard = self.listened
             callbacks, self._callbacks = self._callbacks, []
-            self.heard = bool(callbacks) or self._event is not None
             if self._event is not None:
                 self._event.set()
         for callback in callbacks:
@@ -66,7 +72,12 @@ class CancelToken:
             if self.cancelled:
                 return True
             event = self._event = self._event or threading.Event()
-        return event.wait(timeout_s)
+            self._sleepers += 1
+        try:
+            return event.wait(timeout_s)
+        finally:
+            with self._lock:
+                self._sleepers -= 1
 
     def _forget(self, callback: Callable[[], None]) -> None:
         with self._lock:

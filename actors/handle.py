@@ -80,6 +80,11 @@ class Machine:
         return self.view.last_error
 
     @property
+    def stuck(self) -> str | None:
+        """What of it has gone on for so long that the watchdog has reported it; None: nothing has."""
+        return self.view.stuck
+
+    @property
     def context(self) -> dict[str, Any]:
         """A snapshot of the context: the dictionary is a copy, what it holds is shared, so change nothing in it."""
         return {key: value for key, value in self.view.context.copy().items() if not key.startswith("_")}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import queue
+import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +62,7 @@ class MachineActor(pykka.ThreadingActor):
         self._memory = Memory(definition, parts)
         self._definition = definition
         self._parts = parts
+        self._view = parts.view
         self._name = parts.view.name
         self._state = definition.initial_state
         self._context = first_context(definition, context, self._name, resumed.context if resumed else None)
@@ -107,7 +110,9 @@ class MachineActor(pykka.ThreadingActor):
         if not self._room.is_set():
             self._wait_for_room()
         self._chain = 0
+        self._view.busy_since_s = time.monotonic()
         self._handlers[type(message)](message)
+        self._view.busy_since_s = None
         if not self._parts.gate.is_set() and self.actor_inbox.qsize() <= INBOX_LOW:  # type: ignore[attr-defined]
             self._parts.gate.set()
 
@@ -115,6 +120,11 @@ class MachineActor(pykka.ThreadingActor):
         """What happened waits in memory while the store takes nothing: no more of it than there is room for."""
         while not (self._parts.desk.closed or self._room.wait(ROOM_S)):
             pass
+
+    def on_start(self) -> None:
+        """In the actor's thread: who looks at threads finds it."""
+        thread = threading.current_thread()
+        thread.name, self._view.thread, self._view.busy_since_s = f"sm-actor-{self._name}", thread.ident, None
 
     def on_failure(self, *_exc_info: Any) -> None:
         """A bug of ours, or no memory: the runtime starts a fresh actor."""

@@ -93,8 +93,9 @@ class Run:
     at: int = field(init=False)
     #: how often that one has been tried again
     tries: int = 0
-    #: the thread that works on it
+    #: the thread that works on it, and since when it is at this action, in monotonic seconds
     thread: int | None = None
+    since_s: float = 0.0
     #: that it goes on although it was cancelled has been said
     told: bool = False
 
@@ -195,7 +196,8 @@ class Performer:
 
     def _one(self, run: Run, index: int, loop: MachineLoop) -> bool:
         """One action; True when what follows in the list is cut though no transition was taken."""
-        spec, began_s = run.actions[index], time.perf_counter()
+        spec, began_s = run.actions[index], time.monotonic()
+        run.since_s = began_s
         try:
             action = self._made(spec, run)
             version = self._board.version(action.watch) if action.watch else 0
@@ -270,7 +272,7 @@ class Performer:
         return transition is None or (transition.target == run.state and not transition.actions)
 
     def _count(self, spec: ActionSpec, began_s: float, *, failed: bool) -> None:
-        self._timings.add(self._definition.config_type, spec.type, time.perf_counter() - began_s, failed=failed)
+        self._timings.add(self._definition.config_type, spec.type, time.monotonic() - began_s, failed=failed)
 
     def _settle(self, run: Run, spec: ActionSpec, event: str, failed: bool, failed_of: Collection[int | str]) -> None:
         """Does a transition take the event? If not, it is noted; a failure that nothing takes ends the run."""

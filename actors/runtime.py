@@ -39,6 +39,7 @@ from .supervisor import Supervisor
 from .timers import Timers
 from .timings import Timings
 from .view import View
+from .watchdog import Watchdog
 from .watches import WatchBoard
 
 if TYPE_CHECKING:
@@ -63,7 +64,8 @@ class Runtime:
 
     `db` is a URL, a path or an open Database; the in-memory store `sqlite:///:memory:` serves tests and scripts.
     With `sockets=False` no control sockets are bound: events then come from this process or through the mailbox.
-    `standby`: a machine whose name is taken waits for it instead of being refused.
+    `standby`: a machine whose name is taken waits for it instead of being refused. A plain Python action that runs for
+    longer than `watchdog_s` seconds, and whatever holds up an actor, is reported with its stack (0: is not).
     """
 
     def __init__(
@@ -77,8 +79,10 @@ class Runtime:
         standby: bool = False,
         sockets: bool = True,
         clock: Clock = system_clock,
+        watchdog_s: float = 60.0,
     ) -> None:
         self.grace_s = grace_s
+        self._watchdog_s = watchdog_s
         self._given_db, self._clock = db, clock
         self._control_prefix = wire.control_prefix(control_prefix)
         self._event_socket = wire.event_socket(event_socket)
@@ -133,6 +137,7 @@ class Runtime:
             start=self._add,
             lease_taken=self.keeper.lease_taken,
         )
+        self.watchdog = Watchdog(self._roster, self.shared.running, self.hub.publish, action_s=self._watchdog_s)
         self.scheduler = Scheduler(self.db, self.hub, names=self._roster.names)
         self.supervisor = Supervisor(self.shared, self._roster, sockets=self._sockets, rung=self.hub.rung)
         self.notifier = Notifier(self.db, self.hub.rung)
@@ -395,6 +400,7 @@ class Runtime:
             if attempt():
                 self._waiting.remove(attempt)
                 self._roster.notify()  # the machine may have ended before it was off the list
+        self.watchdog.look(time.monotonic())
         self.supervisor.look()
         self.scheduler.look()
 

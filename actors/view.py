@@ -25,6 +25,11 @@ class View:
     context: dict[str, Any] = field(default_factory=dict)
     #: events that no transition took
     unhandled: int = 0
+    #: what of it goes on for too long; None: nothing does
+    stuck: str | None = None
+    #: its actor's thread, and since when that is at one message, in monotonic seconds; None between two
+    thread: int | None = None
+    busy_since_s: float | None = None
     ended: threading.Event = field(default_factory=threading.Event)
     _waiters: list[_Waiter] = field(default_factory=list)
 

@@ -32,6 +32,7 @@ SIGNS = {
     "error": "❌",
     "machine_failed": "❌",
     "action_retry": "🔁",
+    "stuck": "⏳",
     "activity_log": "📝",
 }
 COMPACT_SIGNS = {"job_started": "▶️", "job_completed": "✅", "job_failed": "❌"}
@@ -151,6 +152,9 @@ def _told(event: Event) -> str:
         return f"{'Started' if event.type == 'job_started' else 'Completed'} job {payload.get('job_id')}"
     if event.type == "action_retry":
         return "{action}: try {attempt} of {attempts} in {delay_s} s: {error_message}".format_map(_Blanks(payload))
+    if event.type in ("stuck", "unstuck"):
+        so_far = "has been going on for" if event.type == "stuck" else "is over after"
+        return f"{payload.get('what')} {so_far} {payload.get('seconds')} s"
     said = payload.get("message") if event.type == "activity_log" else payload.get("error_message")
     return event.type if said is None else text(said)
 

@@ -40,6 +40,13 @@ LOG_FORMAT = "%(asctime)s - %(name)s - %(levelname)s - %(message)s"
 @click.option("--standby", is_flag=True, help="If the machine runs already, wait and take over when it is gone.")
 @click.option("--from", "from_state", metavar="STATE", help="Start in this state, whatever the last run left behind.")
 @click.option("--grace", type=Seconds(), default="10s", show_default=True, help="Time for running actions to end.")
+@click.option(
+    "--watchdog",
+    type=Seconds(),
+    default="60s",
+    show_default=True,
+    help="Report a Python action that runs for longer; 0: none.",
+)
 @socket_options
 @db_option
 @debug_option("Log more, and show tracebacks.")
@@ -94,7 +101,7 @@ def leave(runtime: Runtime, code: int) -> int:
 def _run(
     configs: Sequence[Path], *, debug: bool, machine_name: str | None, actions_dir: Path | None,
     initial_context: dict[str, Any] | None, pairs: Sequence[tuple[str, Any]], standby: bool, from_state: str | None,
-    grace: float, event_socket_path: str | None, control_socket_prefix: str | None,
+    grace: float, watchdog: float, event_socket_path: str | None, control_socket_prefix: str | None,
 ) -> int:  # fmt: skip
     if machine_name and len(configs) > 1:
         raise click.UsageError("--machine-name goes with one CONFIG; name several by metadata.machine_name in each")
@@ -109,7 +116,7 @@ def _run(
         definitions = _load_all(configs, machine_name, actions)
         runtime = Runtime(
             db=db_given(), control_prefix=control_socket_prefix, event_socket=event_socket_path, actions_dir=actions,
-            grace_s=grace, standby=standby,
+            grace_s=grace, standby=standby, watchdog_s=watchdog,
         )  # fmt: skip
         start = {"context": {**(initial_context or {}), **dict(pairs)}, "from_state": from_state}
         return _drive(runtime, definitions, start, signals)

@@ -39,6 +39,7 @@ class Board:
         self.transitions: Counter[str] = Counter()
         self.unhandled: Counter[str] = Counter()
         self.errors: Counter[str] = Counter()
+        self.stuck: Counter[str] = Counter()
         self.job_ends: Counter[tuple[str, str]] = Counter()
         #: by machine and state: how often it was left, and the seconds spent in it, actions included
         self.stays: dict[tuple[str, str], list[float]] = {}
@@ -98,6 +99,8 @@ class Board:
             self.unhandled[machine] += 1
         elif event.type == "error":
             self.errors[machine] += 1
+        elif event.type == "stuck":
+            self.stuck[machine] += 1
         elif event.type in ("job_completed", "job_failed"):
             self.job_ends[str(payload.get("job_type")), event.type.removeprefix("job_")] += 1
 

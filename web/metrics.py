@@ -90,6 +90,7 @@ class Numbers(Collector):
             ("transitions", "Transitions taken.", board.transitions),
             ("unhandled_events", "Events that no transition took.", board.unhandled),
             ("action_errors", "Actions that failed.", board.errors),
+            ("stuck", "Actions and actors that stood still for too long.", board.stuck),
         ):
             yield _counter(name, text, ("config_type",), self._by_type(counts))
         yield _counter("jobs_ended", "Jobs that ended.", ("job_type", "outcome"), board.job_ends.copy())

@@ -9,6 +9,7 @@ const LEVEL_OF_TYPE = {
   job_failed: "error",
   unhandled: "warning",
   action_retry: "warning",
+  stuck: "warning",
   control: "warning",
   job_completed: "success",
   state_change: "debug",
@@ -32,6 +33,8 @@ const TELL = {
   state_change: (p) => `${textOf(p.from_state)} → ${textOf(p.to_state)}  (${textOf(p.event_trigger)})`,
   error: (p) => textOf(p.error_message ?? p.message),
   machine_failed: (p) => `Failed in ${textOf(p.state)}: ${textOf(p.error_message)}`,
+  stuck: (p) => `${textOf(p.what)} has been going on for ${duration(p.seconds)}`,
+  unstuck: (p) => `${textOf(p.what)} is over after ${duration(p.seconds)}`,
   unhandled: (p) => `No transition for ${textOf(p.event)} in ${textOf(p.state)}`,
   action_retry: (p) =>
     `${textOf(p.action)}: try ${textOf(p.attempt)} of ${textOf(p.attempts)} in ${duration(p.delay_s)}: ${textOf(p.error_message)}`,
