@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..storage import jobs
 from ..storage.audit import Note
+from ..storage.clock import epoch_or_zero
+from ..storage.errors import StorageError
 from . import wire
-from .messages import Bell, Unread
+from .messages import Bell, JobGone, JobOverdue, Unread
 
 if TYPE_CHECKING:
     from ..storage.database import Database
@@ -17,6 +21,9 @@ if TYPE_CHECKING:
     from .handle import Machine
     from .parts import Shared
     from .roster import Roster
+    from .timers import Timer
+
+log = logging.getLogger(__name__)
 
 #: starts a machine: file, name, context, actions folder, and the job that it takes over
 Start = Callable[[Path, str, Mapping[str, Any], "Path | None", "Job | None"], "Machine"]
@@ -75,6 +82,27 @@ class ProcessHub:
                     machine.tell(Unread())
             return
         self._shared.board.ring(bell.topic, bell.key, bell.news if bell.topic == "jobs" else None)
+        if bell.topic == "done":
+            self._may_be_lost(bell.key)
+
+    def limit(self, machine: str, job: Job) -> Timer:
+        """Tell the machine when its attempt at the job has taken as long as it may, counted from the claim."""
+        overdue = JobOverdue(job.job_id, job.attempts)
+        left_s = epoch_or_zero(job.started_at) + (job.time_limit_s or 0.0) - self.db.now()
+        return self._shared.timers.after(max(0.0, left_s), lambda: self._tell(machine, overdue))
+
+    def job_failed(self, job: Job) -> None:
+        """A job failed for good because its worker was gone: say so in the name of the machine that had it."""
+        payload = {"job_id": job.job_id, "job_type": job.job_type, "error_message": job.error_message}
+        self.publish(job.machine or "keeper", "job_failed", payload)
+
+    def look_after_jobs(self) -> None:
+        """Tell each machine whose job was taken from it, by an operator or because its lease had run out."""
+        holding = [(machine, job) for machine in self._roster.live() if (job := machine.parts.desk.current) is not None]
+        held = jobs.held_by(self.db, self.incarnation) if holding else {}
+        for machine, job in holding:
+            if held.get(job.job_id) != (machine.name, job.attempts):
+                machine.tell(JobGone(job.job_id, job.attempts, _fate(job.job_id, jobs.get(self.db, job.job_id))))
 
     def spawn(
         self,
@@ -106,12 +134,36 @@ class ProcessHub:
             owner.children.append(child)
         return name
 
+    def _may_be_lost(self, key: tuple[str | None, ...]) -> None:
+        """Somebody ended this job, or (without a key) any; whose it was learns of it at once."""
+        current = (machine.parts.desk.current for machine in self._roster.live())
+        if any(job is not None and (not key or job.job_id in key) for job in current):
+            try:
+                self.look_after_jobs()
+            except StorageError as error:
+                log.debug("the keeper's next look tells it: %s", error)
+
+    def _tell(self, name: str, message: JobOverdue) -> None:
+        machine = self._roster.get(name)
+        if machine is not None:
+            machine.tell(message)
+
     def _options(self, actions_dir: Path | None) -> Iterator[str]:
         """The options by which a child process shares our store and sockets."""
         yield from ("--db", self.db.url, "--control-socket-prefix", self.control_prefix)
         yield from ("--event-socket-path", self._event_socket)
         if actions_dir is not None:
             yield from ("--actions-dir", str(actions_dir))
+
+
+def _fate(job_id: str, job: Job | None) -> str:
+    """What became of a job that a machine of ours had."""
+    if job is None:
+        return f"Job {job_id} was removed"
+    if job.status == "processing":
+        return f"Job {job_id} is worked on by {job.machine or 'another worker'} by now"
+    waits = job.status in ("pending", "scheduled")
+    return f"Job {job_id} was {'put back into the queue' if waits else job.status} by somebody else"
 
 
 def _job_id(context: Mapping[str, Any]) -> str | None:

@@ -15,6 +15,7 @@ from .process import Tail
 if TYPE_CHECKING:
     from ..storage.database import Database
     from .cancel import CancelToken
+    from .timers import Timer
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +62,9 @@ class JobBells(Protocol):
     def lease_taken(self, lease_s: float) -> None:
         """A lease of this length is held from now on and must be renewed in time."""
 
+    def limit(self, machine: str, job: Job) -> Timer:
+        """Tell the machine when its attempt at the job has taken as long as it may."""
+
 
 class JobDesk:
     """The jobs of one machine. A job that it claimed is *current* until it asks for the next one or ends.
@@ -79,6 +83,9 @@ class JobDesk:
         self._failure: str | None = None
         self._cut_off = False
         self._output: Tail | None = None
+        self._limit: Timer | None = None
+        #: the last job that was taken from the machine: nothing is written to it any more
+        self._lost: Job | None = None
         self._lock = threading.Lock()
 
     def claim(
@@ -146,22 +153,34 @@ class JobDesk:
     def complete(self, job_id: str, result: Any = None) -> Job:
         """Complete a job; the current one only while its lease is still ours (LeaseLost), any other by its id."""
         with self._lock:
+            if self._was_lost(job_id):
+                raise LeaseLost(job_id)
             job = jobs.complete(self._bells.db, job_id, **self._fence(job_id), result=result)
             self._let_go(job_id)
         self._announce("job_completed", job)
         return job
 
     def fail(self, job_id: str, reason: str) -> Job:
-        """Fail a job; the current one only while its lease is still ours (LeaseLost), any other by its id."""
+        """Fail a job; the current one only while its lease is still ours (LeaseLost), any other by its id.
+
+        One that was taken from the machine is left as it is: its fate is decided.
+        """
         with self._lock:
+            if self._lost is not None and self._was_lost(job_id):
+                return self._lost
             job = jobs.fail(self._bells.db, job_id, reason, **self._fence(job_id))
             self._let_go(job_id)
         self._announce("job_failed", job)
         return job
 
     def retry(self, job_id: str, *, delay_s: float = 0.0, reason: str | None = None) -> Job:
-        """Give a job back for another attempt after `delay_s`; it fails when its attempts are spent."""
+        """Give a job back for another attempt after `delay_s`; it fails when its attempts are spent.
+
+        One that was taken from the machine is left as it is: its fate is decided.
+        """
         with self._lock:
+            if self._lost is not None and self._was_lost(job_id):
+                return self._lost
             job = jobs.retry(self._bells.db, job_id, **self._fence(job_id), delay_s=delay_s, reason=reason)
             self._let_go(job_id)
         self._announce_end(job)
@@ -199,6 +218,29 @@ class JobDesk:
     def standing(self) -> tuple[str | None, bool]:
         """How it stands with the current job: why it has failed, and whether its actions were cut off."""
         return self._failure, self._cut_off
+
+    def lose(self, job_id: str, attempt: int) -> bool:
+        """Forget the job, which was taken from the machine; False when it is not current in this attempt (any more)."""
+        with self._lock:
+            if not self._has(job_id, attempt):
+                return False
+            self._lose()
+            return True
+
+    def time_out(self, job_id: str, attempt: int) -> str | None:
+        """End the attempt, which took too long, and forget the job; why, None when it is not current (any more)."""
+        with self._lock:
+            job = self.current
+            if job is None or not self._has(job_id, attempt):
+                return None
+            try:
+                ended = jobs.time_out(self._bells.db, job_id, **self._own(job))
+            except (JobNotFound, LeaseLost) as error:
+                self._lose()
+                return str(error)
+            self._lose()
+        self._announce_end(ended)
+        return f"Job {job_id} {ended.error_message}"
 
     def adopt(self, job: Job, *, failure: str | None = None, cut_off: bool = False) -> None:
         """Make a job that another machine of this runtime, or an earlier life of this one, has this one's current.
@@ -249,6 +291,17 @@ class JobDesk:
         output = None if self._output is None else self._output.text().decode("utf-8", "replace")
         return {"owner": self._bells.incarnation, "attempt": job.attempts, "output": output}
 
+    def _has(self, job_id: str, attempt: int) -> bool:
+        return self.current is not None and (self.current.job_id, self.current.attempts) == (job_id, attempt)
+
+    def _lose(self) -> None:
+        lost = self.current
+        self._forget()
+        self._lost = lost
+
+    def _was_lost(self, job_id: str) -> bool:
+        return self._lost is not None and self._lost.job_id == job_id
+
     def _settle(self) -> None:
         settled = self._settled()
         self._forget()
@@ -280,6 +333,8 @@ class JobDesk:
         self._forget()
         self.current = job
         if job is not None:
+            self._lost = None if self._was_lost(job.job_id) else self._lost
+            self._limit = self._bells.limit(self.machine, job) if job.time_limit_s is not None else None
             self._bells.lease_taken(lease_s)
             if announce:
                 self._publish("job_started", job)
@@ -291,6 +346,9 @@ class JobDesk:
 
     def _forget(self) -> None:
         self.current, self._failure, self._cut_off, self._output = None, None, False, None
+        if self._limit is not None:
+            self._limit.cancel()
+            self._limit = None
 
     def _announce_end(self, job: Job) -> None:
         """Ended, or waiting for another attempt."""

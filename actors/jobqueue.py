@@ -13,7 +13,7 @@ from ..storage import jobs
 from ..storage.database import Database
 from ..storage.errors import JobNotFound
 from ..storage.jobs import Job
-from . import wire
+from . import joboptions, wire
 from .handle import WaitTimeout
 from .runtime import Runtime
 from .watches import Watch
@@ -39,8 +39,10 @@ class JobQueue:
         """Add a job and wake a worker; an id is made when none is given.
 
         Options: machine_type, priority (1 is first, 5), delay_s, due_at (epoch seconds), max_attempts (3), unique_key,
-        source_job_id, metadata. Raises JobExists.
+        source_job_id, metadata, time_limit_s (of one attempt; any time). Raises JobExists, and ValueError for what no
+        job can have.
         """
+        joboptions.check({"job_type": job_type, "job_id": job_id, **options})
         job = jobs.enqueue(self.db, job_id, job_type, data=data, **options)
         if self._runtime is not None:
             self._runtime.hub.wake("jobs", (job.job_type, job.machine_type), 1)
@@ -53,7 +55,9 @@ class JobQueue:
         return jobs.get(self.db, job_id)
 
     def list(self, status: str | None = None, job_type: str | None = None, limit: int = 20) -> list[Job]:
-        """Jobs, newest first."""
+        """Jobs, newest first. ValueError for a status that there is not, or a limit below 0."""
+        joboptions.check_status(status)
+        joboptions.check({"limit": limit})
         return jobs.find(self.db, status=status, job_type=job_type, limit=limit)
 
     def wait(self, job_id: str, timeout_s: float | None = None) -> Job:

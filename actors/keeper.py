@@ -14,6 +14,7 @@ from .threads import SupervisedThread
 
 if TYPE_CHECKING:
     from ..storage.database import Database
+    from ..storage.jobs import Job
     from .timings import Timings
     from .trouble import Trouble
     from .watches import WatchBoard
@@ -43,9 +44,13 @@ class Keeper:
         outage: Trouble,
         answers: Callable[[], None],
         enter: Callable[[], None],
+        changed: Callable[[], None],
+        job_failed: Callable[[Job], None],
         given_up: Callable[[], None] = lambda: None,
     ) -> None:
-        """`outage` hears of a store that fails, `answers` is called when it can be written.
+        """`changed` is called when somebody has written, `job_failed` for each job whose workers were gone too often.
+
+        `outage` hears of a store that fails, `answers` is called when it can be written.
 
         `enter` enters our machines into the registry again, where they are missing.
         """
@@ -58,6 +63,7 @@ class Keeper:
         self._look_too = look
         self._outage, self._answers = outage, answers
         self._enter = enter
+        self._changed, self._job_failed = changed, job_failed
         self._stopping = threading.Event()
         self._stirred = threading.Event()
         self._lock = threading.Lock()  # of what lease_taken changes
@@ -153,6 +159,8 @@ class Keeper:
     def _rescue(self) -> None:
         for job in jobs.rescue(self._db):
             log.warning("job %s: its worker is gone: now %s after %d attempts", job.job_id, job.status, job.attempts)
+            if job.status == "failed":
+                self._job_failed(job)
             self._board.ring("jobs" if job.status == "pending" else "done")
         mailbox.expire(self._db)
 
@@ -171,6 +179,7 @@ class Keeper:
         if unread:
             self._tell_unread(unread)
         if token != self._token:
+            self._changed()
             for topic in ("done", "events", "machine"):
                 if self._board.keys(topic):
                     self._board.ring(topic)

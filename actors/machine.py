@@ -18,10 +18,10 @@ from .context import admit, first_context
 from .coroutines import MachineLoop
 from .jobcontext import drop, hold
 from .mail import Mail
-from .messages import Begin, ContextDue, Halt, Incoming, Resume, TimerFired, Unread, Woken
+from .messages import Begin, ContextDue, Halt, Incoming, JobGone, JobOverdue, Resume, TimerFired, Unread, Woken
 from .records import Records
 from .resume import Memory, delay_of
-from .run import ActionsDone, Failure, Pause, PauseOver, Performer, Run
+from .run import ActionsDone, Pause, PauseOver, Performer, Run
 from .showcase import Showcase
 from .stay import Stay
 from .step import Step, enter, interrupts, step
@@ -44,6 +44,9 @@ CHAIN = 20
 #: messages in the inbox at which the listener, held back, may go on
 INBOX_LOW = 500
 
+
+#: seconds until a job that is over its time, and could not be ended, is looked at again
+OVERDUE_AGAIN_S = 1.0
 
 #: seconds between two looks whether it is to stop, while it stands still
 ROOM_S = 0.5
@@ -90,6 +93,8 @@ class MachineActor(pykka.ThreadingActor):
             Resume: self._resume,
             Unread: self._unread,
             ContextDue: self._context_due,
+            JobGone: self._job_gone,
+            JobOverdue: self._job_overdue,
             Begin: self._begin,
             Halt: self._halt,
         }
@@ -168,7 +173,7 @@ class MachineActor(pykka.ThreadingActor):
         elif self._draining and self._parts.desk.current is None:
             self._stop_here()
         elif run.failure is not None:
-            self._try_again(run, run.failure)
+            self._try_again(run.actions, run.failure.message)
         elif run.event is not None:
             self._lead_on(run, run.event)
         else:
@@ -199,6 +204,20 @@ class MachineActor(pykka.ThreadingActor):
         self._showcase.due()
         if self._run is None or self._run.pause is not None:  # else it is looked at when the run has settled
             self._record(*self._showcase.look(self._context))
+
+    def _job_gone(self, message: JobGone) -> None:
+        if self._parts.desk.lose(message.job_id, message.attempt):
+            self._go_on_without_job(message.job_id, message.reason)
+
+    def _job_overdue(self, message: JobOverdue) -> None:
+        try:
+            reason = self._parts.desk.time_out(message.job_id, message.attempt)
+        except StorageError as error:
+            log.error("%s: job %s is over its time, which cannot be written: %s", self._name, message.job_id, error)
+            self._parts.shared.timers.after(OVERDUE_AGAIN_S, lambda: self._tell_myself(message))
+            return
+        if reason is not None:
+            self._go_on_without_job(message.job_id, reason)
 
     def _halt(self, message: Halt) -> None:
         self._draining = True
@@ -387,19 +406,42 @@ class MachineActor(pykka.ThreadingActor):
 
     # Failures
 
-    def _try_again(self, run: Run, failure: Failure) -> None:
+    def _go_on_without_job(self, job_id: str, reason: str) -> None:
+        """Its job was taken from it: what runs is cut off, and the machine goes on as after a failed action."""
+        log.warning("%s: %s", self._name, reason)
+        actions = self._stay.actions if self._run is None else self._run.actions
+        self._cancel_run()
+        self._context["last_error"], self._context["last_error_action"] = reason, None
+        self._record(self._records.note("error", {"error_message": reason, "action": None, "job_id": job_id}))
+        if self._final:
+            self._end("failure")
+        elif not self._draining:
+            self._fail_over(actions, reason)
+        self._go_on()
+
+    def _fail_over(self, actions: tuple[ActionSpec, ...], reason: str) -> None:
+        """Take the `error` transition, or try the state's actions again: they must not do that job's work once more."""
+        move = step(self._definition, self._state, "error")
+        if move is not None:
+            self._take(move, "error")
+            return
+        drop(self._context)
+        if not actions:
+            self._mark_failed(reason)
+        elif not self._stay.goes_on:
+            self._try_again(actions, reason)
+
+    def _try_again(self, actions: tuple[ActionSpec, ...], reason: str) -> None:
         """Nothing takes the error event: the actions are tried again, more slowly each time."""
         policy, stay = self._definition.on_error, self._stay
         stay.tries += 1
         if stay.tries > policy.tries:
-            self._mark_failed(failure.message)
+            self._mark_failed(reason)
             return
         delay_s = policy.delay_before(stay.tries)
         where = f"no transition takes its event in state {self._state}"
-        log.warning(
-            "%s: %s; %s: try %d of %d in %g s", self._name, failure.message, where, stay.tries, policy.tries, delay_s
-        )
-        stay.put_off(delay_s, lambda: self._start(run.actions))
+        log.warning("%s: %s; %s: try %d of %d in %g s", self._name, reason, where, stay.tries, policy.tries, delay_s)
+        stay.put_off(delay_s, lambda: self._start(actions))
 
     def _mark_failed(self, message: str) -> None:
         """Stay where it is, keep answering events, and show it."""

@@ -66,6 +66,22 @@ class ContextDue(NamedTuple):
     """The context may be put on show again."""
 
 
+class JobGone(NamedTuple):
+    """The machine's job was taken from it: cancelled, removed, put back into the queue, or another's by now."""
+
+    job_id: str
+    attempt: int
+    #: what became of it, for people
+    reason: str
+
+
+class JobOverdue(NamedTuple):
+    """The machine's attempt at its job has taken longer than it may."""
+
+    job_id: str
+    attempt: int
+
+
 class Halt(NamedTuple):
     """End as soon as the current job allows it (`drain`), or now."""
 

@@ -128,6 +128,8 @@ class Runtime:
             outage=recorder.outage,
             answers=recorder.store_answers,
             enter=self._enter_again,
+            changed=lambda: self.hub.look_after_jobs(),
+            job_failed=lambda job: self.hub.job_failed(job),
             given_up=lambda: self._break("keeper"),
         )
         self.hub = ProcessHub(

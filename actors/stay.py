@@ -52,6 +52,11 @@ class Stay:
         """Seconds since the state was entered."""
         return time.monotonic() - self._began_s
 
+    @property
+    def goes_on(self) -> bool:
+        """Something was put off: it moves on by itself."""
+        return bool(self._put_off or self.due)
+
     def arm(self, transition: Transition, delay_s: float) -> None:
         """Fire the transition's event after the delay."""
         self.deadlines[transition.event] = self._shared.db.clock.now() + delay_s

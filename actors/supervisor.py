@@ -22,7 +22,6 @@ from .listener import Listener
 from .machine import MachineActor
 from .messages import Begin
 from .threads import RESTARTS, WINDOW_S, Intensity
-from .trouble import Trouble
 
 if TYPE_CHECKING:
     from ..storage.snapshots import Snapshot
@@ -54,7 +53,6 @@ class Supervisor:
         self._names: set[str] = set()
         self._intensity: defaultdict[str, Intensity] = defaultdict(Intensity)
         self._looked_for = 0
-        self._doubled = Trouble("a machine of ours is another process's by now", lambda: "stop one of the two")
         #: no more replacements: the runtime stops
         self.closed = False
 
@@ -83,7 +81,7 @@ class Supervisor:
         try:
             self._register(machine, machine.state)
         except MachineTaken as error:
-            self._doubled.met(error)
+            self._give_up(machine, error)
             return False
         if machine.status == "failed":
             self.fares(machine.name, "failed")
@@ -191,6 +189,15 @@ class Supervisor:
             machine.listener.stop()
         self._shared.recorder.flush()  # who takes the name next must not find events unread that this one has settled
         self._release(machine.name, status)
+
+    def _give_up(self, machine: Machine, taken: MachineTaken) -> None:
+        """Nobody heard of us for longer than the lease: there must not be two of one name, and the other is newer."""
+        log.critical(
+            "%s: pid %s on %s has taken it over, since this process was not heard of for too long; stopped here",
+            machine.name, taken.pid, taken.host,
+        )  # fmt: skip
+        machine.view.last_error = f"taken over by pid {taken.pid} on {taken.host}"
+        machine.stop(drain=False)
 
     def _release(self, name: str, status: str) -> None:
         try:

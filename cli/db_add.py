@@ -64,6 +64,9 @@ class _Wanted:
 @click.option("--at", "due_at", type=Moment(), default=None, help="Not before then: 2026-11-24 08:00, or 08:00.")
 @click.option("--source-job-id", type=Name(), help="The job that this one comes from.")
 @click.option("--max-attempts", type=click.IntRange(min=1), help="How often it is tried. [default: 3]")
+@click.option(
+    "--time-limit", "time_limit_s", type=Seconds(), help="How long one attempt may take: 90s, 2h. [default: any time]"
+)
 @click.option("--unique-key", type=Name(), help="Add nothing while a job with this key is not done.")
 @click.option("--if-absent", is_flag=True, help="If there is a job of this id already, say so and exit with 0.")
 @click.option("--quiet", is_flag=True, help="Print errors alone.")

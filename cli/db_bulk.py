@@ -34,6 +34,7 @@ MOST_LISTED = 1000
 EXPORTED = (
     "job_id", "job_type", "machine_type", "status", "priority", "data", "result", "error_message", "attempts",
     "max_attempts", "due_at", "created_at", "started_at", "completed_at", "source_job_id", "unique_key", "metadata",
+    "time_limit_s",
 )  # fmt: skip
 
 kind_option = click.option(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -26,12 +27,13 @@ NAMES = {
     "due_at": ("due_at", "at"),
     "unique_key": ("unique_key",),
     "metadata": ("metadata",),
+    "time_limit_s": ("time_limit_s",),
 }
 
 #: what an export has besides, and a new job has not
 IGNORED = frozenset(
     {"id", "status", "created_at", "started_at", "completed_at", "error_message", "result", "attempts", "owner",
-     "lease_until"}
+     "lease_until", "machine"}
 )  # fmt: skip
 
 KNOWN = {name for names in NAMES.values() for name in names} | IGNORED
@@ -130,6 +132,7 @@ class Reader:
             max_attempts=_whole(found["max_attempts"], "max_attempts", 1, self.defaults.max_attempts),
             unique_key=_text(found["unique_key"], "unique_key"),
             metadata=found["metadata"] if isinstance(found["metadata"], dict) else None,
+            time_limit_s=_seconds(found["time_limit_s"], "time_limit_s"),
         )
 
 
@@ -227,6 +230,18 @@ def _whole(value: Any, name: str, least: int, default: Any) -> Any:
         what = "a whole number" if least < 1 else f"a whole number from {least} on"
         raise BadLine(f"{name} must be {what}, not {json.dumps(value)[:40]}")
     return number
+
+
+def _seconds(value: Any, name: str) -> float | None:
+    if value is None:
+        return None
+    try:
+        seconds = -1.0 if isinstance(value, bool) else float(value)
+    except (ValueError, TypeError, OverflowError):
+        seconds = -1.0
+    if not 0 <= seconds < math.inf:
+        raise BadLine(f"{name} must be a number of seconds, not {json.dumps(value)[:40]}")
+    return seconds
 
 
 def _moment(value: Any) -> float | None:

@@ -112,7 +112,7 @@ def values_of(new: NewJob, now: float) -> tuple[Any, ...]:
         due_at,
         new.max_attempts,
         new.unique_key,
-        new.time_limit_s,
+        new.time_limit_s or None,
     )
 
 

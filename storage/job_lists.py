@@ -105,6 +105,15 @@ def held(db: Database) -> set[str]:
     return {job_id for (job_id,) in rows}
 
 
+def held_by(db: Database, owner: str) -> dict[str, tuple[str | None, int]]:
+    """Machine and attempt of each job that the owner holds, by its id."""
+    with db.read():
+        rows = db.execute(
+            "SELECT job_id, machine, attempts FROM jobs WHERE status = 'processing' AND owner = ?", (owner,)
+        ).fetchall()
+    return {job_id: (machine, attempts) for job_id, machine, attempts in rows}
+
+
 def oldest_start(db: Database) -> float | None:
     """When the job that is being worked on for longest was claimed, in epoch seconds; None: there is none."""
     with db.read():

@@ -11,7 +11,7 @@ from .database import Database
 from .errors import JobExists, JobNotFound, LeaseLost, WrongJobState
 from .job import COLUMNS, DEFAULT_MAX_ATTEMPTS, INSERT, STATUSES, Job, NewJob, Outcome, from_row, values_of
 from .job_claims import adopt, claim, claim_id, renew
-from .job_lists import claimable, counts, find, get, pending, statuses
+from .job_lists import claimable, counts, find, get, held_by, pending, statuses
 from .job_removal import cleanup, prune, remove
 from .payload import clean, dumps
 
@@ -33,6 +33,7 @@ __all__ = [
     "fail",
     "find",
     "get",
+    "held_by",
     "pending",
     "prune",
     "release",
@@ -86,7 +87,7 @@ def enqueue(
 
     `machine_type` None: any worker may take it. `max_attempts` None: the claim's, else 3. While an unfinished job
     carries the same `unique_key`, that job is returned and nothing is added. `time_limit_s`: how long one attempt may
-    take.
+    take, 0 or None for any time.
     """
     job = NewJob(
         job_type,

@@ -72,7 +72,7 @@ def add_job() -> Response:
     """Add a job to the queue, and wake a worker."""
     body = Body(
         "job_id", "job_type", "machine_type", "payload", "priority", "delay_s", "max_attempts", "source_job_id",
-        "unique_key",
+        "unique_key", "time_limit_s",
     )  # fmt: skip
     priority, db = body.number("priority", low=-LARGEST, high=LARGEST), the_monitor().store.db
     job = jobs.enqueue(
@@ -86,6 +86,7 @@ def add_job() -> Response:
         delay_s=body.number("delay_s", low=0, high=TEN_YEARS_S, whole=False) or 0.0,
         max_attempts=body.number("max_attempts", low=1, high=LARGEST),
         unique_key=body.text("unique_key"),
+        time_limit_s=body.number("time_limit_s", low=0, high=TEN_YEARS_S, whole=False),
     )
     wire.bell(db, "jobs", key=(job.job_type, job.machine_type))
     _record("add_job", job.job_id, job_type=job.job_type)

@@ -178,7 +178,7 @@ BODIES: dict[str, Json] = {
         "NewJob": shape(
             optional=(
                 "job_id", "machine_type", "payload", "priority", "delay_s", "max_attempts", "source_job_id",
-                "unique_key",
+                "unique_key", "time_limit_s",
             ),
             job_type=GIVEN,
             job_id=or_null(GIVEN),
@@ -189,6 +189,7 @@ BODIES: dict[str, Json] = {
             max_attempts=or_null({"type": "integer", "minimum": 1, "maximum": LARGEST}),
             source_job_id=or_null(GIVEN),
             unique_key=or_null(GIVEN),
+            time_limit_s=or_null({"type": "number", "minimum": 0, "maximum": TEN_YEARS_S}),
         ),
         "Bulk": shape(
             action={"enum": ["retry", "cancel"]},

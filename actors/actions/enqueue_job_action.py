@@ -21,6 +21,7 @@ class EnqueueJobAction(BuiltinAction):
         "priority": "1 goes first (5)",
         "delay": "how long it waits before it may be taken (0)",
         "max_attempts": "how often it is tried (3)",
+        "time_limit": "how long one attempt may take; any time unless said",
         "unique_key": "no second unfinished job of this key",
         "source_job_id": "the job it comes from; the current one unless said",
         "metadata": "further data about the job",
@@ -46,6 +47,7 @@ class EnqueueJobAction(BuiltinAction):
             "priority": self.whole("priority", 5),
             "delay_s": self.duration_s("delay", 0),
             "max_attempts": self.whole("max_attempts"),
+            "time_limit_s": self.duration_s("time_limit", 0),
             "unique_key": self.text("unique_key"),
             "metadata": self.config.get("metadata"),
         }

@@ -10,11 +10,13 @@ import pytest
 
 from statemachine_engine.actors.cancel import CancelToken
 from statemachine_engine.actors.jobdesk import OUTPUT_BYTES, JobDesk
+from statemachine_engine.actors.timers import Timer
 from statemachine_engine.storage import attempts, jobs
 from statemachine_engine.storage.attempts import Attempt
 from statemachine_engine.storage.clock import ManualClock
 from statemachine_engine.storage.database import Database
 from statemachine_engine.storage.errors import JobExists, JobNotFound, LeaseLost, StorageError
+from statemachine_engine.storage.jobs import Job
 from tests.support.factories import add_jobs, claimed
 
 
@@ -27,6 +29,7 @@ class Bells:
         self.errors: list[str | None] = []
         self.woken: list[tuple[str, tuple[str | None, ...], int]] = []
         self.leases: list[float] = []
+        self.limits: list[Timer] = []
 
     def publish(self, machine: str, type: str, payload: Mapping[str, Any]) -> None:
         self.published.append((type, payload["job_id"]))
@@ -40,6 +43,10 @@ class Bells:
 
     def lease_taken(self, lease_s: float) -> None:
         self.leases.append(lease_s)
+
+    def limit(self, machine: str, job: Job) -> Timer:
+        self.limits.append(Timer(lambda: None))
+        return self.limits[-1]
 
 
 @pytest.fixture
@@ -289,6 +296,71 @@ def test_the_end_of_what_commands_write_is_kept_with_the_attempt(desk: JobDesk, 
     assert len(attempt.output.encode()) == OUTPUT_BYTES
     assert attempt.output.endswith("xxxthe end ä\n")
     assert (attempt.machine, other.output) == ("m", None)
+
+
+def test_a_job_that_was_taken_away_is_forgotten_and_nothing_more_is_written_to_it(
+    desk: JobDesk, bells: Bells, db: Database
+) -> None:
+    add_jobs(db, 2)
+    desk.claim()
+    desk.note_failure("it was under way")
+    taken = jobs.cancel(db, "job-0")
+    assert not desk.lose("job-0", 2)
+    assert not desk.lose("job-1", 1)
+    assert desk.lose("job-0", 1)
+    assert not desk.lose("job-0", 1)
+    desk.fail("job-0", "why")
+    desk.retry("job-0")
+    with pytest.raises(LeaseLost):
+        desk.complete("job-0")
+    desk.claim()
+    with pytest.raises(LeaseLost):
+        desk.complete("job-0")
+
+    assert (current(desk), jobs.get(db, "job-0")) == ("job-1", taken)
+    assert bells.published == [("job_started", "job-0"), ("job_started", "job-1")]
+
+
+def test_a_job_that_was_taken_away_may_be_claimed_again(desk: JobDesk, db: Database) -> None:
+    add_jobs(db, 1)
+    desk.claim()
+    jobs.retry(db, "job-0")
+    assert desk.lose("job-0", 1)
+    desk.claim()
+    assert desk.complete("job-0").status == "completed"
+
+
+def test_an_attempt_that_takes_too_long_is_ended_and_the_last_one_is_the_failure(
+    desk: JobDesk, bells: Bells, db: Database
+) -> None:
+    add_jobs(db, 1, max_attempts=2, time_limit_s=90.0)
+    reason = "Job job-0 took longer than its time limit of 90 s"
+    desk.claim()
+    assert (desk.time_out("job-0", 2), desk.time_out("job-0", 1), desk.time_out("job-0", 1)) == (None, reason, None)
+    assert (status(db, "job-0"), bells.woken) == ("pending", [("jobs", ("work", None), 1)])
+    desk.claim()
+    assert desk.time_out("job-0", 2) == reason
+    assert (status(db, "job-0"), bells.published[-1]) == ("failed", ("job_failed", "job-0"))
+    assert [attempt.outcome for attempt in attempts_of(db, "job-0")] == ["timed_out", "timed_out"]
+
+
+def test_an_attempt_that_takes_too_long_may_be_lost_already(
+    desk: JobDesk, bells: Bells, db: Database, clock: ManualClock
+) -> None:
+    add_jobs(db, 1, time_limit_s=90.0)
+    desk.claim()
+    lose(db, clock, bells)
+    assert "no longer held by this worker" in str(desk.time_out("job-0", 1))
+    assert (current(desk), status(db, "job-0")) == (None, "processing")
+
+
+@pytest.mark.parametrize("end", ["claim", "complete", "give_back", "hand_over"])
+def test_a_time_limit_ends_with_the_attempt(desk: JobDesk, bells: Bells, db: Database, end: str) -> None:
+    add_jobs(db, 1, time_limit_s=90.0)
+    desk.claim()
+    assert [limit.cancelled for limit in bells.limits] == [False]
+    getattr(desk, end)(*(("job-0",) if end in ("complete", "hand_over") else ()))
+    assert [limit.cancelled for limit in bells.limits] == [True]
 
 
 def test_a_job_that_cannot_be_settled_now_is_settled_the_next_time(

@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -90,3 +91,34 @@ def test_without_a_runtime_waiting_sees_every_kind_of_end(db: Database, end: str
     else:
         assert queue.wait("j", 10).status in ("completed", "failed", "cancelled")
     thread.join()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"job_type": ""}, {"job_type": " "}, {"job_type": None}, {"job_type": 5}, {"job_id": ""}, {"job_id": 7},
+        {"machine_type": ""}, {"unique_key": 1}, {"source_job_id": b"x"}, {"priority": "high"}, {"priority": "1"},
+        {"priority": True}, {"priority": 1.5}, {"priority": None}, {"priority": 2**40}, {"max_attempts": 0},
+        {"max_attempts": "3"}, {"delay_s": -1}, {"delay_s": "5"}, {"delay_s": float("nan")}, {"due_at": "08:00"},
+        {"time_limit_s": -1}, {"time_limit_s": float("inf")},
+    ],
+)  # fmt: skip
+def test_what_no_job_can_have_is_refused_by_name(db: Database, options: dict[str, Any]) -> None:
+    (name,) = options
+    with pytest.raises(ValueError, match=f"^{name} must be a "):
+        JobQueue(db).add(**{"job_type": "work", **options})
+    assert jobs.find(db) == []
+
+
+def test_what_a_job_may_have_is_taken(db: Database) -> None:
+    options: dict[str, Any] = {"priority": -1, "delay_s": 0.5, "max_attempts": 1, "time_limit_s": 90, "due_at": None}
+    job = JobQueue(db).add("work", job_id=None, machine_type=None, **options)
+    assert (job.priority, job.status, job.max_attempts, job.time_limit_s) == (-1, "scheduled", 1, 90)
+
+
+@pytest.mark.parametrize("wanted", [{"status": "done"}, {"status": ""}, {"limit": -1}, {"limit": "2"}, {"limit": None}])
+def test_a_list_that_cannot_be_is_refused(db: Database, wanted: dict[str, Any]) -> None:
+    (name,) = wanted
+    with pytest.raises(ValueError, match=f"^{name} must be "):
+        JobQueue(db).list(**wanted)
+    assert JobQueue(db).list("pending", limit=0) == []

@@ -33,10 +33,12 @@ class House:
         self.looks = 0
         self.outage = Trouble("the store takes nothing", str)
         self.timings = Timings()
-        self.entered = 0
+        self.entered = self.changes = 0
+        self.failed: list[str] = []
         self.keeper = Keeper(
             db, "us", self.board, self.timings, names=lambda: ["m"], unread=self.unread.append,
             look=self._look, outage=self.outage, answers=self.outage.over, enter=self._enter,
+            changed=self._changed, job_failed=lambda job: self.failed.append(job.job_id),
         )  # fmt: skip
 
     def _look(self) -> None:
@@ -44,6 +46,9 @@ class House:
 
     def _enter(self) -> None:
         self.entered += 1
+
+    def _changed(self) -> None:
+        self.changes += 1
 
     def park(self, name: str, topic: str, key: Key = ()) -> None:
         watch = Watch(topic, key, lambda: self.woken.append(name))
@@ -99,6 +104,7 @@ def test_a_rescued_job_wakes_a_worker_and_a_spent_one_those_who_wait_for_it(
     clock.advance(61)
     house.keeper.look(0.0)
     assert sorted(house.woken) == ["controller", "worker"]
+    assert house.failed == ["job-0"]
     assert jobs.statuses(db, ["job-0", "again"]) == {"job-0": "failed", "again": "pending"}
 
 
@@ -208,7 +214,7 @@ def test_while_nothing_happens_nothing_is_written_and_nobody_woken(
     for second in range(1, int(HEARTBEAT_S)):
         house.keeper.look(float(second))
     assert witness.change_token() == token
-    assert house.looks == HEARTBEAT_S
+    assert (house.looks, house.changes) == (HEARTBEAT_S, 1)
     assert house.woken == []
 
 

@@ -78,12 +78,20 @@ def test_a_line_without_an_id_gets_the_same_one_each_time() -> None:
         ('{"type": "t", "priority": "high"}', '1: priority must be a whole number, not "high"'),
         ('{"type": "t", "priority": 3000000000}', "1: priority must be a whole number, not 3000000000"),
         ('{"type": "t", "max_attempts": 0}', "1: max_attempts must be a whole number from 1 on, not 0"),
+        ('{"type": "t", "time_limit_s": -1}', "1: time_limit_s must be a number of seconds, not -1"),
+        ('{"type": "t", "time_limit_s": "long"}', '1: time_limit_s must be a number of seconds, not "long"'),
+        ('{"type": "t", "time_limit_s": true}', "1: time_limit_s must be a number of seconds, not true"),
         ('{"type": "t", "due_at": "soon"}', '1: due_at must be a time such as 2026-11-24 08:00:00, not "soon"'),
         (b'{"type": "\xff"}', "1: not UTF-8: invalid start byte at byte 11"),
     ],
 )
 def test_a_bad_line_says_what_is_wrong(text: str | bytes, expected: str) -> None:
     assert problem(text).startswith(expected)
+
+
+def test_a_time_limit_is_a_number_of_seconds() -> None:
+    assert job('{"type": "t", "time_limit_s": 1.5}').time_limit_s == 1.5
+    assert job("type,time_limit_s\nt,90\n", "csv").time_limit_s == 90
 
 
 def test_the_lines_after_a_bad_one_are_read() -> None:

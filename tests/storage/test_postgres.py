@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from statemachine_engine.storage import jobs
+from statemachine_engine.storage.clock import ManualClock
 from statemachine_engine.storage.database import Database
 from statemachine_engine.storage.errors import StoreUnavailable
-from tests.support.factories import add_jobs
+from tests.support.factories import add_jobs, claimed
 from tests.support.until import until
 
 Open = Callable[..., Database]
@@ -66,6 +67,24 @@ def test_a_notification_comes_with_the_commit(postgres_url: str, open_db: Open) 
     assert heard[1:] == ["jobs work", "alone"]
     assert json.loads(heard[0])["bell"] == "jobs"  # what the verb says by itself
     assert receiver.wait_notification(0) == []
+
+
+@pytest.mark.parametrize("end", ["cancel", "remove", "retry", "reset_processing", "rescue"])
+def test_whoever_takes_a_job_away_or_gives_it_up_tells_all_hosts(
+    postgres_url: str, open_db: Open, clock: ManualClock, end: str
+) -> None:
+    sender, receiver = open_db(postgres_url, clock=clock), open_db(postgres_url)
+    add_jobs(sender, 1, max_attempts=1)
+    claimed(sender)
+    receiver.wait_notification(0)
+    clock.advance(61)
+    {
+        "reset_processing": lambda: jobs.reset_processing(sender, older_than_s=None),
+        "rescue": lambda: jobs.rescue(sender),
+    }.get(end, lambda: getattr(jobs, end)(sender, "job-0"))()
+
+    heard: list[str] = []
+    until(lambda: heard.extend(receiver.wait_notification(0.1)) or any('"done"' in text for text in heard))
 
 
 def test_stores_in_one_server_do_not_hear_each_other(postgres_url: str, db_url: str, open_db: Open) -> None:

@@ -238,13 +238,15 @@ def test_a_job_is_added_and_its_id_stored(bench, job):
 def test_every_option_of_a_job_can_be_given(bench, job):
     bench.run(
         "enqueue_job", job_type="resize", job_id="mine", payload=[1], machine_type="gpu", delay="1m", max_attempts=5,
-        unique_key="k", source_job_id="parent", metadata={"by": "me"}, store_as="spawned", success="added",
+        time_limit="1m30s", unique_key="k", source_job_id="parent", metadata={"by": "me"}, store_as="spawned",
+        success="added",
     )  # fmt: skip
 
     added = job("mine")
     assert bench.context["spawned"] == "mine"
     assert added.status == "scheduled"
     assert (added.machine_type, added.data, added.max_attempts, added.unique_key) == ("gpu", [1], 5, "k")
+    assert added.time_limit_s == 90
     assert (added.source_job_id, added.metadata) == ("parent", {"by": "me"})
 
 
