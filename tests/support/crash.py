@@ -9,7 +9,7 @@ import threading
 from .until import until
 
 #: functions in which our threads wait: elsewhere the exception could strike while a lock is held, as none of ours does
-WAITING = ("_take", "_read", "wait")
+WAITING = ("_take", "receive", "wait")
 
 
 class Crash(BaseException):
