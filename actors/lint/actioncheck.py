@@ -17,8 +17,8 @@ def actions_that_are_not_there(subject: Subject) -> Iterator[Finding]:
         try:
             subject.registry.find(action.spec.type)
         except UnknownAction as error:
-            near = f"did you mean {' or '.join(map(quoted, error.near))}?" if error.near else None
-            hint = near or f"--actions-dir DIR says where {action.spec.type}_action.py is"
+            near = f"did you mean {' or '.join(map(quoted, error.near))}? " if error.near else ""
+            hint = f"{near}--actions-dir DIR says where {action.spec.type}_action.py is"
             message = f"there is no action {quoted(action.spec.type)}"
             yield subject.finding("E008", action.mark_of("type"), message, hint)
         except ActionLoadError as error:

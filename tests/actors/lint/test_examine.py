@@ -166,7 +166,8 @@ def test_a_misspelt_action_gets_a_proposal_and_an_unknown_one_a_way_to_look() ->
         for kind in ("bsh", "fetch")
     ]
 
-    assert hints == ["did you mean 'bash'?", "--actions-dir DIR says where fetch_action.py is"]
+    where = "--actions-dir DIR says where {}_action.py is"
+    assert hints == [f"did you mean 'bash'? {where.format('bsh')}", where.format("fetch")]
 
 
 # Files
