@@ -92,5 +92,5 @@ export function pretty(value) {
 
 export const plural = (n, noun) => `${count(n)} ${noun}${n === 1 ? "" : "s"}`;
 
-/** The end of a long text, cut to what a line can show. */
+/** The beginning of a long text, as much as a line can show. */
 export const shortened = (text, most = 160) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);

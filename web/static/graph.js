@@ -2,34 +2,14 @@
 
 const ANY = "*";
 
-/** A definition in one shape, whatever the API's lists look like: {states, transitions, initial, finals, groups}. */
-export function modelOf(definition) {
-  const states = namesOf(definition.states);
-  const transitions = (definition.transitions ?? []).map((t) => ({
-    from: t.from ?? t.source,
-    to: t.to ?? t.target,
-    event: t.event,
-    internal: Boolean(t.internal),
-  }));
-  const groups = new Map();
-  for (const [name, members] of groupsOf(definition)) {
-    const known = namesOf(members).filter((state) => states.includes(state));
-    if (known.length) groups.set(name, known);
-  }
-  return { states, transitions, initial: definition.initial_state, finals: namesOf(definition.final ?? []), groups };
-}
-
-function namesOf(value) {
-  if (!value) return [];
-  const list = Array.isArray(value) ? value : Object.keys(value);
-  return list.map((item) => (typeof item === "object" && item !== null ? item.name : String(item)));
-}
-
-function groupsOf(definition) {
-  const groups = definition.groups;
-  if (Array.isArray(groups)) return groups.map((group) => [group.name ?? group.title, group.states]);
-  return Object.entries(groups ?? {});
-}
+/** What the picture needs of the API's definition: {states, transitions, initial, finals, groups: Map name -> states}. */
+export const modelOf = ({ states, transitions, initial_state: initial, final: finals, groups }) => ({
+  states: states.map(({ name }) => name),
+  transitions,
+  initial,
+  finals,
+  groups: new Map(Object.entries(groups)),
+});
 
 /** The picture: `inside` a group, or all of it, with `collapsed` groups as one node each; wildcard edges on demand.
  * Without those, states that only they lead to are left out, but for `kept`. */

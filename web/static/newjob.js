@@ -19,7 +19,7 @@ export function NewJobDialog({ onClose, onAdded }) {
     const body = { job_type: form.job_type.trim(), payload, priority: Number(form.priority) };
     if (form.job_id.trim()) body.job_id = form.job_id.trim();
     if (form.machine_type.trim()) body.machine_type = form.machine_type.trim();
-    const added = await attempt(() => post("/api/jobs", body), (job) => `Job ${job?.job_id ?? job?.job?.job_id ?? body.job_id ?? ""} added`);
+    const added = await attempt(() => post("/api/jobs", body), (job) => `Job ${job.job_id} added`);
     if (!added) return;
     onAdded();
     onClose();

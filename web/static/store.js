@@ -31,6 +31,7 @@ const changed = new Set();
 const eventListeners = new Set();
 let waiting = [];
 let flushTimer = 0;
+let hasPast = false;
 let snapshotId = 0; // events up to this id are already part of the machines' state
 
 /** Calls back after changes of a topic: "machines", "events", "connection", "config". Gives back how to stop. */
@@ -94,18 +95,26 @@ function loadConfig() {
   getConfig().then(take, () => {}); // the next connection asks again
 }
 
-/** The newest history, once, so that a reload loses nothing. */
+/** What happened before the page was opened, so that a reload loses nothing. */
+async function loadPast(upTo) {
+  hasPast = true;
+  try {
+    await Promise.all([loadHistory(upTo), loadPulses()]);
+  } catch {
+    hasPast = false; // the next list of machines, within REFRESH_MS, tries again
+  }
+}
+
 async function loadHistory(upTo) {
   const page = await get("/api/events", { before: upTo + 1, limit: 300 });
   const known = new Set(store.events.map(({ id }) => id));
-  const older = (page.items ?? []).filter(({ id }) => !known.has(id)).map(slim);
+  const older = page.items.filter(({ id }) => !known.has(id)).map(slim);
   store.events = [...older, ...store.events].sort((a, b) => a.id - b.id).slice(-MOST_EVENTS);
   announce("events");
 }
 
 function initial(frame) {
   setServerTime(frame.timestamp);
-  const first = !store.ready;
   snapshotId = frame.last_id ?? snapshotId;
   const old = store.machines;
   store.machines = new Map(
@@ -115,9 +124,7 @@ function initial(frame) {
   if (frame.read_only !== undefined) store.config = { ...store.config, read_only: frame.read_only };
   announce("machines");
   announce("config");
-  if (!first) return;
-  loadHistory(snapshotId).catch(() => {});
-  loadPulses().catch(() => {});
+  if (!hasPast) loadPast(snapshotId);
 }
 
 /** The old record where the new one says the same, so that its row need not be drawn again; the list may be a moment
@@ -178,7 +185,7 @@ function startAnew(lastId) {
   store.events = [];
   announce("anew");
   announce("events");
-  loadHistory(lastId).catch(() => {});
+  loadPast(lastId);
 }
 
 function status(state) {
@@ -190,18 +197,18 @@ function status(state) {
   if (state === "live" && before === "lost") loadConfig(); // it may be another server by now
 }
 
-function slim(received) {
-  const payload = received.payload;
-  const base = { ...received, type: received.type ?? received.event_type };
+/** The event with no more of its payload than the page keeps of thousands. */
+export function slim(item) {
+  const { payload } = item;
   const text = typeof payload === "string" ? payload : JSON.stringify(payload ?? null);
-  if (text.length <= LONGEST_PAYLOAD) return base;
+  if (text.length <= LONGEST_PAYLOAD) return item;
   const kept = { truncated: true };
   for (const [key, value] of Object.entries(typeof payload === "object" && payload ? payload : { message: payload })) {
     if (typeof value === "number" || typeof value === "boolean") kept[key] = value;
     else if (typeof value === "string") kept[key] = value.slice(0, 500);
     if (Object.keys(kept).length > 12) break;
   }
-  return { ...base, payload: kept };
+  return { ...item, payload: kept };
 }
 
 const CHANGES = {

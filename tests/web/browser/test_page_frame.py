@@ -225,3 +225,15 @@ def test_an_open_page_can_still_write_after_its_server_was_started_anew(plain: M
         page.get_by_role("button", name="Add", exact=True).click()
         expect(page.get_by_text(f"Job {name} added")).to_be_visible()
         assert len(refused) == refusals
+
+
+def test_a_past_that_could_not_be_fetched_is_fetched_with_the_next_list(plain: Monitor) -> None:
+    page = plain.open("#/activity")
+    expect(page.locator(".event-row").first).to_be_visible()
+    page.route("**/api/events*", lambda route: route.abort())
+    page.reload()
+    expect(page.get_by_text("Nothing happened yet")).to_be_visible()
+    expect(page.locator(".connection")).to_have_text("live")
+    page.unroute("**/api/events*")
+    page.evaluate("monitor.stream.refresh()")
+    expect(page.locator(".event-row").first).to_be_visible()

@@ -5,7 +5,7 @@ import { count, plural } from "../format.js";
 import { labelOf, LEVELS, levelOf, messageOf } from "../levels.js";
 import { html, useCallback, useEffect, useMemo, useRef, useSettled, useState } from "../lib.js";
 import { setQuery } from "../router.js";
-import { useStore } from "../store.js";
+import { slim, useStore } from "../store.js";
 import { Chips, Empty, Search, Select, Time } from "../ui.js";
 import { VirtualList } from "../virtual.js";
 import { toggled } from "./overview.js";
@@ -65,7 +65,7 @@ function useOlder(live) {
     busy.current = true;
     try {
       const page = await get("/api/events", { before: oldest, limit: OLDER_PAGE });
-      const items = (page.items ?? []).map((item) => ({ ...item, type: item.type ?? item.event_type })).sort((a, b) => a.id - b.id);
+      const items = page.items.map(slim).sort((a, b) => a.id - b.id);
       setOlder((old) => ({ items: [...items, ...old.items], more: items.length > 0 }));
     } catch {
       // shown by the connection's banner; scrolling on tries again

@@ -8,7 +8,7 @@ import { eventsFrom, modelOf } from "../graph.js";
 import { html, useCallback, useEffect, useLoaded, useMemo, useRef, useState } from "../lib.js";
 import { ReplayBar, useReplay } from "../replay.js";
 import { href, setQuery } from "../router.js";
-import { onEvents, store, useMachine, useStore } from "../store.js";
+import { onEvents, slim, store, useMachine, useStore } from "../store.js";
 import { attempt, Clock, Condition, Confirm, Empty, Failure, Since, State, Time, toast } from "../ui.js";
 import { EventDialog } from "../senddialog.js";
 import { VirtualList } from "../virtual.js";
@@ -181,7 +181,8 @@ const scaled = (s, longest) => Math.log1p(s * 1000) / Math.log1p(longest * 1000)
 
 function Log({ name, kind }) {
   const wanted = { limit: MOST_SHOWN, type: kind === "errors" ? [...ERRORS].join() : null };
-  const { data, error, loading, reload } = useLoaded((signal) => get(api("machines", name, "log"), wanted, signal), [name, kind]);
+  const load = (signal) => get(api("machines", name, "log"), wanted, signal).then(({ items }) => items.map(slim));
+  const { data, error, loading, reload } = useLoaded(load, [name, kind]);
   const [added, setAdded] = useState([]);
   useEffect(() => {
     setAdded([]);
@@ -192,7 +193,7 @@ function Log({ name, kind }) {
   }, [name, kind]);
   const items = useMemo(() => {
     const seen = new Map();
-    for (const item of [...(data?.items ?? []), ...added]) if (belongs(item, kind)) seen.set(item.id, item);
+    for (const item of [...(data ?? []), ...added]) if (belongs(item, kind)) seen.set(item.id, item);
     return [...seen.values()].sort((a, b) => b.id - a.id).slice(0, MOST_SHOWN * 2);
   }, [data, added]);
   if (error && !items.length) return html`<${Failure} error=${error} retry=${reload} />`;
@@ -212,7 +213,7 @@ function useTimeline(name) {
     async (control) => {
       try {
         const page = await get(api("machines", name, "timeline"), { limit: MOST_SHOWN, before: oldest.current }, control?.signal);
-        const items = (page.items ?? []).map(moveOf).sort((a, b) => a.id - b.id);
+        const items = page.items.map(moveOf).sort((a, b) => a.id - b.id);
         oldest.current = items[0]?.id ?? oldest.current;
         setHistory((old) => ({ moves: merged(items, old.moves), more: items.length >= MOST_SHOWN, loading: false, error: null }));
       } catch (error) {
