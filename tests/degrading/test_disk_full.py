@@ -1,0 +1,52 @@
+"""There is no room left on the disk of the database."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import socket
+
+import pytest
+
+from tests.support.project import Project
+from tests.support.until import until
+
+pytestmark = pytest.mark.usefixtures("as_root")
+
+MOUNT = "unshare -m bash -c 'mount -t tmpfs -o size=2m none data && exec statemachine lamp.yaml worker.yaml'"
+
+
+def test_a_full_disk_costs_nothing_but_time(project: Project) -> None:
+    (project.folder / "data").mkdir()
+    process = project.start(MOUNT)
+    project.until_logged("worker: running")
+
+    def inside(script: str, code: int = 0) -> str:
+        """Run it where the small disk is mounted."""
+        at_home = f"cd {project.folder} && {script}"
+        return project.shell(f"nsenter --mount=/proc/{process.pid}/ns/mnt bash -c {shlex.quote(at_home)}", code=code)
+
+    inside("head -c 3M /dev/zero > data/ballast || true")
+    for _ in range(400):
+        _switch(project)
+    project.until_logged("the store takes nothing: ")
+    unsent = inside("statemachine-db send-event --target lamp --type switch", code=1)
+    refused = inside(f"statemachine-db add-job j1 --type t --payload '{json.dumps('x' * 9000)}'", code=1)
+    for said in (refused, unsent):
+        assert "database or disk is full; make room on its disk" in said
+        assert len(said.splitlines()) == 1
+    inside("rm data/ballast")
+
+    project.until_logged("the store takes nothing: over after")
+    inside("statemachine-db add-job j2 --type t")
+    until(lambda: (project.folder / "trace").exists(), timeout_s=20)
+    assert (project.folder / "trace").read_text() == "j2\n"
+    moves = inside("statemachine-db transition-history --machine lamp --limit 1000 --format json")
+    assert len(json.loads(moves)) == 400
+    assert "Traceback" not in project.log()
+
+
+def _switch(project: Project) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+        sender.connect(project.env["STATEMACHINE_CONTROL_PREFIX"] + "-lamp.sock")
+        sender.send(b'{"type": "switch"}')
