@@ -1,0 +1,80 @@
+"""The PostgreSQL server is down, at the start or from some moment on."""
+
+from __future__ import annotations
+
+import re
+import socket
+import time
+from collections.abc import Iterator
+from urllib.parse import unquote
+
+import pytest
+
+from statemachine_engine.storage import audit, jobs, mailbox
+from statemachine_engine.storage.database import Database
+from statemachine_engine.storage.errors import StoreUnavailable
+from tests.degrading.conftest import House
+from tests.support.proxy import Proxy
+from tests.support.until import until
+
+
+@pytest.fixture
+def server(postgres_url: str) -> Iterator[Proxy]:
+    """The door through which the runtime reaches its server; shut."""
+    folder = re.search(r"host=([^&]+)", postgres_url)
+    if folder is None or not folder[1].startswith(("/", "%2F")):
+        pytest.skip("the server has no socket of its own")
+
+    def connect() -> socket.socket:
+        sock = socket.socket(socket.AF_UNIX)
+        sock.connect(unquote(folder[1]) + "/.s.PGSQL.5432")
+        return sock
+
+    proxy = Proxy(connect)
+    yield proxy
+    proxy.shut()
+
+
+@pytest.fixture
+def url(server: Proxy, postgres_url: str) -> str:
+    """The database by way of the door."""
+    return re.sub(r"host=[^&]+", f"host=127.0.0.1&port={server.port}", postgres_url)
+
+
+def test_a_start_without_a_server_is_refused_with_the_reason(house: House, url: str) -> None:
+    with pytest.raises(StoreUnavailable, match="(?s)Connection refused.*; see that the server runs and can be reached"):
+        house.begin(url)
+    said = house.cli("add-job", "j1", "--type", "t", "--db", url, code=1)
+    assert "see that the server runs and can be reached" in said
+
+
+def test_machines_live_through_a_server_that_goes_and_hear_what_was_sent_meanwhile(
+    house: House, server: Proxy, url: str, postgres_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.open()
+    runtime = house.begin(url)
+    elsewhere = Database.open(postgres_url)
+
+    server.shut()
+    for state in ("lit", "dark") * 5:
+        house.switch(state)
+    with pytest.raises(StoreUnavailable):
+        house.lamp.send("switch")
+    mailbox.post(elsewhere, "lamp", "switch")
+    jobs.enqueue(elsewhere, "j1", "t")
+    until(lambda: "cannot hear other hosts" in caplog.text)
+    until(lambda: "the store takes nothing" in caplog.text)
+    began_s = time.process_time()
+    server.open()
+
+    house.lamp.wait_for("lit", 10)
+    until(lambda: house.trace() == ["j1"], 10)
+    until(lambda: "cannot hear other hosts: over after" in caplog.text, 10)
+    until(lambda: "the store takes nothing: over after" in caplog.text, 10)
+    assert runtime.shared.recorder.flush()
+    assert time.process_time() - began_s < 2, "waiting is no busy loop"
+    assert len(audit.transitions(elsewhere, "lamp")) == 11
+
+    mailbox.post(elsewhere, "lamp", "switch")  # by NOTIFY, or at the look once a second
+    house.lamp.wait_for("dark", 5)
+    elsewhere.close()
