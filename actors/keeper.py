@@ -26,6 +26,9 @@ HEARTBEAT_S = 10.0
 #: a machine whose process gave no heartbeat for so long is taken for dead
 MACHINE_LEASE_S = 30.0
 RESCUE_S = 5.0
+#: the clock has been set when a round finds it off by so many seconds; no lease of others is judged before they can
+#: have noticed as well
+SET_S, NOTICE_S = 2.0, 3 * LOOK_S
 
 
 class Keeper:
@@ -44,6 +47,7 @@ class Keeper:
         outage: Trouble,
         answers: Callable[[], None],
         enter: Callable[[], None],
+        clock_set: Callable[[float], None],
         changed: Callable[[], None],
         job_failed: Callable[[Job], None],
         given_up: Callable[[], None] = lambda: None,
@@ -52,7 +56,8 @@ class Keeper:
 
         `outage` hears of a store that fails, `answers` is called when it can be written.
 
-        `enter` enters our machines into the registry again, where they are missing.
+        `enter` enters our machines into the registry again, where they are missing. `clock_set` is told by how many
+        seconds the clock was set, forwards or (negative) back.
         """
         self._db = db
         self._incarnation = incarnation
@@ -62,7 +67,8 @@ class Keeper:
         self._tell_unread = unread
         self._look_too = look
         self._outage, self._answers = outage, answers
-        self._enter = enter
+        self._enter, self._clock_set = enter, clock_set
+        self._clock_offset_s = db.clock.now() - time.monotonic()
         self._changed, self._job_failed = changed, job_failed
         self._stopping = threading.Event()
         self._stirred = threading.Event()
@@ -114,6 +120,19 @@ class Keeper:
         self._look_for_changes()
         self._look_too()
 
+    def look_at_clock(self, now_s: float) -> None:
+        """Before a round: if the clock was set since the last one, ours are renewed before any lease is judged."""
+        offset_s = self._db.clock.now() - now_s
+        by_s = offset_s - self._clock_offset_s
+        if abs(by_s) > SET_S:
+            log.warning("the clock was set by %+.0f s: leases are renewed, and no delay changes", by_s)
+            self._db.agree_on_time()
+            self._next_beat_s, self._next_rescue_s = now_s, now_s + NOTICE_S
+            if by_s < 0:
+                jobs.shorten_leases(self._db)
+            self._clock_set(by_s)
+        self._clock_offset_s = offset_s  # last: what failed on the way is done again
+
     @property
     def _interval_s(self) -> float:
         return min(HEARTBEAT_S, self._lease_s / 3)
@@ -123,8 +142,13 @@ class Keeper:
             self._stirred.wait(min(LOOK_S, self._interval_s))
             self._stirred.clear()
             if not self._stopping.is_set():
-                self._attempt(lambda: self.look(time.monotonic()))
+                self._attempt(self._round)
         self._attempt(self._store_timings)
+
+    def _round(self) -> None:
+        now_s = time.monotonic()
+        self.look_at_clock(now_s)
+        self.look(now_s)
 
     def _attempt(self, work: Callable[[], None]) -> None:
         try:

@@ -67,7 +67,10 @@ class Publisher:
         if now_s < self._look_again_at_s:
             return None
         self._look_again_at_s = now_s + LOOK_AGAIN_S
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        except OSError:  # no descriptor is left: the audit log has it all, by id
+            return None
         sock.setblocking(False)
         try:
             wire.connect(sock, self.path)

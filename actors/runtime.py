@@ -51,6 +51,9 @@ log = logging.getLogger(__name__)
 #: worker threads at most; they are made one by one as actions block, and reused
 WORKERS = 4096
 
+#: the clock is set back by a correction if it is by more than so many seconds: less is drift, and no firing is repeated
+SET_BACK_S = 60.0
+
 #: seconds that actions have to end once they are cut off
 CUT_OFF_S = 3.0
 
@@ -128,6 +131,7 @@ class Runtime:
             outage=recorder.outage,
             answers=recorder.store_answers,
             enter=self._enter_again,
+            clock_set=self._allow_for_the_clock,
             changed=lambda: self.hub.look_after_jobs(),
             job_failed=lambda job: self.hub.job_failed(job),
             given_up=lambda: self._break("keeper"),
@@ -378,6 +382,10 @@ class Runtime:
         for machine in self._roster.live():
             if self.supervisor.enter_again(machine):
                 self.scheduler.follow(machine.definition, machine.name)
+
+    def _allow_for_the_clock(self, by_s: float) -> None:
+        if by_s < -SET_BACK_S:
+            self.scheduler.plan_anew()
 
     def _stand_by(self, machine: Machine) -> None:
         log.info("%s: runs elsewhere; standing by", machine.name)

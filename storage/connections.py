@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from .clock import Clock
+from .clock import Clock, system_clock
 from .dialect import Dialect, SqliteDialect, dialect_for
 from .errors import StorageError, StoreDamaged, StoreUnavailable, ValueRefused
 from .pool import Pool
@@ -51,8 +51,8 @@ class Connections:
         return self.clock.now() + self._skew_s
 
     def agree_on_time(self) -> None:
-        """From here on `now()` is the server's time, whatever this host's clock shows."""
-        if self.is_postgres:
+        """From here on `now()` is the server's time, whatever this host's clock shows; once more when that was set."""
+        if self.is_postgres and self.clock is system_clock:
             with self.read() as connection:
                 self._skew_s = self.dialect.clock_skew(connection, self.clock.now())
 

@@ -49,8 +49,7 @@ class Database(Connections):
             migrations.bring_up_to_date(db, create=create)
             if db.file is not None:
                 db.file.remember()
-            if clock is system_clock:
-                db.agree_on_time()
+            db.agree_on_time()
         except BaseException:
             db.close()
             raise

@@ -216,6 +216,18 @@ def release_owner(db: Database, owner: str) -> int:
         return db.execute(f"{GIVE_BACK} WHERE status = 'processing' AND owner = ?", (owner,)).rowcount
 
 
+def shorten_leases(db: Database) -> int:
+    """After the clock was set back: no lease runs for longer than its length from now; returns how many did.
+
+    Workers that live renew theirs as ever; those of the dead would else have to be waited for until the old time.
+    """
+    with db.write():
+        return db.execute(
+            "UPDATE jobs SET lease_until = ? + lease_s WHERE status = 'processing' AND lease_until > ? + lease_s",
+            (db.now(), db.now()),
+        ).rowcount
+
+
 def rescue(db: Database) -> list[Job]:
     """Jobs whose lease has passed: pending again, or failed when their attempts are spent; returned in id order.
 

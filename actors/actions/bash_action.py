@@ -187,4 +187,5 @@ def _shortened(text: str) -> str:
 def _cannot_start(error: OSError) -> str:
     if error.errno == errno.E2BIG:
         return "the command and its values are too long for the system (128 KiB each): give large ones through stdin:"
-    return f"the shell cannot be started: {error.strerror}: {error.filename}"
+    where = f": {error.filename}" if error.filename else ""
+    return f"the shell cannot be started: {error.strerror}{where}"

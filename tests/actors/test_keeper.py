@@ -35,10 +35,12 @@ class House:
         self.timings = Timings()
         self.entered = self.changes = 0
         self.failed: list[str] = []
+        self.clock_set: list[float] = []
         self.keeper = Keeper(
             db, "us", self.board, self.timings, names=lambda: ["m"], unread=self.unread.append,
             look=self._look, outage=self.outage, answers=self.outage.over, enter=self._enter,
             changed=self._changed, job_failed=lambda job: self.failed.append(job.job_id),
+            clock_set=self.clock_set.append,
         )  # fmt: skip
 
     def _look(self) -> None:

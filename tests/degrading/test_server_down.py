@@ -49,7 +49,7 @@ def test_a_start_without_a_server_is_refused_with_the_reason(house: House, url: 
 
 
 def test_machines_live_through_a_server_that_goes_and_hear_what_was_sent_meanwhile(
-    house: House, server: Proxy, url: str, postgres_url: str, caplog: pytest.LogCaptureFixture
+    server: Proxy, url: str, postgres_url: str, house: House, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.open()
     runtime = house.begin(url)
