@@ -313,6 +313,21 @@ def test_a_machine_that_is_stopped_does_not_wait_and_its_job_goes_back(tmp_path:
         assert (job.status, job.attempts) == ("pending", 0)
 
 
+def test_a_job_that_is_cancelled_ends_the_wait_for_its_next_try(tmp_path: Path) -> None:
+    gives_up = {**WORKER, "transitions": [*WORKER["transitions"], {"from": "busy", "to": "gave_up", "event": "error"}]}
+    with Runtime(tmp_path / "x.db", sockets=False) as runtime:
+        journal = Journal()
+        runtime.subscribe(journal)
+        jobs.enqueue(runtime.db, "j", "t")
+        machine = runtime.add(gives_up, "m")
+        journal.wait_for("action_retry")
+
+        jobs.cancel(runtime.db, "j")
+        machine.wait_for("gave_up", 10)
+
+        assert len(journal.of("action_retry")) == 1
+
+
 def test_a_machine_that_stops_does_not_begin_a_wait(action: WriteAction, tmp_path: Path) -> None:
     gate = gate_in(action)
     source = (tmp_path / "actions" / "gate_action.py").read_text()
