@@ -248,9 +248,12 @@ class JobDesk:
         LeaseLost, JobNotFound.
         """
         with self._lock:
-            self._hold(job, DEFAULT_LEASE_S, announce=False)
-            self._failure, self._cut_off = failure, cut_off
-            jobs.assign(self._bells.db, job.job_id, self.machine, owner=self._bells.incarnation, attempt=job.attempts)
+            try:
+                owner, attempt = self._bells.incarnation, job.attempts
+                jobs.assign(self._bells.db, job.job_id, self.machine, owner=owner, attempt=attempt)
+            finally:  # held only when the store says so, lest it be taken for another's; but in any case by somebody
+                self._hold(job, DEFAULT_LEASE_S, announce=False)
+                self._failure, self._cut_off = failure, cut_off
 
     def hand_over(self, job_id: str | None) -> Job | None:
         """Give up the current job without settling it, to a machine that was started for it."""

@@ -61,6 +61,7 @@ def reset_processing(force: bool) -> None:
         count = jobs.reset_processing(db, older_than_s=None if force else STUCK_S)
         if count:
             bell(db, "jobs", count=count)
+            bell(db, "done")
     click.echo(f"Reset {count} processing jobs to pending status" if count else "No stuck processing jobs found")
 
 

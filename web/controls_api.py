@@ -169,6 +169,7 @@ def _end_process(row: MachineRow) -> None:
 def _retry(db: Database, job_id: str) -> Job:
     job = jobs.retry(db, job_id)
     wire.bell(db, "jobs", key=(job.job_type, job.machine_type))
+    wire.bell(db, "done", key=(job_id,))
     return job
 
 

@@ -38,7 +38,7 @@ def test_reset_processing_takes_only_stuck_jobs_unless_forced(place: Any, receiv
     assert place.db("reset-processing").output == "No stuck processing jobs found\n"
     assert received(worker) == []
     assert place.db("reset-processing", "--force").output == "Reset 1 processing jobs to pending status\n"
-    assert received(worker) == [{"bell": "jobs", "count": 1, "key": []}]
+    assert received(worker) == [{"bell": "jobs", "count": 1, "key": []}, {"bell": "done", "count": 1, "key": []}]
     assert place.json("details", "a")["status"] == "pending"
 
 
