@@ -154,6 +154,11 @@ class Machine:
         """Give it an event that has a row; False when it is over (then the row waits for its next start)."""
         return not self.view.ended.is_set() and self.tell(incoming(letter))
 
+    @property
+    def inbox_size(self) -> int:
+        """Messages that its actor has not taken yet."""
+        return self._inbox_size()
+
     def deliver(self, event: Incoming) -> None:
         """Give it a datagram's event; waits while its inbox is full, so that the kernel holds the senders back."""
         gate = self.parts.gate

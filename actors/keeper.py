@@ -50,6 +50,7 @@ class Keeper:
         clock_set: Callable[[float], None],
         changed: Callable[[], None],
         job_failed: Callable[[Job], None],
+        watch: Callable[[], None] = lambda: None,
         given_up: Callable[[], None] = lambda: None,
     ) -> None:
         """`changed` is called when somebody has written, `job_failed` for each job whose workers were gone too often.
@@ -57,7 +58,8 @@ class Keeper:
         `outage` hears of a store that fails, `answers` is called when it can be written.
 
         `enter` enters our machines into the registry again, where they are missing. `clock_set` is told by how many
-        seconds the clock was set, forwards or (negative) back.
+        seconds the clock was set, forwards or (negative) back. `watch` is called as often as `look`, whether
+        the store answers or not.
         """
         self._db = db
         self._incarnation = incarnation
@@ -70,6 +72,7 @@ class Keeper:
         self._enter, self._clock_set = enter, clock_set
         self._clock_offset_s = db.clock.now() - time.monotonic()
         self._changed, self._job_failed = changed, job_failed
+        self._watch = watch
         self._stopping = threading.Event()
         self._stirred = threading.Event()
         self._lock = threading.Lock()  # of what lease_taken changes
@@ -142,6 +145,7 @@ class Keeper:
             self._stirred.wait(min(LOOK_S, self._interval_s))
             self._stirred.clear()
             if not self._stopping.is_set():
+                self._attempt(self._watch)
                 self._attempt(self._round)
         self._attempt(self._store_timings)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import queue
 import threading
 import time
@@ -35,6 +36,9 @@ MOST_WAITING = 50_000
 
 #: seconds between tries while the store takes nothing
 RETRY_S = (0.1, 0.5, 1.0, 2.0, 5.0)
+
+#: seconds within which each try of its thread ends, else it hangs: no lock of SQLite is waited for that long
+STANDS_S = 60.0
 
 Subscriber = Callable[[dict[str, Any]], None]
 
@@ -69,6 +73,8 @@ class Recorder:
         self.room.set()
         self._abandoned = False
         self._stored_s = 0.0
+        #: when it last tried something, in monotonic seconds; None while there is nothing to do
+        self._turned_s: float | None = None
         #: records that the store does not take, or took nothing of until the end
         self.lost = 0
 
@@ -81,6 +87,16 @@ class Recorder:
         self._inbox.put(records)
         if self._inbox.qsize() > MOST_WAITING:
             self.room.clear()
+
+    @property
+    def waiting(self) -> int:
+        """Writes that wait in memory."""
+        return self._failing + self._inbox.qsize()
+
+    @property
+    def moves(self) -> bool:
+        """Whether its thread makes progress, if only by trying again what the store does not take."""
+        return not self._abandoned and time.monotonic() - (self._turned_s or math.inf) < STANDS_S
 
     def store_answers(self) -> None:
         """Somebody could write: the outage is over, unless our own records are still refused."""
@@ -141,6 +157,7 @@ class Recorder:
             owed = [*chain.from_iterable(item for item in self._taken if not isinstance(item, threading.Event))]
             self._owed, self._barriers, self._taken = owed, barriers, []
         self._store()
+        self._turned_s = None
         for barrier in self._barriers:
             barrier.set()
         self._barriers = []
@@ -170,6 +187,7 @@ class Recorder:
         for delay_s in chain(RETRY_S, repeat(RETRY_S[-1])):
             if self._given_up:
                 break
+            self._turned_s = time.monotonic()
             try:
                 ids = audit.write(self._db, records)
             except ValueRefused:
@@ -188,14 +206,10 @@ class Recorder:
 
     def _meanwhile(self) -> str:
         still = "" if self.room.is_set() else ", and the machines stand still until it is less"
-        return f"{self._waiting} writes wait in memory{still}; it is tried again"
+        return f"{self.waiting} writes wait in memory{still}; it is tried again"
 
     def _kept(self) -> str:
-        return f"the {self._waiting} writes that waited are stored now" if self._waiting else ""
-
-    @property
-    def _waiting(self) -> int:
-        return self._failing + self._inbox.qsize()
+        return f"the {self.waiting} writes that waited are stored now" if self.waiting else ""
 
     def _tell(self, notes: list[Note], ids: list[int]) -> None:
         if not self._subscribers and not self._publisher.has_reader:

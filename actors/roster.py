@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,16 @@ class Roster:
         """The names of the machines that have not ended."""
         return [machine.name for machine in self.live()]
 
+    def stop(self, grace_s: float, cut_off_s: float) -> None:
+        """Stop all machines: after their current jobs, or at once when the grace is over; wait for their ends."""
+        live = self.live()
+        for machine in live:
+            machine.stop()
+        if not _ended_by(live, time.monotonic() + grace_s):
+            for machine in live:
+                machine.stop(drain=False)
+            _ended_by(live, time.monotonic() + cut_off_s)
+
     def notify(self) -> None:
         """A machine ended, or something else that `wait_until` may wait for has happened."""
         with self._changed:
@@ -49,3 +60,8 @@ class Roster:
         """Wait for a condition that is looked at whenever something changed."""
         with self._changed:
             return self._changed.wait_for(condition, timeout_s)
+
+
+def _ended_by(live: list[Machine], deadline_s: float) -> bool:
+    """Wait until all have ended; False at the deadline (monotonic)."""
+    return all(machine.view.ended.wait(max(0.0, deadline_s - time.monotonic())) for machine in live)

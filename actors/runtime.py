@@ -35,6 +35,7 @@ from .roster import Roster
 from .run import Performer
 from .scheduler import Scheduler
 from .services import Services
+from .standby import Standby
 from .supervisor import Supervisor
 from .timers import Timers
 from .timings import Timings
@@ -90,10 +91,9 @@ class Runtime:
         self._control_prefix = wire.control_prefix(control_prefix)
         self._event_socket = wire.event_socket(event_socket)
         self._actions_dir = Path(actions_dir) if actions_dir is not None else None
-        self._standby, self._sockets = standby, sockets
+        self._stands_by, self._sockets = standby, sockets
         self._registries: dict[Path | None, ActionRegistry] = {}
         self._roster = Roster()
-        self._waiting: list[Callable[[], bool]] = []
         self._lock = threading.RLock()
         self._stop_asked = self._hurried = False
         self._running = False
@@ -101,6 +101,8 @@ class Runtime:
         self.broken: str | None = None
         #: called then, in that thread
         self.on_broken: Callable[[], None] = self.request_stop
+        #: called once a second in the keeper's thread, while actors and recorder make progress
+        self.on_progress: Callable[[], None] = lambda: None
 
     # Life
 
@@ -110,16 +112,9 @@ class Runtime:
         recorder = Recorder(self.db, Publisher(self._event_socket), lambda: self._break("recorder"))
         executor = ThreadPoolExecutor(WORKERS, thread_name_prefix="sm-action")
         self.shared = Shared(
-            self.db,
-            new_incarnation(),
-            self._control_prefix,
-            recorder,
-            Timers(lambda: self._break("timers")),
-            WatchBoard(),
-            executor,
-            Children(),
-            Timings(),
-        )
+            self.db, new_incarnation(), self._control_prefix, recorder, Timers(lambda: self._break("timers")),
+            WatchBoard(), executor, Children(), Timings(),
+        )  # fmt: skip
         self.keeper = Keeper(
             self.db,
             self.shared.incarnation,
@@ -128,6 +123,7 @@ class Runtime:
             names=self._roster.names,
             unread=self._tell_unread,
             look=self._look_after_the_rest,
+            watch=self._look_at_ourselves,
             outage=recorder.outage,
             answers=recorder.store_answers,
             enter=self._enter_again,
@@ -146,6 +142,7 @@ class Runtime:
         self.watchdog = Watchdog(self._roster, self.shared.running, self.hub.publish, action_s=self._watchdog_s)
         self.scheduler = Scheduler(self.db, self.hub, names=self._roster.names)
         self.supervisor = Supervisor(self.shared, self._roster, sockets=self._sockets, rung=self.hub.rung)
+        self._standby = Standby(self.supervisor.acquire, self._launch)
         self.notifier = Notifier(self.db, self.hub.rung)
         recorder.start()
         self.shared.timers.start()
@@ -166,7 +163,7 @@ class Runtime:
                 return
             self._running = False
         self.supervisor.closed = True
-        self._stop_machines(self.grace_s if grace_s is None else grace_s)
+        self._roster.stop(self.grace_s if grace_s is None else grace_s, CUT_OFF_S)
         self._wait_for_actions()
         for run in list(self.shared.running.values()):
             straggler.tell(run)
@@ -306,12 +303,11 @@ class Runtime:
         try:
             self.supervisor.acquire(handle)
         except MachineTaken:
-            if not self._standby:
+            if not self._stands_by:
                 raise
-            self._stand_by(handle)
+            self._standby.wait(handle)
             return handle
-        self.supervisor.launch(handle)
-        self.scheduler.follow(definition, handle.name)
+        self._launch(handle)
         return handle
 
     def _made(self, definition: Definition, name: str, context: Mapping[str, Any], actions_dir: Path | None) -> Machine:
@@ -348,15 +344,6 @@ class Runtime:
                 self._registries[actions_dir] = ActionRegistry(*([] if actions_dir is None else [actions_dir]))
             return self._registries[actions_dir]
 
-    def _stop_machines(self, grace_s: float) -> None:
-        live = self._roster.live()
-        for machine in live:
-            machine.stop()
-        if not _ended_by(live, time.monotonic() + grace_s):
-            for machine in live:
-                machine.stop(drain=False)
-            _ended_by(live, time.monotonic() + CUT_OFF_S)
-
     def _wait_for_actions(self) -> None:
         """Cut off, they still end the process groups that they started."""
         running = list(self.shared.running.items())
@@ -370,7 +357,7 @@ class Runtime:
             log.error("jobs cannot be given back, their leases will run out: %s", error)
 
     def _all_ended(self) -> bool:
-        return bool(self._roster.all()) and not self._roster.live() and not self._waiting
+        return bool(self._roster.all()) and not self._roster.live() and not self._standby
 
     def _tell_unread(self, unread: Mapping[str, int]) -> None:
         for machine in self._roster.live():
@@ -387,34 +374,22 @@ class Runtime:
         if by_s < -SET_BACK_S:
             self.scheduler.plan_anew()
 
-    def _stand_by(self, machine: Machine) -> None:
-        log.info("%s: runs elsewhere; standing by", machine.name)
-        machine.view.status = "standby"
-
-        def try_again() -> bool:
-            try:
-                self.supervisor.acquire(machine)
-            except MachineTaken:
-                return False
-            log.info("%s: taking over", machine.name)
-            self.scheduler.follow(machine.definition, machine.name)
-            self.supervisor.launch(machine)
-            return True
-
-        self._waiting.append(try_again)
+    def _launch(self, machine: Machine) -> None:
+        self.supervisor.launch(machine)
+        self.scheduler.follow(machine.definition, machine.name)
 
     def _look_after_the_rest(self) -> None:
         if not self._running:
             return
-        for attempt in list(self._waiting):
-            if attempt():
-                self._waiting.remove(attempt)
-                self._roster.notify()  # the machine may have ended before it was off the list
-        self.watchdog.look(time.monotonic())
-        self.supervisor.look()
+        if self._standby.look():
+            self._roster.notify()  # the machine may have ended before it was off the list
         self.scheduler.look()
 
-
-def _ended_by(live: list[Machine], deadline_s: float) -> bool:
-    """Wait until all have ended; False at the deadline (monotonic)."""
-    return all(machine.view.ended.wait(max(0.0, deadline_s - time.monotonic())) for machine in live)
+    def _look_at_ourselves(self) -> None:
+        """What needs no store, and goes on while that is away."""
+        if not self._running:
+            return
+        self.watchdog.look(time.monotonic())
+        self.supervisor.look()
+        if self.watchdog.actors_move and self.shared.recorder.moves:
+            self.on_progress()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 import queue
 import signal
@@ -20,6 +21,7 @@ from . import wire
 from .hooks import run_hook
 from .plan import Plan
 from .shards import Child, Shard, how_it_ended
+from .systemd import Systemd
 
 if TYPE_CHECKING:
     from .manifest import Manifest
@@ -63,8 +65,10 @@ class System:
         ready: Ready,
         page: list[str] | None = None,
         debug: bool = False,
+        systemd: Systemd | None = None,
     ) -> None:
         """`env` holds database and sockets, for shards and hooks; `page` is the command that serves the page."""
+        self._systemd = systemd or Systemd({})
         self._manifest, self._env, self._ready = manifest, env, ready
         self.plan = Plan(manifest.members)
         self._inbox: queue.SimpleQueue[_Said | Request | int] = queue.SimpleQueue()
@@ -95,6 +99,17 @@ class System:
         """Put a request; its reply comes when it is done."""
         self._inbox.put(request)
 
+    def report(self) -> list[str]:
+        """A line for the system and for each machine, for an operator who looks for what hangs."""
+        status = self.status()
+        machines = [
+            "machine {machine_name}: {status} in process {process} (pid {pid}), restarts: {restarts}".format_map(
+                machine
+            )
+            for machine in status["machines"]
+        ]
+        return ["system {project}: {phase}".format_map(status), *machines]
+
     # The loop
 
     def run(self) -> int | None:
@@ -108,6 +123,7 @@ class System:
                 self._page.start()
             while not self._finished():
                 self._advance()
+                self._systemd.alive(self._in_short())
                 with contextlib.suppress(queue.Empty):
                     self._take(self._inbox.get(timeout=self._pause_s()))
         finally:
@@ -136,7 +152,13 @@ class System:
     def _pause_s(self) -> float | None:
         """Until something is due; None: until something happens."""
         due_s = self._deadline_s + CUT_OFF_S if self.plan.closing else self.plan.next_due_s()
-        return None if due_s is None else max(0.0, due_s - time.monotonic())
+        pause_s = math.inf if due_s is None else max(0.0, due_s - time.monotonic())
+        pause_s = min(pause_s, self._systemd.interval_s or math.inf)
+        return None if pause_s == math.inf else pause_s
+
+    def _in_short(self) -> str:
+        failed = len(self.plan.failed)
+        return f"{len(self.plan.alive)} machines run" + (f", {failed} failed" if failed else "")
 
     def _take(self, message: _Said | Request | int) -> None:
         if isinstance(message, Request):
@@ -313,6 +335,7 @@ class System:
     def _begin_stop(self) -> None:
         if self.plan.closing:
             return
+        self._systemd.stopping()
         if self.plan.alive:
             self._hook("pre_stop")
         self.failed = self.plan.failed

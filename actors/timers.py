@@ -61,6 +61,10 @@ class Timers:
         """Start the thread."""
         self._thread.start()
 
+    def __len__(self) -> int:
+        """Delays under way, and some that were cancelled."""
+        return len(self._heap)
+
     def after(self, delay_s: float, callback: Callable[[], None]) -> Timer:
         """Call back in `delay_s` seconds, in the timer thread: the callback must only post a message."""
         timer = Timer(callback)

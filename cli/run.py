@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ from .signals import ending_signals
 if TYPE_CHECKING:
     from ..actors.definition import Definition
     from ..actors.runtime import Runtime
+    from ..actors.systemd import Systemd
 
 _log = logging.getLogger(__name__)
 
@@ -108,7 +109,8 @@ def _run(
     if from_state and len(configs) > 1:
         raise click.UsageError("--from goes with one CONFIG")
     signals: SimpleQueue[int] = SimpleQueue()
-    with ending_signals(signals.put):
+    runtimes: list[Runtime] = []
+    with ending_signals(signals.put, lambda: (line for runtime in runtimes for line in _report(runtime))):
         log_to_stderr(debug)
         from ..actors.runtime import Runtime
 
@@ -118,6 +120,7 @@ def _run(
             db=db_given(), control_prefix=control_socket_prefix, event_socket=event_socket_path, actions_dir=actions,
             grace_s=grace, standby=standby, watchdog_s=watchdog,
         )  # fmt: skip
+        runtimes.append(runtime)
         start = {"context": {**(initial_context or {}), **dict(pairs)}, "from_state": from_state}
         return _drive(runtime, definitions, start, signals)
 
@@ -126,15 +129,20 @@ def _drive(
     runtime: Runtime, definitions: Sequence[Definition], start: Mapping[str, Any], signals: SimpleQueue[int]
 ) -> int:
     """Start everything, wait for its end or a signal; the exit code."""
+    from ..actors.systemd import Systemd
+
     obeyed: list[int] = []
+    systemd = Systemd()
     sys.setswitchinterval(SWITCH_S)
     try:
         runtime.start()
         for definition in definitions:
             machine = runtime.add(definition, **start)
             _log.info("%s: %s, from %s", machine.name, machine.status, definition.source)
+        _tell_systemd(runtime, systemd)
         threading.Thread(target=_obey, args=(runtime, signals, obeyed), name="sm-obey", daemon=True).start()
         runtime.wait()
+        systemd.stopping()
         for machine in runtime.machines():
             _log.info("%s: %s in state %s", machine.name, machine.outcome or machine.status, machine.state)
         failed = runtime.broken is not None or any(
@@ -145,6 +153,23 @@ def _drive(
     if signal.SIGINT in obeyed[:1]:
         return leave(runtime, INTERRUPTED)
     return leave(runtime, FAILED if failed else DONE)
+
+
+def _tell_systemd(runtime: Runtime, systemd: Systemd) -> None:
+    def status() -> str:
+        machines = runtime.machines()
+        failed = sum(machine.status == "failed" for machine in machines)
+        running = sum(not machine.view.ended.is_set() for machine in machines)
+        return f"{running} machines run" + (f", {failed} of them failed" if failed else "")
+
+    systemd.ready(status())
+    runtime.on_progress = lambda: systemd.alive(status())
+
+
+def _report(runtime: Runtime) -> Iterator[str]:
+    from ..actors.dump import report_of
+
+    return report_of(runtime)
 
 
 def _obey(runtime: Runtime, signals: SimpleQueue[int], obeyed: list[int]) -> None:

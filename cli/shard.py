@@ -10,6 +10,7 @@ import sys
 import threading
 from typing import Any
 
+from ..actors.dump import report_of
 from ..actors.errors import ConfigError, MachineError
 from ..actors.handle import Machine, WaitTimeout
 from ..actors.runtime import Runtime
@@ -106,7 +107,7 @@ def main() -> None:
     runtime = Runtime(grace_s=float(sys.argv[3]))
     program = Program(_parent(), runtime)
     try:
-        with ending_signals(program.signalled):
+        with ending_signals(program.signalled, lambda: report_of(runtime)):
             program.run()
     except StorageError as error:
         _log.error("%s", error)

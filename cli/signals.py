@@ -1,18 +1,24 @@
-"""Signals that end a process, handed to a thread of their own."""
+"""Signals that end a process, or ask what it is at, handed to a thread of their own."""
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+END = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 
 @contextmanager
-def ending_signals(handle: Callable[[int], Any]) -> Iterator[None]:
+def ending_signals(handle: Callable[[int], Any], report: Callable[[], Iterable[str]] = tuple) -> Iterator[None]:
     """`handle` is called for each SIGINT, SIGTERM and SIGHUP, in order; what the parent had us ignore stays ignored.
+
+    SIGUSR1 writes all threads into the log, after what `report` has to say. SIGUSR2 writes them to stderr from within
+    the interpreter, also where that is held up by a call into C and runs no Python any more.
 
     Python runs a signal's handler in the main thread between two steps of it. One that arrives just before that thread
     begins to wait for a lock would be noticed only when the wait is over, which may be never; the byte that Python
@@ -20,26 +26,38 @@ def ending_signals(handle: Callable[[int], Any]) -> Iterator[None]:
     """
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
-    wanted = [s for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if signal.getsignal(s) is not signal.SIG_IGN]
+    wanted = [s for s in (*END, signal.SIGUSR1) if signal.getsignal(s) is not signal.SIG_IGN]
     before = {number: signal.signal(number, lambda *_: None) for number in wanted}
     outer = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-    thread = threading.Thread(target=_carry, args=(reader, wanted, handle), name="sm-signals", daemon=True)
+    thread = threading.Thread(target=_carry, args=(reader, wanted, handle, report), name="sm-signals", daemon=True)
     thread.start()
+    faulthandler.register(signal.SIGUSR2)
     try:
         yield
     finally:
         signal.set_wakeup_fd(outer)
         for number, handler in before.items():
             signal.signal(number, handler)
+        faulthandler.unregister(signal.SIGUSR2)
         os.close(writer)
         thread.join(1)
 
 
-def _carry(reader: int, wanted: list[signal.Signals], handle: Callable[[int], Any]) -> None:
+def _carry(
+    reader: int, wanted: list[signal.Signals], handle: Callable[[int], Any], report: Callable[[], Iterable[str]]
+) -> None:
     try:
         while numbers := os.read(reader, 64):
             for number in numbers:
-                if number in wanted:
+                if number == signal.SIGUSR1:
+                    _dump(report)
+                elif number in wanted:
                     handle(number)
     finally:
         os.close(reader)
+
+
+def _dump(report: Callable[[], Iterable[str]]) -> None:
+    from ..actors import dump
+
+    dump.write(report)

@@ -241,6 +241,8 @@ def _unit(wanted: Manifest, *, for_user: bool, ui: bool) -> str:
         "# ready when all machines are",
         "Type=notify",
         "NotifyAccess=main",
+        "# a parent that hangs is started again",
+        "WatchdogSec=60",
         f"WorkingDirectory={_escaped(str(wanted.folder))}",
         *(f"Environment={_quoted(line)}" for line in _environment(wanted)),
         f"ExecStart={' '.join(map(_quoted, start))}",

@@ -6,7 +6,6 @@ import logging
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -23,6 +22,7 @@ from .system_options import address, ask_status, environment, manifest, manifest
 if TYPE_CHECKING:
     from ..actors.controls import Address
     from ..actors.manifest import Manifest
+    from ..actors.systemd import Systemd
 
 _log = logging.getLogger(__name__)
 
@@ -139,22 +139,24 @@ def _run(
     """Be the system, until it ends; the exit code."""
     from ..actors.controls import Controls
     from ..actors.system import System
+    from ..actors.systemd import Systemd
     from ..storage.database import Database
 
     controls = Controls(place)
     if not controls.take():
         raise Failure("the system is up already, or just starting or ending", TAKEN)
     problems: list[str] = []
+    systemd = Systemd(env)
 
     def ready(problem: str | None) -> None:
-        _announce(wanted, problem, ready_fd)
+        _announce(wanted, problem, ready_fd, systemd)
         problems.extend([problem] if problem else [])
 
     try:
         Database.open(env["STATEMACHINE_DB"]).close()  # made and migrated once, before many open it
-        system = System(wanted, env, ready=ready, page=page, debug=debug)
+        system = System(wanted, env, ready=ready, page=page, debug=debug, systemd=systemd)
         controls.serve(system.ask)
-        with ending_signals(system.signalled):
+        with ending_signals(system.signalled, system.report):
             ended_by = system.run()
     finally:
         controls.release()
@@ -165,23 +167,16 @@ def _run(
     return FAILED if system.failed or system.plan.given_up else DONE
 
 
-def _announce(wanted: Manifest, problem: str | None, ready_fd: int | None) -> None:
+def _announce(wanted: Manifest, problem: str | None, ready_fd: int | None, systemd: Systemd) -> None:
     """Tell whoever waits for us: the parent of a detached system, systemd, and the reader of our log."""
     if problem is None:
         _log.info("system %s is up; logs in %s", wanted.project, wanted.logs_dir)
-        _notify_systemd()
+        systemd.ready(f"{len(wanted.members)} machines")
     else:
         _log.error("system %s cannot come up: %s", wanted.project, problem)
     if ready_fd is not None:
         os.write(ready_fd, (problem or READY).encode()[:4096])
         os.close(ready_fd)
-
-
-def _notify_systemd() -> None:
-    path = os.environ.get("NOTIFY_SOCKET")
-    if path:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
-            sock.sendto(b"READY=1", "\0" + path[1:] if path.startswith("@") else path)
 
 
 def _page(wanted: Manifest) -> list[str] | None:

@@ -13,6 +13,7 @@ from flask import Flask
 from gunicorn.app.base import BaseApplication
 from gunicorn.workers.gthread import ThreadWorker
 
+from ..actors import dump
 from . import peers
 from .app import monitor_of
 from .errors import PortTaken
@@ -45,6 +46,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     def init_signals(self) -> None:
         super().init_signals()
         signal.signal(signal.SIGINT, self.handle_exit)
+
+    def handle_usr1(self, sig: int, frame: Any) -> None:
+        """gunicorn reopens its log files at this, of which we have none; our other processes say what they are at."""
+        dump.write()
 
     def _stop_streams(self) -> None:
         app = getattr(self.app, "flask_app", None)

@@ -208,6 +208,30 @@ def test_a_second_signal_does_not_wait_for_running_actions(place: Any) -> None:
     assert process.returncode == 0
 
 
+def test_systemd_hears_how_it_fares_and_sigusr1_shows_what_it_is_at(place: Any) -> None:
+    path = f"{place.prefix}-notify"
+    systemd = place.listen(path)
+    systemd.settimeout(20)
+    place.environ.update(NOTIFY_SOCKET=path, WATCHDOG_USEC="1000000")
+    process = start(place, write(place, "waits.yaml", WAITS), "--machine-name", "m")
+    assert process.stderr is not None
+
+    assert systemd.recv(100) == b"READY=1\nSTATUS=1 machines run"
+    assert systemd.recv(100) == b"WATCHDOG=1\nSTATUS=1 machines run"
+    process.send_signal(signal.SIGUSR1)
+    lines = iter(process.stderr.readline, "")
+    assert any(
+        line.startswith("machine m: running in state waiting, 0 messages in its inbox, no job") for line in lines
+    )
+    assert any(line == "thread sm-actor-m:\n" for line in lines)
+
+    process.terminate()
+    said = iter(lambda: systemd.recv(100), b"")
+    assert any(word.startswith(b"STOPPING=1") for word in said)
+    process.communicate(timeout=20)
+    assert process.returncode == 0
+
+
 def test_the_version_is_the_packages(place: Any) -> None:
     from importlib.metadata import version
 

@@ -68,3 +68,36 @@ def test_what_the_parent_has_us_ignore_stays_ignored() -> None:
     done = subprocess.run([sys.executable, "-c", IGNORED], capture_output=True, text=True, timeout=30, check=True)
 
     assert done.stdout == "2 alone\n"
+
+
+DUMPED = """
+import logging, os, signal, threading
+from statemachine_engine.cli.signals import ending_signals
+
+def wait_for_tea():
+    tea.wait()
+
+tea, logged = threading.Event(), threading.Event()
+logging.basicConfig(format="%(message)s")
+
+class Heard(logging.Handler):
+    def emit(self, record):
+        logged.set()
+
+logging.getLogger().addHandler(Heard())
+threading.Thread(target=wait_for_tea, name="tea", daemon=True).start()
+with ending_signals(print, lambda: ["one machine"]):
+    os.kill(os.getpid(), signal.SIGUSR1)
+    logged.wait()
+    os.kill(os.getpid(), signal.SIGUSR2)
+"""
+
+
+def test_sigusr1_and_sigusr2_show_every_thread_and_end_nothing() -> None:
+    done = subprocess.run([sys.executable, "-c", DUMPED], capture_output=True, text=True, timeout=30, check=True)
+
+    readable, _, raw = done.stderr.partition("Thread 0x")
+    assert "one machine\n" in readable
+    assert "thread tea:" in readable
+    assert "in wait_for_tea\n" in readable
+    assert "in wait_for_tea\n" in raw

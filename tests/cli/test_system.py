@@ -486,9 +486,10 @@ def test_systemd_is_told_when_all_are_ready(place: Installed, tmp_path: Path) ->
         place.project.env["NOTIFY_SOCKET"] = str(path)
         process = place.project.start("statemachine-system up")
 
-        assert listener.recv(100) == b"READY=1"
+        assert listener.recv(100) == b"READY=1\nSTATUS=1 machines"
         assert place.machine("m")["status"] == "running"
-    process.terminate()
+        process.terminate()
+        assert listener.recv(100).startswith(b"STOPPING=1")
     assert process.wait(20) == 0
     path.unlink()
 

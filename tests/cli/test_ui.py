@@ -135,6 +135,22 @@ def test_a_process_that_is_killed_is_replaced(serve: Callable[..., Server], plac
     until(lambda: json.loads(get(server.port, "/health")[1])["unix_socket_active"])
 
 
+def test_systemd_hears_of_it_and_sigusr1_shows_what_its_threads_are_at(
+    serve: Callable[..., Server], place: Installation
+) -> None:
+    path = f"{place.prefix}-notify"
+    systemd = place.listen(path)
+    systemd.settimeout(20)
+    place.environ["NOTIFY_SOCKET"] = path
+    server = serve("--port", "0", "--no-websocket")
+    assert systemd.recv(100).startswith(b"READY=1")
+
+    server.process.send_signal(signal.SIGUSR1)
+
+    until(lambda: "thread sm-feed:" in server.said, 10)
+    assert server.stop() == 0
+
+
 def test_what_the_command_line_sends_to_the_page_arrives(serve: Callable[..., Server], place: Installation) -> None:
     server = serve("--port", "0", "--no-websocket")
     with WebSocket(server.port) as ws:
