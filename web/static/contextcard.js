@@ -18,10 +18,13 @@ export function ContextCard({ name }) {
   return html`<section class="card context" aria-label="Context">
     <h2>Context <small>since <${Clock} at=${at} /></small></h2>
     ${entries.length === 0 && html`<p class="muted">It is empty.</p>`}
-    <dl class="pairs">${entries.map(([key, value]) => html`<dt key=${key} title=${key}>${key}</dt><dd key=${`${key}=`}><${Value} name=${key} value=${value} isCut=${cut.includes(key)} /></dd>`)}</dl>
+    <dl class="pairs">${entries.map(([key, value]) => html`<dt key=${key}>${breakable(key)}</dt><dd key=${`${key}=`}><${Value} name=${key} value=${value} isCut=${cut.includes(key)} /></dd>`)}</dl>
     ${leftOut > 0 && html`<p class="muted">${leftOut} more cannot be shown: no JSON, or no room for ${leftOut === 1 ? "it" : "them"}.</p>`}
   </section>`;
 }
+
+/** A long name breaks behind its underscores first. */
+const breakable = (name) => name.split(/(?<=_)/).map((part) => html`${part}<wbr />`);
 
 /** One line where that is enough; the rest unfolds. */
 function Value({ name, value, isCut }) {

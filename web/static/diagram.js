@@ -152,9 +152,11 @@ export function DiagramPane({ children, tools, current }) {
   return html`<div class="diagram-tools">
       ${tools}
       <span class="grow"></span>
-      <button class="icon" aria-label="Smaller" title="Smaller" onClick=${() => by(1 / 1.25)}>−</button>
-      <button class="icon" aria-label="Larger" title="Larger" onClick=${() => by(1.25)}>+</button>
-      <button class="small" onClick=${() => setFit(true)} aria-pressed=${fit}>Fit</button>
+      <span class="zoom">
+        <button class="icon" aria-label="Smaller" title="Smaller" onClick=${() => by(1 / 1.25)}>−</button>
+        <button class="icon" aria-label="Larger" title="Larger" onClick=${() => by(1.25)}>+</button>
+        <button class="small" onClick=${() => setFit(true)} aria-pressed=${fit}>Fit</button>
+      </span>
     </div>
     <div class="diagram-pane" ref=${pane} tabindex="0" role="region" aria-label="Diagram">${children(zoom)}</div>`;
 }
