@@ -18,7 +18,7 @@ import click
 from .db_jobs import STATUSES, job_row
 from .joblines import Defaults, Line, Reader
 from .options import Name, database, db_option, format_option
-from .output import show_json
+from .output import counted, show_json
 from .program import FAILED, Failure
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def add_jobs(
         try:
             load.run(source, atomic=atomic)
         except KeyboardInterrupt:
-            click.echo(f"Interrupted: {load.added} jobs were added; run it again to go on", err=True)
+            click.echo(f"Interrupted after {counted(load.added, 'job')}; run it again to go on", err=True)
             raise
     load.report(atomic, quiet, fmt)
     ctx.exit(FAILED if load.bad else 0)
@@ -118,7 +118,7 @@ def export(file: Path, kind: str | None, **chosen: Any) -> None:
             row = job_row(job)
             write({key: row[key] for key in EXPORTED})
     if str(file) != "-":
-        click.echo(f"✅ {count} jobs written to {file}")
+        click.echo(f"✅ {counted(count, 'job')} written to {file}")
 
 
 # Helpers
@@ -162,7 +162,7 @@ class _Load:
 
     def report(self, atomic: bool, quiet: bool, fmt: str) -> None:
         if self.bad > MOST_SHOWN:
-            click.echo(f"{self.name}: and {self.bad - MOST_SHOWN} more bad lines", err=True)
+            click.echo(f"{self.name}: and {counted(self.bad - MOST_SHOWN, 'more bad line')}", err=True)
         if fmt == "json":
             counts = {"added": self.added, "already_there": self.there, "bad": self.bad, "dry_run": self.dry_run}
             show_json({**counts, "problems": self.problems})
@@ -171,11 +171,12 @@ class _Load:
 
     def _summary(self, atomic: bool) -> str:
         if atomic and self.bad:
-            return f"❌ Nothing added: {self.bad} bad lines"
+            return f"❌ Nothing added: {counted(self.bad, 'bad line')}"
         sign = "✅" if not self.bad else "⚠️ "
         verb = "would be added" if self.dry_run else "added"
         there = f", {self.there} there already" if self.there else ""
-        return f"{sign} {self.added} jobs {verb}{there}" + (f", {self.bad} bad lines" if self.bad else "")
+        bad = f", {counted(self.bad, 'bad line')}" if self.bad else ""
+        return f"{sign} {counted(self.added, 'job')} {verb}{there}{bad}"
 
     def _sound(self, line: Line) -> bool:
         """Whether there is a job in the line; if not, that is said."""

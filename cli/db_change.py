@@ -9,7 +9,7 @@ import click
 
 from .db_jobs import STATUSES
 from .options import F, Name, Seconds, database, db_option, format_option
-from .output import show_json
+from .output import counted, show_json
 from .program import FAILED, Failure
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ def _change(
             done = [_tried(db, one, job_id) for job_id in job_ids]
             ctx.exit(0 if all(done) else FAILED)
         if dry_run:
-            click.echo(f"{bulk.count(db, choice, statuses)} jobs are meant; nothing was done")
+            click.echo(f"{counted(bulk.count(db, choice, statuses), 'job')} meant; nothing was done")
             return
         count = many(db, choice)
         if count:

@@ -9,6 +9,7 @@ import click
 from .db_events import STATUSES as EVENT_STATUSES
 from .db_jobs import STATUSES as JOB_STATUSES
 from .options import database, db_given, db_option
+from .output import counted
 from .program import FAILED, Failure
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def cleanup(wanted: str) -> None:
         return
     with database() as db:
         count = jobs.cleanup(db, wanted, limit=1000)
-    click.echo(f"Deleted {count} {wanted} jobs" if count else f"No {wanted} jobs to delete")
+    click.echo(f"Deleted {counted(count, f'{wanted} job')}" if count else f"No {wanted} jobs to delete")
 
 
 @click.command("reset-processing")
@@ -81,7 +82,8 @@ def cleanup_events(wanted: str | None) -> None:
 
     with database() as db:
         count = mailbox.clear(db, target=None, types=None, status=wanted)
-    click.echo(f"Deleted {count} {wanted + ' ' if wanted else ''}events" if count else "No events to delete")
+    what = f"{wanted} event" if wanted else "event"
+    click.echo(f"Deleted {counted(count, what)}" if count else "No events to delete")
 
 
 @click.command("recreate-database")

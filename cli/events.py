@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .options import ParamType, Seconds, db_given, db_option
-from .output import text
+from .output import counted, text
 from .program import DONE, FAILED, Program, debug_option, forgiving_output
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def events(
         machines=machines or None, types=types or None,
     )  # fmt: skip
     watch = _Watch(tail, fmt)
-    watch.greet(machines, types)
+    watch.greet(machines, types, follow)
     if follow:
         watch.follow(Doorbell(wire.event_socket(event_socket_path)), duration)
     else:
@@ -198,9 +198,9 @@ class _Watch:
         self._trouble: str | None = None
         self._read = False
 
-    def greet(self, machines: Iterable[str], types: Iterable[str]) -> None:
+    def greet(self, machines: Iterable[str], types: Iterable[str], follow: bool) -> None:
         what = ", ".join((*machines, *types)) or "all machines"
-        self._say(f"📡 Watching {what}; Ctrl-C ends it")
+        self._say(f"📡 Watching {what}; Ctrl-C ends it" if follow else f"📡 What there is of {what}")
 
     def follow(self, bell: Doorbell, duration_s: float | None) -> None:
         """Until the time is over, or a signal comes; the next signal then does not wait for anything."""
@@ -226,7 +226,7 @@ class _Watch:
     def finish(self) -> int:
         self._tail.close()
         took_s = time.monotonic() - self._began_s
-        self._say(f"📊 {self._count} events in {took_s:.1f} s; the last id was {self._tail.after or 0}")
+        self._say(f"📊 {counted(self._count, 'event')} in {took_s:.1f} s; the last id was {self._tail.after or 0}")
         return FAILED if self._trouble is not None and not self._read else DONE
 
     def _hear(self, trouble: str | None) -> None:

@@ -61,6 +61,11 @@ def moment(epoch: float | None) -> str | None:
     return to_text(epoch)
 
 
+def counted(count: int, what: str) -> str:
+    """`1 job`, `2 jobs`: the plural is made with an s."""
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
 def yes(flag: bool) -> str:
     """yes or no."""
     return "yes" if flag else "no"

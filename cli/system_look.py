@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .options import db_given, db_option, format_option, socket_options
-from .output import Column, moment, show, show_json
+from .output import Column, counted, moment, show, show_json
 from .program import FAILED, NOT_RUNNING, Failure, Program
 from .system_options import address, ask_status, manifest, manifest_option
 
@@ -122,7 +122,7 @@ def validate(ctx: click.Context, fmt: str) -> None:
         for problem in problems:
             click.echo(str(problem), err=True)
         if wanted is not None and not failed:
-            click.echo(f"✅ {wanted.project}: {len(wanted.members)} machines")
+            click.echo(f"✅ {wanted.project}: {counted(len(wanted.members), 'machine')}")
     ctx.exit(FAILED if failed else 0)
 
 

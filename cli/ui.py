@@ -85,7 +85,8 @@ def run(options: dict[str, Any], *, websocket_port: int | None, access_log: bool
 
     shared = options.pop("shared")
     sockets = [_bind(options["host"], options["port"])]
-    extra = None if websocket_port is None else _bind_websocket(options["host"], websocket_port)
+    same = websocket_port == options["port"] != 0  # the page's port serves the WebSocket in any case
+    extra = None if websocket_port is None or same else _bind_websocket(options["host"], websocket_port)
     ports = {"port": _port(sockets[0]), "websocket_port": _port(extra) if extra else None}
     if options["token"] is None and not is_loopback(options["host"]):
         options["token"] = secrets.token_urlsafe(18)

@@ -87,7 +87,7 @@ def test_atomic_means_all_or_none(place: Any, source: str) -> None:
         return place.db("add-jobs", "-", "--atomic", "--batch", "4", stdin=Path(file).read_text())
 
     refused = run(file)
-    assert (refused.exit_code, refused.stdout) == (1, "❌ Nothing added: 1 bad lines\n")
+    assert (refused.exit_code, refused.stdout) == (1, "❌ Nothing added: 1 bad line\n")
     assert ids(place) == []
     assert run(write(place, "jobs.jsonl", rows[:-1])).stdout == "✅ 15 jobs added\n"
     assert len(ids(place)) == 15
@@ -99,9 +99,9 @@ def test_a_dry_run_changes_nothing_and_counts_as_the_run_will(place: Any) -> Non
 
     result = place.db("add-jobs", file, "--dry-run")
 
-    assert (result.exit_code, result.stdout) == (1, "⚠️  2 jobs would be added, 2 there already, 1 bad lines\n")
+    assert (result.exit_code, result.stdout) == (1, "⚠️  2 jobs would be added, 2 there already, 1 bad line\n")
     assert ids(place) == ["j1"]
-    assert place.db("add-jobs", file).stdout == "⚠️  2 jobs added, 2 there already, 1 bad lines\n"
+    assert place.db("add-jobs", file).stdout == "⚠️  2 jobs added, 2 there already, 1 bad line\n"
 
 
 def test_csv_goes_in_with_the_defaults_of_the_command_line(place: Any) -> None:

@@ -37,7 +37,7 @@ def test_jobs_are_chosen_by_status_and_type(place: Any, received: Any) -> None:
     received(listener)
 
     assert place.db("retry", "--status", "failed", "--type", "t", "--dry-run").output == (
-        "1 jobs are meant; nothing was done\n"
+        "1 job meant; nothing was done\n"
     )
     assert place.db("retry", "--status", "failed", "--type", "t").output == "🔁 1 jobs are pending again\n"
     assert status(place) == {"a": "pending", "b": "pending", "c": "failed"}

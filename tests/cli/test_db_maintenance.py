@@ -46,9 +46,9 @@ def test_cleanup_events_deletes_one_status_or_all(place: Any) -> None:
     place.db("send-event", "--target", "ui", "--type", "activity_log")
     place.db("send-event", "--target", "m", "--type", "e")
 
-    assert place.db("cleanup-events", "--status", "processed").output == "Deleted 1 processed events\n"
+    assert place.db("cleanup-events", "--status", "processed").output == "Deleted 1 processed event\n"
     assert [event["target_machine"] for event in place.json("list-events")] == ["m"]
-    assert place.db("cleanup-events").output == "Deleted 1 events\n"
+    assert place.db("cleanup-events").output == "Deleted 1 event\n"
     assert place.db("cleanup-events").output == "No events to delete\n"
 
 

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import Installation
+from tests.support.page import free_port
 from tests.support.until import until
 from tests.support.websocket import Closed, Refused, WebSocket
 
@@ -299,3 +300,12 @@ def test_the_older_module_serves_stream_and_health(serve: Callable[..., Server])
     health: dict[str, Any] = json.loads(get(server.websocket_port, "/health")[1])
     assert health["status"] == "ok"
     assert server.stop(signal.SIGINT) == 0
+
+
+def test_one_port_for_both_is_no_conflict(serve: Callable[..., Server]) -> None:
+    port = str(free_port())
+
+    server = serve("--port", port, "--websocket-port", port)
+
+    assert get(server.port, "/health")[0] == 200
+    assert "taken" not in server.said
