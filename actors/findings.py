@@ -51,7 +51,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str | None:
 
 def listing(names: Iterable[str]) -> str:
     """Names for a message, cut when there are many."""
-    known = list(names)
+    known = [name for name in names if name]  # an empty one is an error of its own
     more = f" and {len(known) - _MOST_LISTED} more" if len(known) > _MOST_LISTED else ""
     return ", ".join(known[:_MOST_LISTED]) + more or "none"
 

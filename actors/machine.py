@@ -242,6 +242,7 @@ class MachineActor(pykka.ThreadingActor):
 
     def _handle(self, event: Incoming) -> None:
         admit(self._definition, self._context, event)
+        log.debug("%s: event %s from %s, in state %s", self._name, event.type, event.source or "outside", self._state)
         received = self._records.received(event)
         move = step(self._definition, self._state, event.type)
         if move is not None:
@@ -275,6 +276,7 @@ class MachineActor(pykka.ThreadingActor):
     def _take(self, move: Step, trigger: str | None, *records: Record) -> None:
         """Make a move: leave, enter, record, run the actions."""
         source = self._state
+        log.debug("%s: %s --%s--> %s", self._name, source, trigger or "", move.target)
         self._cancel_run()
         if not move.internal:
             self._enter(move)

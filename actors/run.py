@@ -198,6 +198,7 @@ class Performer:
         """One action; True when what follows in the list is cut though no transition was taken."""
         spec, began_s = run.actions[index], time.monotonic()
         run.since_s = began_s
+        log.debug("%s: action %s begins", run.services.machine, spec.type)
         try:
             action = self._made(spec, run)
             version = self._board.version(action.watch) if action.watch else 0
@@ -213,10 +214,11 @@ class Performer:
         if run.cancelled:
             return False
         if parked is not None:
+            log.debug("%s: action %s found nothing, and waits", run.services.machine, spec.type)
             run.parked.append(parked)
             return event is not None and self._definition.find(run.state, event) is not None
         failed = event in _error_events(spec)
-        self._count(spec, began_s, failed=failed)
+        self._count(run, spec, began_s, failed=failed)
         if event:
             run.empty = empty
             self._settle(run, spec, event, failed, () if action.failed_of is None else (action.failed_of,))
@@ -271,8 +273,10 @@ class Performer:
         transition = self._definition.find(run.state, event)
         return transition is None or (transition.target == run.state and not transition.actions)
 
-    def _count(self, spec: ActionSpec, began_s: float, *, failed: bool) -> None:
-        self._timings.add(self._definition.config_type, spec.type, time.monotonic() - began_s, failed=failed)
+    def _count(self, run: Run, spec: ActionSpec, began_s: float, *, failed: bool) -> None:
+        seconds, how = time.monotonic() - began_s, "failed" if failed else "ended"
+        log.debug("%s: action %s %s after %.1f ms", run.services.machine, spec.type, how, 1000 * seconds)
+        self._timings.add(self._definition.config_type, spec.type, seconds, failed=failed)
 
     def _settle(self, run: Run, spec: ActionSpec, event: str, failed: bool, failed_of: Collection[int | str]) -> None:
         """Does a transition take the event? If not, it is noted; a failure that nothing takes ends the run."""
@@ -310,7 +314,7 @@ class Performer:
         if run.cancelled:
             log.debug("%s: %s failed after it was cancelled: %r", run.services.machine, spec.type, error)
             return
-        self._count(spec, began_s, failed=True)
+        self._count(run, spec, began_s, failed=True)
         message = str(error) if isinstance(error, MachineError) else f"{type(error).__name__}: {error}"
         text = f"Error executing action {spec.type}: {message}"
         run.context["last_error"], run.context["last_error_action"] = text, spec.type

@@ -351,6 +351,8 @@ class Runtime:
 
     def _release_jobs(self) -> None:
         """What is still held by us, such as a job claimed by an action that was cut off, is no longer renewed."""
+        if not self._roster.all():
+            return
         try:
             jobs.release_owner(self.db, self.shared.incarnation)
         except StorageError as error:

@@ -109,6 +109,7 @@ class Services:
         Raises StorageError when it cannot be stored: then nothing was sent.
         """
         targets = self._targets(target)
+        log.debug("%s: sends event %s to %s", self.machine, type, ", ".join(targets) or "nobody")
         letters = mailbox.post_many(self.db, targets, type, payload, job_id=job_id, source=self.machine)
         if target == UI:
             self.publish(type, payload if isinstance(payload, Mapping) else {"payload": payload})

@@ -271,8 +271,9 @@ def _decoded(data: bytes, file: str, findings: Findings) -> str:
 def _refuse_control_characters(text: str, file: str, findings: Findings) -> None:
     found = Reader.NON_PRINTABLE.search(text)
     if found:
-        message = f"character {ascii(found.group())} is not allowed in YAML"
-        raise findings.fatal(_place_of(found.start(), text, file), message, 'write it as an escape: "\\x00"')
+        character = ascii(found.group())
+        message, hint = f"character {character} is not allowed in YAML", f'write it as an escape: "{character[1:-1]}"'
+        raise findings.fatal(_place_of(found.start(), text, file), message, hint)
 
 
 def _place_of(index: int, text: str, file: str) -> Mark:

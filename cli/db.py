@@ -55,6 +55,7 @@ SECTIONS = {
 @click.group(cls=LazyGroup, sections=SECTIONS, invoke_without_command=True)
 @db_option
 @debug_option("Show tracebacks.")
+@click.version_option(package_name="statemachine-engine", prog_name="statemachine-db")
 @click.pass_context
 def db(ctx: click.Context, debug: bool) -> None:
     """Jobs, events and machines of a statemachine database.

@@ -37,6 +37,8 @@ class Program(click.Command):
             return super().make_context(*args, **kwargs)
         except click.UsageError as error:
             raise _usage(error) from error
+        except KeyboardInterrupt:
+            raise click.exceptions.Exit(INTERRUPTED) from None
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ..actors.runtime import Runtime
     from ..actors.systemd import Systemd
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("statemachine_engine.cli.run")  # not __main__, as in a process that a machine has started
 
 #: seconds that a thread may keep the interpreter while others wait: events pass through several threads, and a tenth
 #: of Python's own value let twice as many through

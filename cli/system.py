@@ -28,6 +28,7 @@ SECTIONS = {
 @manifest_option
 @db_option
 @debug_option("Log more, and show tracebacks.")
+@click.version_option(package_name="statemachine-engine", prog_name="statemachine-system")
 @click.pass_context
 def system(ctx: click.Context, debug: bool) -> None:
     """Run all machines of a project, as its statemachine-project.yaml says.

@@ -327,3 +327,16 @@ def test_a_large_machine_loads_with_lookups_ready() -> None:
     found = machine.find(f"s{count - 1}", "next")
     assert found is not None
     assert found.target == f"s{count}"
+
+
+def test_the_hint_for_a_control_character_shows_how_that_one_is_written() -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_text(GOOD + "description: a\x01b\n")
+    (problem,) = caught.value.problems
+    assert problem.hint == 'write it as an escape: "\\x01"'
+
+
+def test_a_list_of_known_names_has_no_empty_one() -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_text("states: [a, '', b]\ninitial_state: q\n")
+    assert "initial_state 'q' is unknown; known: a, b" in [problem.message for problem in caught.value.problems]

@@ -18,6 +18,7 @@ from statemachine_engine.actors.notifier import Notifier
 from statemachine_engine.actors.runtime import NotStarted
 from statemachine_engine.actors.wire import MalformedMessage
 from statemachine_engine.storage import audit, jobs, machines, mailbox
+from statemachine_engine.storage.database import Database
 from statemachine_engine.storage.errors import MachineTaken
 from tests.support.gate import gate_in
 from tests.support.journal import Journal
@@ -144,6 +145,19 @@ def test_a_command_that_ignores_the_end_is_killed_before_stop_returns(tmp_path: 
 
     assert not alive(int(pid.read_text()))
     assert runtime.left_behind == []
+
+
+def test_a_runtime_in_which_nothing_ran_says_nothing_about_jobs(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Database.open(tmp_path / "x.db") as db:
+        runtime = Runtime(db, sockets=False).start()
+        with db.write():
+            db.execute("DROP TABLE jobs")
+
+        runtime.stop()
+
+    assert "jobs cannot be given back" not in caplog.text
 
 
 def test_in_a_hurry_an_action_that_hears_of_no_cancellation_is_not_waited_for(

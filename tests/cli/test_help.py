@@ -7,11 +7,13 @@ import shlex
 from collections.abc import Iterator
 from contextlib import suppress
 from glob import glob
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from statemachine_engine.cli.db import db
 from statemachine_engine.cli.diagrams import diagrams
@@ -177,3 +179,9 @@ def parse(command: click.Command, name: str, arguments: list[str]) -> None:
             below, found, rest = command.resolve_command(context, [*context._protected_args, *context.args])
             assert found is not None
             found.make_context(below, rest, parent=context)
+
+
+@pytest.mark.parametrize("name", ["statemachine", "statemachine-db", "statemachine-system", "statemachine-events"])
+def test_the_version_can_be_asked_for(name: str) -> None:
+    result = CliRunner().invoke(PROGRAMS[name], ["--version"], prog_name=name)
+    assert result.stdout == f"{name}, version {version('statemachine-engine')}\n"

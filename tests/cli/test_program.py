@@ -22,6 +22,20 @@ def run(error: BaseException, *args: str) -> Result:
     return CliRunner().invoke(tool, args, prog_name="tool")
 
 
+def test_ctrl_c_while_the_options_are_read_is_an_interruption_too() -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    @click.command("tool", cls=Program)
+    @click.option("--db", callback=interrupt)
+    def tool(db: str) -> None:
+        raise AssertionError
+
+    result = CliRunner().invoke(tool)
+
+    assert (result.exit_code, result.stderr.strip()) == (130, "")
+
+
 @pytest.mark.parametrize(
     ("error", "exit_code", "line"),
     [

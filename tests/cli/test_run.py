@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -248,7 +248,11 @@ def test_debug_logs_more(place: Any) -> None:
 
     assert " - DEBUG - " not in quiet.stderr
     assert loud.returncode == 0
-    assert Path(place.folder / "greeted.txt").exists()
+    lines = [line.partition(" - DEBUG - ")[2] for line in loud.stderr.splitlines()]
+    told = [line for line in lines if line.startswith("ends: ")]
+    assert told[:2] == ["ends: working ----> working", "ends: action bash begins"]
+    assert re.fullmatch(r"ends: action bash ended after [\d.]+ ms", told[2])
+    assert told[3] == "ends: working --done--> stopped"
 
 
 def test_a_machine_marked_failed_shows_in_the_exit_code(place: Any) -> None:
