@@ -449,7 +449,7 @@ def test_validate_tells_everything_in_text_and_json(place: Installed) -> None:
     (place.folder / "bad.yaml").write_text("initial_state: [a]")
     bad, listed = place.run("validate"), place.run("validate", "--format", "json")
 
-    assert (good.returncode, good.stdout) == (0, "✅ one: 1 machines\n")
+    assert (good.returncode, good.stdout) == (0, "✅ one: 1 machine\n")
     assert bad.returncode == listed.returncode == 1
     assert "did you mean 'processes'?" in bad.stderr
     assert {(Path(row["file"]).name, row["severity"]) for row in json.loads(listed.stdout)} >= {
@@ -510,4 +510,4 @@ def test_the_module_can_be_run_without_its_script(place: Installed) -> None:
 
     done = place.project.shell(f"{sys.executable} -m statemachine_engine.cli.system validate")
 
-    assert "one: 1 machines" in done
+    assert "one: 1 machine" in done
