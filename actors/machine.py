@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import queue
 import threading
@@ -13,18 +12,17 @@ from typing import TYPE_CHECKING, Any
 import pykka
 
 from ..storage.errors import StorageError
-from . import straggler
 from .context import admit, first_context
-from .coroutines import MachineLoop
 from .jobcontext import drop, hold
 from .mail import Mail
 from .messages import Begin, ContextDue, Halt, Incoming, JobGone, JobOverdue, Resume, TimerFired, Unread, Woken
 from .records import Records
 from .resume import Memory, delay_of
-from .run import ActionsDone, Pause, PauseOver, Performer, Run
+from .run import ActionsDone, Pause, PauseOver, Run
 from .showcase import Showcase
 from .stay import Stay
 from .step import Step, enter, interrupts, step
+from .work import Work, teller
 
 if TYPE_CHECKING:
     from ..storage.audit import Record
@@ -38,12 +36,8 @@ log = logging.getLogger(__name__)
 #: engines' tick, so that no configuration can spin
 PACE_S = 0.05
 
-#: runs of instant actions in a row, after which the inbox gets its turn
-CHAIN = 20
-
 #: messages in the inbox at which the listener, held back, may go on
 INBOX_LOW = 500
-
 
 #: seconds until a job that is over its time, and could not be ended, is looked at again
 OVERDUE_AGAIN_S = 1.0
@@ -69,18 +63,15 @@ class MachineActor(pykka.ThreadingActor):
         self._name = parts.view.name
         self._state = definition.initial_state
         self._context = first_context(definition, context, self._name, resumed.context if resumed else None)
-        parts.view.context = self._context
+        self._view.context = self._context
+        self._tell = teller(self.actor_ref)
         self._stay = self._new_stay(0, ())
+        self._work = Work(self._name, parts, self._tell)
         self._outcome: Outcome | None = None
         self._final = False
         self._ended = False
         self._draining = False
-        self._run: Run | None = None
-        #: the run whose actions are over and whose result has not been looked at
-        self._finished: Run | None = None
-        self._chain = 0
-        self._loop = MachineLoop(self._name)
-        self._showcase = Showcase(self._name, parts.shared, self._tell_myself)
+        self._showcase = Showcase(self._name, parts.shared, self._tell)
         self._mail = Mail(parts.shared.db, self._name, parts.shared.recorder.outage)
         self._records = Records(self._name, definition.config_type, parts.shared.incarnation, parts.shared.db.clock)
         self._record, self._room = parts.shared.recorder.record, parts.shared.recorder.room
@@ -114,7 +105,7 @@ class MachineActor(pykka.ThreadingActor):
             return
         if not self._room.is_set():
             self._wait_for_room()
-        self._chain = 0
+        self._work.begin_chain()
         self._view.busy_since_s = time.monotonic()
         self._handlers[type(message)](message)
         self._view.busy_since_s = None
@@ -155,8 +146,7 @@ class MachineActor(pykka.ThreadingActor):
         run = message.run
         if run.services.cleared:
             self._mail.forget(run.services.cleared)
-        if run is self._run:
-            self._finished = run
+        if self._work.done(run):
             self._go_on()
 
     def _settle(self, run: Run) -> None:
@@ -165,7 +155,7 @@ class MachineActor(pykka.ThreadingActor):
         if run.pause is not None:
             self._pause(run, run.pause)
             return
-        self._run = None
+        self._work.over()
         for action, event in run.unhandled:
             self._note_unhandled(event, {"action": action})
         if self._final:
@@ -181,9 +171,7 @@ class MachineActor(pykka.ThreadingActor):
             self._error_if_unhandled(run)
 
     def _pause_over(self, message: PauseOver) -> None:
-        if message.run is self._run:
-            message.run.pause = None
-            self._perform(message.run)
+        if self._work.pause_over(message.run):
             self._go_on()
 
     def _wake(self, message: Woken) -> None:
@@ -202,7 +190,7 @@ class MachineActor(pykka.ThreadingActor):
 
     def _context_due(self, _message: ContextDue) -> None:
         self._showcase.due()
-        if self._run is None or self._run.pause is not None:  # else it is looked at when the run has settled
+        if not self._work.keeps_context:  # else it is looked at when the run has settled
             self._record(*self._showcase.look(self._context))
 
     def _job_gone(self, message: JobGone) -> None:
@@ -214,14 +202,14 @@ class MachineActor(pykka.ThreadingActor):
             reason = self._parts.desk.time_out(message.job_id, message.attempt)
         except StorageError as error:
             log.error("%s: job %s is over its time, which cannot be written: %s", self._name, message.job_id, error)
-            self._parts.shared.timers.after(OVERDUE_AGAIN_S, lambda: self._tell_myself(message))
+            self._parts.shared.timers.after(OVERDUE_AGAIN_S, lambda: self._tell(message))
             return
         if reason is not None:
             self._go_on_without_job(message.job_id, reason)
 
     def _halt(self, message: Halt) -> None:
         self._draining = True
-        if self._run is None or self._run.pause is not None or not message.drain:
+        if not (self._work.keeps_context and message.drain):
             self._stop_here()
 
     # Events
@@ -231,7 +219,7 @@ class MachineActor(pykka.ThreadingActor):
         for event in events:
             if self._ended:
                 self._mail.keep(event)
-            elif (self._run is None and not self._mail) or self._acts_at_once(event):
+            elif (self._work.run is None and not self._mail) or self._acts_at_once(event):
                 self._handle(event)
             else:
                 self._mail.wait(event)
@@ -255,10 +243,9 @@ class MachineActor(pykka.ThreadingActor):
     def _go_on(self) -> None:
         """Settle what has run; when nothing runs any more, re-run what was woken, then take the events that waited."""
         while not self._ended:
-            if self._finished is not None:
-                run, self._finished = self._finished, None
+            if (run := self._work.take_finished()) is not None:
                 self._settle(run)
-            elif self._run is not None:
+            elif self._work.run is not None:
                 return
             elif self._draining:
                 self._stop_here()
@@ -318,10 +305,7 @@ class MachineActor(pykka.ThreadingActor):
         view.enter(move.target)
 
     def _new_stay(self, number: int, actions: tuple[ActionSpec, ...]) -> Stay:
-        return Stay(number, actions, self._name, self._parts.shared, self._tell_myself)
-
-    def _tell_myself(self, message: Any) -> None:
-        _tell(self.actor_ref, message)
+        return Stay(number, actions, self._name, self._parts.shared, self._tell)
 
     def _lead_on(self, run: Run, event: str) -> None:
         """Take the transition that an action's event has, not sooner than PACE_S after entry where it could spin."""
@@ -347,26 +331,10 @@ class MachineActor(pykka.ThreadingActor):
             return
         services = self._parts.services()
         run = Run(self._stay.number, self._state, actions, self._context, services, start, again, settled, self._final)
-        self._perform(run)
-
-    def _perform(self, run: Run) -> None:
-        self._run = run
-        performer, loop, ref = self._parts.performer, self._loop, self.actor_ref
-        if not performer.is_instant(run):
-            running = self._parts.shared.running
-            future = self._parts.shared.executor.submit(_perform_and_tell, performer, run, loop, ref)
-            running[future] = run
-            future.add_done_callback(running.pop)
-            return
-        performer.perform(run, loop)
-        self._chain += 1
-        if self._chain < CHAIN:
-            self._finished = run
-        else:
-            _tell(ref, ActionsDone(run))
+        self._work.perform(run)
 
     def _pause(self, run: Run, pause: Pause) -> None:
-        """The run stays the one under way, so that events wait; the wait keeps no thread, and ends with the run."""
+        """An action of the run failed and is to be tried again."""
         if self._draining:
             self._stop_here()
             return
@@ -374,28 +342,21 @@ class MachineActor(pykka.ThreadingActor):
             "%s: %s in state %s: try %d of %d in %.4g s: %s", self._name, pause.action, self._state, pause.attempt,
             pause.attempts, pause.delay_s, pause.reason.partition("\n")[0],
         )  # fmt: skip
-        job, ref = self._parts.desk.current, self.actor_ref
+        job = self._parts.desk.current
         self._record(self._records.retrying(self._state, pause, None if job is None else job.job_id))
-        run.timer = self._parts.shared.timers.after(pause.delay_s, lambda: _tell(ref, PauseOver(run)))
+        self._work.wait(run, pause.delay_s)
 
     def _run_again(self, action: int) -> None:
         if self._stay.unpark(action):
             self._start(self._stay.actions, start=action, again=True)
 
-    def _cancel_run(self) -> None:
-        """Throw the running actions away; they keep the old context."""
-        run, self._run = self._run, None
-        self._finished = None
-        if run is None:
-            return
-        run.services.cancel.cancel()
-        if run.timer is not None:
-            run.timer.cancel()
-        if run.thread is not None:
-            self._parts.shared.timers.after(straggler.PATIENCE_S, lambda: straggler.tell(run))
-        self._parts.desk.note_cut_off()
-        self._context = dict(self._context)
-        self._parts.view.context = self._context
+    def _cancel_run(self) -> tuple[ActionSpec, ...] | None:
+        """Throw the running actions away, which keep the old context; None: there are none."""
+        actions = self._work.throw_away()
+        if actions is not None:
+            self._parts.desk.note_cut_off()
+            self._context = self._view.context = dict(self._context)
+        return actions
 
     def _park(self, run: Run) -> None:
         if run.actions is not self._stay.actions:
@@ -411,14 +372,13 @@ class MachineActor(pykka.ThreadingActor):
     def _go_on_without_job(self, job_id: str, reason: str) -> None:
         """Its job was taken from it: what runs is cut off, and the machine goes on as after a failed action."""
         log.warning("%s: %s", self._name, reason)
-        actions = self._stay.actions if self._run is None else self._run.actions
-        self._cancel_run()
+        actions = self._cancel_run()
         self._context["last_error"], self._context["last_error_action"] = reason, None
         self._record(self._records.note("error", {"error_message": reason, "action": None, "job_id": job_id}))
         if self._final:
             self._end("failure")
         elif not self._draining:
-            self._fail_over(actions, reason)
+            self._fail_over(self._stay.actions if actions is None else actions, reason)
         self._go_on()
 
     def _fail_over(self, actions: tuple[ActionSpec, ...], reason: str) -> None:
@@ -499,7 +459,7 @@ class MachineActor(pykka.ThreadingActor):
         self._ended = True
         self._stay.end()
         self._mail.keep_all()
-        self._loop.close()
+        self._work.close()
         self._record(
             self._records.terminated(self._state, outcome),
             *(self._memory.end() if outcome is not None else ()),
@@ -514,18 +474,5 @@ class MachineActor(pykka.ThreadingActor):
         self._ended = True
         self._cancel_run()
         self._stay.end()
-        self._loop.close()
+        self._work.close()
         self._parts.gate.set()
-
-
-# Helpers
-
-
-def _perform_and_tell(performer: Performer, run: Run, loop: MachineLoop, ref: pykka.ActorRef[MachineActor]) -> None:
-    performer.perform(run, loop)
-    _tell(ref, ActionsDone(run))
-
-
-def _tell(ref: pykka.ActorRef[MachineActor], message: Any) -> None:
-    with contextlib.suppress(pykka.ActorDeadError):  # ended meanwhile: nobody is left to care
-        ref.tell(message)

@@ -158,7 +158,7 @@ class System:
 
     def _in_short(self) -> str:
         failed = len(self.plan.failed)
-        return f"{len(self.plan.alive)} machines run" + (f", {failed} failed" if failed else "")
+        return f"machines running: {len(self.plan.alive)}" + (f", failed: {failed}" if failed else "")
 
     def _take(self, message: _Said | Request | int) -> None:
         if isinstance(message, Request):

@@ -160,7 +160,7 @@ def _tell_systemd(runtime: Runtime, systemd: Systemd) -> None:
         machines = runtime.machines()
         failed = sum(machine.status == "failed" for machine in machines)
         running = sum(not machine.view.ended.is_set() for machine in machines)
-        return f"{running} machines run" + (f", {failed} of them failed" if failed else "")
+        return f"machines running: {running}" + (f", failed: {failed}" if failed else "")
 
     systemd.ready(status())
     runtime.on_progress = lambda: systemd.alive(status())

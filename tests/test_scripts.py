@@ -91,7 +91,7 @@ def test_the_template_manifest_is_in_order_and_so_is_what_its_comments_suggest(p
     manifest.write_text(re.sub(r"^( *)# (?=( *[a-z_]+:|- config:)\s)", r"\1", text, flags=re.MULTILINE))
     whole = project.shell("statemachine-system validate")
 
-    assert plain == "✅ my_project: 1 machines\n"
+    assert plain == "✅ my_project: 1 machine\n"
     assert whole == "✅ my_project: 4 machines\n"
 
 

@@ -27,13 +27,13 @@ def test_it_hears_that_the_service_is_ready_lives_and_stops(listener: tuple[sock
     environ = {"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "30000000", "WATCHDOG_PID": str(os.getpid()), "HOME": "/"}
     systemd = Systemd(environ)
 
-    systemd.ready("2 machines run")
-    systemd.alive("2 machines run")
+    systemd.ready("machines running: 2")
+    systemd.alive("machines running: 2")
     systemd.alive("asked for too soon")
     systemd.stopping()
 
     said = [sock.recv(100) for _ in range(3)]
-    assert said[:2] == [b"READY=1\nSTATUS=2 machines run", b"WATCHDOG=1\nSTATUS=2 machines run"]
+    assert said[:2] == [b"READY=1\nSTATUS=machines running: 2", b"WATCHDOG=1\nSTATUS=machines running: 2"]
     assert said[2].startswith(b"STOPPING=1\n")
     assert systemd.interval_s == 15.0
     assert environ == {"HOME": "/"}

@@ -216,8 +216,8 @@ def test_systemd_hears_how_it_fares_and_sigusr1_shows_what_it_is_at(place: Any) 
     process = start(place, write(place, "waits.yaml", WAITS), "--machine-name", "m")
     assert process.stderr is not None
 
-    assert systemd.recv(100) == b"READY=1\nSTATUS=1 machines run"
-    assert systemd.recv(100) == b"WATCHDOG=1\nSTATUS=1 machines run"
+    assert systemd.recv(100) == b"READY=1\nSTATUS=machines running: 1"
+    assert systemd.recv(100) == b"WATCHDOG=1\nSTATUS=machines running: 1"
     process.send_signal(signal.SIGUSR1)
     lines = iter(process.stderr.readline, "")
     assert any(

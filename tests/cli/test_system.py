@@ -486,7 +486,7 @@ def test_systemd_is_told_when_all_are_ready(place: Installed, tmp_path: Path) ->
         place.project.env["NOTIFY_SOCKET"] = str(path)
         process = place.project.start("statemachine-system up")
 
-        assert listener.recv(100) == b"READY=1\nSTATUS=1 machines"
+        assert listener.recv(100) == b"READY=1\nSTATUS=machines running: 1"
         assert place.machine("m")["status"] == "running"
         process.terminate()
         assert listener.recv(100).startswith(b"STOPPING=1")
