@@ -54,7 +54,7 @@ class Memory:
 
     def end(self) -> tuple[Record, ...]:
         """The machine has ended: its next start is a first one."""
-        return (Forgotten(self._parts.view.name),) if self._wanted else ()
+        return (Forgotten(self._parts.view.name, self._parts.shared.incarnation),) if self._wanted else ()
 
 
 def last(db: Database, definition: Definition, name: str, from_state: str | None = None) -> Snapshot | None:

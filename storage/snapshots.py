@@ -13,17 +13,23 @@ COLUMNS = (
     "machine_name, state, settled, context, job_id, attempt, timers, incarnation, definition_hash, saved_at, failure, "
     "cut_off"
 )
+HELD_BY_ANOTHER = (
+    "EXISTS (SELECT 1 FROM machine_state m WHERE m.machine_name = {machine} AND m.incarnation <> {incarnation})"
+)
 SAVE = f"""
 INSERT INTO machine_snapshots ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (machine_name) DO UPDATE SET
     state = excluded.state, settled = excluded.settled, context = excluded.context, job_id = excluded.job_id,
     attempt = excluded.attempt, timers = excluded.timers, incarnation = excluded.incarnation,
     definition_hash = excluded.definition_hash, saved_at = excluded.saved_at,
-    failure = excluded.failure, cut_off = excluded.cut_off"""
+    failure = excluded.failure, cut_off = excluded.cut_off
+WHERE NOT {HELD_BY_ANOTHER.format(machine="excluded.machine_name", incarnation="excluded.incarnation")}"""
+FORGET = f"""
+DELETE FROM machine_snapshots WHERE machine_name = ? AND NOT {HELD_BY_ANOTHER.format(machine="?", incarnation="?")}"""
 
 
 class Saved(NamedTuple):
-    """Where a machine that resumes is now; the columns of `machine_snapshots`."""
+    """Where a machine that resumes is now; ignored if another incarnation holds the name."""
 
     machine: str
     state: str
@@ -40,9 +46,10 @@ class Saved(NamedTuple):
 
 
 class Forgotten(NamedTuple):
-    """A machine has ended: there is nothing to resume."""
+    """A machine has ended: there is nothing to resume; ignored if another incarnation holds the name."""
 
     machine: str
+    incarnation: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,4 +94,4 @@ def write(db: Database, records: Iterable[Saved | Forgotten]) -> None:
         if isinstance(record, Saved):
             db.execute(SAVE, (*record[:2], int(record.settled), *record[3:-1], int(record.cut_off)))
         else:
-            db.execute("DELETE FROM machine_snapshots WHERE machine_name = ?", (record.machine,))
+            db.execute(FORGET, (record.machine, *record))

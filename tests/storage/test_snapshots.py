@@ -1,0 +1,50 @@
+"""Where machines were that resume, on every database."""
+
+from __future__ import annotations
+
+import pytest
+
+from statemachine_engine.storage import audit, snapshots
+from statemachine_engine.storage.database import Database
+from statemachine_engine.storage.snapshots import Forgotten, Saved
+from tests.support.factories import acquire
+
+
+def saved(state: str, incarnation: str) -> Saved:
+    return Saved("m", state, True, '{"n": 1}', "j1", 2, '{"late": 5.0}', incarnation, "hash", 4.0, None, True)
+
+
+def state_of(db: Database) -> tuple[str, str | None] | None:
+    found = snapshots.get(db, "m")
+    return (found.state, found.incarnation) if found is not None else None
+
+
+def test_the_last_one_is_kept_with_all_that_it_says(db: Database) -> None:
+    acquire(db, "m")
+    audit.write(db, [saved("a", "run-1")])
+    audit.write(db, [saved("b", "run-1")])
+
+    found = snapshots.get(db, "m")
+
+    assert found is not None
+    assert (found.state, found.settled, found.context, found.job_id, found.attempt) == ("b", True, {"n": 1}, "j1", 2)
+    assert (found.timers, found.definition_hash, found.saved_at) == ({"late": 5.0}, "hash", 4.0)
+    assert (found.failure, found.cut_off) == (None, True)
+
+
+def test_an_end_leaves_nothing_to_resume(db: Database) -> None:
+    acquire(db, "m")
+    audit.write(db, [saved("a", "run-1"), Forgotten("m", "run-1")])
+
+    assert state_of(db) is None
+
+
+@pytest.mark.parametrize("late", [saved("old", "run-1"), Forgotten("m", "run-1")])
+def test_who_was_overtaken_changes_nothing_any_more(db: Database, late: Saved | Forgotten) -> None:
+    acquire(db, "m")
+    acquire(db, "m", "run-2", is_alive=lambda row: False)
+    audit.write(db, [saved("new", "run-2")])
+
+    audit.write(db, [late])
+
+    assert state_of(db) == ("new", "run-2")
