@@ -71,6 +71,7 @@ class MachineActor(pykka.ThreadingActor):
         self._final = False
         self._ended = False
         self._draining = False
+        self._debugs = log.isEnabledFor(logging.DEBUG)  # asked once: an event is 40 us, and asking twice is 0.5
         self._showcase = Showcase(self._name, parts.shared, self._tell)
         self._mail = Mail(parts.shared.db, self._name, parts.shared.recorder.outage)
         self._records = Records(self._name, definition.config_type, parts.shared.incarnation, parts.shared.db.clock)
@@ -230,7 +231,9 @@ class MachineActor(pykka.ThreadingActor):
 
     def _handle(self, event: Incoming) -> None:
         admit(self._definition, self._context, event)
-        log.debug("%s: event %s from %s, in state %s", self._name, event.type, event.source or "outside", self._state)
+        if self._debugs:
+            source = event.source or "outside"
+            log.debug("%s: event %s from %s, in state %s", self._name, event.type, source, self._state)
         received = self._records.received(event)
         move = step(self._definition, self._state, event.type)
         if move is not None:
@@ -263,7 +266,8 @@ class MachineActor(pykka.ThreadingActor):
     def _take(self, move: Step, trigger: str | None, *records: Record) -> None:
         """Make a move: leave, enter, record, run the actions."""
         source = self._state
-        log.debug("%s: %s --%s--> %s", self._name, source, trigger or "", move.target)
+        if self._debugs:
+            log.debug("%s: %s --%s--> %s", self._name, source, trigger or "", move.target)
         self._cancel_run()
         if not move.internal:
             self._enter(move)
