@@ -13,6 +13,16 @@ class MachineError(Exception):
     """Something is wrong with a machine."""
 
 
+class NoThread(MachineError):
+    """No thread can be had for the machine."""
+
+    def __init__(self, machine: str) -> None:
+        super().__init__(
+            f"{machine} cannot be started: the system gives no more threads; raise the limit of processes (ulimit -u), "
+            "or run fewer machines in a process"
+        )
+
+
 class CannotResume(MachineError):
     """The machine was in a state that its definition does not have any more."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Executor, Future
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .timings import Timings
     from .view import View
     from .watches import WatchBoard
+    from .workers import Workers
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,7 +35,7 @@ class Shared:
     recorder: Recorder
     timers: Timers
     board: WatchBoard
-    executor: Executor
+    executor: Workers
     children: Children
     timings: Timings
     #: what worker threads work on

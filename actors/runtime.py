@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,15 +42,13 @@ from .timings import Timings
 from .view import View
 from .watchdog import Watchdog
 from .watches import WatchBoard
+from .workers import Workers
 
 if TYPE_CHECKING:
     from ..storage.jobs import Job
     from .definition import Outcome
 
 log = logging.getLogger(__name__)
-
-#: worker threads at most; they are made one by one as actions block, and reused
-WORKERS = 4096
 
 #: the clock is set back by a correction if it is by more than so many seconds: less is drift, and no firing is repeated
 SET_BACK_S = 60.0
@@ -110,7 +108,7 @@ class Runtime:
         """Start what the machines share: the store first, keeper and notifier, who use all the others, last."""
         self.db = self._opened()
         recorder = Recorder(self.db, Publisher(self._event_socket), lambda: self._break("recorder"))
-        executor = ThreadPoolExecutor(WORKERS, thread_name_prefix="sm-action")
+        executor = Workers()
         self.shared = Shared(
             self.db, new_incarnation(), self._control_prefix, recorder, Timers(lambda: self._break("timers")),
             WatchBoard(), executor, Children(), Timings(),

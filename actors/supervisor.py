@@ -15,7 +15,7 @@ from ..storage import machines
 from ..storage.audit import Note
 from ..storage.errors import MachineTaken, SocketTaken, StorageError
 from . import resume, wire
-from .errors import CannotResume
+from .errors import CannotResume, NoThread
 from .incarnation import may_live
 from .keeper import MACHINE_LEASE_S
 from .listener import Listener
@@ -130,9 +130,15 @@ class Supervisor:
                 raise
         machine.view.status = "running"  # before the actor can say otherwise
         self._roster.add(machine)
-        self._start_actor(machine, resumed)
-        if machine.listener is not None:
-            machine.listener.start()
+        try:
+            self._start_actor(machine, resumed)
+            if machine.listener is not None:
+                machine.listener.start()
+        except RuntimeError as error:  # a thread cannot be started
+            machine.stop(drain=False)
+            self._sign_off(machine, "ended")
+            machine.view.end(None)
+            raise NoThread(machine.name) from error
 
     def ended(self, machine: Machine, outcome: Outcome | None) -> None:
         """A machine is over; called in its actor's thread."""

@@ -47,9 +47,10 @@ class Work:
         """Run its actions: here where none can make the machine wait, else on a worker thread, which tells its end."""
         self.run = run
         if not self._performer.is_instant(run):
-            future = self._shared.executor.submit(_perform_and_tell, self._performer, run, self._loop, self._tell)
-            self._shared.running[future] = run
-            future.add_done_callback(self._shared.running.pop)
+            future = self._shared.executor.take(_perform_and_tell, self._performer, run, self._loop, self._tell)
+            if future is not None:
+                self._shared.running[future] = run
+                future.add_done_callback(self._shared.running.pop)
             return
         self._performer.perform(run, self._loop)
         self._chain += 1

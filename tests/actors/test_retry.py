@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from statemachine_engine import Machine, Runtime
-from statemachine_engine.actors import runtime as runtime_module
+from statemachine_engine.actors import workers as workers_module
 from statemachine_engine.storage import jobs
 from statemachine_engine.storage.database import Database
 from tests.support.gate import gate_in
@@ -171,7 +171,7 @@ def test_a_timeout_of_the_state_ends_the_wait(start: Start, journal: Journal) ->
 def test_machines_that_wait_keep_no_worker_from_others(
     start: Start, journal: Journal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(runtime_module, "WORKERS", 2)
+    monkeypatch.setattr(workers_module, "WORKERS", 2)
     with Runtime("sqlite:///:memory:", sockets=False, actions_dir=tmp_path / "actions") as runtime:
         journal = Journal()
         runtime.subscribe(journal)
