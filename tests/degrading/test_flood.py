@@ -1,0 +1,78 @@
+"""More events, and larger ones, than anybody should send."""
+
+from __future__ import annotations
+
+import gc
+import json
+import socket
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from statemachine_engine.storage import mailbox
+from statemachine_engine.storage.errors import PayloadTooLarge
+from tests.degrading.conftest import House
+from tests.support.until import until
+
+COUNTER = """
+initial_state: busy
+transitions:
+  - {from: busy, to: counting, event: job_done}
+  - {from: counting, to: counting, event: n}
+actions:
+  busy: [{type: bash, command: "while [ ! -e go ]; do sleep 0.05; done", cwd: FOLDER}]
+"""
+
+QUOTES = 2
+LARGEST = mailbox.MAX_PAYLOAD_BYTES - QUOTES
+
+
+def test_ten_thousand_events_wait_for_a_machine_that_is_busy_and_come_in_order(house: House) -> None:
+    runtime = house.begin()
+    counter = runtime.add(yaml.safe_load(COUNTER.replace("FOLDER", str(house.folder))), "counter")
+    taken: list[int] = []
+    runtime.subscribe(lambda sent: taken.append(sent["id"]) if sent["machine_name"] == "counter" else None)
+    slowest_s = 0.0
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+        sender.connect(house.environ["STATEMACHINE_CONTROL_PREFIX"] + "-counter.sock")
+        for number in range(10_000):
+            began_s = time.monotonic()
+            sender.send(json.dumps({"type": "n", "payload": {"n": number}}).encode())
+            slowest_s = max(slowest_s, time.monotonic() - began_s)
+    assert counter.state == "busy"
+    until(lambda: mailbox.depths(runtime.db).get("counter", 0) >= 9_000 - 1, 30)  # a thousand are kept in memory
+
+    (house.folder / "go").touch()
+
+    until(lambda: len(taken) >= 10_001, 30)
+    assert runtime.shared.recorder.flush(20)
+    rows = mailbox.list_(runtime.db, target="counter", limit=20_000)
+    assert [row.payload["n"] for row in sorted(rows, key=lambda row: row.id)] == list(range(10_000))
+    assert {row.status for row in rows} == {"processed"}
+    assert slowest_s < 2
+
+
+def test_the_largest_payload_is_taken_and_one_byte_more_is_refused_with_its_size(house: House) -> None:
+    runtime = house.begin()
+    _switch_with_the_largest(house, 4)
+    before = _resident()
+    _switch_with_the_largest(house, 4)
+    assert runtime.shared.recorder.flush()
+    gc.collect()
+    assert _resident() - before < 2 * mailbox.MAX_PAYLOAD_BYTES, "what was sent is not kept"
+
+    with pytest.raises(PayloadTooLarge, match=f"{mailbox.MAX_PAYLOAD_BYTES + 1} bytes is over the limit of 16777216"):
+        house.lamp.send("switch", "x" * (LARGEST + 1))
+
+
+def _switch_with_the_largest(house: House, times: int) -> None:
+    for number in range(times):
+        house.lamp.send("switch", "x" * LARGEST)
+        house.lamp.wait_for("dark" if number % 2 else "lit", 10)
+
+
+def _resident() -> int:
+    """Bytes of memory that this process has."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
