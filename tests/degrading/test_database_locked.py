@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from statemachine_engine.actors import recorder
 from statemachine_engine.storage import audit, dialect, jobs
 from statemachine_engine.storage.errors import StoreUnavailable
 from tests.degrading.conftest import House
@@ -63,6 +66,30 @@ def test_machines_go_on_while_the_database_is_locked_and_all_is_written_afterwar
     assert runtime.shared.recorder.flush()
     assert len(audit.transitions(db, "lamp", limit=1000)) == 100
     assert caplog.text.count("the store takes nothing: ") == 2, "one line for it, one for its end"
+
+
+def test_when_too_much_waits_in_memory_machines_stand_still_and_lose_nothing(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder, "MOST_WAITING", 200)
+    runtime = house.begin()
+
+    def flood() -> None:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            sender.connect(house.environ["STATEMACHINE_CONTROL_PREFIX"] + "-lamp.sock")
+            for _ in range(2000):
+                sender.send(b'{"type": "switch"}')
+
+    sending = threading.Thread(target=flood)
+    with locked(house.path):
+        sending.start()
+        until(lambda: not runtime.shared.recorder.room.is_set())
+        assert sending.is_alive(), "whoever sends is held back"
+
+    sending.join(20)
+    until(runtime.shared.recorder.room.is_set)
+    db = house.db()
+    until(lambda: len(audit.transitions(db, "lamp", limit=None)) == 2000, 20)
 
 
 def test_a_start_on_a_locked_database_is_refused_with_the_reason(house: House) -> None:
