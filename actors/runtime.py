@@ -309,6 +309,9 @@ class Runtime:
         return handle
 
     def _made(self, definition: Definition, name: str, context: Mapping[str, Any], actions_dir: Path | None) -> Machine:
+        registry = self._registry(actions_dir)
+        for problem in registry.missing(definition):
+            log.warning("%s", problem)
         machine = Machine(definition, View(name, definition.initial_state), self.db, context)
         base_dir = definition.source.parent if definition.source is not None else Path.cwd()
         desk = JobDesk(name, self.hub)
@@ -317,12 +320,8 @@ class Runtime:
             view=machine.view,
             desk=desk,
             performer=Performer(
-                definition,
-                self._registry(actions_dir),
-                self.shared.board,
-                self.shared.timings,
-                self.shared.recorder.outage,
-            ),  # fmt: skip
+                definition, registry, self.shared.board, self.shared.timings, self.shared.recorder.outage
+            ),
             services=lambda: Services(self.hub, name, CancelToken(), desk, base_dir, actions_dir),
             fares=lambda status: self.supervisor.fares(name, status),
             ended=lambda outcome: self.supervisor.ended(machine, outcome),

@@ -7,12 +7,18 @@ import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import import_module
+from itertools import chain
 from pathlib import Path
 from threading import RLock
+from typing import TYPE_CHECKING
 
+from ..errors import Problem
 from .base import BaseAction
 from .custom import CustomFile, class_in
 from .errors import UnknownAction
+
+if TYPE_CHECKING:
+    from ..definition import Definition
 
 _SUFFIX = "_action.py"
 _logger = logging.getLogger(__name__)
@@ -49,6 +55,19 @@ class ActionRegistry:
         """The names of all actions that can be found, custom and built-in, sorted."""
         with self._lock:
             return sorted({*self._files, *builtin_types()})
+
+    def missing(self, definition: Definition) -> list[Problem]:
+        """The machine's actions that nothing provides now; a file may still come before they are run."""
+        known = set(self.types())
+        lists = [*(s.actions for s in definition.states.values()), *(t.actions for t in definition.transitions)]
+        return [
+            Problem(
+                str(UnknownAction(spec.type, known, self.folders)), spec.mark.file, spec.mark.line, spec.mark.column,
+                severity="warning",
+            )
+            for spec in chain.from_iterable(lists)
+            if spec.type not in known and spec.mark is not None
+        ]  # fmt: skip
 
     def keys_of(self, action_type: str) -> Mapping[str, str] | None:
         """The keys a built-in action knows, with their meaning; None for a custom or unknown one."""
