@@ -19,12 +19,6 @@ ANY_STATE = "*"
 
 Outcome = Literal["success", "failure"]
 
-CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-"""What no name may contain."""
-
-LONGEST_MACHINE_NAME = 76
-"""Bytes; with the usual folder and suffix, a socket path has room for no more."""
-
 LONGEST_DURATION_S = 10 * 366 * 86400.0
 """Longer waits are refused: they are typing errors, and overflow the system's timers."""
 
@@ -208,17 +202,6 @@ def timeouts_by_state(names: Iterable[str], transitions: Iterable[Transition]) -
             timed.setdefault(transition.source, {}).setdefault(transition.event, transition)
     anywhere = timed.get(ANY_STATE, {})
     return {name: _armed(name, timed.get(name, {}), anywhere) for name in names}
-
-
-def machine_name_fault(name: str) -> str | None:
-    """Why a machine cannot have this name, which becomes part of the path of its control socket."""
-    if not name.strip():
-        return "is empty"
-    if "/" in name or CONTROL_CHARACTERS.search(name):
-        return "must not contain '/', line breaks or control characters"
-    if len(name.encode(errors="replace")) > LONGEST_MACHINE_NAME:
-        return f"is longer than {LONGEST_MACHINE_NAME} bytes"
-    return None
 
 
 def _back_off(delay_s: float, factor: float, max_delay_s: float, attempt: int) -> float:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from .definition import ANY_STATE, CONTROL_CHARACTERS, parse_duration
+from ..storage.names import LONGEST_NAME, UNSAFE
+from .definition import ANY_STATE, parse_duration
 from .findings import Findings, did_you_mean, listing, quoted
 from .vocabulary import OWN_KEYS
 from .yamlnodes import Node
@@ -22,9 +23,11 @@ def name_of(node: Node, what: str, findings: Findings) -> str | None:
         findings.error(node.mark, f"{what} must be text, not {node.kind}", hint, code="E011")
     elif not node.value.strip():
         findings.error(node.mark, f"{what} must not be empty", code="E011")
-    elif CONTROL_CHARACTERS.search(node.value):
+    elif UNSAFE.search(node.value):
         message = f"{what} {quoted(node.value)} has control characters or line breaks"
         findings.error(node.mark, message, code="E011")
+    elif len(node.value) > LONGEST_NAME:
+        findings.error(node.mark, f"{what} is longer than {LONGEST_NAME} characters", code="E011")
     else:
         return node.value
     return None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
-from .definition import machine_name_fault
+from ..storage.names import machine_name_fault
 from .errors import ConfigError
 from .fields import (
     choice_of,

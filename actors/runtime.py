@@ -14,11 +14,12 @@ from ..storage import jobs
 from ..storage.clock import Clock, system_clock
 from ..storage.database import Database
 from ..storage.errors import MachineTaken, StorageError
+from ..storage.names import machine_name_fault
 from . import secret, straggler, wire
 from .actions.registry import ActionRegistry
 from .cancel import CancelToken
 from .children import Children
-from .definition import Definition, machine_name_fault
+from .definition import Definition
 from .errors import ConfigError, MachineError, Problem
 from .handle import Machine
 from .hub import ProcessHub

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from ..storage.names import machine_name_fault
 from .cron import FIELDS, Cron, zone_of
-from .definition import Event, machine_name_fault
+from .definition import Event
 from .eventsection import warn_undeclared
 from .fields import (
     choice_of,

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from inspect import getdoc
 from typing import Any
 
+from ..storage.names import LONGEST_MACHINE_NAME
 from . import secret
 from .actions.base import BaseAction
 from .actions.registry import builtin, builtin_types
-from .definition import LONGEST_MACHINE_NAME
 from .jobcontext import RESERVED
 from .retrysection import HIGHEST_EXIT_CODE
 from .vocabulary import (

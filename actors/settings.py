@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any, Literal
 
+from ..storage.names import machine_name_fault
 from . import secret
-from .definition import Mark, OnError, machine_name_fault
+from .definition import Mark, OnError
 from .fields import choice_of, duration_of, name_of, number_of, pairs_of, text_of, warn_unknown_keys
 from .findings import Findings, did_you_mean, quoted
 from .jobcontext import RESERVED

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..storage import private
-from ..storage.payload import dumps, storable
+from ..storage.names import name_fault
+from ..storage.payload import TOO_DEEP, dumps, is_too_deep
 from .errors import MachineError
 from .messages import Bell, Incoming
 
@@ -91,9 +92,14 @@ def decode(data: bytes, now_s: float) -> Incoming | Bell:
     if len(data) > MAX_DATAGRAM:
         raise MalformedMessage(f"larger than {MAX_DATAGRAM} bytes")
     try:
-        message = _json.decode(data.decode("utf-8"))
-    except (ValueError, RecursionError) as error:
+        text = data.decode("utf-8")
+        message = _json.decode(text)
+    except RecursionError:
+        raise MalformedMessage(TOO_DEEP) from None
+    except ValueError as error:
         raise MalformedMessage(f"not JSON: {error}") from None
+    if is_too_deep(message, text, around=1):
+        raise MalformedMessage(TOO_DEEP)
     if not isinstance(message, dict):
         raise MalformedMessage(f"a JSON object is expected, not {type(message).__name__}")
     if "bell" in message:
@@ -112,7 +118,7 @@ def decode(data: bytes, now_s: float) -> Incoming | Bell:
 
 def event_name(value: object) -> str:
     """The name of an event, if the value is one; MalformedMessage."""
-    if not isinstance(value, str) or not value:
+    if not isinstance(value, str) or not value.strip():
         raise MalformedMessage('"type" must be the name of an event')
     if len(value) > MAX_NAME or not value.isprintable():
         raise MalformedMessage(f'"type" must be printable and have at most {MAX_NAME} characters')
@@ -271,16 +277,19 @@ def _payload(value: Any) -> Any:
         return {}
     if isinstance(value, str) and value[:1] in ("{", "["):
         with contextlib.suppress(ValueError, RecursionError):
-            return _json.decode(value)
+            parsed = _json.decode(value)
+            return value if is_too_deep(parsed, value) else parsed
     return value
 
 
 def _text(value: object, key: str) -> str:
     if isinstance(value, (str, int)) and not isinstance(value, bool):
         text = str(value)
-        if storable(text) == text:
+        fault = name_fault(text)
+        if fault is None:
             return text
-    raise MalformedMessage(f'"{key}" must be a string without NUL characters and lone surrogates')
+        raise MalformedMessage(f'"{key}" {fault}')
+    raise MalformedMessage(f'"{key}" must be a string')
 
 
 def _row_id(value: object, key: str) -> int | None:

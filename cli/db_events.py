@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from .options import JsonValue, Name, database, db_option, format_option, limit_option, socket_options
-from .output import Column, cut, moment, show
+from .output import Column, cut, json_text, moment, show
 from .program import NOT_RUNNING, Failure
 
 if TYPE_CHECKING:
@@ -143,4 +142,4 @@ def _tell_one(delivery: Delivery) -> None:
     if letter.job_id is not None:
         click.echo(f"   Job ID: {letter.job_id}")
     if letter.payload is not None:
-        click.echo(f"   Payload: {json.dumps(letter.payload, ensure_ascii=False)}")
+        click.echo(f"   Payload: {json_text(letter.payload)}")

@@ -136,7 +136,7 @@ def fail_job(job_id: str, reason: str) -> None:
 
     with database(durable=True) as db:
         announce_job(db, "job_failed", jobs.fail(db, job_id, reason))
-    click.echo(f"❌ Job {job_id} marked as failed!\n   Reason: {reason}")
+    click.echo(f"❌ Job {job_id} marked as failed!\n   Reason: {text(reason)}")
 
 
 @click.command("remove-job")
@@ -158,7 +158,7 @@ def remove_job(job_id: str, reason: str | None) -> None:
         bell(db, "done", key=(job_id,))
     click.echo(f"✅ Job {job_id} removed successfully!")
     if reason:
-        click.echo(f"   Reason: {reason}")
+        click.echo(f"   Reason: {text(reason)}")
 
 
 # Helpers

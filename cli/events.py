@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import signal
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .options import ParamType, Seconds, db_given, db_option
-from .output import counted, text
+from .output import counted, json_text, text
 from .program import DONE, FAILED, Program, debug_option, forgiving_output
 
 if TYPE_CHECKING:
@@ -134,7 +133,7 @@ def compact(event: Event) -> str:
 
 def as_json(event: Event) -> str:
     """The event as the event socket has it, on one line."""
-    return json.dumps(event.envelope(), ensure_ascii=False)
+    return json_text(event.envelope())
 
 
 # Helpers

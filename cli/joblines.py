@@ -141,7 +141,7 @@ class Reader:
 
 def _object(data: bytes) -> dict[str, Any]:
     try:
-        row = parse_json(data.decode("utf-8"))
+        row = parse_json(data.decode("utf-8"), around=1)
     except UnicodeDecodeError as error:
         raise BadLine(f"not UTF-8: {error.reason} at byte {error.start + 1}") from None
     except json.JSONDecodeError as error:

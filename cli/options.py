@@ -168,9 +168,20 @@ class Moment(ParamType):
             self.fail(f"{value!r} is no time; write 2026-11-24 08:00, 2026-11-24T08:00:00Z or 08:00", param, ctx)
 
 
-def parse_json(text: str) -> Any:
-    """Strict JSON (no NaN, no number beyond what a float holds); ValueError says what is wrong and where."""
-    return json.loads(text, parse_constant=_refuse, parse_float=_finite)
+def parse_json(text: str, *, around: int = 0) -> Any:
+    """Strict JSON (no NaN, no number beyond what a float holds); ValueError says what is wrong and where.
+
+    `around`: the levels of what only carries the value.
+    """
+    from ..storage.payload import TOO_DEEP, is_too_deep
+
+    try:
+        value = json.loads(text, parse_constant=_refuse, parse_float=_finite)
+    except RecursionError:
+        raise ValueError(TOO_DEEP) from None
+    if is_too_deep(value, text, around=around):
+        raise ValueError(TOO_DEEP)
+    return value
 
 
 def _finite(digits: str) -> float:

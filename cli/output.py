@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import click
+
+from ..storage.names import UNSAFE, escaped
+
+#: JSON itself escapes what is below space; its own line breaks are to stay
+UNSAFE_IN_JSON = re.compile(UNSAFE.pattern.replace(r"\x00-\x1f", "", 1))
 
 Row = Mapping[str, Any]
 Column = tuple[str, str | Callable[[Row], Any]]
@@ -26,8 +32,14 @@ def show(rows: Sequence[Row], columns: Sequence[Column], *, fmt: str, empty: str
 
 
 def show_json(value: Any) -> None:
-    """One JSON document, indented, not escaped."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+    """One JSON document, indented."""
+    click.echo(json_text(value, indent=2))
+
+
+def json_text(value: Any, *, indent: int | None = None) -> str:
+    """JSON in which only what could steer a terminal is escaped, which changes no value."""
+    plain = json.dumps(value, indent=indent, ensure_ascii=False, default=str)
+    return UNSAFE_IN_JSON.sub(lambda found: f"\\u{ord(found.group()):04x}", plain)
 
 
 def show_fields(title: str, fields: Iterable[tuple[str, Any]]) -> None:
@@ -39,11 +51,11 @@ def show_fields(title: str, fields: Iterable[tuple[str, Any]]) -> None:
 
 
 def text(value: Any) -> str:
-    """A value on one line: None is empty, structures are JSON, control characters cannot reach the terminal."""
+    """A value on one line: None is empty, structures are JSON, control characters are shown escaped."""
     if value is None:
         return ""
     plain = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-    return plain if plain.isprintable() else "".join(c if c.isprintable() else " " for c in plain)
+    return plain if plain.isprintable() else escaped(plain)
 
 
 def cut(value: Any, limit: int) -> str:

@@ -20,13 +20,20 @@ _DEBUG = "statemachine_engine.debug"
 class Failure(click.ClickException):
     """A command's one line on stderr and its exit code."""
 
-    def __init__(self, message: str, exit_code: int = FAILED, *, prefix: str = "Error: ") -> None:
+    def __init__(
+        self, message: str, exit_code: int = FAILED, *, prefix: str = "Error: ", many_lines: bool = False
+    ) -> None:
+        """`many_lines`: the message's line breaks are ours, and not a user's."""
         super().__init__(message)
+        self.many_lines = many_lines
         self.exit_code = exit_code  # type: ignore[misc]  # click calls it a class variable, and reads the instance's
         self.prefix = prefix
 
     def show(self, file: Any = None) -> None:
-        click.echo(f"{self.prefix}{self.message}", file=file or sys.stderr)
+        from ..storage.names import escaped
+
+        lines = self.message.split("\n") if self.many_lines else [self.message]
+        click.echo(self.prefix + "\n".join(map(escaped, lines)), file=file or sys.stderr)
 
 
 class Program(click.Command):
@@ -101,7 +108,7 @@ def failure_of(error: Exception) -> Failure:
     from ..storage.errors import MachineTaken, StorageError
 
     if isinstance(error, ConfigError):
-        return Failure(str(error), USAGE, prefix="")
+        return Failure(str(error), USAGE, prefix="", many_lines=True)
     if isinstance(error, MachineTaken):
         return Failure(_one_line(error), TAKEN)
     if isinstance(error, CannotResume):

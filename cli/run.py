@@ -29,8 +29,6 @@ _log = logging.getLogger("statemachine_engine.cli.run")  # not __main__, as in a
 #: of Python's own value let twice as many through
 SWITCH_S = 0.0005
 
-LOG_FORMAT = "%(asctime)s - %(name)s - %(levelname)s - %(message)s"
-
 
 @click.command(cls=Program)
 @click.argument("configs", metavar="CONFIG...", nargs=-1, required=True, type=click.Path(path_type=Path))
@@ -76,11 +74,9 @@ def main() -> None:
 
 def log_to_stderr(debug: bool) -> None:
     """What the machines report, one line each."""
-    from ..actors.secret import SecretFilter
+    from ..actors import logline
 
-    logging.basicConfig(level=logging.DEBUG if debug else logging.INFO, format=LOG_FORMAT)
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(SecretFilter())
+    logline.log_to_stderr(logging.DEBUG if debug else logging.INFO)
     for noisy in ("peewee", "pykka"):
         logging.getLogger(noisy).setLevel(logging.INFO)
 

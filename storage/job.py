@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from .clock import to_text
+from .names import check_names
 from .payload import dumps, loads
 
 STATUSES = ("pending", "scheduled", "processing", "completed", "failed", "cancelled")
@@ -97,7 +98,14 @@ ON CONFLICT DO NOTHING"""
 
 
 def values_of(new: NewJob, now: float) -> tuple[Any, ...]:
-    """What INSERT takes for a job that is added at `now`."""
+    """What INSERT takes for a job that is added at `now`. ValueRefused for what is no name."""
+    check_names(
+        job_id=new.job_id,
+        job_type=new.job_type,
+        machine_type=new.machine_type,
+        source_job_id=new.source_job_id,
+        unique_key=new.unique_key,
+    )
     due_at = (now if new.due_at is None else new.due_at) + new.delay_s
     return (
         new.job_id or os.urandom(6).hex(),

@@ -11,6 +11,7 @@ from .clock import epoch_or_zero, to_text
 from .database import Database
 from .errors import PayloadTooLarge
 from .hidden import masked_in
+from .names import check_names, machine_name_fault, refusal
 from .payload import dumps, loads
 
 MAX_PAYLOAD_BYTES = 16 * 1024 * 1024
@@ -94,7 +95,11 @@ def post_many(
     ttl_s: float | None = DEFAULT_TTL_S,
     status: str = "pending",
 ) -> list[Letter]:
-    """The same event to several machines, to all of them or to none."""
+    """The same event to several machines, to all of them or to none. ValueRefused for what is no name."""
+    check_names(event_type=type, job_id=job_id, source=source)
+    for target in targets:
+        if fault := machine_name_fault(target):
+            raise refusal("target", target, fault)
     payload = masked_in(payload)  # in the datagram as in the row
     text = _payload_text(payload)
     letters = []

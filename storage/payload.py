@@ -8,7 +8,9 @@ from typing import Any
 
 from .hidden import masked, masked_in
 
+#: levels of lists and objects in one another that a value from outside may have
 MAX_DEPTH = 64
+TOO_DEEP = f"nested more than {MAX_DEPTH} levels deep"
 
 
 def _text(value: object) -> str:
@@ -37,6 +39,15 @@ def loads(text: str | None) -> Any:
         return text
 
 
+def is_too_deep(value: Any, text: str, *, around: int = 0) -> bool:
+    """Whether a value is nested deeper than what walks through it later could follow.
+
+    `text` is its JSON; `around`: so many levels are not the value's own, but of the message that carries it.
+    """
+    most = MAX_DEPTH + around
+    return text.count("[") + text.count("{") > most and _depth(value) > most
+
+
 def clean(text: str) -> str:
     """A text for people, such as a reason or an output, as it is stored: secrets hidden, and `storable`."""
     return storable(masked(text))
@@ -47,8 +58,16 @@ def storable(text: str) -> str:
     return text.replace("\0", "").encode("utf-8", "replace").decode("utf-8")
 
 
+def _depth(value: Any) -> int:
+    depth, level = 0, [value]
+    while level := [item for item in level if isinstance(item, (dict, list))]:
+        level = [inner for item in level for inner in (item.values() if isinstance(item, dict) else item)]
+        depth += 1
+    return depth
+
+
 def _made_plain(value: Any, depth: int) -> Any:
-    if depth > MAX_DEPTH:
+    if depth >= MAX_DEPTH and isinstance(value, (dict, list, tuple)):
         return "…"
     if isinstance(value, float) and not math.isfinite(value):
         return None

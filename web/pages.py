@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Flask, Response, current_app, render_template, request
 
+from ..storage.names import escaped
 from .answers import reply
 from .monitor import the_monitor
 
@@ -93,7 +94,7 @@ def csp_report() -> tuple[str, int]:
     reports = current_app.config["csp_reports"]
     if len(reports) < 100:
         reports.append(request.get_data(cache=False, as_text=True)[:LONGEST_REPORT])
-    current_app.logger.warning("the page broke its own rules: %s", reports[-1][:500])
+        current_app.logger.warning("the page broke its own rules: %s", escaped(reports[-1][:500]))
     return "", 204
 
 

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from flask import request
 
-from ..storage.payload import clean
+from ..storage.payload import TOO_DEEP, clean, is_too_deep
 from .errors import Refused
 
 T = TypeVar("T", int, None)
@@ -46,7 +46,7 @@ class Body:
 
     def __init__(self, *allowed: str) -> None:
         """`allowed`: the keys that it may have."""
-        value = request.get_json(silent=True, cache=True) if request.data else {}
+        value = _json() if request.data else {}
         if not isinstance(value, dict):
             raise Refused(400, "the body must be a JSON object", "send it with Content-Type: application/json")
         unknown = sorted(set(value) - set(allowed))
@@ -79,6 +79,16 @@ def checked_text(text: str | None, name: str) -> str | None:
     if text is not None and (len(text) > LONGEST_TEXT or clean(text) != text):
         raise Refused(400, f"{name} must have at most {LONGEST_TEXT} characters, and no NUL or half characters")
     return text
+
+
+def _json() -> Any:
+    try:
+        value = request.get_json(silent=True, cache=True)
+    except RecursionError:
+        raise Refused(400, TOO_DEEP) from None
+    if is_too_deep(value, request.get_data(as_text=True), around=1):
+        raise Refused(400, TOO_DEEP)
+    return value
 
 
 def _cut(text: str, limit: int = 60) -> str:

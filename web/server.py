@@ -11,9 +11,11 @@ from typing import Any
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
+from gunicorn.glogging import Logger
 from gunicorn.workers.gthread import ThreadWorker
 
 from ..actors import dump
+from ..actors.logline import LogLine
 from . import peers
 from .app import monitor_of
 from .errors import PortTaken
@@ -57,6 +59,16 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
             monitor_of(app).feed.stop_soon()
 
 
+class Log(Logger):  # type: ignore[misc]
+    """gunicorn's, where no request can forge a line."""
+
+    def setup(self, cfg: Any) -> None:
+        super().setup(cfg)
+        for logger, form in ((self.error_log, self.error_fmt), (self.access_log, self.access_fmt)):
+            for handler in logger.handlers:
+                handler.setFormatter(LogLine(form, self.datefmt))
+
+
 class Server(BaseApplication):  # type: ignore[misc]
     """gunicorn without its command line: the sockets are bound already."""
 
@@ -86,6 +98,7 @@ class Server(BaseApplication):  # type: ignore[misc]
             "errorlog": "-",
             "loglevel": "info" if self._access_log else "warning",
             "worker_exit": _close,
+            "logger_class": f"{__name__}.Log",
             "control_socket_disable": True,
             "proc_name": "statemachine-ui",
         }

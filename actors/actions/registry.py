@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from ..definition import Definition
 
 _SUFFIX = "_action.py"
+#: an actions directory with more folders below it is hardly one: `actions_root: /` must not walk the whole disk
+MOST_FOLDERS = 1000
 _logger = logging.getLogger(__name__)
 
 
@@ -120,12 +122,22 @@ def _action_files(folder: Path, seen: dict[Path, int | None], above: frozenset[P
     real = folder.resolve()
     if real in above or folder in seen:
         return
+    if len(seen) >= MOST_FOLDERS:
+        _logger.warning("%s and what follows it is not looked through for actions: %d folders were", folder, len(seen))
+        return
     seen[folder] = _changed_at(folder)
-    entries = sorted(folder.iterdir()) if folder.is_dir() else []
+    entries = _entries(folder)
     yield from (path for path in entries if path.name.endswith(_SUFFIX) and path.name != _SUFFIX and path.is_file())
     for path in entries:
         if path.is_dir() and not path.name.startswith((".", "__")):
             yield from _action_files(path, seen, above | {real})
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError:
+        return []  # none is there, or it is not for us to read
 
 
 def _changed_at(path: Path) -> int | None:

@@ -10,7 +10,6 @@ from statemachine_engine.actors.definition import (
     Retry,
     State,
     Transition,
-    machine_name_fault,
     parse_duration,
     timeouts_by_state,
 )
@@ -118,16 +117,6 @@ def test_retries_back_off_up_to_a_limit() -> None:
     policy = OnError()
     assert [policy.delay_before(attempt) for attempt in (1, 2, 3, 4)] == [1.0, 2.0, 4.0, 8.0]
     assert policy.delay_before(20) == policy.delay_before(5000) == 300.0
-
-
-@pytest.mark.parametrize("name", ["worker", "Worker 1", "Kühlhaus-3", "🔄", "a.b_c", "m" * 76])
-def test_a_machine_name_may_be_any_text_that_fits_a_path(name: str) -> None:
-    assert machine_name_fault(name) is None
-
-
-@pytest.mark.parametrize("name", ["", " ", "a/b", "../x", "a\0b", "a\nb", "\ud800", "m" * 77, "ü" * 39])
-def test_a_machine_name_that_is_no_part_of_a_path_has_a_fault(name: str) -> None:
-    assert machine_name_fault(name)
 
 
 def test_the_waits_of_a_retry_grow_up_to_the_longest_and_vary_by_their_share() -> None:

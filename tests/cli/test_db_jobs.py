@@ -101,7 +101,7 @@ def test_details_tell_each_attempt_with_the_end_of_its_output(place: Any) -> Non
     lines = place.db("details", "j").output.splitlines()
     at = next(number for number, line in enumerate(lines) if "no paper" in line and "retried" in line)
     assert lines[at].endswith("worker_1  attempt 1 retried: no paper")
-    assert lines[at + 1 : at + 3] == ["    | tray 1", "    |  [31mempty"]
+    assert lines[at + 1 : at + 3] == ["    | tray 1", "    | \\x1b[31mempty"]
     assert lines[at + 3].endswith("worker_2  attempt 2 completed")
 
 

@@ -53,7 +53,7 @@ def test_an_event_becomes_a_line(type: str, payload: Any, long: str, short: str)
 def test_what_is_in_an_event_cannot_reach_the_terminal_as_control_characters() -> None:
     event = Event(1, "m", "activity_log", {"message": "a\x1b[2J\nb"}, 0.0)
 
-    assert human(event).endswith("📝 m: a [2J b")
+    assert human(event).endswith("📝 m: a\\x1b[2J\\nb")
 
 
 def tell(place: Any, type: str, payload: dict[str, Any], machine: str = "m", ago_s: float = 0.0) -> int:

@@ -57,7 +57,7 @@ def test_a_terminal_gets_a_frame(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_control_characters_never_reach_the_terminal() -> None:
-    assert text("a\x1b[2Jb\nc") == "a [2Jb c"
+    assert text("a\x1b[2Jb\nc") == "a\\x1b[2Jb\\nc"
 
 
 @pytest.mark.parametrize(

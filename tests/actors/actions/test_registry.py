@@ -296,3 +296,13 @@ def test_two_registries_load_two_files_of_one_type(folder):
 def test_keys_of_a_builtin_are_known_and_of_others_not():
     assert "command" in (keys_of("bash") or {})
     assert keys_of("no_such_action") is None
+
+
+def test_a_folder_that_is_half_the_disk_or_closed_is_looked_through_so_far_and_no_further(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("statemachine_engine.actors.actions.registry.MOST_FOLDERS", 5)
+    for number in range(9):
+        (tmp_path / f"f{number}").mkdir()
+    ActionRegistry(tmp_path, tmp_path / "none")
+    assert "is not looked through for actions: 5 folders were" in caplog.text

@@ -1,0 +1,33 @@
+"""Log lines that nobody can forge: what was logged stands in one line, a traceback is indented under it."""
+
+from __future__ import annotations
+
+import logging
+
+from ..storage.names import escaped
+from .secret import SecretFilter
+
+FORMAT = "%(asctime)s - %(name)s - %(levelname)s - %(message)s"
+
+
+class LogLine(logging.Formatter):
+    """A formatter for whatever text machines and their senders put into messages."""
+
+    def __init__(self, fmt: str | None = FORMAT, datefmt: str | None = None) -> None:
+        super().__init__(fmt, datefmt)
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        record.message = escaped(record.message)
+        return super().formatMessage(record)
+
+    def format(self, record: logging.LogRecord) -> str:
+        first, *below = super().format(record).split("\n")
+        return "\n".join([first, *(f"    {escaped(line)}" for line in below)])
+
+
+def log_to_stderr(level: int) -> None:
+    """What the program's loggers have to say, one line each, secrets hidden."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(LogLine())
+    handler.addFilter(SecretFilter())
+    logging.basicConfig(level=level, handlers=[handler])
