@@ -1,4 +1,4 @@
-"""Log lines that nobody can forge: what was logged stands in one line, a traceback is indented under it."""
+"""Log lines that nobody can forge: of an entry with more than one, the further ones stand indented."""
 
 from __future__ import annotations
 
@@ -16,17 +16,13 @@ class LogLine(logging.Formatter):
     def __init__(self, fmt: str | None = FORMAT, datefmt: str | None = None) -> None:
         super().__init__(fmt, datefmt)
 
-    def formatMessage(self, record: logging.LogRecord) -> str:
-        record.message = escaped(record.message)
-        return super().formatMessage(record)
-
     def format(self, record: logging.LogRecord) -> str:
         first, *below = super().format(record).split("\n")
-        return "\n".join([first, *(f"    {escaped(line)}" for line in below)])
+        return "\n".join([escaped(first), *(f"    {escaped(line)}" for line in below)])
 
 
 def log_to_stderr(level: int) -> None:
-    """What the program's loggers have to say, one line each, secrets hidden."""
+    """What the program's loggers have to say, no secret among it."""
     handler = logging.StreamHandler()
     handler.setFormatter(LogLine())
     handler.addFilter(SecretFilter())

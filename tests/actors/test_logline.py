@@ -18,13 +18,13 @@ def line(message: str, error: BaseException | None = None) -> str:
 @pytest.mark.parametrize(
     ("said", "written"),
     [
-        ("done\n2026-11-24 - root - ERROR - forged", "done\\n2026-11-24 - root - ERROR - forged"),
+        ("done\n2026-11-24 - root - ERROR - forged", "done\n    2026-11-24 - root - ERROR - forged"),
         ("\x1b[2J\x9b1m", "\\x1b[2J\\x9b1m"),
         ("a\u202eb\u2028c", "a\\u202eb\\u2028c"),
         ("Größe 👍", "Größe 👍"),
     ],
 )
-def test_a_message_is_one_line_and_steers_no_terminal(said: str, written: str) -> None:
+def test_a_message_begins_no_line_and_steers_no_terminal(said: str, written: str) -> None:
     assert line(said) == f"WARNING - {written}"
 
 
