@@ -79,7 +79,7 @@ def list_jobs(
 @db_option
 @format_option
 def details(job_id: str, fmt: str) -> None:
-    """Show everything about one job, with what became of each attempt at it.
+    """Show everything about one job, and each attempt at it.
 
     \b
     Example:
