@@ -223,7 +223,7 @@ def test_systemd_hears_how_it_fares_and_sigusr1_shows_what_it_is_at(place: Any) 
     assert any(
         line.startswith("    machine m: running in state waiting, 0 messages in its inbox, no job") for line in lines
     )
-    assert any(line == "thread sm-actor-m:\n" for line in lines)
+    assert any(line == "    thread sm-actor-m:\n" for line in lines)
 
     process.terminate()
     said = iter(lambda: systemd.recv(100), b"")
