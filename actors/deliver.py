@@ -14,6 +14,7 @@ from .liveness import is_here, is_running
 if TYPE_CHECKING:
     from ..storage.database import Database
     from ..storage.jobs import Job
+    from ..storage.machines import MachineRow
     from ..storage.mailbox import Letter
 
 UI = "ui"
@@ -103,7 +104,7 @@ def _deliver(db: Database, letter: Letter, prefix: str, patience_s: float, shown
     row = machines.get(db, letter.target)
     path = (row.control_socket if row else None) or wire.control_path(prefix, letter.target)
     if row is None or not is_running(row, db.now()):
-        rung = (row is None or is_here(row)) and _hand_over(db, letter, path, patience_s)
+        rung = _is_elsewhere(row) and _hand_over(db, letter, path, patience_s)
         return Delivery(letter, rung, rung, shown)
     rung = is_here(row) and wire.ring(path, wire.letter_message(letter), patience_s)
     return Delivery(letter, True, rung, shown)
@@ -115,10 +116,20 @@ def _hand_over(db: Database, letter: Letter, path: Path | str, patience_s: float
     One of this store that has come up meanwhile is no such machine, and finds the event in its mailbox. It is on the
     register before it listens, so the register is asked again when it is settled who listens.
     """
+
+    def is_elsewhere() -> bool:
+        return _is_elsewhere(machines.get(db, letter.target))
+
     data = wire.encode({**wire.letter_message(letter), "event_id": None, "after": None})
-    if len(data) > wire.MAX_DATAGRAM or not wire.send(
-        path, data, patience_s, only_if=lambda: not is_running(machines.get(db, letter.target), db.now())
-    ):
+    if len(data) > wire.MAX_DATAGRAM or not wire.send(path, data, patience_s, only_if=is_elsewhere):
         return False
     mailbox.settle(db, [letter.id], "processed")
     return True
+
+
+def _is_elsewhere(row: MachineRow | None) -> bool:
+    """Whether a machine that listens here must be another store's: ours never ran, or has signed off.
+
+    One that was killed has not: while its threads die, its socket may still take what nobody will read.
+    """
+    return row is None or (not row.running and is_here(row))

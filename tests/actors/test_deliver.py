@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from statemachine_engine.actors import deliver, wire
 from statemachine_engine.storage import machines, mailbox
 from statemachine_engine.storage.database import Database
 from statemachine_engine.storage.machines import MachineRow
+from tests.support.factories import acquire
 from tests.support.until import until
 
 SINK = {"initial_state": "a", "transitions": [{"from": "a", "to": "a", "event": "n"}]}
@@ -45,6 +47,18 @@ def test_an_event_for_a_machine_of_another_store_goes_to_it_and_is_done_with_her
 
     assert (sent.rung, heard.event_id) == (True, None)  # type: ignore[union-attr]
     assert [row.status for row in mailbox.list_(db)] == ["processed"]
+
+
+def test_what_the_socket_of_a_killed_machine_takes_while_it_dies_is_not_done_with(db: Database, prefix: str) -> None:
+    path = wire.control_path(prefix, "m")
+    gone = subprocess.run(["sh", "-c", "echo $$"], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+    host = socket.gethostname()
+    acquire(db, "m", f"{host}/{gone}/1/x", pid=int(gone), host=host, control_socket=str(path))
+    with wire.bind(path):
+        sent = send(db, prefix)
+
+    assert not sent.rung
+    assert [row.status for row in mailbox.list_(db)] == ["pending"]
 
 
 def test_a_machine_that_comes_up_while_it_is_told_takes_the_event_from_its_mailbox_and_only_once(
