@@ -54,7 +54,10 @@ class Connections:
         """From here on `now()` is the server's time, whatever this host's clock shows; once more when that was set."""
         if self.is_postgres and self.clock is system_clock:
             with self.read() as connection:
-                self._skew_s = self.dialect.clock_skew(connection, self.clock.now())
+                try:
+                    self._skew_s = self.dialect.clock_skew(connection, self.clock.now())
+                except self.dialect.errors as error:
+                    raise self._unavailable(error) from error
 
     @contextmanager
     def write(self) -> Iterator[Any]:
@@ -111,7 +114,10 @@ class Connections:
         """PostgreSQL: send to every listener of this store at commit; SQLite: nothing."""
         if self.is_postgres:
             with self.write() as connection:
-                self.dialect.notify(connection, payload)
+                try:
+                    self.dialect.notify(connection, payload)
+                except self.dialect.errors as error:
+                    raise self._unavailable(error) from error
 
     def lock(self, name: str) -> None:
         """Inside write(): wait for other transactions that hold this name, keep it until the end."""

@@ -138,6 +138,20 @@ def test_a_server_that_goes_away_within_a_transaction_undoes_it(
     assert jobs.find(victim) == []
 
 
+def test_a_server_that_goes_away_while_it_is_told_something_is_the_stores_trouble(
+    postgres_url: str, victim_url: str, open_db: Open
+) -> None:
+    victim, other = open_db(victim_url), open_db(postgres_url)
+
+    def tell_nobody() -> None:
+        with victim.write():
+            end_connections(victim, other)
+            victim.notify("anything")
+
+    with pytest.raises(StoreUnavailable):
+        tell_nobody()
+
+
 def test_an_unreachable_server_is_said_so_without_its_password() -> None:
     with pytest.raises(StoreUnavailable) as refused:
         Database.open("postgresql://me:secret@127.0.0.1:1/nowhere")
