@@ -23,7 +23,7 @@ STATE = """
 INSERT INTO machine_state (machine_name, current_state, last_activity, incarnation) VALUES (?, ?, ?, ?)
 ON CONFLICT (machine_name) DO UPDATE SET current_state = excluded.current_state, last_activity = excluded.last_activity
 WHERE machine_state.incarnation IS NULL OR machine_state.incarnation = excluded.incarnation"""
-MARK = "UPDATE machine_events SET status = ?, processed_at = ? WHERE id = ? AND status = 'pending'"
+MARK = "UPDATE machine_events SET status = ?, processed_at = ? WHERE id = ? AND status IN ('pending', 'expired')"
 RECEIVED = """
 INSERT INTO machine_events (target_machine, event_type, payload, job_id, source_machine, status, created_at,
                             processed_at)

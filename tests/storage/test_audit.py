@@ -39,6 +39,18 @@ def test_a_batch_writes_all_kinds_of_records(db: Database) -> None:
     ]
 
 
+def test_an_event_that_was_taken_is_processed_even_if_its_time_is_over_before_that_is_on_record(
+    db: Database, clock: ManualClock
+) -> None:
+    letter = mailbox.post(db, "m", "go", ttl_s=1)
+    clock.advance(2)
+    mailbox.expire(db)
+
+    audit.write(db, [Mark(letter.id, "processed")])
+
+    assert [row.status for row in mailbox.list_(db)] == ["processed"]
+
+
 def test_ids_come_in_the_order_of_the_notes(db: Database) -> None:
     for batch in range(3):
         ids = audit.write(db, [Note("m", f"{batch}-{number}", {}, 1000.0) for number in range(700)])
