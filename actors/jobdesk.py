@@ -247,12 +247,13 @@ class JobDesk:
 
         LeaseLost, JobNotFound.
         """
+        lease_s = DEFAULT_LEASE_S
         with self._lock:
             try:
                 owner, attempt = self._bells.incarnation, job.attempts
-                jobs.assign(self._bells.db, job.job_id, self.machine, owner=owner, attempt=attempt)
+                lease_s = jobs.assign(self._bells.db, job.job_id, self.machine, owner=owner, attempt=attempt)
             finally:  # held only when the store says so, lest it be taken for another's; but in any case by somebody
-                self._hold(job, DEFAULT_LEASE_S, announce=False)
+                self._hold(job, lease_s, announce=False)
                 self._failure, self._cut_off = failure, cut_off
 
     def hand_over(self, job_id: str | None) -> Job | None:

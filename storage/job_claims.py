@@ -45,13 +45,16 @@ def claim_id(
     *,
     owner: str,
     machine: str | None = None,
-    lease_s: float = 60.0,
+    lease_s: float | None = 60.0,
     max_attempts: int | None = None,
 ) -> Job | None:
-    """Take this job if it is pending or due; None if it is not, or there is none."""
+    """Take this job if it is pending or due; None if it is not, or there is none. `lease_s` None: as the last time."""
     picked = "SELECT id FROM jobs WHERE job_id = ? AND (status = 'pending' OR status = 'scheduled' AND due_at <= ?)"
     with db.write():
         now = db.now()
+        if lease_s is None:
+            last = db.execute("SELECT coalesce(lease_s, 60.0) FROM jobs WHERE job_id = ?", (job_id,)).fetchone()
+            lease_s = last[0] if last else 60.0
         params = (to_text(now), owner, machine, lease_s, now + lease_s, max_attempts, job_id, now)
         row = db.execute(CLAIM.format(picked=picked + db.dialect.skip_locked), params).fetchone()
         return from_row(row) if row else None

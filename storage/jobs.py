@@ -127,10 +127,15 @@ def enqueue_many(db: Database, rows: Iterable[NewJob]) -> int:
         return added
 
 
-def assign(db: Database, job_id: str, machine: str, *, owner: str, attempt: int | None = None) -> None:
-    """Another machine of the same runtime works on the job from now on. LeaseLost, JobNotFound."""
+def assign(db: Database, job_id: str, machine: str, *, owner: str, attempt: int | None = None) -> float:
+    """Another machine of the same runtime works on the job from now on; for how long it is held between renewals.
+
+    LeaseLost, JobNotFound.
+    """
     with db.write():
-        db.execute("UPDATE jobs SET machine = ? WHERE id = ?", (machine, _held(db, job_id, owner, attempt).id))
+        job = _held(db, job_id, owner, attempt)
+        row = db.execute("UPDATE jobs SET machine = ? WHERE id = ? RETURNING lease_s", (machine, job.id)).fetchone()
+        return float(row[0])
 
 
 def complete(

@@ -230,6 +230,12 @@ def test_a_lease_too_short_to_be_renewed_is_lengthened(desk: JobDesk, bells: Bel
     assert jobs.rescue(db) == []
 
 
+def test_the_lease_of_a_job_that_is_adopted_is_renewed_in_time(desk: JobDesk, bells: Bells, db: Database) -> None:
+    add_jobs(db, 1)
+    desk.adopt(claimed(db, owner="us", lease_s=2.0))
+    assert bells.leases == [2.0]
+
+
 def test_a_closed_desk_settles_and_claims_nothing(desk: JobDesk, db: Database) -> None:
     add_jobs(db, 3)
     desk.claim()

@@ -365,3 +365,16 @@ def test_a_job_says_itself_as_a_dictionary(db: Database) -> None:
     jobs.enqueue(db, "j1", "work", data={"a": 1})
 
     assert claimed(db).as_dict()["data"] == {"a": 1}
+
+
+def test_a_job_that_is_taken_again_by_its_id_is_held_as_long_as_the_last_time(db: Database, clock: ManualClock) -> None:
+    add_jobs(db, 1)
+    claimed(db, owner="gone", lease_s=5.0)
+    clock.advance(6)
+    jobs.rescue(db)
+
+    jobs.claim_id(db, "job-0", owner="us", lease_s=None)
+
+    clock.advance(6)
+    assert [job.job_id for job in jobs.rescue(db)] == ["job-0"]
+    assert jobs.claim_id(db, "none", owner="us", lease_s=None) is None
