@@ -160,6 +160,7 @@ def _disturb(
         (kind,) = rng.choices(list(plan.kinds), list(plan.kinds.values()))
         if kind == "server":
             assert restart_server is not None
+            until(fleet.is_up, timeout_s=DRAIN_S)
             restart_server()
             fleet.done["server restarts"] = fleet.done.get("server restarts", 0) + 1
         else:

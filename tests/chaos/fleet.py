@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from statemachine_engine.storage.clock import to_text
 from statemachine_engine.storage.database import Database
 from tests.support.project import Project
 from tests.support.until import until
@@ -101,6 +102,8 @@ class Fleet:
                 continue
             if crew in self._ending:
                 self._expect(crew, self._ending.pop(crew), 0)
+            elif process.returncode == 1 and not self._came_up(crew, process.pid):
+                self._count("starts in vain")  # the server went away meanwhile
             else:
                 self.faults.append(f"process {crew} ended by itself, with {process.returncode}")
             self.start(crew)
@@ -118,11 +121,9 @@ class Fleet:
         self.look(0)
 
     def is_up(self) -> bool:
-        """Every machine is on the register with the process that runs now; what ended meanwhile is started again."""
+        """Every machine runs in the process that is there now; what ended meanwhile is started again."""
         self.look(0)
-        with self._db.read():
-            pids = dict(self._db.execute("SELECT machine_name, pid FROM machine_state").fetchall())
-        return all(pids.get(m) == self._running[crew].pid for crew, machines in self.crews.items() for m in machines)
+        return all(self._came_up(crew, process.pid) for crew, process in self._running.items())
 
     def end(self) -> None:
         """End all in order, once they are up."""
@@ -142,6 +143,17 @@ class Fleet:
         held = "SELECT count(*) FROM jobs WHERE status = 'processing' AND owner LIKE ?"
         with self._db.read():
             return bool(self._db.execute(held, (f"%/{self._running[crew].pid}/%",)).fetchone()[0])
+
+    def _came_up(self, crew: str, pid: int) -> bool:
+        """Each of its machines has said so itself; being on the register is not all of a start."""
+        begun = (
+            "SELECT max(created_at) FROM realtime_events WHERE event_type = 'machine_registered' AND machine_name = ?"
+        )
+        of_pid = "SELECT machine_name, started_at FROM machine_state WHERE incarnation LIKE ?"
+        with self._db.read():
+            rows = self._db.execute(of_pid, (f"%/{pid}/%",)).fetchall()
+            said = {name: self._db.execute(begun, (name,)).fetchone()[0] or "" for name, _ in rows}
+        return len(rows) == len(self.crews[crew]) and all(said[name] >= to_text(at) for name, at in rows)
 
     def _expect(self, crew: str, *codes: int) -> None:
         try:

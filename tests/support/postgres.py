@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
@@ -28,6 +29,34 @@ def fresh_schema() -> Iterator[str]:
         finally:
             admin.execute("SET lock_timeout = '5s'")
             admin.execute(f"DROP SCHEMA {name} CASCADE".encode())
+
+
+class OwnServer:
+    """A server of one test, which may do with it what it likes."""
+
+    def __init__(self, server: Any) -> None:
+        self._server = server
+        self.url: str = server.get_uri()
+
+    def restart(self) -> None:
+        """Cut all connections off in the middle of what they do, as a crash does, and start again."""
+        process = self._server.get_postmaster_info().process
+        process.send_signal(signal.SIGQUIT)
+        process.wait(30)
+        self._server.ensure_postgres_running()
+        assert self._server.get_uri() == self.url
+
+
+@contextmanager
+def own_server() -> Iterator[OwnServer]:
+    """A PostgreSQL of one's own; skips the test where none can be had."""
+    _server_url()
+    folder = _temporary(uuid.uuid4().hex[:12])
+    server = _pgserver()(folder, cleanup_mode="delete")
+    try:
+        yield OwnServer(server)
+    finally:
+        server.cleanup()
 
 
 def _server_url() -> str:
