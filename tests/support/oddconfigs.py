@@ -17,7 +17,7 @@ PHRASES = [
     "[[join]]", "{", "}", "{a: 1}", "--", "-->", "a --> b", "%%", "%%{init: {}}%%", "direction TB", "direction  LR",
     "state x {", "note left of a", "end note", "hide empty description", "accTitle: x", "class a b", "\\n", "\\", "/",
     "C:\\temp", "$$x$$", "www.example.com", "a@b.c", "fa:fa-car", "ﬂ°°59¶ß", "×", "|", "a|b", "~~x~~", "!", "?", "=",
-    "Ждать", "待機中", "état", "🚀", "👩‍🚀 go", "e\u0301", "\u202eright to left", "\u00a0nbsp\u00a0", "ß", "İ", "²",
+    "Ждать", "待機中", "état", "🚀", "👩‍🚀 go", "e\u0301", "ימין לשמאל", "\u00a0nbsp\u00a0", "ß", "İ", "²",
     "\ufeff", "e\u200dx",
     "timeout(", "x" * 300, "Ж" * 100, "a b " * 30, "a-" * 40,
 ]  # fmt: skip
