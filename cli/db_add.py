@@ -56,7 +56,7 @@ class _Wanted:
 @click.option("--type", "job_type", type=Name(), required=True, help="Type of the job: any text.")
 @click.option("--machine-type", type=Name(), help="Only machines that ask for this type get it. [default: any machine]")
 @click.option("--input-file", metavar="FILE", help="File to work on; its absolute path becomes input_file_path.")
-@click.option("--payload", type=JsonValue("payload"), help="Data of the job: any JSON.")
+@click.option("--payload", type=JsonValue("payload"), help="Data of the job: any JSON; @FILE reads it, @- from stdin.")
 @click.option("--priority", type=int, default=5, show_default=True, help="1 is taken first.")
 @click.option(
     "--in", "delay_s", type=Seconds(), default=None, help="Not before that much time has passed: 10m, 2h, 1d."

@@ -33,7 +33,9 @@ LIST_COLUMNS: list[Column] = [
 @click.option("--type", "event_type", type=Name(), required=True, help="Name of the event.")
 @click.option("--source", type=Name(), help="Who sends it, for the monitor. [default: cli]")
 @click.option("--job-id", type=Name(), help="Job that the event is about.")
-@click.option("--payload", type=JsonValue("payload"), help="Data of the event: any JSON.")
+@click.option(
+    "--payload", type=JsonValue("payload"), help="Data of the event: any JSON; @FILE reads it, @- from stdin."
+)
 @click.option("--require-running", is_flag=True, help="Exit 3 if a target does not run; the event is stored anyway.")
 @socket_options
 @db_option

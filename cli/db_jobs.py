@@ -103,7 +103,9 @@ def details(job_id: str, fmt: str) -> None:
 
 @click.command("complete-job")
 @click.argument("job_id", type=Name())
-@click.option("--result", type=JsonValue("result"), help="Result to store with it: any JSON.")
+@click.option(
+    "--result", type=JsonValue("result"), help="Result to store with it: any JSON; @FILE reads it, @- from stdin."
+)
 @db_option
 def complete_job(job_id: str, result: Any) -> None:
     """Mark a job as completed, whatever its status.

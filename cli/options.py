@@ -82,8 +82,15 @@ def socket_options(function: F) -> F:
     return function
 
 
+#: bytes that `@FILE` may have: more JSON than the 16 MiB that the store takes, however it is indented
+MOST_READ = 64 * 1024 * 1024
+
+
 class JsonValue(ParamType):
-    """A command-line value in JSON."""
+    """A command-line value in JSON; `@FILE` reads it from a file, `@-` from standard input.
+
+    A shell's single argument ends at 128 KiB on Linux, and others can see it in the list of processes.
+    """
 
     name = "JSON"
 
@@ -94,6 +101,8 @@ class JsonValue(ParamType):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if not isinstance(value, str):
             return value
+        if value.startswith("@"):
+            value = self._read(value[1:], ctx)
         try:
             parsed = parse_json(value)
         except ValueError as error:
@@ -101,6 +110,19 @@ class JsonValue(ParamType):
         if self.only_object and not isinstance(parsed, dict):
             raise click.UsageError(f"Invalid JSON {self.what}: an object {{…}} is wanted; got {_cut(value)}", ctx)
         return parsed
+
+    def _read(self, name: str, ctx: click.Context | None) -> str:
+        try:
+            with click.open_file(name, "rb") as file:
+                data = file.read(MOST_READ + 1)
+            text = str(data, "utf-8-sig")
+        except OSError as error:
+            raise click.UsageError(f"{self.what}: cannot read {name or '@'}: {error.strerror}", ctx) from error
+        except UnicodeDecodeError as error:
+            raise click.UsageError(f"{self.what}: {name} is not UTF-8 text, from byte {error.start} on", ctx) from error
+        if len(data) > MOST_READ:
+            raise click.UsageError(f"{self.what}: {name} has more than {MOST_READ >> 20} MiB", ctx)
+        return text
 
 
 class KeyValue(ParamType):

@@ -34,7 +34,11 @@ SWITCH_S = 0.0005
 @click.argument("configs", metavar="CONFIG...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--machine-name", metavar="NAME", help="Name of the machine; with one CONFIG only.")
 @click.option("--actions-dir", metavar="DIR", type=click.Path(path_type=Path), help="Folder of your own actions.")
-@click.option("--initial-context", type=JsonValue("initial context", only_object=True), help="Context to start with.")
+@click.option(
+    "--initial-context",
+    type=JsonValue("initial context", only_object=True),
+    help="Context to start with; @FILE reads it.",
+)
 @click.option("--context", "pairs", type=KeyValue(), multiple=True, help="One more context value; may be repeated.")
 @click.option("--standby", is_flag=True, help="If the machine runs already, wait and take over when it is gone.")
 @click.option("--from", "from_state", metavar="STATE", help="Start in this state, whatever the last run left behind.")

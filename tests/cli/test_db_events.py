@@ -12,6 +12,7 @@ import pytest
 
 from statemachine_engine.actors import wire
 from statemachine_engine.storage import audit, machines, mailbox
+from statemachine_engine.storage.mailbox import MAX_PAYLOAD_BYTES
 
 
 def test_an_event_is_stored_rung_and_shown(place: Any, received: Any) -> None:
@@ -228,3 +229,16 @@ def fill(listener: socket.socket) -> None:
                 sender.sendto(b"{}", listener.getsockname())
         except BlockingIOError:
             return
+
+
+def test_the_largest_payload_comes_from_a_file_and_one_byte_more_is_refused(place: Any) -> None:
+    largest = "x" * (MAX_PAYLOAD_BYTES - 2)
+    file = place.folder / "payload.json"
+    file.write_text(json.dumps(largest))
+
+    assert place.db("send-event", "--target", "m", "--type", "e", "--payload", f"@{file}").exit_code == 0
+    file.write_text(json.dumps(largest + "x"))
+    refused = place.db("send-event", "--target", "m", "--type", "e", "--payload", f"@{file}")
+
+    assert refused.exit_code == 1
+    assert f"{MAX_PAYLOAD_BYTES + 1} bytes is over the limit of {MAX_PAYLOAD_BYTES}" in refused.stderr

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 import pytest
 from click.testing import CliRunner, Result
@@ -33,6 +35,37 @@ def test_invalid_json_is_a_usage_error_that_says_where(wrong: str) -> None:
 
     assert result.exit_code == 2
     assert "Invalid JSON payload: " in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_json_may_come_from_a_file_or_from_standard_input(tmp_path: Path) -> None:
+    (tmp_path / "p.json").write_text('\ufeff{"a": "ü"}\n', encoding="utf-8")
+
+    assert run("--payload", f"@{tmp_path}/p.json").output == "({'a': 'ü'}, None, {}, None)\n"
+    piped = CliRunner().invoke(tool, ["--payload", "@-"], input='{"a": 1}')
+    assert piped.output == "({'a': 1}, None, {}, None)\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("none", "payload: cannot read {}/none: No such file or directory"),
+        (".", "payload: cannot read {}/.: Is a directory"),
+        ("latin", "payload: {}/latin is not UTF-8 text, from byte 2 on"),
+        ("wrong", "Invalid JSON payload: "),
+        ("huge", "payload: {}/huge has more than 64 MiB"),
+    ],
+)
+def test_a_file_that_is_no_json_is_a_usage_error(tmp_path: Path, name: str, said: str) -> None:
+    (tmp_path / "latin").write_bytes(b'["\xe4"]')
+    (tmp_path / "wrong").write_text("{a: 1}")
+    with (tmp_path / "huge").open("wb") as huge:
+        huge.truncate((64 << 20) + 1)
+
+    result = run("--payload", f"@{tmp_path}/{name}")
+
+    assert result.exit_code == 2
+    assert said.format(tmp_path) in result.stderr
     assert result.stderr.count("\n") == 1
 
 
