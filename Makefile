@@ -1,14 +1,15 @@
 # Two commands on a fresh machine, nothing to set up first:
 #   make demo [SECONDS=60]    real files through three machines, the report on screen
 #   make test                 the whole test suite
-# Further: make check (all checks), make bench (speed, beside its floors), make clean.
+# Further: make check (all checks), make bench (speed, beside its floors), make chaos (processes killed while they work),
+# make clean.
 
 VENV := .venv
 READY := $(VENV)/.ready
 SECONDS ?= 60
 PYTEST_FLAGS ?= -n 2
 
-.PHONY: demo test check lint bench clean
+.PHONY: demo test check lint bench chaos clean
 
 demo: $(READY)
 	@$(VENV)/bin/python scripts/demo.py --seconds $(SECONDS)
@@ -26,6 +27,9 @@ lint: $(READY)
 
 bench: $(READY)
 	$(VENV)/bin/python benchmarks/run.py
+
+chaos: $(READY)
+	$(VENV)/bin/python scripts/chaos.py $(CHAOS_FLAGS)
 
 clean:
 	rm -rf $(VENV) demo build dist *.egg-info .coverage htmlcov .hypothesis .*_cache
