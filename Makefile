@@ -2,14 +2,14 @@
 #   make demo [SECONDS=60]    real files through three machines, the report on screen
 #   make test                 the whole test suite
 # Further: make check (all checks), make bench (speed, beside its floors), make chaos (processes killed while they work),
-# make clean.
+# make fuzz (hostile input), make clean.
 
 VENV := .venv
 READY := $(VENV)/.ready
 SECONDS ?= 60
 PYTEST_FLAGS ?= -n 2
 
-.PHONY: demo test check lint bench chaos clean
+.PHONY: demo test check lint bench chaos fuzz clean
 
 demo: $(READY)
 	@$(VENV)/bin/python scripts/demo.py --seconds $(SECONDS)
@@ -24,6 +24,9 @@ lint: $(READY)
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
+
+fuzz: $(READY)
+	FUZZ=long $(VENV)/bin/pytest -q -s tests/fuzz
 
 bench: $(READY)
 	$(VENV)/bin/python benchmarks/run.py

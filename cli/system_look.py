@@ -261,6 +261,8 @@ def _unit(wanted: Manifest, *, for_user: bool, ui: bool) -> str:
         "[Install]",
         f"WantedBy={'default' if for_user else 'multi-user'}.target",
     ]
+    if any("\n" in line for line in lines):
+        raise Failure("a path or a setting of the system has a line break, and no unit can hold that")
     return "\n".join(lines)
 
 

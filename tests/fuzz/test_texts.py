@@ -1,0 +1,96 @@
+"""Hostile texts in every field that takes one: refused, or kept as they are and shown harmlessly."""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+from pathlib import Path
+
+import pytest
+
+from statemachine_engine.actors.logline import LogLine
+from statemachine_engine.cli.events import compact, human
+from statemachine_engine.cli.output import json_text, text
+from statemachine_engine.storage import audit, jobs, mailbox
+from statemachine_engine.storage.audit import Event, Note
+from statemachine_engine.storage.database import Database
+from statemachine_engine.storage.errors import StorageError
+from statemachine_engine.storage.names import UNSAFE
+from tests.fuzz import hostile
+from tests.fuzz.campaign import campaign
+
+NAMES = ("job_id", "job_type", "machine_type", "source_job_id", "unique_key")
+
+
+@pytest.mark.timeout(1800)
+def test_each_is_refused_or_kept_and_nobody_s_terminal_is_steered(tmp_path: Path) -> None:
+    db = Database.open(tmp_path / "x.db")
+
+    def attack(rng: random.Random) -> str:
+        hostile_text = hostile.text(rng)
+        shown_harmlessly(hostile_text)
+        refused = sum(refuses_name(db, field, hostile_text) for field in NAMES)
+        refused += sum(refuses_event(db, field, hostile_text) for field in ("target", "type", "source", "job_id"))
+        stored_as_data(db, hostile_text)
+        return "refused as a name" if refused else "taken as a name"
+
+    with db.write():  # committed in the end: what is tried is the values, not the disk
+        outcomes = campaign("texts in 13 fields", attack, long=10_000, short=300)
+    assert set(outcomes) == {"refused as a name", "taken as a name"}
+    db.close()
+
+
+def refuses_name(db: Database, field: str, name: str) -> bool:
+    given = {"job_type": "t", "job_id": None, field: name}
+    try:
+        job = jobs.enqueue(db, given.pop("job_id"), given.pop("job_type") or "", **given)  # type: ignore[arg-type]
+    except StorageError as error:
+        return is_told_well(error)
+    found = jobs.get(db, job.job_id)
+    assert found is not None
+    if field != "unique_key":
+        assert getattr(found, field) == name
+    jobs.remove(db, job.job_id)
+    return False
+
+
+def refuses_event(db: Database, field: str, name: str) -> bool:
+    given = {"target": "m", "type": "go", field: name}
+    try:
+        letter = mailbox.post(db, given.pop("target"), given.pop("type"), **given)  # type: ignore[arg-type]
+    except StorageError as error:
+        return is_told_well(error)
+    assert getattr(letter, field) == name
+    return False
+
+
+def is_told_well(error: StorageError) -> bool:
+    said = str(error)
+    assert not UNSAFE.search(said), ascii(said)
+    assert len(said) < 2000
+    return True
+
+
+def stored_as_data(db: Database, value: str) -> None:
+    """As payload, reason, message of the log: any text is taken, less what no database can hold."""
+    letter = mailbox.post(db, "m", "go", {"text": value})
+    (kept,) = mailbox.peek(db, "m", limit=1_000_000)[-1:] or [letter]
+    assert kept.payload["text"] == json.loads(json.dumps(value))  # where two halves of a character have become one
+    mailbox.clear(db)
+    jobs.enqueue(db, "j", "t", data={value: value})
+    jobs.fail(db, "j", value)
+    jobs.remove(db, "j")
+    audit.write(db, [Note("m", "activity_log", {"message": value}, 0.0)])
+
+
+def shown_harmlessly(value: str) -> None:
+    event = Event(1, value, "activity_log", {"message": value}, 0.0)
+    record = logging.LogRecord("x", logging.INFO, "x", 1, "%s", (value,), None)
+    for line in (text(value), human(event), compact(event), json_text({"a": value})):
+        assert not UNSAFE.search(line), ascii(line)
+    first, *below = LogLine("%(message)s").format(record).split("\n")
+    assert not UNSAFE.search(first)
+    assert all(line.startswith("    ") and not UNSAFE.search(line) for line in below)
+    if value < "\ud800" or not any("\ud800" <= char <= "\udfff" for char in value):
+        assert json.loads(json_text(value)) == value
