@@ -171,7 +171,7 @@ def _announce(wanted: Manifest, problem: str | None, ready_fd: int | None, syste
     """Tell whoever waits for us: the parent of a detached system, systemd, and the reader of our log."""
     if problem is None:
         _log.info("system %s is up; logs in %s", wanted.project, wanted.logs_dir)
-        systemd.ready(f"{len(wanted.members)} machines")
+        systemd.ready(f"machines running: {len(wanted.members)}")
     else:
         _log.error("system %s cannot come up: %s", wanted.project, problem)
     if ready_fd is not None:

@@ -49,6 +49,7 @@ def test_a_python_action_that_runs_long_is_reported_once_with_its_stack_and_agai
     machine = start(GATE.replace("TYPE", "gate"))
     watch = Watch(runtime, machine)
     gate.entered.wait(5)
+    until(lambda: machine.view.busy_since_s is None)  # else its actor is still at the message that started it
 
     watch.look(ACTION_S - 5)
     assert watch.said == []
@@ -60,7 +61,7 @@ def test_a_python_action_that_runs_long_is_reported_once_with_its_stack_and_agai
 
     gate.opened.set()
     machine.wait_for("b", 5)
-    until(lambda: not runtime.shared.running)
+    until(lambda: not runtime.shared.running and machine.view.busy_since_s is None)
     watch.look(ACTION_S + 2)
     assert watch.said[1:] == [("m", "unstuck", "action gate")]
     assert machine.stuck is None
@@ -93,10 +94,12 @@ def test_what_hears_of_its_cancellation_may_take_its_time(start: Start, runtime:
     machine = start(GATE.replace("{type: TYPE, success: done}", action))
     watch = Watch(runtime, machine)
     until(lambda: [run for run in runtime.shared.running.values() if run.services.cancel.listened])
+    until(lambda: machine.view.busy_since_s is None)
 
     watch.look(10 * ACTION_S)
 
     assert watch.said == []
+    machine.stop(drain=False)
 
 
 def test_a_running_runtime_looks_by_itself(tmp_path: Path, action: WriteAction) -> None:

