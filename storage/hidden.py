@@ -17,18 +17,22 @@ HIDDEN = "***"
 SHORTEST = 4
 """Characters; shorter values stand in too many other words to be told from them."""
 
+SHORTEST_LINE = 8
+"""The same for a line of a value that has several."""
+
 _lock = threading.Lock()
 _forms: set[str] = set()
 _pattern: re.Pattern[str] | None = None
 
 
 def hide(value: str) -> None:
-    """From now on this value does not show, nor as it stands in JSON or in a URL."""
+    """From now on this value does not show, in any form that text commonly has; nor does a line of it by itself."""
     global _pattern  # noqa: PLW0603 - the one set of the process
     if len(value) < SHORTEST:
         return
     with _lock:
-        _forms.update((value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1], quote(value, "")))
+        for part in (value, *(line for line in value.splitlines() if len(line) >= SHORTEST_LINE)):
+            _forms.update(_forms_of(part))
         _pattern = re.compile("|".join(re.escape(form) for form in sorted(_forms, key=len, reverse=True)))
 
 
@@ -53,6 +57,17 @@ def masked_in(data: Any) -> Any:
         return _masked_in(data)
     except RecursionError:
         return HIDDEN
+
+
+# Helpers
+
+
+def _forms_of(value: str) -> set[str]:
+    """As it is, and as it stands in JSON, in a URL, in Python's repr, and in single quotes of a shell's trace."""
+    in_repr = repr(f"{value}'\"")[1:-4]  # both quotes: every ' of it is escaped, as is none where it stands alone
+    in_json = (json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1])
+    forms = {value, *in_json, quote(value, ""), in_repr, in_repr.replace("\\'", "'")}
+    return forms | {form.replace("'", r"'\''") for form in forms}
 
 
 def _masked_in(data: Any) -> Any:

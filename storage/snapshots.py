@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from .database import Database
-from .payload import loads
+from .payload import clean, loads
 
 COLUMNS = (
     "machine_name, state, settled, context, job_id, attempt, timers, incarnation, definition_hash, saved_at, failure, "
@@ -92,6 +92,7 @@ def write(db: Database, records: Iterable[Saved | Forgotten]) -> None:
     """Keep or delete a machine's snapshot; within the caller's transaction."""
     for record in records:
         if isinstance(record, Saved):
-            db.execute(SAVE, (*record[:2], int(record.settled), *record[3:-1], int(record.cut_off)))
+            failure = clean(record.failure) if record.failure else None
+            db.execute(SAVE, (*record[:2], int(record.settled), *record[3:-2], failure, int(record.cut_off)))
         else:
             db.execute(FORGET, (record.machine, *record))

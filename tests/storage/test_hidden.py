@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from typing import Any
 
 import pytest
@@ -32,6 +33,23 @@ def test_a_hidden_value_does_not_show_in_any_form_that_it_commonly_has() -> None
     forms = [value, json.dumps(value), json.dumps(value, ensure_ascii=False), "https://h/?k=p%22%C3%A4%0A%2F%3Fx"]
 
     assert [masked(f"<{form}>") for form in forms] == ["<***>", '<"***">', '<"***">', "<https://h/?k=***>"]
+
+
+@pytest.mark.parametrize("value", ["it's", 'say "it"', """it's "both" \\ \x1b""", "plain-one"])
+def test_a_hidden_value_does_not_show_in_python_s_repr_nor_in_a_shell_s_trace(value: str) -> None:
+    hide(value)
+    in_data = repr([f"<{value}>", f"'{value}\""])
+    trace = subprocess.run(["bash", "-xc", 'echo "$1" "$2"', "-", value, json.dumps([value])], capture_output=True)
+
+    assert [text.strip("\"'") for text in masked(in_data)[1:-1].split(", ")] == ["<***>", r"\'***"]
+    assert masked(trace.stderr.decode()).replace("'", "").replace("$", "") == '+ echo *** ["***"]\n'
+
+
+def test_a_line_of_a_hidden_value_does_not_show_by_itself_unless_it_is_short() -> None:
+    hide("-----BEGIN KEY-----\nMIIEvQIBADANBgkq\n}\n")
+
+    assert masked("+ echo '-----BEGIN KEY-----\n") == "+ echo '***\n"
+    assert masked("MIIEvQIBADANBgkq }") == "*** }"
 
 
 def test_a_value_that_another_contains_leaves_nothing_of_it() -> None:

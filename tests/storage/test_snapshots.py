@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
-from statemachine_engine.storage import audit, snapshots
+from statemachine_engine.storage import audit, hidden, snapshots
 from statemachine_engine.storage.database import Database
 from statemachine_engine.storage.snapshots import Forgotten, Saved
 from tests.support.factories import acquire
@@ -30,6 +32,21 @@ def test_the_last_one_is_kept_with_all_that_it_says(db: Database) -> None:
     assert (found.state, found.settled, found.context, found.job_id, found.attempt) == ("b", True, {"n": 1}, "j1", 2)
     assert (found.timers, found.definition_hash, found.saved_at) == ({"late": 5.0}, "hash", 4.0)
     assert (found.failure, found.cut_off) == (None, True)
+
+
+def test_why_the_job_has_failed_is_kept_as_a_text_that_every_database_takes_without_secrets(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hidden, "_pattern", re.compile("swordfish"))
+    acquire(db, "m")
+    audit.write(db, [saved("a", "run-1")._replace(failure="exit 3: \0 swordfish")])
+
+    found = snapshots.get(db, "m")
+
+    assert found is not None
+    assert found.failure is not None
+    assert found.failure.endswith("***")
+    assert "\0" not in found.failure
 
 
 def test_an_end_leaves_nothing_to_resume(db: Database) -> None:
