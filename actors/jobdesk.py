@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
 from ..storage import jobs
-from ..storage.errors import JobNotFound, LeaseLost
+from ..storage.errors import CommitInDoubt, JobNotFound, LeaseLost
 from ..storage.jobs import Job
 from .process import Tail
 
@@ -86,6 +87,8 @@ class JobDesk:
         self._limit: Timer | None = None
         #: the last job that was taken from the machine: nothing is written to it any more
         self._lost: Job | None = None
+        #: whether the last claim took a job is not known
+        self._in_doubt = False
         self._lock = threading.Lock()
 
     def claim(
@@ -107,7 +110,7 @@ class JobDesk:
             if self.closed:
                 self._settle()
                 return None
-            with self._bells.db.write():
+            with self._sure(), self._bells.db.write():
                 settled = self._settled()
                 job = jobs.claim(
                     self._bells.db,
@@ -140,14 +143,15 @@ class JobDesk:
             self._settle()
             if self.closed:
                 return None
-            job = jobs.claim_id(
-                self._bells.db,
-                job_id,
-                owner=self._bells.incarnation,
-                machine=self.machine,
-                lease_s=lease_s,
-                max_attempts=max_attempts,
-            )
+            with self._sure():
+                job = jobs.claim_id(
+                    self._bells.db,
+                    job_id,
+                    owner=self._bells.incarnation,
+                    machine=self.machine,
+                    lease_s=lease_s,
+                    max_attempts=max_attempts,
+                )
             return self._hold(job, lease_s)
 
     def complete(self, job_id: str, result: Any = None) -> Job:
@@ -305,6 +309,22 @@ class JobDesk:
 
     def _was_lost(self, job_id: str) -> bool:
         return self._lost is not None and self._lost.job_id == job_id
+
+    @contextmanager
+    def _sure(self) -> Iterator[None]:
+        """Around a claim: what the one before it took unknown to us, its answer lost, goes back first.
+
+        Nobody else would take it: its lease is renewed as long as this process lives.
+        """
+        if self._in_doubt:
+            current = None if self.current is None else self.current.job_id
+            jobs.release_owner(self._bells.db, self._bells.incarnation, machine=self.machine, but=current)
+            self._in_doubt = False
+        try:
+            yield
+        except CommitInDoubt:
+            self._in_doubt = True
+            raise
 
     def _settle(self) -> None:
         settled = self._settled()

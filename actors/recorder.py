@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..storage import audit
 from ..storage.audit import Note, Record
-from ..storage.errors import StorageError, ValueRefused
+from ..storage.errors import CommitInDoubt, StorageError, ValueRefused
 from ..storage.hidden import masked_in
 from .threads import SupervisedThread
 from .trouble import Trouble
@@ -184,15 +184,18 @@ class Recorder:
 
     def _written(self, records: list[Record]) -> list[int]:
         """Write them, trying again while the store is locked, full or away; the ids of the notes."""
+        doubtful: Sequence[int] = ()
         for delay_s in chain(RETRY_S, repeat(RETRY_S[-1])):
             if self._given_up:
                 break
             self._turned_s = time.monotonic()
             try:
-                ids = audit.write(self._db, records)
+                written = bool(doubtful) and audit.is_written(self._db, records, doubtful)
+                ids = list(doubtful) if written else audit.write(self._db, records)
             except ValueRefused:
                 raise
             except StorageError as error:
+                doubtful = error.note_ids if isinstance(error, CommitInDoubt) else doubtful
                 self._failing = len(records)
                 self.outage.met(error)
                 self._given_up = self._stopping.wait(delay_s)

@@ -11,11 +11,14 @@ from . import contexts, snapshots
 from .clock import epoch_or_zero, to_text
 from .contexts import ContextRow
 from .database import Database
+from .errors import CommitInDoubt
 from .payload import dumps, loads
 from .snapshots import Forgotten, Saved
 
 PRUNE_CHUNK = 5000
 COUNT_CHUNK = 5000
+#: what keeps two batches apart on PostgreSQL
+LOCK = "audit"
 MAX_ID = 2**63 - 1
 
 NOTE = "INSERT INTO realtime_events (machine_name, event_type, payload, created_at) VALUES (?, ?, ?, ?)"
@@ -127,21 +130,27 @@ class ErrorRow:
 def write(db: Database, records: Sequence[Record]) -> list[int]:
     """Record a batch in one transaction; returns the ids of its notes, in their order, and ids commit in order.
 
-    Of several states of one machine the last one counts.
+    Of several states of one machine the last one counts. CommitInDoubt has the ids by which `is_written` finds out.
     """
     batch = _sorted_out(records, to_text(db.now()))
+    ids: list[int] = []
+    try:
+        _write(db, batch, ids)
+    except CommitInDoubt as doubt:
+        doubt.note_ids = ids
+        raise
+    return ids
+
+
+def is_written(db: Database, records: Sequence[Record], ids: Sequence[int]) -> bool:
+    """Whether a batch whose commit was in doubt is in the store; a server that crashed may have drawn its ids again."""
+    batch = _sorted_out(records, "")
     with db.write():
-        if batch.states:
-            db.executemany(STATE, list(batch.states.values()))
-        if batch.snapshots:
-            snapshots.write(db, batch.snapshots.values())
-        if batch.contexts:
-            contexts.write(db, batch.contexts.values())
-        if batch.marks:
-            db.executemany(MARK, batch.marks)
-        if batch.received:
-            db.executemany(RECEIVED, batch.received)
-        return _insert_notes(db, batch.notes) if batch.notes else []
+        db.lock(LOCK)  # a commit that is still under way is waited for
+        row = db.execute(
+            "SELECT machine_name, event_type, payload, created_at FROM realtime_events WHERE id = ?", (ids[-1],)
+        ).fetchone()
+    return row is not None and tuple(row) == batch.notes[-1]
 
 
 def since(
@@ -303,6 +312,23 @@ def prune(db: Database, older_than_s: float) -> int:
 # Helpers
 
 
+def _write(db: Database, batch: _Batch, ids: list[int]) -> None:
+    """The ids of the notes are known before the commit."""
+    with db.write():
+        if batch.states:
+            db.executemany(STATE, list(batch.states.values()))
+        if batch.snapshots:
+            snapshots.write(db, batch.snapshots.values())
+        if batch.contexts:
+            contexts.write(db, batch.contexts.values())
+        if batch.marks:
+            db.executemany(MARK, batch.marks)
+        if batch.received:
+            db.executemany(RECEIVED, batch.received)
+        if batch.notes:
+            ids += _insert_notes(db, batch.notes)
+
+
 class _Batch(NamedTuple):
     """Rows by the statement that writes them; of a machine's states, snapshots and contexts the last one counts."""
 
@@ -334,7 +360,7 @@ def _sorted_out(records: Sequence[Record], now: str) -> _Batch:
 
 def _insert_notes(db: Database, notes: list[Any]) -> list[int]:
     if db.is_postgres:
-        db.lock("audit")  # ids are drawn before they commit: one batch at a time, or a reader's "since" skips some
+        db.lock(LOCK)  # ids are drawn before they commit: one batch at a time, or a reader's "since" skips some
         columns = list(zip(*notes, strict=True))
         rows = db.execute(
             "INSERT INTO realtime_events (machine_name, event_type, payload, created_at) "

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from .clock import Clock, system_clock
 from .dialect import Dialect, SqliteDialect, dialect_for
-from .errors import StorageError, StoreDamaged, StoreUnavailable, ValueRefused
+from .errors import CommitInDoubt, StorageError, StoreDamaged, StoreUnavailable, ValueRefused
 from .pool import Pool
 
 
@@ -199,7 +199,8 @@ class Connections:
         try:
             kept = self.dialect.commit(connection)
         except self.dialect.errors as error:
-            raise self._unavailable(error) from error
+            said = self._unavailable(error)
+            raise (CommitInDoubt(str(said)) if self.dialect.is_broken(connection) else said) from error
         if not kept:
             raise StoreUnavailable(f"{self}: nothing was written, since a statement of the transaction had failed")
 

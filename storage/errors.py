@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class StorageError(Exception):
@@ -11,6 +11,13 @@ class StorageError(Exception):
 
 class StoreUnavailable(StorageError):
     """The store cannot be opened, read or written."""
+
+
+class CommitInDoubt(StoreUnavailable):
+    """The answer to a commit was lost with the connection: it may have been made, or not."""
+
+    #: of an audit batch: the ids that its notes have if it was
+    note_ids: Sequence[int] = ()
 
 
 class StoreDamaged(StoreUnavailable):

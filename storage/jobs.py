@@ -214,11 +214,16 @@ def release(db: Database, job_id: str, *, owner: str, attempt: int | None = None
         db.execute(f"{GIVE_BACK} WHERE id = ?", (job.id,))
 
 
-def release_owner(db: Database, owner: str) -> int:
-    """Give back all jobs that the worker holds, as `release` does; returns how many."""
+def release_owner(db: Database, owner: str, *, machine: str | None = None, but: str | None = None) -> int:
+    """Give back all jobs that the worker holds, as `release` does; returns how many.
+
+    `machine`: only those that this one works on, but for the job `but`.
+    """
+    condition = " AND owner = ?" + ("" if machine is None else " AND machine = ? AND job_id <> ?")
+    params = (owner,) if machine is None else (owner, machine, but or "")
     with db.write():
-        attempts.end_held(db, "released", " AND owner = ?", (owner,))
-        return db.execute(f"{GIVE_BACK} WHERE status = 'processing' AND owner = ?", (owner,)).rowcount
+        attempts.end_held(db, "released", condition, params)
+        return db.execute(f"{GIVE_BACK} WHERE status = 'processing'{condition}", params).rowcount
 
 
 def shorten_leases(db: Database) -> int:

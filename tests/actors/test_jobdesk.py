@@ -15,9 +15,10 @@ from statemachine_engine.storage import attempts, jobs
 from statemachine_engine.storage.attempts import Attempt
 from statemachine_engine.storage.clock import ManualClock
 from statemachine_engine.storage.database import Database
-from statemachine_engine.storage.errors import JobExists, JobNotFound, LeaseLost, StorageError
+from statemachine_engine.storage.errors import CommitInDoubt, JobExists, JobNotFound, LeaseLost, StorageError
 from statemachine_engine.storage.jobs import Job
 from tests.support.factories import add_jobs, claimed
+from tests.support.postgres import lose_next_answer
 
 
 class Bells:
@@ -234,6 +235,28 @@ def test_the_lease_of_a_job_that_is_adopted_is_renewed_in_time(desk: JobDesk, be
     add_jobs(db, 1)
     desk.adopt(claimed(db, owner="us", lease_s=2.0))
     assert bells.leases == [2.0]
+
+
+@pytest.mark.parametrize("by_id", [False, True])
+def test_a_claim_whose_answer_was_lost_holds_no_job_for_ever(
+    postgres_url: str, open_db: Callable[..., Database], by_id: bool
+) -> None:
+    db = open_db(postgres_url)
+    desk = JobDesk("m", Bells(db))
+    add_jobs(db, 1)
+
+    def claim() -> Job | None:
+        return desk.claim_id("job-0") if by_id else desk.claim()
+
+    lose_next_answer(db)
+    with pytest.raises(CommitInDoubt):
+        claim()
+    assert status(db, "job-0") == "processing"
+
+    job = claim()
+
+    assert job is not None
+    assert (job.job_id, job.attempts) == ("job-0", 1)
 
 
 def test_a_closed_desk_settles_and_claims_nothing(desk: JobDesk, db: Database) -> None:

@@ -20,6 +20,7 @@ from statemachine_engine.storage import audit, dialect, machines, mailbox
 from statemachine_engine.storage.audit import Mark, Note, Received, Record, StateRow
 from statemachine_engine.storage.database import Database
 from tests.support.factories import acquire
+from tests.support.postgres import lose_next_answer
 from tests.support.until import until
 
 from .test_publisher import reader
@@ -197,3 +198,30 @@ def test_records_that_come_while_it_stops_are_not_forgotten(db: Database, tmp_pa
 
 def test_stop_is_safe_before_start(db: Database, tmp_path: Path) -> None:
     Recorder(db, Publisher(str(tmp_path / "s"))).stop()
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_batch_whose_answer_was_lost_is_stored_once(
+    postgres_url: str, open_db: Callable[..., Database], tmp_path: Path
+) -> None:
+    db = open_db(postgres_url)
+    recorder = Recorder(db, Publisher(str(tmp_path / "events.sock")))
+    lose_next_answer(db)
+    recorder.record(note(1), note(2))
+    recorder.start()
+    recorder.record(note(3))
+
+    assert recorder.flush()
+    recorder.stop()
+    assert numbers(db) == [1, 2, 3]
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_batch_whose_ids_were_drawn_again_by_somebody_else_is_stored(
+    postgres_url: str, open_db: Callable[..., Database]
+) -> None:
+    db = open_db(postgres_url)
+    (theirs,) = audit.write(db, [note(1)])
+
+    assert audit.is_written(db, [note(1)], [theirs])
+    assert not audit.is_written(db, [note(2)], [theirs])

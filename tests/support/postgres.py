@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from statemachine_engine.storage.database import Database
+
 
 @contextmanager
 def fresh_schema() -> Iterator[str]:
@@ -57,6 +59,21 @@ def own_server() -> Iterator[OwnServer]:
         yield OwnServer(server)
     finally:
         server.cleanup()
+
+
+def lose_next_answer(db: Database) -> None:
+    """The next commit is made, and the answer to it lost with the connection."""
+    import psycopg
+
+    commit = db.dialect.commit
+
+    def commit_and_lose(connection: Any) -> bool:
+        db.dialect.commit = commit  # type: ignore[method-assign]
+        commit(connection)
+        connection.close()
+        raise psycopg.OperationalError("the connection is lost")
+
+    db.dialect.commit = commit_and_lose  # type: ignore[method-assign]
 
 
 def _server_url() -> str:
