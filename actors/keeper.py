@@ -186,7 +186,7 @@ class Keeper:
 
     def _rescue(self) -> None:
         for job in jobs.rescue(self._db):
-            log.warning("job %s: its worker is gone: now %s after %d attempts", job.job_id, job.status, job.attempts)
+            log.warning("job %s: its worker is gone: now %s after attempt %d", job.job_id, job.status, job.attempts)
             if job.status == "failed":
                 self._job_failed(job)
             self._board.ring("jobs" if job.status == "pending" else "done")

@@ -18,7 +18,7 @@ from .mail import Mail
 from .messages import Begin, ContextDue, Halt, Incoming, JobGone, JobOverdue, Resume, TimerFired, Unread, Woken
 from .records import Records
 from .resume import Memory, delay_of
-from .run import ActionsDone, Pause, PauseOver, Run
+from .run import ActionsDone, Pause, PauseOver, Run, error_events
 from .showcase import Showcase
 from .stay import Stay
 from .step import Step, enter, interrupts, step
@@ -354,13 +354,11 @@ class MachineActor(pykka.ThreadingActor):
         if self._stay.unpark(action):
             self._start(self._stay.actions, start=action, again=True)
 
-    def _cancel_run(self) -> tuple[ActionSpec, ...] | None:
-        """Throw the running actions away, which keep the old context; None: there are none."""
-        actions = self._work.throw_away()
-        if actions is not None:
+    def _cancel_run(self) -> None:
+        """Throw the running actions away, which keep the old context."""
+        if self._work.throw_away():
             self._parts.desk.note_cut_off()
             self._context = self._view.context = dict(self._context)
-        return actions
 
     def _park(self, run: Run) -> None:
         if run.actions is not self._stay.actions:
@@ -376,22 +374,24 @@ class MachineActor(pykka.ThreadingActor):
     def _go_on_without_job(self, job_id: str, reason: str) -> None:
         """Its job was taken from it: what runs is cut off, and the machine goes on as after a failed action."""
         log.warning("%s: %s", self._name, reason)
-        actions = self._cancel_run()
+        run = self._work.run
+        self._cancel_run()
         self._context["last_error"], self._context["last_error_action"] = reason, None
         self._record(self._records.note("error", {"error_message": reason, "action": None, "job_id": job_id}))
         if self._final:
             self._end("failure")
         elif not self._draining:
-            self._fail_over(self._stay.actions if actions is None else actions, reason)
+            self._fail_over(run, reason)
         self._go_on()
 
-    def _fail_over(self, actions: tuple[ActionSpec, ...], reason: str) -> None:
-        """Take the `error` transition, or try the state's actions again: they must not do that job's work once more."""
-        move = step(self._definition, self._state, "error")
-        if move is not None:
-            self._take(move, "error")
-            return
+    def _fail_over(self, run: Run | None, reason: str) -> None:
+        """Take the transition that the action's error has, or try the actions again, but not with that job's keys."""
+        for event in ("error",) if run is None else error_events(run.action):
+            if (move := step(self._definition, self._state, event)) is not None:
+                self._take(move, event)
+                return
         drop(self._context)
+        actions = self._stay.actions if run is None else run.actions
         if not actions:
             self._mark_failed(reason)
         elif not self._stay.goes_on:

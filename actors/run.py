@@ -117,6 +117,11 @@ class Run:
         self.at = self.start
 
     @property
+    def action(self) -> ActionSpec:
+        """The one that it is at."""
+        return self.actions[self.at]
+
+    @property
     def cancelled(self) -> bool:
         """Its result is not wanted any more."""
         return self.services.cancel.cancelled
@@ -217,7 +222,7 @@ class Performer:
             log.debug("%s: action %s found nothing, and waits", run.services.machine, spec.type)
             run.parked.append(parked)
             return event is not None and self._definition.find(run.state, event) is not None
-        failed = event in _error_events(spec)
+        failed = event in error_events(spec)
         self._count(run, spec, began_s, failed=failed)
         if event:
             run.empty = empty
@@ -323,6 +328,11 @@ class Performer:
             log.error("%s: %s", run.services.machine, text, exc_info=log.isEnabledFor(logging.DEBUG))
 
 
+def error_events(spec: ActionSpec) -> tuple[str, ...]:
+    """What an action may say when it fails, its own words first."""
+    return tuple(str(spec.config[key]) for key in ("error", "failure") if spec.config.get(key)) + ("error",)
+
+
 # Helpers
 
 
@@ -345,10 +355,6 @@ def _names_of(error: BaseException) -> list[str]:
     """What `retry: on:` may call an exception."""
     names = [known.__name__ for known in type(error).__mro__]
     return [*names, "timeout"] if isinstance(error, TimeoutError) else names
-
-
-def _error_events(spec: ActionSpec) -> set[str]:
-    return {"error", str(spec.config.get("error") or "error"), str(spec.config.get("failure") or "error")}
 
 
 def _last_error(run: Run, spec: ActionSpec) -> str:

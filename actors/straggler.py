@@ -28,7 +28,7 @@ def tell(run: Run) -> None:
     run.told = True
     log.warning(
         "%s: action %s in state %s was cancelled and goes on; it is at %s; its result will be thrown away",
-        run.services.machine, run.actions[run.at].type, run.state, position(thread),
+        run.services.machine, run.action.type, run.state, position(thread),
     )  # fmt: skip
 
 

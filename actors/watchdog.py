@@ -80,7 +80,7 @@ class Watchdog:
         for run in list(self._running.values()):
             since_s, thread = run.since_s, run.thread
             if thread is not None and now_s - since_s >= self._action_s and not run.services.cancel.listened:
-                yield Stuck(run.services.machine, f"action {run.actions[run.at].type}", since_s, thread)
+                yield Stuck(run.services.machine, f"action {run.action.type}", since_s, thread)
 
     def _report(self, stuck: Stuck, now_s: float) -> None:
         seconds, stack = now_s - stuck.since_s, stack_of(stuck.thread)

@@ -13,7 +13,6 @@ from .coroutines import MachineLoop
 from .run import ActionsDone, PauseOver, Performer, Run
 
 if TYPE_CHECKING:
-    from .definition import ActionSpec
     from .parts import Parts
 
 #: runs of instant actions in a row, after which the inbox gets its turn
@@ -87,17 +86,17 @@ class Work:
         """The result has been looked at: nothing is under way."""
         self.run = None
 
-    def throw_away(self) -> tuple[ActionSpec, ...] | None:
-        """Cut off what is under way, whose result nobody wants: its actions, or None where there is nothing."""
+    def throw_away(self) -> bool:
+        """Cut off what is under way, whose result nobody wants; False where there is nothing."""
         run, self.run, self._finished = self.run, None, None
         if run is None:
-            return None
+            return False
         run.services.cancel.cancel()
         if run.timer is not None:
             run.timer.cancel()
         if run.thread is not None:
             self._shared.timers.after(straggler.PATIENCE_S, lambda: straggler.tell(run))
-        return run.actions
+        return True
 
     def close(self) -> None:
         """The machine has ended: end what its coroutines left behind."""

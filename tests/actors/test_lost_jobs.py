@@ -175,6 +175,24 @@ def test_without_an_error_transition_the_policy_for_errors_holds_and_the_job_s_w
     runtime.stop(grace_s=0)
 
 
+@pytest.mark.parametrize("key", ["error", "failure"])
+def test_the_machine_goes_where_the_error_of_the_action_that_ran_leads(
+    runtime: Runtime, journal: Journal, tmp_path: Path, key: str
+) -> None:
+    config = worker({"type": "log", "message": "first", "error": "elsewhere"}, {**hangs(tmp_path), key: "broken"})
+    config["transitions"][2]["event"] = "broken"
+    machine = runtime.add(config, "m")
+    JobQueue(runtime).add("work", job_id="j")
+    pid = pid_in(tmp_path)
+
+    jobs.cancel(runtime.db, "j")
+    runtime.hub.rung(Bell("done", 1, ("j",)))
+
+    assert machine.wait(10) is not None
+    until(lambda: not alive(pid))
+    assert [change["to_state"] for change in journal.of("state_change")][-2:] == ["sorry", "stopped"]
+
+
 def test_a_machine_that_waits_with_a_job_and_has_no_way_on_is_failed(runtime: Runtime) -> None:
     config = worker()
     config["transitions"].pop(2)
