@@ -38,7 +38,7 @@ DRAIN_S = 60
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a campaign does; the same plan and seed put in the same load and choose the same disturbances."""
+    """What a campaign does; the same plan puts in the same load, with the same disturbances at the same times."""
 
     jobs: int
     events: int
@@ -71,11 +71,12 @@ def run(
 ) -> Report:
     """Carry it out in an empty folder; `url` None: on SQLite there."""
     rng = random.Random(plan.seed)
+    victims = random.Random(plan.seed)  # apart: how many are drawn depends on who runs
     project = prepared(folder, url)
     db = Database.open(project.env["STATEMACHINE_DB"])
     load = Load(rng, jobs=plan.jobs, events=plan.events, workers=WORKERS, counters=COUNTERS, job_s=plan.job_s)
     started = time.monotonic()
-    fleet = Fleet(project, db, rng, CREWS)
+    fleet = Fleet(project, db, victims, CREWS)
     try:
         _disturb(plan, rng, fleet, load, db, restart_server)
         fleet.calm()
