@@ -74,7 +74,7 @@ class Listener:
         if sock is None:
             return
         if self._is_in_place():
-            self.path.unlink(missing_ok=True)
+            wire.remove(self.path)
         _shut(sock)
         self._thread.join(5.0)
         sock.close()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..storage import machines
 from ..storage.audit import Note
-from ..storage.errors import MachineTaken, SocketTaken, StorageError
+from ..storage.errors import MachineTaken, NotOurs, SocketTaken, StorageError
 from . import resume, wire
 from .errors import CannotResume, NoThread
 from .incarnation import may_live
@@ -24,6 +24,8 @@ from .messages import Begin
 from .threads import RESTARTS, WINDOW_S, Intensity
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ..storage.snapshots import Snapshot
     from .definition import Definition, Outcome
     from .handle import Machine
@@ -89,7 +91,8 @@ class Supervisor:
         return True
 
     def _register(self, machine: Machine, state: str) -> None:
-        path = wire.control_path(self._shared.control_prefix, machine.name) if self._sockets else None
+        usual = wire.control_path(self._shared.control_prefix, machine.name) if self._sockets else None
+        path = usual if machine.listener is None else machine.listener.path
         machines.acquire(
             self._shared.db,
             machine.name,
@@ -113,20 +116,10 @@ class Supervisor:
             self._release(machine.name, "ended")
             raise
         if self._sockets:
-            machine.listener = Listener(
-                wire.control_path(self._shared.control_prefix, machine.name),
-                name=machine.name,
-                clock=self._shared.db.clock,
-                deliver=machine.deliver,
-                ring=self._rung,
-                given_up=lambda: self._deafened(machine),
-            )
             try:
-                machine.listener.open()
-            except OSError as error:
+                machine.listener = self._opened(machine)
+            except (OSError, StorageError):
                 self._release(machine.name, "ended")
-                if error.errno == errno.EADDRINUSE:
-                    raise SocketTaken(machine.name, str(machine.listener.path)) from error
                 raise
         machine.view.status = "running"  # before the actor can say otherwise
         self._roster.add(machine)
@@ -180,6 +173,32 @@ class Supervisor:
         except StorageError as error:
             log.error("%s: the registry cannot be told that it is %s: %s", name, status, error)
 
+    def _opened(self, machine: Machine) -> Listener:
+        """A bound socket in its usual place, or where nobody could guess it if a stranger has taken that one."""
+        listener = self._listener(machine, wire.control_path(self._shared.control_prefix, machine.name))
+        try:
+            listener.open()
+        except NotOurs as error:
+            listener = self._listener(machine, wire.hidden_path())
+            listener.open()
+            log.warning("%s: %s; its control socket is %s", machine.name, error, listener.path)
+            machines.set_door(self._shared.db, machine.name, self._shared.incarnation, str(listener.path))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise SocketTaken(machine.name, str(listener.path)) from error
+            raise
+        return listener
+
+    def _listener(self, machine: Machine, path: Path) -> Listener:
+        return Listener(
+            path,
+            name=machine.name,
+            clock=self._shared.db.clock,
+            deliver=machine.deliver,
+            ring=self._rung,
+            given_up=lambda: self._deafened(machine),
+        )
+
     def _start_actor(self, machine: Machine, resumed: Snapshot | None) -> None:
         """Start in the initial state, or where the machine was unless its job is lost."""
         if resumed is not None and not resume.regain_job(
@@ -218,7 +237,7 @@ class Supervisor:
         machine.view.last_error = DEAF
         self._publish_error(machine.name, DEAF)
         try:
-            machines.close_door(self._shared.db, machine.name, self._shared.incarnation)
+            machines.set_door(self._shared.db, machine.name, self._shared.incarnation, None)
         except StorageError as error:
             log.error("%s: the registry cannot be told that its socket is gone: %s", machine.name, error)
 

@@ -14,6 +14,7 @@ import os
 import socket
 import stat
 import struct
+import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 DEFAULT_CONTROL_PREFIX = "/tmp/statemachine-control"
 DEFAULT_EVENT_SOCKET = "/tmp/statemachine-events.sock"
+
+#: how the folders of hidden sockets are called; of mode 0700
+HIDDEN = "statemachine-hidden-"
 
 #: bytes; a larger message travels as its mailbox row alone
 MAX_DATAGRAM = 128 * 1024
@@ -76,6 +80,11 @@ def control_path(prefix: str, name: str) -> Path:
         msg = f"{path}: a socket path has at most {MAX_PATH} bytes; shorten the machine name or the prefix"
         raise SocketPathTooLong(msg)
     return Path(path)
+
+
+def hidden_path() -> Path:
+    """Where a machine listens if a stranger has its usual place: in a new folder whose name nobody could guess."""
+    return Path(tempfile.mkdtemp(prefix=HIDDEN)) / "control.sock"
 
 
 def encode(message: Mapping[str, Any]) -> bytes:
@@ -234,6 +243,14 @@ def bind(path: Path) -> socket.socket:
         sock.close()
         raise
     return sock
+
+
+def remove(path: Path) -> None:
+    """Remove the file of a socket that is closed, and the folder that was made for it alone."""
+    path.unlink(missing_ok=True)
+    if path.parent.name.startswith(HIDDEN):
+        with contextlib.suppress(OSError):
+            path.parent.rmdir()
 
 
 def is_socket(path: Path) -> bool:

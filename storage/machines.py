@@ -121,12 +121,12 @@ def set_status(db: Database, name: str, incarnation: str, status: str) -> None:
         )
 
 
-def close_door(db: Database, name: str, incarnation: str) -> None:
-    """The machine has no control socket any more, unless another incarnation holds the name by now."""
+def set_door(db: Database, name: str, incarnation: str, control_socket: str | None) -> None:
+    """Where the machine listens now, None for nowhere; unless another incarnation holds the name by now."""
     with db.write():
         db.execute(
-            "UPDATE machine_state SET control_socket = NULL WHERE machine_name = ? AND incarnation = ?",
-            (name, incarnation),
+            "UPDATE machine_state SET control_socket = ? WHERE machine_name = ? AND incarnation = ?",
+            (control_socket, name, incarnation),
         )
 
 

@@ -8,6 +8,7 @@ import os
 import re
 import stat
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -136,17 +137,23 @@ def test_even_where_somebody_has_opened_the_socket_the_kernel_s_word_on_the_send
     assert running.project.state("m") == "waiting"
 
 
-def test_his_socket_under_our_machine_s_name_keeps_it_from_starting_there_and_says_whose_it_is(
-    place: Place, mallory: OtherUser
-) -> None:
-    with mallory.running(SQUAT, place.shared / "control-m.sock"):
-        said = place.project.shell("statemachine m.yaml", code=1)
-        assert f"it belongs to user {mallory.name} (uid {mallory.uid})" in said
-        assert "--control-socket-prefix" in said
-        assert "Traceback" not in said
-
-        place.project.start(f"statemachine m.yaml --control-socket-prefix {place.project.folder / 'own'}")
+def test_his_socket_under_our_machine_s_name_neither_stops_nor_delays_it(place: Place, mallory: OtherUser) -> None:
+    with mallory.running(SQUAT, place.shared / "control-m.sock") as squatter:
+        machine = place.project.start("statemachine m.yaml")
+        place.project.until_logged(f"it belongs to user {mallory.name} (uid {mallory.uid})")
         place.project.until_state("m", "waiting")
+        found = re.search(r"its control socket is (\S+)", place.project.log())
+        assert found is not None
+        hidden = Path(found[1])
+        assert stat.S_IMODE(hidden.parent.stat().st_mode) == 0o700
+
+        place.project.shell("statemachine-db send-event --target m --type go")
+        place.project.until_state("m", "moved")
+        assert squatter.communicate("\n")[0] == "got nothing\n"
+
+        machine.terminate()
+        machine.wait(20)
+    assert not hidden.parent.exists()
 
 
 def test_what_is_sent_to_a_name_that_he_squats_goes_to_the_mailbox_alone(place: Place, mallory: OtherUser) -> None:
@@ -176,7 +183,9 @@ def test_links_of_his_at_our_sockets_are_not_followed(place: Place, mallory: Oth
         place.project.folder, place.shared,
     )  # fmt: skip
 
-    assert mallory.name in place.project.shell("statemachine m.yaml", code=1)
+    place.project.start("statemachine m.yaml")
+    place.project.until_logged(f"control-m.sock is not used, for it belongs to user {mallory.name}")
+    place.project.until_state("m", "waiting")
 
     assert (place.project.folder / "precious").read_text() == "kept"
 

@@ -139,9 +139,9 @@ def test_each_incarnation_of_this_host_has_one_door(db: Database) -> None:
 
 def test_a_machine_that_closes_its_door_is_not_rung_any_more(db: Database) -> None:
     acquire(db, "m", control_socket="/tmp/c-m.sock", host="here")
-    machines.close_door(db, "m", "run-2")
+    machines.set_door(db, "m", "run-2", None)
     assert machines.doors(db, "here") == {"run-1": "/tmp/c-m.sock"}
 
-    machines.close_door(db, "m", "run-1")
+    machines.set_door(db, "m", "run-1", None)
 
     assert machines.doors(db, "here") == {}
