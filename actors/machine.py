@@ -191,8 +191,7 @@ class MachineActor(pykka.ThreadingActor):
 
     def _context_due(self, _message: ContextDue) -> None:
         self._showcase.due()
-        if not self._work.keeps_context:  # else it is looked at when the run has settled
-            self._record(*self._showcase.look(self._context))
+        self._record(*self._showcase.look(dict(self._context)))  # a copy: actions may be at work on it, and for long
 
     def _job_gone(self, message: JobGone) -> None:
         if self._parts.desk.lose(message.job_id, message.attempt):

@@ -44,7 +44,7 @@ class Showcase:
         self._shown = 0
 
     def look(self, context: Mapping[str, Any]) -> tuple[Record, ...]:
-        """What there is to record now that the context may have changed; nobody else may be working on it."""
+        """What there is to record now that the context may have changed; no other thread may change its keys."""
         if self._is_waiting:
             return ()
         wait_s = self._next_s - time.monotonic()

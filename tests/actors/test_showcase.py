@@ -74,6 +74,19 @@ def test_what_an_action_changes_is_left_when_it_has_ended(
         until(lambda: values(db).get("from_gate"))
 
 
+def test_what_an_action_works_with_is_left_while_it_runs(
+    db: Database, tmp_path: Path, action: Callable[[str, str], None]
+) -> None:
+    gate = gate_in(action)
+    actions = {"busy": [{"type": "gate"}]}
+    with Runtime(db, sockets=False, actions_dir=tmp_path / "actions") as runtime:
+        runtime.add({**COUNTER, "actions": actions}, "m").send("go", {"n": 1})
+        assert gate.entered.wait(5)
+        until(lambda: last_n(db) == 1)
+        assert "from_gate" not in values(db)
+        gate.opened.set()
+
+
 def test_many_changes_ask_for_one_more_look_and_a_context_that_stays_leaves_nothing(db: Database) -> None:
     told: queue.SimpleQueue[Any] = queue.SimpleQueue()
     with Runtime(db, sockets=False) as runtime:
