@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+#: characters of JSON that a snapshot's context may have
+MOST_SAVED = 16 * 1024 * 1024
+
 #: made anew at each start
 LEFT_OUT = ("machine_name", "current_state", "previous_state", "current_job", "job_model", "config")
 
@@ -100,18 +103,34 @@ def delay_of(transition: Transition, policy: str, snapshot: Snapshot, now_s: flo
 def json_part(context: Mapping[str, Any], left_out: Collection[str] = LEFT_OUT) -> str:
     """The context as JSON; values that JSON does not know are left out, secrets hidden."""
     kept = {key: value for key, value in context.items() if key not in left_out}
-    try:
-        return json.dumps(masked_in(kept))
-    except (TypeError, ValueError, RuntimeError):
-        return json.dumps(masked_in({key: value for key, value in kept.items() if _is_json(value)}))
+    text = _json(kept)
+    if text is not None and len(text) <= MOST_SAVED:
+        return text
+    sizes = {key: len(part) for key, value in kept.items() if (part := _json({key: value})) is not None}
+    fitting = _fitting(sizes, context)
+    return json.dumps(masked_in({key: kept[key] for key in sizes if key in fitting}))
 
 
-def _is_json(value: Any) -> bool:
+def _json(value: Any) -> str | None:
     try:
-        json.dumps(value)
+        return json.dumps(masked_in(value))
     except (TypeError, ValueError, RuntimeError):
-        return False
-    return True
+        return None
+
+
+def _fitting(sizes: Mapping[str, int], context: Mapping[str, Any]) -> set[str]:
+    """All but the largest where they are too large together."""
+    kept: set[str] = set()
+    room = MOST_SAVED
+    for key in sorted(sizes, key=lambda key: sizes[key]):
+        room -= sizes[key]
+        if room < 0:
+            break
+        kept.add(key)
+    if lost := [str(key) for key in sizes if key not in kept]:
+        name, most = context.get("machine_name"), MOST_SAVED >> 20
+        log.warning("%s: its context has over %d MiB: it will resume without %s", name, most, ", ".join(lost))
+    return kept
 
 
 def _bare(name: str, state: str) -> Snapshot:

@@ -16,7 +16,7 @@ from ..interpolation import interpolate, text_of
 from ..jobcontext import merge, with_params
 from ..shell import ShellCommand, rewrite
 from .base import Context
-from .builtin import BuiltinAction
+from .builtin import BuiltinAction, shortened
 from .errors import ActionError
 
 _DEFAULT_TIMEOUT_S = 30.0
@@ -169,7 +169,7 @@ class BashAction(BuiltinAction):
         for output in (ended.stdout, ended.stderr if not ended.exit_code else b""):
             text = _decoded(output[: 4 * _LOGGED_CHARS]).strip()
             if text:
-                self.logger.info("[%s] %s", self.get_machine_name(context), _shortened(masked(text)))
+                self.logger.info("[%s] %s", self.get_machine_name(context), shortened(masked(text), _LOGGED_CHARS))
 
 
 def _input(value: Any) -> bytes | None:
@@ -178,10 +178,6 @@ def _input(value: Any) -> bytes | None:
 
 def _decoded(output: bytes) -> str:
     return output[-process.KEPT_BYTES :].decode("utf-8", "replace")
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= _LOGGED_CHARS else f"{text[:_LOGGED_CHARS]} …"
 
 
 def _cannot_start(error: OSError) -> str:

@@ -80,3 +80,8 @@ class BuiltinAction(BaseAction):
         if isinstance(value, str) and LONE_PLACEHOLDER.fullmatch(value):
             raise ActionError(f"'{key}': there is no value for {value}")
         return value
+
+
+def shortened(text: str, most: int) -> str:
+    """The text, or its first `most` characters and how long it is."""
+    return text if len(text) <= most else f"{text[:most]} … ({len(text)} characters)"

@@ -6,7 +6,10 @@ import logging
 
 from ..interpolation import text_of
 from .base import Context
-from .builtin import BuiltinAction
+from .builtin import BuiltinAction, shortened
+
+#: characters of a message; whatever else comes in by an event must fill neither the log nor the page
+LONGEST = 20_000
 
 _PYTHON_LEVELS = {
     "debug": logging.DEBUG,
@@ -32,7 +35,7 @@ class LogAction(BuiltinAction):
 
     def execute(self, context: Context) -> str | None:
         """Writes the line and publishes it."""
-        message = text_of(self.config.get("message", "No message"))
+        message = shortened(text_of(self.config.get("message", "No message")), LONGEST)
         level = str(self.config.get("level") or "info").lower()
         machine = self.get_machine_name(context)
         self.logger.log(_PYTHON_LEVELS.get(level, logging.INFO), "[%s] Action log: %s", machine, message)

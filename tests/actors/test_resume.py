@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from statemachine_engine import JobQueue, Machine, Runtime
 from statemachine_engine.actors.errors import CannotResume
-from statemachine_engine.actors.resume import json_part
+from statemachine_engine.actors.resume import MOST_SAVED, json_part
 from statemachine_engine.storage import jobs, snapshots
 from statemachine_engine.storage.clock import ManualClock
 from statemachine_engine.storage.database import Database
@@ -256,6 +257,15 @@ def test_a_changed_definition_is_said_and_a_state_that_is_gone_is_refused(
 
 def test_only_what_is_json_is_saved() -> None:
     assert json_part({"a": [1], "b": object(), "config": {}, "current_job": {}}) == '{"a": [1]}'
+
+
+def test_of_a_context_that_is_too_large_the_largest_values_are_left_out_and_named(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    context = {"machine_name": "m", "whole": "x" * MOST_SAVED, "a": 1, "half": "y" * (MOST_SAVED // 2), "b": object()}
+
+    assert set(json.loads(json_part(context))) == {"a", "half"}
+    assert "m: its context has over 16 MiB: it will resume without whole" in caplog.text
 
 
 def _saved_later(db: Database, clock: ManualClock) -> None:

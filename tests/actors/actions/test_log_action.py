@@ -57,3 +57,9 @@ def test_activity_log_goes_on_with_continue(bench, published):
 
     shown = until(lambda: len(published("activity_log")) == 2 and published("activity_log"))
     assert [line["message"] for line in shown] == ["Log message", "m"]
+
+
+def test_a_message_that_would_fill_the_log_is_cut_and_its_length_said(bench, published):
+    bench.run("log", message="x" * 50_000)
+
+    assert until(lambda: published("activity_log"))[0]["message"] == "x" * 20_000 + " … (50000 characters)"
