@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,11 +133,18 @@ def _from_environment(name: str) -> str:
     return value
 
 
+def _without_waiting(path: str, flags: int) -> int:
+    """Open a file; a pipe would keep the start waiting for somebody who writes."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
 def _from_file(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            content = file.read(MOST_BYTES + 1)
+        with open(path, "rb", opener=_without_waiting) as file:
             mode = os.fstat(file.fileno()).st_mode
+            if not stat.S_ISREG(mode):
+                raise SecretMissing(f"the secret's file {path} is no regular file", "write the secret into a file")
+            content = file.read(MOST_BYTES + 1)
         value = content.decode().removesuffix("\n").removesuffix("\r")
     except OSError as error:
         message = f"the secret's file {path} cannot be read: {error.strerror}"

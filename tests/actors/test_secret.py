@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -70,7 +71,9 @@ def test_without_its_secrets_a_machine_does_not_start_and_each_is_named(
     monkeypatch.setenv("EMPTY", "")
     for name, content in {"empty": b"\n", "binary": b"\xff\xfe", "long": b"x" * 70_000}.items():
         (tmp_path / name).write_bytes(content)
-    sources = ["env:NOT_THERE", "env:EMPTY", "file:none", "file:.", "file:empty", "file:binary", "file:long"]
+    os.mkfifo(tmp_path / "pipe")
+    files = ["file:none", "file:.", "file:empty", "file:binary", "file:long", "file:pipe"]
+    sources = ["env:NOT_THERE", "env:EMPTY", *files]
     path = written(tmp_path, {f"s{number}": {"secret": source} for number, source in enumerate(sources)})
 
     with pytest.raises(ConfigError) as refused:
@@ -78,6 +81,7 @@ def test_without_its_secrets_a_machine_does_not_start_and_each_is_named(
 
     said = [str(problem) for problem in refused.value.problems]
     whys = ["is not set", "is empty", "No such file", "Is a directory", "is empty", "is no text", "longer than 64 KiB"]
+    whys.append("is no regular file")
     assert [why for why, text in zip(whys, said, strict=True) if why not in text] == []
     assert said[0].startswith(f"{path}:4:13: error: the environment variable NOT_THERE is not set\n  hint: ")
     assert running.machines() == []
