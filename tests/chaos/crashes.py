@@ -134,7 +134,7 @@ class Series:
     def _prepare_held(self) -> None:
         job_id = self._add_job("complete", seconds=1.0, priority=1)
         process = self._start("statemachine", "config/worker-3.yaml", "--actions-dir", "actions")
-        self._until_begun(job_id)
+        self._until_begun(job_id, process)
         process.kill()
         process.wait()
 
@@ -167,11 +167,12 @@ class Series:
         (self.project.folder / "new.db").unlink(missing_ok=True)
 
     def _during_cut(self, process: subprocess.Popen[bytes]) -> None:
-        line = self._until_begun(self._add_job("complete", seconds=2.0, priority=1))
-        self._send("cut", line[3])
+        line = self._until_begun(self._add_job("complete", seconds=2.0, priority=1), process)
+        if line:
+            self._send("cut", line[3])
 
     def _during_end(self, process: subprocess.Popen[bytes]) -> None:
-        self._until_begun(self._add_job("complete", seconds=2.0, priority=1))
+        self._until_begun(self._add_job("complete", seconds=2.0, priority=1), process)
         process.terminate()
 
     def _after_bulk(self) -> None:
@@ -220,14 +221,16 @@ class Series:
     def _is_scheduled(self) -> bool:
         return bool(schedules.list_(self.db))
 
-    def _until_begun(self, job_id: str) -> list[str]:
+    def _until_begun(self, job_id: str, process: subprocess.Popen[bytes]) -> list[str]:
+        """The journal's line; none when the process dies before, for what an earlier one has left may lead it there."""
         journal = self.project.folder / "journal"
 
         def begun() -> list[str]:
             lines = journal.read_text().splitlines() if journal.exists() else []
             return next((line.split() for line in lines if line.startswith(f"begin {job_id} ")), [])
 
-        return until(begun, timeout_s=REACH_S)
+        until(lambda: begun() or process.poll() is not None, timeout_s=REACH_S)
+        return begun()
 
     def _firings(self, evidence: Evidence) -> list[str]:
         fired = sum(row.fired for row in schedules.list_(self.db))
