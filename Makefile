@@ -7,7 +7,8 @@
 VENV := .venv
 READY := $(VENV)/.ready
 SECONDS ?= 60
-PYTEST_FLAGS ?= -n 2
+# One more than the cores: many tests wait for a process, a lease or cron.
+PYTEST_FLAGS ?= -n 3
 
 .PHONY: demo test check lint bench chaos fuzz clean
 
