@@ -25,9 +25,6 @@ END_S = 30
 #: seconds that one with a job in hand is looked for
 LOOK_S = 0.5
 
-#: seconds within which a process may not have come to hear signals: Python itself is starting
-YOUNG_S = 2.0
-
 
 class Fleet:
     """Named processes of one project, each started again after its end."""
@@ -74,9 +71,11 @@ class Fleet:
         """SIGTERM; started again when it has ended."""
         if len(self._ending) < len(self.crews) - 2:
             crew = self.victim()
+            process = self._running[crew]
+            # one that is still coming up may not have come to hear signals: Python itself is starting
+            self._ending[crew] = 0 if self._came_up(crew, process.pid) else -signal.SIGTERM
             self._note("SIGTERM", crew)
-            self._running[crew].terminate()
-            self._ending[crew] = -signal.SIGTERM if time.monotonic() - self._since[crew] < YOUNG_S else 0
+            process.terminate()
             self._count("SIGTERM")
 
     def stop(self) -> None:
