@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from pathlib import Path
 
@@ -29,9 +28,9 @@ def copy_beside(db: Connections) -> Path | None:
     """
     if db.path is None or not db.tables() & set(FALLBACKS):
         return None
-    target = _free_name(db.path.with_name(db.path.name + ".before-2.0"))
+    target = db.path.with_name(db.path.name + ".before-2.0")
     try:
-        private.make_file(target)
+        target = _made(target)
         with db.read() as source:
             copy = sqlite3.connect(target)
             source.backup(copy)
@@ -91,9 +90,14 @@ def _epoch(activity: object) -> float | None:
         return None
 
 
-def _free_name(wanted: Path) -> Path:
+def _made(wanted: Path) -> Path:
+    """An empty file of this name, or with the first number behind it that is free: others may be making theirs now."""
     name, number = wanted, 1
-    while os.path.lexists(name):
-        number += 1
-        name = wanted.with_name(f"{wanted.name}.{number}")
-    return name
+    while True:
+        try:
+            private.make_file(name)
+        except FileExistsError:
+            number += 1
+            name = wanted.with_name(f"{wanted.name}.{number}")
+        else:
+            return name
