@@ -86,7 +86,7 @@ def end_held(
 
     `reason` is SQL, of the jobs' columns. `skip_locked`: but for jobs that somebody else is changing just now.
     """
-    lock = db.dialect.skip_locked if skip_locked or not db.is_postgres else " FOR UPDATE"
+    lock = db.dialect.skip_locked if skip_locked else db.dialect.for_update
     sql = END_HELD.format(reason=reason, condition=condition, lock=lock)
     db.execute(sql, (to_text(db.now()), outcome, *params))
 

@@ -52,6 +52,8 @@ class Dialect(ABC):
     """Ends a table whose rows stand in the order of their primary key: one tree to write instead of two."""
     skip_locked: str
     """Ends a sub-select that picks rows to update, so that two pickers never wait for each other."""
+    for_update: str
+    """Ends a select of rows that nobody else may change until the transaction ends."""
 
     @abstractmethod
     def connect(self, *, read_only: bool = False) -> Any:
@@ -130,7 +132,7 @@ class SqliteDialect(Dialect):
     identity = "INTEGER PRIMARY KEY AUTOINCREMENT"
     double = "REAL"
     clustered = " WITHOUT ROWID"
-    skip_locked = ""
+    skip_locked = for_update = ""  # there is one writer at a time
 
     def __init__(self, path: Path | None, *, durable: bool = False) -> None:
         if sqlite3.sqlite_version_info < OLDEST_SQLITE:
@@ -221,6 +223,7 @@ class PostgresDialect(Dialect):
     double = "DOUBLE PRECISION"
     clustered = ""
     skip_locked = " FOR UPDATE SKIP LOCKED"
+    for_update = " FOR UPDATE"
 
     def __init__(self, url: str) -> None:
         self.url = url

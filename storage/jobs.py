@@ -386,8 +386,7 @@ def _in(db: Database, job_id: str, allowed: Sequence[str]) -> Job:
 
 def _locked(db: Database, job_id: str) -> Job:
     """The job, which nobody else can change until this transaction ends. JobNotFound."""
-    for_update = " FOR UPDATE" if db.is_postgres else ""
-    row = db.execute(f"SELECT {COLUMNS} FROM jobs WHERE job_id = ?{for_update}", (job_id,)).fetchone()
+    row = db.execute(f"SELECT {COLUMNS} FROM jobs WHERE job_id = ?{db.dialect.for_update}", (job_id,)).fetchone()
     if row is None:
         raise JobNotFound(job_id)
     return from_row(row)
