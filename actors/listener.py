@@ -7,7 +7,6 @@ import logging
 import os
 import socket
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,14 +15,12 @@ from ..storage import private
 from . import wire
 from .messages import Bell, Incoming
 from .threads import SupervisedThread
+from .trouble import Rarely
 
 if TYPE_CHECKING:
     from ..storage.clock import Clock
 
 log = logging.getLogger(__name__)
-
-#: seconds between two warnings of refused datagrams: whoever floods the socket must not flood the log
-QUIET_S = 60.0
 
 
 class Listener:
@@ -55,7 +52,7 @@ class Listener:
         self._sock: socket.socket | None = None
         self._inode = 0
         self._thread = SupervisedThread(f"sm-listen-{name}", self._run, given_up=self._give_up)
-        self._warn_again_at_s = 0.0
+        self._rarely = Rarely()
         self._trouble: str | None = None
 
     def open(self) -> None:
@@ -148,11 +145,7 @@ class Listener:
 
     def _refuse(self, size: int, error: wire.MalformedMessage) -> None:
         self.refused += 1
-        now_s = time.monotonic()
-        loud = now_s >= self._warn_again_at_s
-        if loud:
-            self._warn_again_at_s = now_s + QUIET_S
-        level = logging.WARNING if loud else logging.DEBUG
+        level = logging.WARNING if self._rarely.due() else logging.DEBUG  # a flood of them must not flood the log
         log.log(level, "%s: refused a datagram of %d bytes (%d so far): %s", self._name, size, self.refused, error)
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import TypedDict
 
-from .definition import Retry
+from .definition import OnError, Retry
 from .fields import duration_of, number_of, one_or_more, pairs_of, warn_unknown_keys
 from .findings import Findings
 from .vocabulary import RETRY
@@ -20,6 +21,14 @@ _ON_AS_TRUE = str(True)
 """The key `on` of a mapping that PyYAML has read: for YAML 1.1 it is a truth value."""
 
 
+class Waits(TypedDict):
+    """How long a policy waits before each try."""
+
+    delay_s: float
+    factor: float
+    max_delay_s: float
+
+
 def read_retry(node: Node | None, findings: Findings) -> Retry | None:
     """The policy; None where there is none."""
     if node is None or node.value is None or (not list(pairs_of(node, "retry", findings)) and node.pairs is None):
@@ -27,17 +36,27 @@ def read_retry(node: Node | None, findings: Findings) -> Retry | None:
     warn_unknown_keys(node, "retry", (*RETRY, _ON_AS_TRUE), findings)
     usual = Retry()
     most = _whole(node.get("max"), findings)
-    delay_s = duration_of(node.get("delay"), "delay", findings)
-    factor = number_of(node.get("factor"), "factor", 1, findings)
-    max_delay_s = duration_of(node.get("max_delay"), "max_delay", findings)
     return Retry(
         max=usual.max if most is None else most,
-        delay_s=usual.delay_s if delay_s is None else delay_s,
-        factor=usual.factor if factor is None else factor,
-        max_delay_s=usual.max_delay_s if max_delay_s is None else max_delay_s,
+        **read_waits(node, usual, findings),
         jitter=_share(node.get("jitter"), findings) or 0.0,
         on=frozenset(_failures(node.get("on") or node.get(_ON_AS_TRUE), findings)),
     )
+
+
+def read_waits(node: Node, usual: Retry | OnError, findings: Findings) -> Waits:
+    """`delay`, `factor` and `max_delay` of a policy; the usual ones where it says nothing."""
+    delay_s = duration_of(node.get("delay"), "delay", findings)
+    factor = number_of(node.get("factor"), "factor", 1, findings)
+    max_delay_s = duration_of(node.get("max_delay"), "max_delay", findings)
+    return {
+        "delay_s": usual.delay_s if delay_s is None else delay_s,
+        "factor": usual.factor if factor is None else factor,
+        "max_delay_s": usual.max_delay_s if max_delay_s is None else max_delay_s,
+    }
+
+
+# Helpers
 
 
 def _whole(node: Node | None, findings: Findings) -> int | None:

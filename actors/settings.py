@@ -8,9 +8,10 @@ from typing import Any, Literal
 from ..storage.names import machine_name_fault
 from . import secret
 from .definition import Mark, OnError
-from .fields import choice_of, duration_of, name_of, number_of, pairs_of, text_of, warn_unknown_keys
+from .fields import choice_of, name_of, number_of, pairs_of, text_of, warn_unknown_keys
 from .findings import Findings, did_you_mean, quoted
 from .jobcontext import RESERVED
+from .retrysection import read_waits
 from .vocabulary import ON_ERROR, ON_RESTART, ON_UNHANDLED, TIMERS
 from .yamlnodes import Node, key_of
 
@@ -106,15 +107,7 @@ def read_on_error(root: Node, findings: Findings) -> OnError:
         return usual
     warn_unknown_keys(node, "on_error", ON_ERROR, findings)
     tries = number_of(node.get("tries"), "tries", 0, findings)
-    delay_s = duration_of(node.get("delay"), "delay", findings)
-    factor = number_of(node.get("factor"), "factor", 1, findings)
-    max_delay_s = duration_of(node.get("max_delay"), "max_delay", findings)
-    return OnError(
-        tries=usual.tries if tries is None else int(tries),
-        delay_s=usual.delay_s if delay_s is None else delay_s,
-        factor=usual.factor if factor is None else factor,
-        max_delay_s=usual.max_delay_s if max_delay_s is None else max_delay_s,
-    )
+    return OnError(tries=usual.tries if tries is None else int(tries), **read_waits(node, usual, findings))
 
 
 def _check_machine_name(name: str, mark: Mark, findings: Findings) -> None:

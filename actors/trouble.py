@@ -13,6 +13,21 @@ log = logging.getLogger(__name__)
 QUIET_S = 60.0
 
 
+class Rarely:
+    """Paces lines about what happens again and again; not thread-safe by itself."""
+
+    def __init__(self) -> None:
+        self._next_s = 0.0
+
+    def due(self) -> bool:
+        """Whether there was no line for QUIET_S; the one that is written now is the last for as long."""
+        now_s = time.monotonic()
+        if now_s < self._next_s:
+            return False
+        self._next_s = now_s + QUIET_S
+        return True
+
+
 class Trouble:
     """Thread-safe: what several threads meet is one trouble."""
 
@@ -21,7 +36,7 @@ class Trouble:
         self._what, self._meanwhile, self._kept = what, meanwhile, kept
         self._lock = threading.Lock()
         self._since_s: float | None = None
-        self._say_again_at_s = 0.0
+        self._rarely = Rarely()
         self._said = False
 
     @property
@@ -35,9 +50,9 @@ class Trouble:
         with self._lock:
             if self._since_s is None:
                 self._since_s = now_s
-            if now_s < self._say_again_at_s:
+            if not self._rarely.due():
                 return
-            self._say_again_at_s, self._said = now_s + QUIET_S, True
+            self._said = True
             for_s = now_s - self._since_s
         since = f" (for {for_s:.0f} s now)" if for_s >= 1 else ""
         log.error("%s%s: %s; %s", self._what, since, error, self._meanwhile())

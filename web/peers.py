@@ -7,16 +7,14 @@ import logging
 import os
 import socket
 import struct
-import time
+from collections import defaultdict
 from contextlib import suppress
 from typing import Any
 
+from ..actors.trouble import Rarely
 from ..storage import private
 
 log = logging.getLogger(__name__)
-
-#: seconds between two warnings: whoever knocks all the time must not flood the log
-QUIET_S = 60.0
 
 REMEDY = "Start statemachine-ui with --shared to let all users of this computer in, or --token for those who know it"
 
@@ -81,7 +79,8 @@ def can_tell() -> bool:
 
 # Helpers
 
-_warn_again_at_s: dict[str, float] = {}
+#: whoever knocks all the time must not flood the log
+_rarely: defaultdict[str, Rarely] = defaultdict(Rarely)
 
 
 def _question(family: int, theirs: Any, ours: Any) -> bytes:
@@ -101,8 +100,7 @@ def _address(family: int, address: Any) -> bytes:
 
 def _turn_away(sock: socket.socket, who: str) -> None:
     reason = f"This page is for {private.user(os.geteuid())} alone, and this is {who}. {REMEDY}.\n"
-    if time.monotonic() >= _warn_again_at_s.get(who, 0.0):
-        _warn_again_at_s[who] = time.monotonic() + QUIET_S
+    if _rarely[who].due():
         log.warning("a connection was turned away. %s", reason.strip())
     head = f"HTTP/1.1 403 Forbidden\r\nContent-Type: text/plain\r\nContent-Length: {len(reason)}\r\n"
     with sock, suppress(OSError):
