@@ -90,9 +90,12 @@ def revealed(definition: Definition, given: Mapping[str, Any]) -> dict[str, Any]
     problems: list[Problem] = []
     found = {}
     for name in names_of(definition):
-        found[name] = given[name] if name in given else _revealed(definition.context[name], folder, problems)
-        if isinstance(found[name], str):
-            hide(found[name])
+        if name not in given:
+            found[name] = _revealed(definition.context[name], folder, problems)
+            continue
+        found[name] = given[name]
+        if isinstance(given[name], str):
+            hide(given[name])
     if problems:
         raise ConfigError(sorted(problems, key=lambda problem: (problem.line, problem.column)))
     return found

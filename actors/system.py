@@ -21,7 +21,7 @@ from . import wire
 from .hooks import run_hook
 from .plan import Plan
 from .shards import Child, Shard, how_it_ended
-from .systemd import Systemd
+from .systemd import Systemd, in_short
 
 if TYPE_CHECKING:
     from .manifest import Manifest
@@ -157,8 +157,7 @@ class System:
         return None if pause_s == math.inf else pause_s
 
     def _in_short(self) -> str:
-        failed = len(self.plan.failed)
-        return f"machines running: {len(self.plan.alive)}" + (f", failed: {failed}" if failed else "")
+        return in_short(len(self.plan.alive), len(self.plan.failed))
 
     def _take(self, message: _Said | Request | int) -> None:
         if isinstance(message, Request):

@@ -11,6 +11,11 @@ from collections.abc import MutableMapping
 log = logging.getLogger(__name__)
 
 
+def in_short(running: int, failed: int) -> str:
+    """How the machines of a service fare, for its status line."""
+    return f"machines running: {running}" + (f", failed: {failed}" if failed else "")
+
+
 class Systemd:
     """The socket in $NOTIFY_SOCKET; where there is none, nothing is said to anybody.
 

@@ -156,11 +156,13 @@ def _drive(
 
 
 def _tell_systemd(runtime: Runtime, systemd: Systemd) -> None:
+    from ..actors.systemd import in_short
+
     def status() -> str:
         machines = runtime.machines()
         failed = sum(machine.status == "failed" for machine in machines)
         running = sum(not machine.view.ended.is_set() for machine in machines)
-        return f"machines running: {running}" + (f", failed: {failed}" if failed else "")
+        return in_short(running, failed)
 
     systemd.ready(status())
     runtime.on_progress = lambda: systemd.alive(status())

@@ -169,9 +169,11 @@ def _run(
 
 def _announce(wanted: Manifest, problem: str | None, ready_fd: int | None, systemd: Systemd) -> None:
     """Tell whoever waits for us: the parent of a detached system, systemd, and the reader of our log."""
+    from ..actors.systemd import in_short
+
     if problem is None:
         _log.info("system %s is up; logs in %s", wanted.project, wanted.logs_dir)
-        systemd.ready(f"machines running: {len(wanted.members)}")
+        systemd.ready(in_short(len(wanted.members), failed=0))
     else:
         _log.error("system %s cannot come up: %s", wanted.project, problem)
     if ready_fd is not None:
