@@ -157,7 +157,7 @@ class JobDesk:
     def complete(self, job_id: str, result: Any = None) -> Job:
         """Complete a job; the current one only while its lease is still ours (LeaseLost), any other by its id."""
         with self._lock:
-            if self._was_lost(job_id):
+            if self._lost_as(job_id) is not None:
                 raise LeaseLost(job_id)
             job = jobs.complete(self._bells.db, job_id, **self._fence(job_id), result=result)
             self._let_go(job_id)
@@ -170,8 +170,8 @@ class JobDesk:
         One that was taken from the machine is left as it is: its fate is decided.
         """
         with self._lock:
-            if self._lost is not None and self._was_lost(job_id):
-                return self._lost
+            if (lost := self._lost_as(job_id)) is not None:
+                return lost
             job = jobs.fail(self._bells.db, job_id, reason, **self._fence(job_id))
             self._let_go(job_id)
         self._announce("job_failed", job)
@@ -183,8 +183,8 @@ class JobDesk:
         One that was taken from the machine is left as it is: its fate is decided.
         """
         with self._lock:
-            if self._lost is not None and self._was_lost(job_id):
-                return self._lost
+            if (lost := self._lost_as(job_id)) is not None:
+                return lost
             job = jobs.retry(self._bells.db, job_id, **self._fence(job_id), delay_s=delay_s, reason=reason)
             self._let_go(job_id)
         self._announce_end(job)
@@ -307,8 +307,9 @@ class JobDesk:
         self._forget()
         self._lost = lost
 
-    def _was_lost(self, job_id: str) -> bool:
-        return self._lost is not None and self._lost.job_id == job_id
+    def _lost_as(self, job_id: str) -> Job | None:
+        """The job as the machine had it, if it is the one that was taken from it."""
+        return self._lost if self._lost is not None and self._lost.job_id == job_id else None
 
     @contextmanager
     def _sure(self) -> Iterator[None]:
@@ -357,7 +358,7 @@ class JobDesk:
         self._forget()
         self.current = job
         if job is not None:
-            self._lost = None if self._was_lost(job.job_id) else self._lost
+            self._lost = None if self._lost_as(job.job_id) is not None else self._lost
             self._limit = self._bells.limit(self.machine, job) if job.time_limit_s is not None else None
             self._bells.lease_taken(lease_s)
             if announce:

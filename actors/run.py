@@ -184,24 +184,24 @@ class Performer:
                 continue
             if index != run.at:
                 run.at, run.tries = index, 0
-            run.cut = self._one(run, index, loop) or run.cut
-            if run.pause is not None or self._is_over(run, index):
+            run.cut = self._one(run, loop) or run.cut
+            if run.pause is not None or self._is_over(run):
                 break
 
-    def _is_over(self, run: Run, index: int) -> bool:
+    def _is_over(self, run: Run) -> bool:
         if run.final:
             return False
         if run.event is not None or run.failure is not None:
             return True
-        return run.again and index == run.start and self._stays(run)
+        return run.again and run.at == run.start and self._stays(run)
 
     def _stays(self, run: Run) -> bool:
         """The action that was run again goes on waiting, or repeats and is alone in that."""
         return bool(run.parked) or run.actions[run.start].every_s is not None
 
-    def _one(self, run: Run, index: int, loop: MachineLoop) -> bool:
-        """One action; True when what follows in the list is cut though no transition was taken."""
-        spec, began_s = run.actions[index], time.monotonic()
+    def _one(self, run: Run, loop: MachineLoop) -> bool:
+        """The action that it is at; True when what follows in the list is cut though no transition was taken."""
+        spec, began_s = run.action, time.monotonic()
         run.since_s = began_s
         log.debug("%s: action %s begins", run.services.machine, spec.type)
         try:
@@ -210,7 +210,7 @@ class Performer:
             event, answered = self._answer(action, run, loop)
             empty = action.watch is not None and event == action.empty_event()
             quiet = empty and (not answered or self._is_quiet(run, event))
-            parked = _parked(index, action, version, run.context, answered) if quiet else None
+            parked = _parked(run, action, version, answered) if quiet else None
         except Cancelled:
             return False
         except BaseException as error:  # noqa: BLE001 - whatever a user's action raises is its failure, also sys.exit()
@@ -228,7 +228,7 @@ class Performer:
             run.empty = empty
             self._settle(run, spec, event, failed, () if action.failed_of is None else (action.failed_of,))
         if spec.every_s is not None and run.pause is None:
-            run.parked.append(Parked(index, None, (), 0, spec.every_s))
+            run.parked.append(Parked(run.at, None, (), 0, spec.every_s))
         return False
 
     def _made(self, spec: ActionSpec, run: Run) -> BaseAction:
@@ -344,11 +344,12 @@ def _filled(config: Mapping[str, Any], action_class: type[BaseAction], context: 
     return {key: value if key in raw else interpolate(value, scope) for key, value in config.items()}
 
 
-def _parked(index: int, action: BaseAction, version: int, context: Mapping[str, Any], answered: bool) -> Parked:
+def _parked(run: Run, action: BaseAction, version: int, answered: bool) -> Parked:
     key = action.watch_key()
     parts = key if isinstance(key, tuple) else (key,)
     names = tuple(None if part is None else str(part) for part in parts)
-    return Parked(index, action.watch, names, version, action.recheck_after_s(context) if answered else STORE_AGAIN_S)
+    every_s = action.recheck_after_s(run.context) if answered else STORE_AGAIN_S
+    return Parked(run.at, action.watch, names, version, every_s)
 
 
 def _names_of(error: BaseException) -> list[str]:
