@@ -17,10 +17,9 @@ from contextlib import closing
 
 from events import LOGS, MESSAGE, MOVES
 from harness import Benchmark, Figures, Row
-from processes import Host, host, script
+from processes import Host, bound, host, script
 
 IDLE_S = 0.02
-TIMEOUT_S = 5.0
 
 ECHO = """
 import socket, sys
@@ -61,7 +60,7 @@ BENCHMARK = Benchmark(
 
 
 def _machine(running: Host, count: int) -> list[float]:
-    with closing(_bound(str(running.event_socket))) as inbox, closing(_connected(running.control())) as out:
+    with closing(bound(running.event_socket)) as inbox, closing(_connected(running.control())) as out:
         time.sleep(1.2)  # the publisher looks for a reader once a second
         return _times_s(count, out, lambda: _next_move(inbox))
 
@@ -69,7 +68,7 @@ def _machine(running: Host, count: int) -> list[float]:
 def _echo(count: int) -> list[float]:
     with tempfile.TemporaryDirectory(prefix="smb-") as folder:
         there, back = f"{folder}/there.sock", f"{folder}/back.sock"
-        with closing(_bound(back)) as inbox, script(ECHO, there, back), closing(_connected(there)) as out:
+        with closing(bound(back)) as inbox, script(ECHO, there, back), closing(_connected(there)) as out:
             times_s = _times_s(count, out, lambda: inbox.recv(65536))
             out.send(b"end")
     return times_s
@@ -95,13 +94,6 @@ def _next_move(inbox: socket.socket) -> None:
 def _named(name: str, times_s: list[float]) -> Figures:
     percentiles = statistics.quantiles(times_s, n=100)
     return {f"{name}_p50": percentiles[49] * 1000, f"{name}_p99": percentiles[98] * 1000}
-
-
-def _bound(path: str) -> socket.socket:
-    inbox = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    inbox.settimeout(TIMEOUT_S)
-    inbox.bind(path)
-    return inbox
 
 
 def _connected(path: str) -> socket.socket:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -133,6 +134,14 @@ def until(predicate: Callable[[], object], *, every_s: float = 0.005, timeout_s:
         if time.monotonic() > deadline_s:
             raise Failed(f"not done after {timeout_s:g} s")
         time.sleep(every_s)
+
+
+def bound(path: Path | str, timeout_s: float = 5.0) -> socket.socket:
+    """A datagram socket that listens there; TimeoutError when nothing comes for so long."""
+    inbox = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    inbox.settimeout(timeout_s)
+    inbox.bind(str(path))
+    return inbox
 
 
 def cpu_s(pid: int) -> float:

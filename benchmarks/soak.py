@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from events import Rows
-from processes import Host, cpu_s, host, memory_kb, script, until
+from processes import Host, bound, cpu_s, host, memory_kb, script, until
 
 SHARE = 0.5
 PEAK_EVENTS = 20_000
@@ -94,7 +94,7 @@ def main() -> int:
         print(f"peak {peak:,.0f} events/s; {minutes} minutes at {rate:,.0f}\n\n{HEAD}", flush=True)
         count = int(rate * minutes * WINDOW_S)
         with (
-            closing(_bound(running.event_socket)) as inbox,
+            closing(bound(running.event_socket, 1.0)) as inbox,
             closing(Rows(running.db)) as rows,
             script(SEND, running.control(), str(count), str(rate)) as sender,
         ):
@@ -184,13 +184,6 @@ def _percentiles(delays_ms: list[float]) -> tuple[float, float]:
         return 0.0, 0.0
     cut = statistics.quantiles(delays_ms, n=100)
     return cut[49], cut[98]
-
-
-def _bound(path: Path) -> socket.socket:
-    inbox = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    inbox.settimeout(1.0)
-    inbox.bind(str(path))
-    return inbox
 
 
 if __name__ == "__main__":

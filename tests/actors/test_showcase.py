@@ -16,7 +16,7 @@ from statemachine_engine.actors.showcase import MOST, MOST_OF_ONE, Showcase, sho
 from statemachine_engine.storage import contexts, snapshots
 from statemachine_engine.storage.contexts import MachineContext
 from statemachine_engine.storage.database import Database
-from tests.support.gate import gate_in
+from tests.support.gate import Gate, gate_in
 from tests.support.until import until
 
 COUNTER = {
@@ -35,6 +35,17 @@ COUNTER = {
 def db(tmp_path: Path) -> Iterator[Database]:
     with Database.open(tmp_path / "x.db") as database:
         yield database
+
+
+@pytest.fixture
+def busy(db: Database, tmp_path: Path, action: Callable[[str, str], None]) -> Iterator[type[Gate]]:
+    """Machine m is held in an action that it came to by an event with the payload {"n": 1}."""
+    gate = gate_in(action)
+    actions = {"busy": [{"type": "gate"}]}
+    with Runtime(db, sockets=False, actions_dir=tmp_path / "actions") as runtime:
+        runtime.add({**COUNTER, "actions": actions}, "m").send("go", {"n": 1})
+        assert gate.entered.wait(5)
+        yield gate
 
 
 def left(db: Database) -> MachineContext:
@@ -62,29 +73,15 @@ def test_a_machine_leaves_its_context_at_once_and_its_last_one_soon_after_a_burs
         assert "config" not in values(db)
 
 
-def test_what_an_action_changes_is_left_when_it_has_ended(
-    db: Database, tmp_path: Path, action: Callable[[str, str], None]
-) -> None:
-    gate = gate_in(action)
-    actions = {"busy": [{"type": "gate"}]}
-    with Runtime(db, sockets=False, actions_dir=tmp_path / "actions") as runtime:
-        runtime.add({**COUNTER, "actions": actions}, "m").send("go", {"n": 1})
-        assert gate.entered.wait(5)
-        gate.opened.set()
-        until(lambda: values(db).get("from_gate"))
+def test_what_an_action_changes_is_left_when_it_has_ended(db: Database, busy: type[Gate]) -> None:
+    busy.opened.set()
+    until(lambda: values(db).get("from_gate"))
 
 
-def test_what_an_action_works_with_is_left_while_it_runs(
-    db: Database, tmp_path: Path, action: Callable[[str, str], None]
-) -> None:
-    gate = gate_in(action)
-    actions = {"busy": [{"type": "gate"}]}
-    with Runtime(db, sockets=False, actions_dir=tmp_path / "actions") as runtime:
-        runtime.add({**COUNTER, "actions": actions}, "m").send("go", {"n": 1})
-        assert gate.entered.wait(5)
-        until(lambda: last_n(db) == 1)
-        assert "from_gate" not in values(db)
-        gate.opened.set()
+def test_what_an_action_works_with_is_left_while_it_runs(db: Database, busy: type[Gate]) -> None:
+    until(lambda: last_n(db) == 1)
+    assert "from_gate" not in values(db)
+    busy.opened.set()
 
 
 def test_many_changes_ask_for_one_more_look_and_a_context_that_stays_leaves_nothing(db: Database) -> None:
