@@ -6,6 +6,7 @@ import os
 import select
 import sqlite3
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
@@ -156,7 +157,7 @@ class SqliteDialect(Dialect):
         connection.generation = self.generation
         try:
             if self.path is not None:
-                connection.execute("PRAGMA journal_mode=WAL")
+                _log_ahead(connection)
                 connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
             connection.execute(f"PRAGMA synchronous={self._synchronous}")
             connection.execute("PRAGMA temp_store=MEMORY")
@@ -333,6 +334,19 @@ class PostgresListener:
 
     def _pending(self) -> list[str]:
         return [notice.payload for notice in self._connection.notifies(timeout=0)]
+
+
+def _log_ahead(connection: sqlite3.Connection) -> None:
+    """Set WAL; two that turn an older file to it at once are told "locked" without SQLite's own wait."""
+    deadline = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+        time.sleep(0.005)
 
 
 def _readable(timeout_s: float, *descriptors: int) -> list[int]:
