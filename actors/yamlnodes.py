@@ -23,6 +23,8 @@ except ImportError:  # PyYAML built without libyaml
 
 MAX_BYTES = 10 * 2**20
 MAX_DEPTH = 64
+PARSER_TOO_DEEP = "exceeded maximum nesting depth"
+"""What libyaml 0.2.6 and newer says of the 1,001st level; those before it have no bound of their own."""
 MAX_COPIES = 100_000
 """How many nodes aliases may add; a few lines of nested aliases would otherwise fill the memory."""
 
@@ -88,6 +90,9 @@ def compose(text: str, file: str, findings: Findings) -> Node:
     try:
         return _Composer(loader, file, findings).document()
     except yaml.MarkedYAMLError as error:
+        if error.problem == PARSER_TOO_DEEP and error.problem_mark:
+            # it reads ahead; what it has taken so far is deeper than our own bound, which has the right place
+            return compose(text[: error.problem_mark.index], file, findings)
         raise _syntax_error(error, text, file, findings) from None
     finally:
         loader.dispose()
