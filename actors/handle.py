@@ -18,9 +18,9 @@ from .messages import Halt, Incoming
 if TYPE_CHECKING:
     from ..storage.database import Database
     from ..storage.mailbox import Letter
+    from .actor import MachineActor
     from .definition import Definition, Outcome
     from .listener import Listener
-    from .machine import MachineActor
     from .parts import Parts
     from .view import View
 

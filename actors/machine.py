@@ -1,15 +1,10 @@
-"""The actor: one machine's state and context, changed by its own thread alone."""
+"""What a machine does with each message: its state and context, changed by its actor's thread alone."""
 
 from __future__ import annotations
 
 import logging
-import queue
-import threading
-import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
-
-import pykka
 
 from ..storage.errors import StorageError
 from .context import admit, first_context
@@ -22,7 +17,7 @@ from .run import ActionsDone, Pause, PauseOver, Run, error_events
 from .showcase import Showcase
 from .stay import Stay
 from .step import Step, enter, interrupts, step
-from .work import Work, teller
+from .work import Work
 
 if TYPE_CHECKING:
     from ..storage.audit import Record
@@ -36,25 +31,27 @@ log = logging.getLogger(__name__)
 #: engines' tick, so that no configuration can spin
 PACE_S = 0.05
 
-#: messages in the inbox at which the listener, held back, may go on
-INBOX_LOW = 500
-
 #: seconds until a job that is over its time, and could not be ended, is looked at again
 OVERDUE_AGAIN_S = 1.0
 
-#: seconds between two looks whether it is to stop, while it stands still
-ROOM_S = 0.5
 
+class Behaviour:
+    """Takes events one at a time, moves, and hands the actions of each state it enters to a worker thread.
 
-class MachineActor(pykka.ThreadingActor):
-    """Takes events one at a time, moves, and hands the actions of each state it enters to a worker thread."""
-
-    use_daemon_thread = True
+    All its methods are called in the thread of its actor. `tell` puts a message into the actor's inbox, `stop` ends
+    the actor after the message that it handles.
+    """
 
     def __init__(
-        self, definition: Definition, context: Mapping[str, Any], parts: Parts, resumed: Snapshot | None = None
+        self,
+        definition: Definition,
+        context: Mapping[str, Any],
+        parts: Parts,
+        resumed: Snapshot | None,
+        *,
+        tell: Callable[[Any], None],
+        stop: Callable[[], None],
     ) -> None:
-        super().__init__()
         self._resumed = resumed
         self._memory = Memory(definition, parts)
         self._definition = definition
@@ -64,18 +61,19 @@ class MachineActor(pykka.ThreadingActor):
         self._state = definition.initial_state
         self._context = first_context(definition, context, self._name, resumed.context if resumed else None)
         self._view.context = self._context
-        self._tell = teller(self.actor_ref)
+        self._tell, self._stop = tell, stop
         self._stay = self._new_stay(0, ())
-        self._work = Work(self._name, parts, self._tell)
+        self._work = Work(self._name, parts, tell)
         self._outcome: Outcome | None = None
         self._final = False
-        self._ended = False
+        #: it does nothing any more, but keep the events that still come
+        self.ended = False
         self._draining = False
         self._debugs = log.isEnabledFor(logging.DEBUG)  # asked once: an event is 40 us, and asking twice is 0.5
-        self._showcase = Showcase(self._name, parts.shared, self._tell)
+        self._showcase = Showcase(self._name, parts.shared, tell)
         self._mail = Mail(parts.shared.db, self._name, parts.shared.recorder.outage)
         self._records = Records(self._name, definition.config_type, parts.shared.incarnation, parts.shared.db.clock)
-        self._record, self._room = parts.shared.recorder.record, parts.shared.recorder.room
+        self._record = parts.shared.recorder.record
         self._handlers: dict[type, Callable[[Any], None]] = {
             Incoming: self._arrived,
             ActionsDone: self._done,
@@ -91,42 +89,24 @@ class MachineActor(pykka.ThreadingActor):
             Halt: self._halt,
         }
 
-    @staticmethod
-    def _create_actor_inbox() -> Any:
-        """A SimpleQueue: half the cost of the Queue that pykka makes, with the three methods that it uses."""
-        return queue.SimpleQueue()
-
-    # Messages
-
-    def on_receive(self, message: Any) -> None:
-        """Handle one message, in the actor's thread."""
-        if self._ended:
+    def receive(self, message: Any) -> None:
+        """Handle one message."""
+        if self.ended:
             if isinstance(message, Incoming):
                 self._mail.keep(message)
             return
-        if not self._room.is_set():
-            self._wait_for_room()
         self._work.begin_chain()
-        self._view.busy_since_s = time.monotonic()
         self._handlers[type(message)](message)
-        self._view.busy_since_s = None
-        if not self._parts.gate.is_set() and self.actor_inbox.qsize() <= INBOX_LOW:  # type: ignore[attr-defined]
-            self._parts.gate.set()
 
-    def _wait_for_room(self) -> None:
-        """What happened waits in memory while the store takes nothing: no more of it than there is room for."""
-        while not (self._parts.desk.closed or self._room.wait(ROOM_S)):
-            pass
+    def abandon(self) -> None:
+        """Let go of everything after a crash; rows that were not processed are delivered to the next actor."""
+        self.ended = True
+        self._cancel_run()
+        self._stay.end()
+        self._work.close()
+        self._parts.gate.set()
 
-    def on_start(self) -> None:
-        """In the actor's thread: who looks at threads finds it."""
-        thread = threading.current_thread()
-        thread.name, self._view.thread, self._view.busy_since_s = f"sm-actor-{self._name}", thread.ident, None
-
-    def on_failure(self, *_exc_info: Any) -> None:
-        """A bug of ours, or no memory: the runtime starts a fresh actor."""
-        self._abandon()
-        self._parts.crashed()
+    # Messages
 
     def _begin(self, _message: Begin) -> None:
         self._record(self._records.registered(self._state))
@@ -217,7 +197,7 @@ class MachineActor(pykka.ThreadingActor):
     def _take_in(self, events: list[Incoming]) -> None:
         """Handle each event now, or after the actions that run."""
         for event in events:
-            if self._ended:
+            if self.ended:
                 self._mail.keep(event)
             elif (self._work.run is None and not self._mail) or self._acts_at_once(event):
                 self._handle(event)
@@ -244,7 +224,7 @@ class MachineActor(pykka.ThreadingActor):
 
     def _go_on(self) -> None:
         """Settle what has run; when nothing runs any more, re-run what was woken, then take the events that waited."""
-        while not self._ended:
+        while not self.ended:
             if (run := self._work.take_finished()) is not None:
                 self._settle(run)
             elif self._work.run is not None:
@@ -341,10 +321,7 @@ class MachineActor(pykka.ThreadingActor):
         if self._draining:
             self._stop_here()
             return
-        log.warning(
-            "%s: %s in state %s: try %d of %d in %.4g s: %s", self._name, pause.action, self._state, pause.attempt,
-            pause.attempts, pause.delay_s, pause.reason.partition("\n")[0],
-        )  # fmt: skip
+        log.warning("%s: %s in state %s: %s", self._name, pause.action, self._state, pause)
         job = self._parts.desk.current
         self._record(self._records.retrying(self._state, pause, None if job is None else job.job_id))
         self._work.wait(run, pause.delay_s)
@@ -423,7 +400,7 @@ class MachineActor(pykka.ThreadingActor):
 
     def _fail_unhandled(self, event: str) -> None:
         """`on_unhandled: error`: an event that no transition takes is an error of the machine."""
-        if self._definition.on_unhandled != "error" or self._ended:
+        if self._definition.on_unhandled != "error" or self.ended:
             return
         message = f"no transition takes event {event} in state {self._state}"
         self._context["last_error"], self._context["last_error_action"] = message, None
@@ -459,7 +436,7 @@ class MachineActor(pykka.ThreadingActor):
             log.error("%s: cannot settle its job: %s", self._name, error)
 
     def _finish(self, outcome: Outcome | None) -> None:
-        self._ended = True
+        self.ended = True
         self._stay.end()
         self._mail.keep_all()
         self._work.close()
@@ -470,12 +447,4 @@ class MachineActor(pykka.ThreadingActor):
         )
         self._parts.gate.set()
         self._parts.ended(outcome)
-        self.stop()
-
-    def _abandon(self) -> None:
-        """Let go of everything after a crash; rows that were not processed are delivered to the next actor."""
-        self._ended = True
-        self._cancel_run()
-        self._stay.end()
-        self._work.close()
-        self._parts.gate.set()
+        self._stop()

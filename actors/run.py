@@ -59,6 +59,11 @@ class Pause(NamedTuple):
     delay_s: float
     reason: str
 
+    def __str__(self) -> str:
+        """For the log."""
+        reason = self.reason.partition("\n")[0]
+        return f"try {self.attempt} of {self.attempts} in {self.delay_s:.4g} s: {reason}"
+
 
 class Failure(NamedTuple):
     """An action failed and no transition takes its event."""

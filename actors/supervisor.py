@@ -15,11 +15,11 @@ from ..storage import machines
 from ..storage.audit import Note
 from ..storage.errors import MachineTaken, NotOurs, SocketTaken, StorageError
 from . import resume, wire
+from .actor import MachineActor
 from .errors import CannotResume, NoThread
 from .incarnation import may_live
 from .keeper import MACHINE_LEASE_S
 from .listener import Listener
-from .machine import MachineActor
 from .messages import Begin
 from .threads import RESTARTS, WINDOW_S, Intensity
 
