@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..storage import private
 from ..storage.names import name_fault
-from ..storage.payload import TOO_DEEP, dumps, is_too_deep
+from ..storage.payload import dumps
+from ..storage.strictjson import TooDeep, parse
 from .errors import MachineError
 from .messages import Bell, Incoming
 
@@ -101,14 +102,11 @@ def decode(data: bytes, now_s: float) -> Incoming | Bell:
     if len(data) > MAX_DATAGRAM:
         raise MalformedMessage(f"larger than {MAX_DATAGRAM} bytes")
     try:
-        text = data.decode("utf-8")
-        message = _json.decode(text)
-    except RecursionError:
-        raise MalformedMessage(TOO_DEEP) from None
+        message = parse(data.decode("utf-8"), around=1)
+    except TooDeep as error:
+        raise MalformedMessage(str(error)) from None
     except ValueError as error:
         raise MalformedMessage(f"not JSON: {error}") from None
-    if is_too_deep(message, text, around=1):
-        raise MalformedMessage(TOO_DEEP)
     if not isinstance(message, dict):
         raise MalformedMessage(f"a JSON object is expected, not {type(message).__name__}")
     if "bell" in message:
@@ -274,28 +272,13 @@ def is_listening(path: Path) -> bool:
 # Helpers
 
 
-def _refused(constant: str) -> None:
-    raise ValueError(f"{constant} is no JSON")
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("an object has two keys of one name")
-    return found
-
-
-_json = json.JSONDecoder(parse_constant=_refused, object_pairs_hook=_unique)
-
-
 def _payload(value: Any) -> Any:
     """None is {}; a string that holds a JSON object or list is parsed, as the older engines' senders expect."""
     if value is None:
         return {}
     if isinstance(value, str) and value[:1] in ("{", "["):
-        with contextlib.suppress(ValueError, RecursionError):
-            parsed = _json.decode(value)
-            return value if is_too_deep(parsed, value) else parsed
+        with contextlib.suppress(ValueError):
+            return parse(value)
     return value
 
 

@@ -13,7 +13,7 @@ from typing import IO, Any
 
 from ..storage.clock import from_text
 from ..storage.job import NewJob
-from .options import parse_json
+from ..storage.strictjson import parse
 
 #: the names of a column or key, the first of them ours
 NAMES = {
@@ -141,13 +141,13 @@ class Reader:
 
 def _object(data: bytes) -> dict[str, Any]:
     try:
-        row = parse_json(data.decode("utf-8"), around=1)
+        row = parse(data.decode("utf-8"), around=1)
     except UnicodeDecodeError as error:
         raise BadLine(f"not UTF-8: {error.reason} at byte {error.start + 1}") from None
     except json.JSONDecodeError as error:
         hint = "; a line is one whole object: jq -c '.[]' makes lines of a list" if data.strip() in b"[{" else ""
         raise BadLine(f"not JSON: {error.msg} at column {error.colno}{hint}") from None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise BadLine(f"not JSON: {error}") from None
     if isinstance(row, list):
         raise BadLine("a list; a line is one object: jq -c '.[]' makes lines of a list")
@@ -195,8 +195,8 @@ def _record(header: list[str], cells: list[str]) -> dict[str, Any]:
 
 def _json_cell(name: str, cell: str) -> Any:
     try:
-        return parse_json(cell)
-    except (ValueError, RecursionError) as error:
+        return parse(cell)
+    except ValueError as error:
         raise BadLine(f"{name} is not JSON: {error}") from None
 
 

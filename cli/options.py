@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -103,8 +101,10 @@ class JsonValue(ParamType):
             return value
         if value.startswith("@"):
             value = self._read(value[1:], ctx)
+        from ..storage.strictjson import parse
+
         try:
-            parsed = parse_json(value)
+            parsed = parse(value)
         except ValueError as error:
             raise click.UsageError(f"Invalid JSON {self.what}: {error}; got {_cut(value)}", ctx) from error
         if self.only_object and not isinstance(parsed, dict):
@@ -136,8 +136,10 @@ class KeyValue(ParamType):
         key, equals, text = value.partition("=")
         if not equals or not key:
             self.fail(f"write key=value, not {value!r}", param, ctx)
+        from ..storage.strictjson import parse
+
         try:
-            return key, parse_json(text)
+            return key, parse(text)
         except ValueError:
             return key, text
 
@@ -188,31 +190,6 @@ class Moment(ParamType):
             return datetime.fromisoformat(text).timestamp()
         except (ValueError, OverflowError, OSError):
             self.fail(f"{value!r} is no time; write 2026-11-24 08:00, 2026-11-24T08:00:00Z or 08:00", param, ctx)
-
-
-def parse_json(text: str, *, around: int = 0) -> Any:
-    """Strict JSON (no NaN, no number beyond what a float holds); ValueError says what is wrong and where.
-
-    `around`: the levels of what only carries the value.
-    """
-    from ..storage.payload import TOO_DEEP, is_too_deep
-
-    try:
-        value = json.loads(text, parse_constant=_refuse, parse_float=_finite)
-    except RecursionError:
-        raise ValueError(TOO_DEEP) from None
-    if is_too_deep(value, text, around=around):
-        raise ValueError(TOO_DEEP)
-    return value
-
-
-def _finite(digits: str) -> float:
-    number = float(digits)
-    return number if math.isfinite(number) else _refuse(digits)
-
-
-def _refuse(constant: str) -> Any:
-    raise ValueError(f"{constant} is not JSON")
 
 
 def _cut(text: str, limit: int = 60) -> str:

@@ -7,10 +7,7 @@ import math
 from typing import Any
 
 from .hidden import masked, masked_in
-
-#: levels of lists and objects in one another that a value from outside may have
-MAX_DEPTH = 64
-TOO_DEEP = f"nested more than {MAX_DEPTH} levels deep"
+from .strictjson import MAX_DEPTH
 
 
 def _text(value: object) -> str:
@@ -39,15 +36,6 @@ def loads(text: str | None) -> Any:
         return text
 
 
-def is_too_deep(value: Any, text: str, *, around: int = 0) -> bool:
-    """Whether a value is nested deeper than what walks through it later could follow.
-
-    `text` is its JSON; `around`: so many levels are not the value's own, but of the message that carries it.
-    """
-    most = MAX_DEPTH + around
-    return text.count("[") + text.count("{") > most and _depth(value) > most
-
-
 def clean(text: str) -> str:
     """A text for people, such as a reason or an output, as it is stored: secrets hidden, and `storable`."""
     return storable(masked(text))
@@ -56,14 +44,6 @@ def clean(text: str) -> str:
 def storable(text: str) -> str:
     """The text without what a database refuses: NUL characters and lone surrogates."""
     return text.replace("\0", "").encode("utf-8", "replace").decode("utf-8")
-
-
-def _depth(value: Any) -> int:
-    depth, level = 0, [value]
-    while level := [item for item in level if isinstance(item, (dict, list))]:
-        level = [inner for item in level for inner in (item.values() if isinstance(item, dict) else item)]
-        depth += 1
-    return depth
 
 
 def _made_plain(value: Any, depth: int) -> Any:

@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 
 from flask import request
 
-from ..storage.payload import TOO_DEEP, clean, is_too_deep
+from ..storage.payload import clean
+from ..storage.strictjson import TooDeep, parse
 from .errors import Refused
 
 T = TypeVar("T", int, None)
@@ -48,7 +49,7 @@ class Body:
         """`allowed`: the keys that it may have."""
         value = _json() if request.data else {}
         if not isinstance(value, dict):
-            raise Refused(400, "the body must be a JSON object", "send it with Content-Type: application/json")
+            raise Refused(400, "the body must be a JSON object")
         unknown = sorted(set(value) - set(allowed))
         if unknown:
             raise Refused(400, f"unknown key {_cut(unknown[0])}", f"known keys: {', '.join(allowed) or 'none'}")
@@ -82,13 +83,14 @@ def checked_text(text: str | None, name: str) -> str | None:
 
 
 def _json() -> Any:
+    if not request.is_json:
+        raise Refused(400, "the body must be a JSON object", "send it with Content-Type: application/json")
     try:
-        value = request.get_json(silent=True, cache=True)
-    except RecursionError:
-        raise Refused(400, TOO_DEEP) from None
-    if is_too_deep(value, request.get_data(as_text=True), around=1):
-        raise Refused(400, TOO_DEEP)
-    return value
+        return parse(request.get_data().decode("utf-8"), around=1)
+    except TooDeep as error:
+        raise Refused(400, str(error)) from None
+    except ValueError as error:
+        raise Refused(400, f"the body is not JSON: {error}") from None
 
 
 def _cut(text: str, limit: int = 60) -> str:

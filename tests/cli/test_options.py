@@ -8,7 +8,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from statemachine_engine.cli.options import JsonValue, KeyValue, Name, db_given, db_option, parse_json
+from statemachine_engine.cli.options import JsonValue, KeyValue, Name, db_given, db_option
 from statemachine_engine.cli.program import Program
 
 
@@ -95,11 +95,6 @@ def test_an_empty_id_is_refused() -> None:
 
     assert result.exit_code == 2
     assert "empty" in result.stderr
-
-
-def test_not_a_number_is_not_json() -> None:
-    with pytest.raises(ValueError, match="Infinity is not JSON"):
-        parse_json("[Infinity]")
 
 
 def test_the_subcommands_db_wins_over_the_groups() -> None:

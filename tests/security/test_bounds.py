@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from statemachine_engine.actors import wire
 from statemachine_engine.cli.db import db as command
 from statemachine_engine.storage.database import Database
-from statemachine_engine.storage.payload import MAX_DEPTH, is_too_deep
+from statemachine_engine.storage.strictjson import MAX_DEPTH, TooDeep, parse
 from statemachine_engine.web.app import create_app, monitor_of
 
 BOMBS = pytest.mark.parametrize("depth", [MAX_DEPTH + 1, 900, 100_000])
@@ -22,11 +22,12 @@ def nested(depth: int) -> str:
 
 
 def test_the_deepest_value_that_is_taken() -> None:
-    fits, over = nested(MAX_DEPTH), nested(MAX_DEPTH + 1)
-    assert not is_too_deep(json.loads(fits), fits)
-    assert is_too_deep(json.loads(over), over)
     wide = json.dumps([[{}] for _ in range(1000)])
-    assert not is_too_deep(json.loads(wide), wide)
+    for fits in (nested(MAX_DEPTH), wide):
+        assert parse(fits) == json.loads(fits)
+    assert parse(nested(MAX_DEPTH + 1), around=1)
+    with pytest.raises(TooDeep):
+        parse(nested(MAX_DEPTH + 1))
 
 
 @BOMBS

@@ -1,0 +1,62 @@
+"""JSON from outside: read strictly, and refused with what is wrong."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+#: levels of lists and objects in one another that a value from outside may have
+MAX_DEPTH = 64
+
+
+class TooDeep(ValueError):
+    """A value is nested deeper than what walks through it later could follow."""
+
+    def __init__(self) -> None:
+        super().__init__(f"nested more than {MAX_DEPTH} levels deep")
+
+
+def parse(text: str, *, around: int = 0) -> Any:
+    """The value; ValueError says what is wrong, and where.
+
+    No NaN, no number beyond what a float holds, no two keys of one name, and no deeper than MAX_DEPTH: TooDeep.
+    `around`: so many levels are not the value's own, but of the message that carries it.
+    """
+    try:
+        value = _decoder.decode(text)
+    except RecursionError:
+        raise TooDeep from None
+    if text.count("[") + text.count("{") > MAX_DEPTH + around < _depth(value):
+        raise TooDeep
+    return value
+
+
+# Helpers
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    return number if math.isfinite(number) else _refuse(digits)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("an object has two keys of one name")
+    return found
+
+
+_decoder = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_unique)
+
+
+def _depth(value: Any) -> int:
+    depth, level = 0, [value]
+    while level := [item for item in level if isinstance(item, (dict, list))]:
+        level = [inner for item in level for inner in (item.values() if isinstance(item, dict) else item)]
+        depth += 1
+    return depth
