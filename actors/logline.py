@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from ..storage.names import escaped
+from .logwriter import LogWriter
 from .secret import SecretFilter
 
 FORMAT = "%(asctime)s - %(name)s - %(levelname)s - %(message)s"
@@ -21,9 +25,15 @@ class LogLine(logging.Formatter):
         return "\n".join([escaped(first), *(f"    {escaped(line)}" for line in below)])
 
 
-def log_to_stderr(level: int) -> None:
-    """What the program's loggers have to say, no secret among it."""
-    handler = logging.StreamHandler()
+@contextmanager
+def logging_to_stderr(level: int) -> Iterator[None]:
+    """What the program's loggers have to say, no secret among it, and all of it before the block is left."""
+    # it may have been closed (`2>&-`), and its number be that of another file by now
+    handler = LogWriter(2, sys.stderr.encoding) if sys.stderr is not None else logging.NullHandler()
     handler.setFormatter(LogLine())
     handler.addFilter(SecretFilter())
     logging.basicConfig(level=level, handlers=[handler])
+    try:
+        yield
+    finally:
+        handler.flush()

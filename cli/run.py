@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
@@ -76,13 +77,15 @@ def main() -> None:
     run(prog_name="statemachine")
 
 
-def log_to_stderr(debug: bool) -> None:
+@contextmanager
+def logging_to_stderr(debug: bool) -> Iterator[None]:
     """What the machines report, one line each."""
     from ..actors import logline
 
-    logline.log_to_stderr(logging.DEBUG if debug else logging.INFO)
     for noisy in ("peewee", "pykka"):
         logging.getLogger(noisy).setLevel(logging.INFO)
+    with logline.logging_to_stderr(logging.DEBUG if debug else logging.INFO):
+        yield
 
 
 def leave(runtime: Runtime, code: int) -> int:
@@ -110,8 +113,11 @@ def _run(
         raise click.UsageError("--from goes with one CONFIG")
     signals: SimpleQueue[int] = SimpleQueue()
     runtimes: list[Runtime] = []
-    with ending_signals(signals.put, lambda: (line for runtime in runtimes for line in _report(runtime))):
-        log_to_stderr(debug)
+
+    def report() -> Iterator[str]:
+        return (line for runtime in runtimes for line in _report(runtime))
+
+    with ending_signals(signals.put, report), logging_to_stderr(debug):
         from ..actors.runtime import Runtime
 
         actions = _folder(actions_dir)

@@ -16,7 +16,7 @@ from ..actors.handle import Machine, WaitTimeout
 from ..actors.runtime import Runtime
 from ..storage.errors import MachineTaken, StorageError
 from .program import DONE, FAILED
-from .run import leave, log_to_stderr
+from .run import leave, logging_to_stderr
 from .signals import ending_signals
 
 _log = logging.getLogger("statemachine_engine.cli.shard")
@@ -103,16 +103,16 @@ class Program:
 
 def main() -> None:
     """Run as `shard PROJECT NUMBER GRACE_S [--debug]`; the rest comes by environment and standard input."""
-    log_to_stderr("--debug" in sys.argv)
-    runtime = Runtime(grace_s=float(sys.argv[3]))
-    program = Program(_parent(), runtime)
-    try:
-        with ending_signals(program.signalled, lambda: report_of(runtime)):
-            program.run()
-    except StorageError as error:
-        _log.error("%s", error)
-        sys.exit(FAILED)
-    sys.exit(leave(runtime, FAILED if runtime.broken else DONE))
+    with logging_to_stderr("--debug" in sys.argv):
+        runtime = Runtime(grace_s=float(sys.argv[3]))
+        program = Program(_parent(), runtime)
+        try:
+            with ending_signals(program.signalled, lambda: report_of(runtime)):
+                program.run()
+        except StorageError as error:
+            _log.error("%s", error)
+            sys.exit(FAILED)
+        sys.exit(leave(runtime, FAILED if runtime.broken else DONE))
 
 
 def _parent() -> socket.socket:

@@ -15,7 +15,7 @@ import click
 from ..storage import private
 from .options import db_option, socket_options
 from .program import DONE, FAILED, INTERRUPTED, TAKEN, Failure, Program, debug_option
-from .run import log_to_stderr
+from .run import logging_to_stderr
 from .signals import ending_signals
 from .system_options import address, ask_status, environment, manifest, manifest_option
 
@@ -62,8 +62,9 @@ def up(
     env = environment(wanted, control_socket_prefix=control_socket_prefix, event_socket_path=event_socket_path)
     if detach:
         ctx.exit(_detach(wanted, env, ui=ui, debug=debug))
-    log_to_stderr(debug)
-    ctx.exit(_run(wanted, place, env, page=_page(wanted) if ui else None, ready_fd=ready_fd, debug=debug))
+    with logging_to_stderr(debug):
+        code = _run(wanted, place, env, page=_page(wanted) if ui else None, ready_fd=ready_fd, debug=debug)
+    ctx.exit(code)
 
 
 @click.command("down", cls=Program)

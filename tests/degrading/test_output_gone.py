@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
 import signal
+import socket
 import subprocess
+from collections.abc import Iterator
+
+import pytest
 
 from tests.support.project import Project
 
 
-def test_a_machine_whose_log_nobody_reads_any_more_goes_on_and_ends_in_order(project: Project) -> None:
-    process = subprocess.Popen(
+@pytest.fixture
+def process(project: Project) -> Iterator[subprocess.Popen[bytes]]:
+    """A lamp whose log goes into a pipe that takes 4 KiB."""
+    with subprocess.Popen(
         ["bash", "-c", "exec statemachine lamp.yaml"],
         cwd=project.folder,
         env=project.env,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-    )
+    ) as process:
+        assert process.stdout is not None
+        fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, 4096)
+        assert b"lamp: running" in process.stdout.readline()
+        yield process
+        process.kill()
+
+
+def test_a_machine_whose_log_nobody_reads_any_more_goes_on_and_ends_in_order(
+    project: Project, process: subprocess.Popen[bytes]
+) -> None:
     assert process.stdout is not None
-    assert b"lamp: running" in process.stdout.readline()
     process.stdout.close()
 
     for _ in range(3):
@@ -27,6 +44,30 @@ def test_a_machine_whose_log_nobody_reads_any_more_goes_on_and_ends_in_order(pro
 
     process.send_signal(signal.SIGTERM)
     assert process.wait(20) == 0
+
+
+@pytest.mark.parametrize("is_read_again", [True, False])
+def test_a_machine_whose_log_is_a_full_pipe_goes_on_and_ends_in_order(
+    is_read_again: bool, project: Project, process: subprocess.Popen[bytes]
+) -> None:
+    assert process.stdout is not None
+    for number in range(100):
+        _send(project, f"nonsense-{number}")  # each is a line of the log, of more than a hundred bytes
+    _send(project, "switch")
+    project.until_state("lamp", "lit")
+
+    if is_read_again:
+        lines = [process.stdout.readline() for _ in range(100)]
+        assert [f"nonsense-{n}".encode() in line for n, line in enumerate(lines)] == [True] * 100, lines
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 0
+
+
+def _send(project: Project, event: str) -> None:
+    """A datagram that has no row."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+        sender.connect(project.env["STATEMACHINE_CONTROL_PREFIX"] + "-lamp.sock")
+        sender.send(json.dumps({"type": event}).encode())
 
 
 def test_a_listing_whose_reader_has_enough_ends_quietly(project: Project) -> None:
