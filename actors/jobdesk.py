@@ -97,6 +97,7 @@ class JobDesk:
         machine_type: str | None = None,
         lease_s: float = DEFAULT_LEASE_S,
         max_attempts: int | None = None,
+        backoff_s: float | None = None,
         cancel: CancelToken | None = None,
     ) -> Job | None:
         """Settle the current job and claim the next one, in one transaction; None when there is none to be had.
@@ -120,6 +121,7 @@ class JobDesk:
                     machine_type=machine_type,
                     lease_s=lease_s,
                     max_attempts=max_attempts,
+                    backoff_s=backoff_s,
                 )
             self._announce_settled(settled)
             if job is not None:
@@ -131,6 +133,7 @@ class JobDesk:
         job_id: str,
         lease_s: float = DEFAULT_LEASE_S,
         max_attempts: int | None = None,
+        backoff_s: float | None = None,
         cancel: CancelToken | None = None,
     ) -> Job | None:
         """Settle the current job and claim this one; None when it is not waiting (any more). `cancel` as in `claim`."""
@@ -151,6 +154,7 @@ class JobDesk:
                     machine=self.machine,
                     lease_s=lease_s,
                     max_attempts=max_attempts,
+                    backoff_s=backoff_s,
                 )
             return self._hold(job, lease_s)
 
@@ -177,8 +181,8 @@ class JobDesk:
         self._announce("job_failed", job)
         return job
 
-    def retry(self, job_id: str, *, delay_s: float = 0.0, reason: str | None = None) -> Job:
-        """Give a job back for another attempt after `delay_s`; it fails when its attempts are spent.
+    def retry(self, job_id: str, *, delay_s: float | None = None, reason: str | None = None) -> Job:
+        """Give a job back for another attempt after `delay_s`, or its back-off; it fails when its attempts are spent.
 
         One that was taken from the machine is left as it is: its fate is decided.
         """
@@ -379,7 +383,7 @@ class JobDesk:
         """Ended, or waiting for another attempt."""
         if job.status in ("completed", "failed"):
             self._announce(f"job_{job.status}", job)
-        else:
+        elif job.status == "pending":
             self._bells.wake("jobs", (job.job_type, job.machine_type), 1)
 
     def _announce(self, type: str, job: Job) -> None:

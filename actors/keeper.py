@@ -189,7 +189,9 @@ class Keeper:
             log.warning("job %s: its worker is gone: now %s after attempt %d", job.job_id, job.status, job.attempts)
             if job.status == "failed":
                 self._job_failed(job)
-            self._board.ring("jobs" if job.status == "pending" else "done")
+                self._board.ring("done")
+            elif job.status == "pending":
+                self._board.ring("jobs")
         mailbox.expire(self._db)
 
     def _look_for_jobs(self) -> None:

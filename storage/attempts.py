@@ -19,10 +19,9 @@ VALUES (?, (SELECT count(*) + 1 FROM job_attempts WHERE job = ?), ?, ?, ?, ?, ?,
 
 # A job that an older engine left `processing` was never claimed here: no attempt of it is known.
 END_HELD = """
-INSERT INTO job_attempts (job, number, attempt, machine, owner, started_at, ended_at, outcome, error_message)
-SELECT id, (SELECT count(*) + 1 FROM job_attempts WHERE job = jobs.id), attempts, machine, owner, started_at, ?, ?,
-       {reason} FROM jobs
-WHERE status = 'processing' AND attempts > 0{condition}{lock}"""
+INSERT INTO job_attempts (job, number, attempt, machine, owner, started_at, ended_at, outcome)
+SELECT id, (SELECT count(*) + 1 FROM job_attempts WHERE job = jobs.id), attempts, machine, owner, started_at, ?, ?
+FROM jobs WHERE status = 'processing' AND attempts > 0 AND id IN ({marks})"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,22 +72,10 @@ def end(db: Database, job: Job, outcome: str, *, reason: str | None = None, outp
     )
 
 
-def end_held(
-    db: Database,
-    outcome: str,
-    condition: str = "",
-    params: Sequence[Any] = (),
-    *,
-    reason: str = "NULL",
-    skip_locked: bool = False,
-) -> None:
-    """Inside write(): the attempts at all held jobs of the condition (" AND …") are over; the jobs are locked.
-
-    `reason` is SQL, of the jobs' columns. `skip_locked`: but for jobs that somebody else is changing just now.
-    """
-    lock = db.dialect.skip_locked if skip_locked else db.dialect.for_update
-    sql = END_HELD.format(reason=reason, condition=condition, lock=lock)
-    db.execute(sql, (to_text(db.now()), outcome, *params))
+def end_held(db: Database, jobs: Sequence[int], outcome: str) -> None:
+    """Inside write(): the attempts at those of the jobs of these row numbers that are held are over."""
+    sql = END_HELD.format(marks=", ".join("?" * len(jobs)))
+    db.execute(sql, (to_text(db.now()), outcome, *jobs))
 
 
 def of(db: Database, job: Job) -> list[Attempt]:

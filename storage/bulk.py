@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from . import attempts, bells
+from . import bells
 from .clock import to_text
 from .database import Database
 from .job import COLUMNS, INSERT, Job, NewJob, from_row, values_of
 from .job_lists import CHUNK
-from .jobs import GIVE_BACK
+from .job_moves import GIVEN_BACK, move
 
 RETRIABLE = ("processing", "failed", "cancelled")
 CANCELLABLE = ("pending", "scheduled", "processing")
@@ -71,7 +71,7 @@ def retry(db: Database, choice: Choice) -> int:
     """An operator's word: processing, failed and cancelled ones become pending, attempts anew. How many."""
     return _update(
         db,
-        "UPDATE jobs SET status = 'pending', due_at = ?, attempts = 0, owner = NULL, lease_until = NULL, "
+        "status = 'pending', due_at = ?, attempts = 0, owner = NULL, lease_until = NULL, "
         "started_at = NULL, completed_at = NULL",
         (db.now(),),
         choice,
@@ -84,7 +84,7 @@ def cancel(db: Database, choice: Choice) -> int:
     """An operator's word: pending, scheduled and processing ones become cancelled. How many."""
     return _update(
         db,
-        "UPDATE jobs SET status = 'cancelled', completed_at = ?, lease_until = NULL, owner = NULL",
+        "status = 'cancelled', completed_at = ?, lease_until = NULL, owner = NULL",
         (to_text(db.now()),),
         choice,
         CANCELLABLE,
@@ -97,20 +97,20 @@ def release(db: Database, choice: Choice) -> int:
 
     A worker that holds one loses its lease.
     """
-    return _update(db, GIVE_BACK, (), choice, ("processing",), "released")
+    return _update(db, GIVEN_BACK, (), choice, ("processing",), "released")
 
 
 # Helpers
 
 
 def _update(
-    db: Database, sql: str, params: tuple[Any, ...], choice: Choice, statuses: Sequence[str], outcome: str
+    db: Database, changes: str, values: tuple[Any, ...], choice: Choice, statuses: Sequence[str], outcome: str
 ) -> int:
     """Change those of these statuses; attempts at them that are under way end with this outcome."""
     condition, wanted = _condition(db, choice)
     with db.write():
-        attempts.end_held(db, outcome, condition, wanted)
-        changed = db.execute(f"{sql} WHERE {_in(statuses)}{condition}", (*params, *statuses, *wanted)).rowcount
+        which, params = f"{_in(statuses)}{condition}", (*statuses, *wanted)
+        changed = move(db, which, params, changes, values, outcome=outcome)
         if changed:
             bells.ring(db, "jobs", count=changed)
             bells.ring(db, "done")

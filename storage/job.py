@@ -13,6 +13,10 @@ from .payload import dumps, loads
 
 STATUSES = ("pending", "scheduled", "processing", "completed", "failed", "cancelled")
 DEFAULT_MAX_ATTEMPTS = 3
+DEFAULT_BACKOFF_S = 10.0
+
+#: seconds; no back-off is longer
+LONGEST_BACKOFF_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,19 @@ class Job:
     """The machine that claimed it last."""
     time_limit_s: float | None
     """Seconds that one attempt may take. None: any."""
+    backoff_s: float
+    """Seconds of the first wait between attempts; see `wait_s`."""
+
+    @property
+    def wait_s(self) -> float:
+        """Seconds that the job, back from the attempt that it is in, waits for the next one.
+
+        Rule (docs/jobs-and-events.md, "Back-off"): the first new attempt is at once, for what ended the one before was
+        wait enough; each further one waits twice as long as the one before it, from `backoff_s` on, an hour at most.
+        """
+        if self.attempts < 2:
+            return 0.0
+        return min(self.backoff_s * 2.0 ** min(self.attempts - 2, 1000), LONGEST_BACKOFF_S)
 
     def as_dict(self) -> dict[str, Any]:
         """All fields by name, ready for JSON."""
@@ -75,6 +92,7 @@ class NewJob:
     unique_key: str | None = None
     metadata: Mapping[str, Any] | None = None
     time_limit_s: float | None = None
+    backoff_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +110,8 @@ COLUMNS = ", ".join(field.name for field in fields(Job))
 
 INSERT = """
 INSERT INTO jobs (job_id, job_type, machine_type, source_job_id, data, metadata, priority, status, created_at, due_at,
-                  max_attempts, unique_key, time_limit_s)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                  max_attempts, unique_key, time_limit_s, backoff_s)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT DO NOTHING"""
 
 
@@ -121,6 +139,7 @@ def values_of(new: NewJob, now: float) -> tuple[Any, ...]:
         new.max_attempts,
         new.unique_key,
         new.time_limit_s or None,
+        new.backoff_s,
     )
 
 
@@ -149,4 +168,5 @@ def from_row(row: Any) -> Job:
         row[19],
         row[20],
         row[21],
+        DEFAULT_BACKOFF_S if row[22] is None else row[22],
     )

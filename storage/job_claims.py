@@ -12,7 +12,8 @@ UPDATE jobs SET status = 'pending' WHERE id IN (
 
 CLAIM = f"""
 UPDATE jobs SET status = 'processing', started_at = ?, completed_at = NULL, owner = ?, machine = ?, lease_s = ?,
-                lease_until = ?, attempts = attempts + 1, max_attempts = coalesce(max_attempts, ?)
+                lease_until = ?, attempts = attempts + 1, max_attempts = coalesce(max_attempts, ?),
+                backoff_s = coalesce(backoff_s, ?)
 WHERE id = ({{picked}}) RETURNING {COLUMNS}"""
 
 
@@ -25,17 +26,20 @@ def claim(
     machine_type: str | None = None,
     lease_s: float = 60.0,
     max_attempts: int | None = None,
+    backoff_s: float | None = None,
 ) -> Job | None:
     """Take the next job: pending or due, by priority, due time, insertion; it is processing then, one attempt more.
 
     A job without a machine type goes to any worker, a worker without one takes any job of its type, one without a
-    `job_type` any type. `owner` is the runtime that renews the lease, `machine` who works on it. None: nothing to do.
+    `job_type` any type. `owner` is the runtime that renews the lease, `machine` who works on it. `max_attempts` and
+    `backoff_s` are for a job that does not say so itself. None: nothing to do.
     """
     with db.write():
         now = db.now()
         db.execute(PROMOTE.format(skip_locked=db.dialect.skip_locked), (now,))
         sql, wanted = _claim_sql(db.dialect.skip_locked, job_type, machine_type)
-        row = db.execute(sql, (to_text(now), owner, machine, lease_s, now + lease_s, max_attempts, *wanted)).fetchone()
+        params = (to_text(now), owner, machine, lease_s, now + lease_s, max_attempts, backoff_s)
+        row = db.execute(sql, (*params, *wanted)).fetchone()
         return from_row(row) if row else None
 
 
@@ -47,6 +51,7 @@ def claim_id(
     machine: str | None = None,
     lease_s: float | None = 60.0,
     max_attempts: int | None = None,
+    backoff_s: float | None = None,
 ) -> Job | None:
     """Take this job if it is pending or due; None if it is not, or there is none. `lease_s` None: as the last time."""
     picked = "SELECT id FROM jobs WHERE job_id = ? AND (status = 'pending' OR status = 'scheduled' AND due_at <= ?)"
@@ -55,7 +60,7 @@ def claim_id(
         if lease_s is None:
             last = db.execute("SELECT coalesce(lease_s, 60.0) FROM jobs WHERE job_id = ?", (job_id,)).fetchone()
             lease_s = last[0] if last else 60.0
-        params = (to_text(now), owner, machine, lease_s, now + lease_s, max_attempts, job_id, now)
+        params = (to_text(now), owner, machine, lease_s, now + lease_s, max_attempts, backoff_s, job_id, now)
         row = db.execute(CLAIM.format(picked=picked + db.dialect.skip_locked), params).fetchone()
         return from_row(row) if row else None
 

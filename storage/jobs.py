@@ -9,9 +9,10 @@ from . import attempts, bells
 from .clock import to_text
 from .database import Database
 from .errors import JobExists, JobNotFound, LeaseLost, WrongJobState
-from .job import COLUMNS, DEFAULT_MAX_ATTEMPTS, INSERT, STATUSES, Job, NewJob, Outcome, from_row, values_of
+from .job import COLUMNS, INSERT, STATUSES, Job, NewJob, Outcome, from_row, values_of
 from .job_claims import adopt, claim, claim_id, renew
 from .job_lists import claimable, counts, find, get, held_by, pending, statuses
+from .job_moves import GIVEN_BACK, release_owner, reset_processing
 from .job_removal import cleanup, prune, remove
 from .payload import clean, dumps
 
@@ -52,19 +53,6 @@ UPDATE jobs SET status = ?, completed_at = ?, result = coalesce(?, result), erro
 WHERE job_id = ?"""
 
 EXPIRED = "status = 'processing' AND lease_until < ?"
-LIMIT = f"coalesce(max_attempts, {DEFAULT_MAX_ATTEMPTS})"
-LOST = (
-    "'lease expired: worker ' || coalesce(owner, 'unknown') || ' did not finish; ' "
-    f"|| attempts || ' of ' || {LIMIT} || ' attempts'"
-)
-RESCUE = f"""
-UPDATE jobs SET status = CASE WHEN attempts >= {LIMIT} THEN 'failed' ELSE 'pending' END,
-                completed_at = CASE WHEN attempts >= {LIMIT} THEN ? END,
-                error_message = {LOST},
-                owner = NULL, lease_until = NULL
-WHERE id IN (SELECT id FROM jobs WHERE {EXPIRED}{{skip_locked}}) RETURNING {COLUMNS}"""
-
-GIVE_BACK = "UPDATE jobs SET status = 'pending', attempts = attempts - 1, owner = NULL, lease_until = NULL "
 
 
 def enqueue(
@@ -82,12 +70,13 @@ def enqueue(
     unique_key: str | None = None,
     metadata: Mapping[str, Any] | None = None,
     time_limit_s: float | None = None,
+    backoff_s: float | None = None,
 ) -> Job:
     """Add a job: pending, or scheduled if it is due later. JobExists if the id is taken; None makes one up.
 
     `machine_type` None: any worker may take it. `max_attempts` None: the claim's, else 3. While an unfinished job
     carries the same `unique_key`, that job is returned and nothing is added. `time_limit_s`: how long one attempt may
-    take, 0 or None for any time.
+    take, 0 or None for any time. `backoff_s`: see `Job.wait_s`; None: the claim's, else 10.
     """
     job = NewJob(
         job_type,
@@ -102,6 +91,7 @@ def enqueue(
         unique_key,
         metadata,
         time_limit_s,
+        backoff_s,
     )
     with db.write():
         added = _insert(db, job)
@@ -176,34 +166,35 @@ def retry(
     *,
     owner: str | None = None,
     attempt: int | None = None,
-    delay_s: float = 0.0,
+    delay_s: float | None = None,
     reason: str | None = None,
     output: str | None = None,
 ) -> Job:
     """Back into the queue, due after the delay.
 
-    A worker's (`owner`): of the job it holds, else LeaseLost; failed instead when the attempts are spent.
-    An operator's: from processing, failed or cancelled, else WrongJobState; attempts start anew. JobNotFound.
+    A worker's (`owner`): of the job it holds, else LeaseLost; without a delay after its `wait_s`; failed instead when
+    the attempts are spent. An operator's: from processing, failed or cancelled, else WrongJobState; without a delay at
+    once; attempts start anew. JobNotFound.
     """
     with db.write():
         if owner:
-            return _try_again(db, _held(db, job_id, owner, attempt), "retried", reason, delay_s, output)
+            return _try_again(db, _held(db, job_id, owner, attempt), "retried", reason, delay_s=delay_s, output=output)
         job = _in(db, job_id, ("processing", "failed", "cancelled"))
         if job.status == "processing":
             attempts.end(db, job, "reset")
             bells.ring(db, "done", (job_id,))
-        return _requeued(db, job, reason, delay_s, attempts_made=0)
+        return _requeued(db, job, reason, delay_s or 0.0, attempts_made=0)
 
 
 def time_out(db: Database, job_id: str, *, owner: str, attempt: int | None = None, output: str | None = None) -> Job:
-    """The worker's job has taken longer than it may: back into the queue, or failed when its attempts are spent.
+    """The worker's job has taken longer than it may: due again after its `wait_s`, or failed if its attempts are spent.
 
     LeaseLost, JobNotFound.
     """
     with db.write():
         job = _held(db, job_id, owner, attempt)
         reason = f"took longer than its time limit of {job.time_limit_s or 0:g} s"
-        return _try_again(db, job, "timed_out", reason, 0.0, output)
+        return _try_again(db, job, "timed_out", reason, output=output)
 
 
 def release(db: Database, job_id: str, *, owner: str, attempt: int | None = None, output: str | None = None) -> None:
@@ -211,19 +202,7 @@ def release(db: Database, job_id: str, *, owner: str, attempt: int | None = None
     with db.write():
         job = _held(db, job_id, owner, attempt)
         attempts.end(db, job, "released", output=output)
-        db.execute(f"{GIVE_BACK} WHERE id = ?", (job.id,))
-
-
-def release_owner(db: Database, owner: str, *, machine: str | None = None, but: str | None = None) -> int:
-    """Give back all jobs that the worker holds, as `release` does; returns how many.
-
-    `machine`: only those that this one works on, but for the job `but`.
-    """
-    condition = " AND owner = ?" + ("" if machine is None else " AND machine = ? AND job_id <> ?")
-    params = (owner,) if machine is None else (owner, machine, but or "")
-    with db.write():
-        attempts.end_held(db, "released", condition, params)
-        return db.execute(f"{GIVE_BACK} WHERE status = 'processing'{condition}", params).rowcount
+        db.execute(f"UPDATE jobs SET {GIVEN_BACK} WHERE id = ?", (job.id,))
 
 
 def shorten_leases(db: Database) -> int:
@@ -239,7 +218,7 @@ def shorten_leases(db: Database) -> int:
 
 
 def rescue(db: Database) -> list[Job]:
-    """Jobs whose lease has passed: pending again, or failed when their attempts are spent; returned in id order.
+    """Jobs whose lease has passed: due again after their `wait_s`, or failed if their attempts are spent; in id order.
 
     A job held without a lease, by an older engine, is left alone.
     """
@@ -247,13 +226,9 @@ def rescue(db: Database) -> list[Job]:
         if not db.execute(f"SELECT 1 FROM jobs WHERE {EXPIRED} LIMIT 1", (db.now(),)).fetchone():
             return []
     with db.write():
-        now = db.now()
-        attempts.end_held(db, "lost", " AND lease_until < ?", (now,), reason=LOST, skip_locked=True)
-        rows = db.execute(RESCUE.format(skip_locked=db.dialect.skip_locked), (to_text(now), now)).fetchall()
-        rescued = sorted(map(from_row, rows), key=lambda job: job.id)
-        for job in rescued:
-            bells.ring(db, *(("done", (job.job_id,)) if job.status == "failed" else ("jobs", _kind(job))))
-        return rescued
+        sql = f"SELECT {COLUMNS} FROM jobs WHERE {EXPIRED}{db.dialect.skip_locked}"
+        lost = sorted(map(from_row, db.execute(sql, (db.now(),)).fetchall()), key=lambda job: job.id)
+        return [_try_again(db, job, "lost", _lost(job)) for job in lost]
 
 
 def cancel(db: Database, job_id: str) -> Job:
@@ -272,28 +247,6 @@ def cancel(db: Database, job_id: str) -> Job:
         ).fetchone()
         bells.ring(db, "done", (job_id,))
         return from_row(row)
-
-
-def reset_processing(db: Database, *, older_than_s: float | None) -> int:
-    """An operator's word: jobs held longer than this and without a running lease become pending, attempts anew.
-
-    None: every processing job, lease or not. Returns how many.
-    """
-    with db.write():
-        now = db.now()
-        started = to_text(now - older_than_s) if older_than_s is not None else None
-        condition = " AND (started_at IS NULL OR started_at <= ?) AND (lease_until IS NULL OR lease_until < ?)"
-        which, params = (condition, (started, now)) if started else ("", ())
-        attempts.end_held(db, "reset", which, params)
-        count = db.execute(
-            "UPDATE jobs SET status = 'pending', attempts = 0, owner = NULL, lease_until = NULL, started_at = NULL "
-            f"WHERE status = 'processing'{which}",
-            params,
-        ).rowcount
-        if count:
-            bells.ring(db, "jobs", count=count)
-            bells.ring(db, "done")
-        return count
 
 
 # Helpers
@@ -336,8 +289,10 @@ def _ended(db: Database, outcome: Outcome, fence: str = "", fenced: Sequence[Any
     return from_row(row)
 
 
-def _try_again(db: Database, job: Job, outcome: str, reason: str | None, delay_s: float, output: str | None) -> Job:
-    """A worker's attempt at the job is over: another one, unless this was the last."""
+def _try_again(
+    db: Database, job: Job, outcome: str, reason: str | None, *, delay_s: float | None = None, output: str | None = None
+) -> Job:
+    """An attempt at the job came to nothing: another one, by its back-off unless said, or none if it was the last."""
     reason = clean(reason) if reason else None
     spent = job.attempts >= job.max_attempts
     if spent and outcome == "retried":
@@ -345,7 +300,12 @@ def _try_again(db: Database, job: Job, outcome: str, reason: str | None, delay_s
     attempts.end(db, job, outcome, reason=reason, output=output)
     if spent:
         return _ended(db, Outcome(job.job_id, reason=reason))
-    return _requeued(db, job, reason, delay_s, attempts_made=job.attempts)
+    return _requeued(db, job, reason, job.wait_s if delay_s is None else delay_s, attempts_made=job.attempts)
+
+
+def _lost(job: Job) -> str:
+    spent = f"{job.attempts} of {job.max_attempts} attempts"
+    return f"lease expired: worker {job.owner or 'unknown'} did not finish; {spent}"
 
 
 def _requeued(db: Database, job: Job, reason: str | None, delay_s: float, *, attempts_made: int) -> Job:
@@ -361,13 +321,9 @@ def _requeued(db: Database, job: Job, reason: str | None, delay_s: float, *, att
             job.id,
         ),
     ).fetchone()
-    bells.ring(db, "jobs", _kind(job))
+    if delay_s <= 0:
+        bells.ring(db, "jobs", (job.job_type, job.machine_type))
     return from_row(row)
-
-
-def _kind(job: Job) -> tuple[str, str | None]:
-    """What workers ask for: the key of the bell about it."""
-    return job.job_type, job.machine_type
 
 
 def _held(db: Database, job_id: str, owner: str, attempt: int | None) -> Job:

@@ -35,6 +35,7 @@ class JobRow(Model):
     unique_key = TextField(null=True)
     machine = TextField(null=True)
     time_limit_s = DoubleField(null=True)
+    backoff_s = DoubleField(null=True)
 
     class Meta:
         table_name = "jobs"

@@ -58,6 +58,10 @@ class BuiltinAction(BaseAction):
         except ValueError as error:
             raise ActionError(f"'{key}': {error}") from error
 
+    def wait_s(self, key: str) -> float | None:
+        """A duration that need not be given: None where it is not. Raises ActionError."""
+        return None if self.config.get(key) is None else self.duration_s(key, 0)
+
     def job_id(self, context: Mapping[str, Any]) -> str:
         """The id that `job_id:` gives, else the current job's. Raises ActionError."""
         job_id = current_job_id(context) if self.text("job_id") is None else str(self.required("job_id"))

@@ -20,6 +20,7 @@ class CheckDatabaseQueueAction(BuiltinAction):
         "machine_type": "only jobs for this kind of machine, or for none; any unless said",
         "lease": "for how long the job is held between renewals (60 seconds)",
         "max_attempts": "how often a job is tried unless it says so itself (3)",
+        "backoff": "the first wait between its attempts unless it says so itself (10 seconds)",
         "success": "event when a job was taken (new_job)",
         "empty": "event when there is none (no_jobs)",
         "status": "accepted from older files: always pending",
@@ -35,6 +36,7 @@ class CheckDatabaseQueueAction(BuiltinAction):
             self.text("machine_type"),
             self.duration_s("lease", 60),
             self.whole("max_attempts"),
+            self.wait_s("backoff"),
             cancel=self.services.cancel,
         )
         if job is None:

@@ -14,6 +14,7 @@ class ClaimJobAction(BuiltinAction):
         "job_id": "the job",
         "lease": "for how long the job is held between renewals (60 seconds)",
         "max_attempts": "how often it is tried unless it says so itself (3)",
+        "backoff": "the first wait between its attempts unless it says so itself (10 seconds)",
         "success": "event when it was taken (claimed)",
         "already_claimed": "event when it was not (already_claimed)",
     }
@@ -26,6 +27,7 @@ class ClaimJobAction(BuiltinAction):
             str(self.required("job_id")),
             self.duration_s("lease", 60),
             self.whole("max_attempts"),
+            self.wait_s("backoff"),
             self.services.cancel,
         )
         if job is None:

@@ -22,6 +22,7 @@ class EnqueueJobAction(BuiltinAction):
         "delay": "how long it waits before it may be taken (0)",
         "max_attempts": "how often it is tried (3)",
         "time_limit": "how long one attempt may take; any time unless said",
+        "backoff": "the first wait between attempts; the worker's unless said (10 seconds)",
         "unique_key": "no second unfinished job of this key",
         "source_job_id": "the job it comes from; the current one unless said",
         "metadata": "further data about the job",
@@ -48,6 +49,7 @@ class EnqueueJobAction(BuiltinAction):
             "delay_s": self.duration_s("delay", 0),
             "max_attempts": self.whole("max_attempts"),
             "time_limit_s": self.duration_s("time_limit", 0),
+            "backoff_s": self.wait_s("backoff"),
             "unique_key": self.text("unique_key"),
             "metadata": self.config.get("metadata"),
         }

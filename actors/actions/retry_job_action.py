@@ -16,7 +16,7 @@ class RetryJobAction(BuiltinAction):
 
     keys = {
         "job_id": "the job; the current one unless said",
-        "delay": "how long it waits before it may be taken again (0)",
+        "delay": "how long it waits before it may be taken again; its back-off unless said",
         "reason": "why; the last error unless said",
         "success": "event when it will be tried again (success)",
         "spent": "event when its attempts are spent (attempts_spent)",
@@ -28,7 +28,7 @@ class RetryJobAction(BuiltinAction):
         job_id = self.job_id(context)
         reason = self.config.get("reason") or context.get("last_error")
         job = self.services.jobs.retry(
-            job_id, delay_s=self.duration_s("delay", 0), reason=None if reason is None else text_of(reason).strip()
+            job_id, delay_s=self.wait_s("delay"), reason=None if reason is None else text_of(reason).strip()
         )
         if job_id == current_job_id(context):
             drop(context)

@@ -8,7 +8,16 @@ from dataclasses import dataclass
 from ..clock import to_text
 from ..connections import Connections
 from ..errors import StoreTooNew, StoreUnavailable
-from . import adopt, m0001_tables, m0002_schedules, m0003_snapshots, m0004_attempts, m0005_monitor, m0006_standing
+from . import (
+    adopt,
+    m0001_tables,
+    m0002_schedules,
+    m0003_snapshots,
+    m0004_attempts,
+    m0005_monitor,
+    m0006_standing,
+    m0007_backoff,
+)
 
 LOCK = "schema"
 
@@ -28,6 +37,7 @@ MIGRATIONS = (
     Migration("m0004_attempts", m0004_attempts.apply),
     Migration("m0005_monitor", m0005_monitor.apply),
     Migration("m0006_standing", m0006_standing.apply),
+    Migration("m0007_backoff", m0007_backoff.apply),
 )
 LATEST = len(MIGRATIONS)
 

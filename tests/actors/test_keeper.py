@@ -110,6 +110,25 @@ def test_a_rescued_job_wakes_a_worker_and_a_spent_one_those_who_wait_for_it(
     assert jobs.statuses(db, ["job-0", "again"]) == {"job-0": "failed", "again": "pending"}
 
 
+def test_a_job_that_is_lost_again_wakes_a_worker_when_its_wait_is_over(
+    house: House, db: Database, clock: ManualClock
+) -> None:
+    jobs.enqueue(db, "j", "work", backoff_s=30)
+    claimed(db, "gone", lease_s=1)
+    clock.advance(2)
+    jobs.rescue(db)
+    claimed(db, "gone", lease_s=1)
+    clock.advance(2)
+    house.park("worker", "jobs", ("work", None))
+    house.keeper.look(0.0)
+    clock.advance(29)
+    house.keeper.look(1.0)
+    assert (house.woken, house.failed) == ([], [])
+    clock.advance(1)
+    house.keeper.look(2.0)
+    assert house.woken == ["worker"]
+
+
 def test_a_job_that_falls_due_wakes_one_worker_that_can_take_it(house: House, db: Database, clock: ManualClock) -> None:
     jobs.enqueue(db, "j", "video", machine_type="gpu", delay_s=30)
     for name, key in {"cpu": ("video", "cpu"), "any": ("video", None), "audio": ("audio", None)}.items():

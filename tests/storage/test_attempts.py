@@ -105,6 +105,7 @@ def test_attempts_add_up_until_the_last_one_fails(db: Database, clock: ManualClo
     jobs.retry(db, "job-0", owner="run", output="first")
     claimed(db, "run", machine="m2")
     jobs.time_out(db, "job-0", owner="run", output="second")
+    clock.advance(10)
     claimed(db, "run")
     assert jobs.time_out(db, "job-0", owner="run").status == "failed"
 

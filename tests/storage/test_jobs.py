@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import pytest
 
 from statemachine_engine.storage import jobs
 from statemachine_engine.storage.clock import ManualClock
 from statemachine_engine.storage.database import Database
 from statemachine_engine.storage.errors import JobExists, JobNotFound, LeaseLost, WrongJobState
+from statemachine_engine.storage.jobs import Job
 from tests.support.factories import add_jobs, claimed
 
 
@@ -201,6 +205,91 @@ def test_a_worker_retries_until_the_attempts_are_spent(db: Database, clock: Manu
     clock.advance(5)
     assert claimed(db, owner="w").attempts == 2
     assert jobs.retry(db, "j1", owner="w", reason="still flaky").status == "failed"
+
+
+def rescued(db: Database, clock: ManualClock) -> Job:
+    clock.advance(5)
+    (job,) = jobs.rescue(db)
+    return job
+
+
+IN_VAIN: dict[str, Callable[[Database, ManualClock], Job]] = {
+    "its worker is gone": rescued,
+    "it took too long": lambda db, _: jobs.time_out(db, "j1", owner="w"),
+    "its worker gave up": lambda db, _: jobs.retry(db, "j1", owner="w", reason="flaky"),
+}
+
+
+@pytest.mark.parametrize("in_vain", IN_VAIN.values(), ids=IN_VAIN)
+def test_the_first_new_attempt_is_at_once_and_each_further_one_waits_twice_as_long_up_to_an_hour(
+    db: Database, clock: ManualClock, in_vain: Callable[[Database, ManualClock], Job]
+) -> None:
+    jobs.enqueue(db, "j1", "work", max_attempts=12)
+    waits = []
+    for _ in range(11):
+        claimed(db, owner="w", lease_s=4)
+        job = in_vain(db, clock)
+        waits.append((job.due_at or 0) - clock.now())
+        assert (job.status, job.owner, job.started_at) == ("scheduled" if waits[-1] else "pending", None, None)
+        assert job.error_message
+        if waits[-1]:
+            clock.advance(waits[-1] - 1)
+            assert jobs.claim(db, owner="w") is None
+            clock.advance(1)
+
+    assert waits == [0, 10, 20, 40, 80, 160, 320, 640, 1280, 2560, 3600]
+
+
+def wait_after_second_attempt(db: Database, clock: ManualClock, **claim: float) -> float:
+    """Seconds."""
+    for _ in range(2):
+        job = claimed(db, owner="w", **claim)
+        job = jobs.retry(db, job.job_id, owner="w")
+    return (job.due_at or 0) - clock.now()
+
+
+def test_the_job_says_how_long_it_waits_else_the_worker_that_claimed_it_first(db: Database, clock: ManualClock) -> None:
+    jobs.enqueue(db, "own", "work", backoff_s=60)
+    assert wait_after_second_attempt(db, clock, backoff_s=3) == 60
+    jobs.enqueue(db, "at once", "work", backoff_s=0)
+    assert wait_after_second_attempt(db, clock, backoff_s=3) == 0
+    jobs.cancel(db, "at once")
+    jobs.enqueue_many(db, [jobs.NewJob("work", "none", max_attempts=9)])
+    assert wait_after_second_attempt(db, clock, backoff_s=3) == 3
+    clock.advance(3)
+    jobs.claim_id(db, "none", owner="w", backoff_s=50)
+    assert jobs.time_out(db, "none", owner="w").due_at == clock.now() + 6
+
+
+@pytest.mark.parametrize("attempts_made", [1, 2, 2000])
+def test_a_wait_stays_within_its_bounds_however_many_attempts_there_were(db: Database, attempts_made: int) -> None:
+    for backoff_s in (0.0, 1e300):
+        job = replace(jobs.enqueue(db, None, "work", backoff_s=backoff_s), attempts=attempts_made)
+        assert job.wait_s == (3600 if backoff_s and attempts_made > 1 else 0)
+
+
+def test_a_delay_takes_the_place_of_the_back_off(db: Database, clock: ManualClock) -> None:
+    jobs.enqueue(db, "j1", "work", max_attempts=9)
+    for delay_s in (5.0, 0.0, 0.0):
+        claimed(db, owner="w")
+        assert jobs.retry(db, "j1", owner="w", delay_s=delay_s).due_at == clock.now() + delay_s
+        clock.advance(delay_s)
+
+
+def test_what_the_worker_did_not_fail_at_does_not_wait(db: Database) -> None:
+    jobs.enqueue(db, "j1", "work", max_attempts=9)
+    for _ in range(3):
+        claimed(db, owner="w")
+        jobs.retry(db, "j1", owner="w", delay_s=0)
+    claimed(db, owner="w")
+    jobs.release(db, "j1", owner="w")
+    released = jobs.get(db, "j1")
+    assert released is not None
+    assert (released.status, released.attempts, released.started_at) == ("pending", 3, None)
+    claimed(db, owner="w")
+    assert jobs.release_owner(db, "w") == 1
+    claimed(db, owner="w")
+    assert jobs.retry(db, "j1").status == "pending"
 
 
 def test_an_operator_retries_what_ended_or_hangs(db: Database) -> None:

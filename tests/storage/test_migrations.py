@@ -34,6 +34,7 @@ def test_a_new_store_has_every_migration_on_record(db: Database) -> None:
         (4, "m0004_attempts", "2027-01-15 08:00:00.000"),
         (5, "m0005_monitor", "2027-01-15 08:00:00.000"),
         (6, "m0006_standing", "2027-01-15 08:00:00.000"),
+        (7, "m0007_backoff", "2027-01-15 08:00:00.000"),
     ]
 
 
@@ -47,6 +48,7 @@ def test_looking_at_migrations_makes_nothing(db_url: str) -> None:
             "m0004_attempts",
             "m0005_monitor",
             "m0006_standing",
+            "m0007_backoff",
         ]
         assert migrations.applied(db) == []
         assert db.tables() == set()

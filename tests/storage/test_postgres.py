@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from statemachine_engine.storage import jobs
+from statemachine_engine.storage import bulk, jobs
 from statemachine_engine.storage.clock import ManualClock
 from statemachine_engine.storage.database import Database
 from statemachine_engine.storage.errors import StoreUnavailable
@@ -85,6 +85,24 @@ def test_whoever_takes_a_job_away_or_gives_it_up_tells_all_hosts(
 
     heard: list[str] = []
     until(lambda: heard.extend(receiver.wait_notification(0.1)) or any('"done"' in text for text in heard))
+
+
+def test_a_job_that_is_moved_with_many_is_claimed_by_nobody_meanwhile(
+    postgres_url: str, open_db: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    db, other = open_db(postgres_url), open_db(postgres_url)
+    add_jobs(db, 2)
+    execute = db.execute
+    taken: list[object] = []
+
+    def claim_between(sql: str, params: Any = ()) -> Any:
+        if sql.startswith("UPDATE jobs"):
+            taken.append(jobs.claim(other, owner="another"))
+        return execute(sql, params)
+
+    monkeypatch.setattr(db, "execute", claim_between)
+    assert bulk.cancel(db, bulk.Choice()) == 2
+    assert taken == [None]
 
 
 def test_stores_in_one_server_do_not_hear_each_other(postgres_url: str, db_url: str, open_db: Open) -> None:

@@ -1,0 +1,12 @@
+"""How long a job waits between its attempts."""
+
+from __future__ import annotations
+
+from ..connections import Connections
+from . import adopt
+
+
+def apply(db: Connections) -> None:
+    """Add the column, unless the user of an older engine had added such."""
+    if db.is_postgres or "backoff_s" not in adopt.columns(db, "jobs"):
+        db.execute(f"ALTER TABLE jobs ADD COLUMN backoff_s {db.dialect.double}")
