@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from ..storage.kinds import Kind
 
 Severity = Literal["error", "warning"]
 
 
 class MachineError(Exception):
     """Something is wrong with a machine."""
+
+    #: what it counts as where an action fails of it, if it is a trouble of the host's
+    trouble: Kind | None = None
 
 
 class NoThread(MachineError):

@@ -8,13 +8,14 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ..storage import durations, jobs, machines, mailbox
+from ..storage import durations, jobs, machines, mailbox, troubles
 from ..storage.errors import StorageError
 from .threads import SupervisedThread
 
 if TYPE_CHECKING:
     from ..storage.database import Database
     from ..storage.jobs import Job
+    from .tally import Tally
     from .timings import Timings
     from .trouble import Trouble
     from .watches import WatchBoard
@@ -40,6 +41,7 @@ class Keeper:
         incarnation: str,
         board: WatchBoard,
         timings: Timings,
+        tally: Tally,
         *,
         names: Callable[[], list[str]],
         unread: Callable[[dict[str, int]], None],
@@ -64,7 +66,7 @@ class Keeper:
         self._db = db
         self._incarnation = incarnation
         self._board = board
-        self._timings = timings
+        self._timings, self._tally = timings, tally
         self._names = names
         self._tell_unread = unread
         self._look_too = look
@@ -77,7 +79,9 @@ class Keeper:
         self._stirred = threading.Event()
         self._lock = threading.Lock()  # of what lease_taken changes
         self._leases_taken = 0
-        self._thread = SupervisedThread("sm-keeper", self._run, given_up=given_up)
+        self._thread = SupervisedThread(
+            "sm-keeper", self._run, crashed=lambda: tally.add("keeper_crashed"), given_up=given_up
+        )
         self._lease_s = MACHINE_LEASE_S
         self._next_beat_s = self._next_rescue_s = 0.0
         self._token: object = None
@@ -111,6 +115,7 @@ class Keeper:
             log.critical(
                 "the database %s was deleted or replaced: machines go on in the file that is there now", self._db
             )
+            self._tally.add("database_replaced")
             self._next_beat_s, self._token = now_s, None
         if now_s >= self._next_beat_s or self._outage.lasts:
             self._beat()
@@ -122,6 +127,7 @@ class Keeper:
         self._look_for_jobs()
         self._look_for_changes()
         self._look_too()
+        self._store_troubles()
 
     def look_at_clock(self, now_s: float) -> None:
         """Before a round: if the clock was set since the last one, ours are renewed before any lease is judged."""
@@ -129,6 +135,7 @@ class Keeper:
         by_s = offset_s - self._clock_offset_s
         if abs(by_s) > SET_S:
             log.warning("the clock was set by %+.0f s: leases are renewed, and no delay changes", by_s)
+            self._tally.add("clock_forwards" if by_s > 0 else "clock_back")
             self._db.agree_on_time()
             self._next_beat_s, self._next_rescue_s = now_s, now_s + NOTICE_S
             if by_s < 0:
@@ -148,6 +155,7 @@ class Keeper:
                 self._attempt(self._watch)
                 self._attempt(self._round)
         self._attempt(self._store_timings)
+        self._attempt(self._store_troubles)
 
     def _round(self) -> None:
         now_s = time.monotonic()
@@ -182,6 +190,16 @@ class Keeper:
             durations.add(self._db, taken)
         except StorageError:
             self._timings.give_back(taken)
+            raise
+
+    def _store_troubles(self) -> None:
+        taken = self._tally.take()
+        if not taken:
+            return
+        try:
+            troubles.add(self._db, taken)
+        except StorageError:
+            self._tally.give_back(taken)
             raise
 
     def _rescue(self) -> None:

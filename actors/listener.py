@@ -19,6 +19,7 @@ from .trouble import Rarely
 
 if TYPE_CHECKING:
     from ..storage.clock import Clock
+    from .tally import Tally
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +37,7 @@ class Listener:
         *,
         name: str,
         clock: Clock,
+        tally: Tally,
         deliver: Callable[[Incoming], None],
         ring: Callable[[Bell], None],
         given_up: Callable[[], None] = lambda: None,
@@ -45,13 +47,16 @@ class Listener:
         self.refused = 0
         self._name = name
         self._clock = clock
+        self._tally = tally
         self._deliver = deliver
         self._ring = ring
         self._tell_given_up = given_up
         self._lock = threading.Lock()  # of the socket: the keeper may look for it while the machine ends
         self._sock: socket.socket | None = None
         self._inode = 0
-        self._thread = SupervisedThread(f"sm-listen-{name}", self._run, given_up=self._give_up)
+        self._thread = SupervisedThread(
+            f"sm-listen-{name}", self._run, crashed=lambda: tally.add("listener_crashed"), given_up=self._give_up
+        )
         self._rarely = Rarely()
         self._trouble: str | None = None
 
@@ -90,6 +95,8 @@ class Listener:
             self._complain(str(error))
             return
         log.warning("%s: its control socket was gone; %s is bound anew", self._name, self.path)
+        if self._trouble is None:
+            self._tally.add("socket_gone")
         self._trouble = None
         _shut(old)
 
@@ -101,6 +108,8 @@ class Listener:
     def _complain(self, trouble: str) -> None:
         if trouble != self._trouble:
             log.error("%s: events come by the mailbox: its control socket cannot be bound: %s", self._name, trouble)
+        if self._trouble is None:
+            self._tally.add("socket_gone")
         self._trouble = trouble
 
     def _run(self) -> None:
@@ -133,9 +142,10 @@ class Listener:
     def _take(self, data: bytes, sender: int) -> None:
         try:
             if not private.is_trusted(sender):
-                raise wire.MalformedMessage(f"sent by {private.user(sender)}")
+                raise wire.Stranger(f"sent by {private.user(sender)}")
             message = wire.decode(data, self._clock.now())
         except wire.MalformedMessage as error:
+            self._tally.add("stranger_refused" if isinstance(error, wire.Stranger) else "datagram_refused")
             self._refuse(len(data), error)
             return
         if isinstance(message, Bell):

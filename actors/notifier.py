@@ -15,6 +15,7 @@ from .trouble import Trouble
 
 if TYPE_CHECKING:
     from ..storage.database import Database
+    from .tally import Tally
 
 log = logging.getLogger(__name__)
 
@@ -27,12 +28,22 @@ DEAF = "other hosts are not heard any more; the look once a second goes on"
 class Notifier:
     """Hands every bell of the store on; on SQLite there are none, and no thread is started."""
 
-    def __init__(self, db: Database, rung: Callable[[Bell], None]) -> None:
+    def __init__(self, db: Database, tally: Tally, rung: Callable[[Bell], None]) -> None:
         self._db = db
         self._rung = rung
         self._stopping = threading.Event()
-        self._deaf = Trouble("cannot hear other hosts", lambda: "the look once a second goes on; it is tried again")
-        self._thread = SupervisedThread("sm-notifier", self._run, given_up=lambda: log.error(DEAF))
+        self._deaf = Trouble(
+            tally,
+            "hosts_unheard",
+            "cannot hear other hosts",
+            lambda: "the look once a second goes on; it is tried again",
+        )
+        self._thread = SupervisedThread(
+            "sm-notifier",
+            self._run,
+            crashed=lambda: tally.add("notifier_crashed"),
+            given_up=lambda: log.error(DEAF),
+        )
 
     def start(self) -> None:
         """Start the thread where there is something to hear."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .recorder import Recorder
     from .run import Performer, Run
     from .services import Services
+    from .tally import Tally
     from .timers import Timers
     from .timings import Timings
     from .view import View
@@ -38,6 +39,7 @@ class Shared:
     executor: Workers
     children: Children
     timings: Timings
+    tally: Tally
     #: what worker threads work on
     running: dict[Future[None], Run] = field(default_factory=dict)
 

@@ -21,6 +21,7 @@ from .trouble import Trouble
 if TYPE_CHECKING:
     from ..storage.database import Database
     from .publisher import Publisher
+    from .tally import Tally
 
 log = logging.getLogger(__name__)
 
@@ -50,9 +51,12 @@ class Recorder:
     thread loses nothing; `given_up` is called when it crashes again and again.
     """
 
-    def __init__(self, db: Database, publisher: Publisher, given_up: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, db: Database, publisher: Publisher, tally: Tally, given_up: Callable[[], None] = lambda: None
+    ) -> None:
         self._db = db
         self._publisher = publisher
+        self._tally = tally
         self._inbox: queue.SimpleQueue[Sequence[Record] | threading.Event] = queue.SimpleQueue()
         #: out of the inbox, as it came
         self._taken: list[Sequence[Record] | threading.Event] = []
@@ -60,14 +64,16 @@ class Recorder:
         self._owed: list[Record] = []
         self._barriers: list[threading.Event] = []
         self._subscribers: list[Subscriber] = []
-        self._thread = SupervisedThread("sm-recorder", self._run, given_up=self._abandon)
+        self._thread = SupervisedThread(
+            "sm-recorder", self._run, crashed=lambda: tally.add("recorder_crashed"), given_up=self._abandon
+        )
         self._tell_given_up = given_up
         self._stopping = threading.Event()
         self._stopped = False
         self._given_up = False
         self._failing = 0
         #: what goes wrong with the store, whoever of the process meets it
-        self.outage = Trouble("the store takes nothing", self._meanwhile, self._kept)
+        self.outage = Trouble(tally, None, "the store takes nothing", self._meanwhile, self._kept)
         #: open unless too much waits to be stored; machines take no message while it is closed
         self.room = threading.Event()
         self.room.set()
@@ -163,6 +169,7 @@ class Recorder:
         self._barriers = []
         if not self.room.is_set() and self._inbox.qsize() < MOST_WAITING // 2:
             self.room.set()
+            self._tally.add("memory_full")
 
     def _store(self) -> None:
         """Store what is owed; where something cannot be, by halves, until one record stands alone and is left out."""
@@ -176,6 +183,7 @@ class Recorder:
                     size = len(records) // 2
                     continue
                 self.lost += 1
+                self._tally.add("record_lost")
                 log.error("%s cannot be stored: %s", type(records[0]).__name__, error)
                 ids, size = [], len(self._owed)
             del self._owed[: len(records)]

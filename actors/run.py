@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .coroutines import MachineLoop
     from .definition import ActionSpec, Definition
     from .services import Services
+    from .tally import Tally
     from .timers import Timer
     from .timings import Timings
     from .trouble import Trouble
@@ -153,13 +154,14 @@ class Performer:
         registry: ActionRegistry,
         board: WatchBoard,
         timings: Timings,
+        tally: Tally,
         outage: Trouble,
     ) -> None:
         """`outage` hears of a store that fails."""
         self._definition = definition
         self._registry = registry
         self._board = board
-        self._timings = timings
+        self._timings, self._tally = timings, tally
         self._outage = outage
 
     def perform(self, run: Run, loop: MachineLoop) -> Run:
@@ -325,6 +327,8 @@ class Performer:
             log.debug("%s: %s failed after it was cancelled: %r", run.services.machine, spec.type, error)
             return
         self._count(run, spec, began_s, failed=True)
+        if isinstance(error, MachineError) and error.trouble is not None:
+            self._tally.add(error.trouble)
         message = str(error) if isinstance(error, MachineError) else f"{type(error).__name__}: {error}"
         text = f"Error executing action {spec.type}: {message}"
         run.context["last_error"], run.context["last_error_action"] = text, spec.type

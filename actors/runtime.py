@@ -38,6 +38,7 @@ from .scheduler import Scheduler
 from .services import Services
 from .standby import Standby
 from .supervisor import Supervisor
+from .tally import Tally
 from .timers import Timers
 from .timings import Timings
 from .view import View
@@ -108,17 +109,19 @@ class Runtime:
     def start(self) -> Runtime:
         """Start what the machines share: the store first, keeper and notifier, who use all the others, last."""
         self.db = self._opened()
-        recorder = Recorder(self.db, Publisher(self._event_socket), lambda: self._break("recorder"))
-        executor = Workers()
+        tally = Tally()
+        recorder = Recorder(self.db, Publisher(self._event_socket), tally, lambda: self._break("recorder"))
+        timers = Timers(crashed=lambda: tally.add("timers_crashed"), given_up=lambda: self._break("timers"))
         self.shared = Shared(
-            self.db, new_incarnation(), self._control_prefix, recorder, Timers(lambda: self._break("timers")),
-            WatchBoard(), executor, Children(), Timings(),
+            self.db, new_incarnation(), self._control_prefix, recorder, timers, WatchBoard(), Workers(tally),
+            Children(), Timings(), tally,
         )  # fmt: skip
         self.keeper = Keeper(
             self.db,
             self.shared.incarnation,
             self.shared.board,
             self.shared.timings,
+            tally,
             names=self._roster.names,
             unread=self._tell_unread,
             look=self._look_after_the_rest,
@@ -142,7 +145,7 @@ class Runtime:
         self.scheduler = Scheduler(self.db, self.hub, names=self._roster.names)
         self.supervisor = Supervisor(self.shared, self._roster, sockets=self._sockets, rung=self.hub.rung)
         self._standby = Standby(self.supervisor.acquire, self._launch)
-        self.notifier = Notifier(self.db, self.hub.rung)
+        self.notifier = Notifier(self.db, tally, self.hub.rung)
         recorder.start()
         self.shared.timers.start()
         self.keeper.start()
@@ -321,7 +324,12 @@ class Runtime:
             view=machine.view,
             desk=desk,
             performer=Performer(
-                definition, registry, self.shared.board, self.shared.timings, self.shared.recorder.outage
+                definition,
+                registry,
+                self.shared.board,
+                self.shared.timings,
+                self.shared.tally,
+                self.shared.recorder.outage,
             ),
             services=lambda: Services(self.hub, name, CancelToken(), desk, base_dir, actions_dir),
             fares=lambda status: self.supervisor.fares(name, status),

@@ -88,6 +88,7 @@ class Supervisor:
         if machine.status == "failed":
             self.fares(machine.name, "failed")
         log.warning("%s: entered into the registry again, in state %s", machine.name, machine.state)
+        self._shared.tally.add("machine_unregistered")
         return True
 
     def _register(self, machine: Machine, state: str) -> None:
@@ -131,6 +132,7 @@ class Supervisor:
             machine.stop(drain=False)
             self._sign_off(machine, "ended")
             machine.view.end(None)
+            self._shared.tally.add("machine_not_started")
             raise NoThread(machine.name) from error
 
     def ended(self, machine: Machine, outcome: Outcome | None) -> None:
@@ -145,6 +147,7 @@ class Supervisor:
     def crashed(self, machine: Machine) -> None:
         """An actor died of a bug; called in its thread. A fresh one starts in the initial state, a few times."""
         may_start = self._intensity[machine.name].crashed()
+        self._shared.tally.add("actor_crashed")
         self._publish_error(machine.name, CRASHED)
         self._give_back(machine.parts.desk)
         self._shared.recorder.flush()
@@ -194,6 +197,7 @@ class Supervisor:
             path,
             name=machine.name,
             clock=self._shared.db.clock,
+            tally=self._shared.tally,
             deliver=machine.deliver,
             ring=self._rung,
             given_up=lambda: self._deafened(machine),

@@ -33,13 +33,21 @@ class Intensity:
 class SupervisedThread:
     """Does its work until that returns; where the work raises, that is logged and the work begun again.
 
-    Work that crashes more than RESTARTS times in WINDOW_S is given up: `given_up` is called, as the thread's last act.
+    `crashed` is called each time. Work that crashes more than RESTARTS times in WINDOW_S is given up: `given_up` is
+    called, as the thread's last act.
     """
 
-    def __init__(self, name: str, work: Callable[[], None], *, given_up: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        name: str,
+        work: Callable[[], None],
+        *,
+        crashed: Callable[[], None] = lambda: None,
+        given_up: Callable[[], None],
+    ) -> None:
         self.name = name
         self._work = work
-        self._given_up = given_up
+        self._crashed, self._given_up = crashed, given_up
         self._intensity = Intensity()
         self._thread: threading.Thread | None = None
 
@@ -70,6 +78,7 @@ class SupervisedThread:
                 self._work()
             except BaseException:
                 log.exception("thread %s crashed", self.name)
+                self._crashed()
             else:
                 return
             if not self._intensity.crashed():

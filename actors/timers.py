@@ -44,17 +44,19 @@ class Timer:
 class Timers:
     """Delays on the monotonic clock, so that setting the wall clock moves none of them.
 
-    They outlast a crash of the thread; `given_up` is called when it crashes again and again.
+    They outlast a crash of the thread: `crashed` is called at each, `given_up` when it crashes again and again.
     """
 
-    def __init__(self, given_up: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, *, crashed: Callable[[], None] = lambda: None, given_up: Callable[[], None] = lambda: None
+    ) -> None:
         self._heap: list[tuple[float, int, Timer]] = []
         self._order = itertools.count()
         self._ready = threading.Condition()
         self._stopped = False
         #: off the heap and not yet called back
         self._due: Timer | None = None
-        self._thread = SupervisedThread("sm-timers", self._run, given_up=given_up)
+        self._thread = SupervisedThread("sm-timers", self._run, crashed=crashed, given_up=given_up)
         self._crowded = SPARSE
 
     def start(self) -> None:

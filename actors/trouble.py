@@ -1,4 +1,4 @@
-"""A trouble that lasts: said when it begins, at most once a minute while it goes on, and once when it is over."""
+"""A trouble that lasts: said when it begins, once a minute while it goes on, and when it is over; and counted."""
 
 from __future__ import annotations
 
@@ -6,6 +6,13 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ..storage.errors import StoreUnavailable
+
+if TYPE_CHECKING:
+    from ..storage.kinds import Kind
+    from .tally import Tally
 
 log = logging.getLogger(__name__)
 
@@ -31,11 +38,20 @@ class Rarely:
 class Trouble:
     """Thread-safe: what several threads meet is one trouble."""
 
-    def __init__(self, what: str, meanwhile: Callable[[], str], kept: Callable[[], str] = str) -> None:
-        """`what` is wrong; what goes on `meanwhile`, and what was `kept` when it is over, are asked at that moment."""
+    def __init__(
+        self, tally: Tally, kind: Kind | None, what: str, meanwhile: Callable[[], str], kept: Callable[[], str] = str
+    ) -> None:
+        """`what` is wrong; what goes on `meanwhile`, and what was `kept` when it is over, are asked at that moment.
+
+        `kind` is what it counts as; None for the store's, of which each error says it.
+        """
+        self._tally, self._kind = tally, kind
         self._what, self._meanwhile, self._kept = what, meanwhile, kept
         self._lock = threading.Lock()
         self._since_s: float | None = None
+        #: what it was when it was last met, and when that was counted
+        self._lasting: Kind | None = None
+        self._counted_s = 0.0
         self._rarely = Rarely()
         self._said = False
 
@@ -50,6 +66,7 @@ class Trouble:
         with self._lock:
             if self._since_s is None:
                 self._since_s = now_s
+            self._count(now_s, self._kind_of(error))
             if not self._rarely.due():
                 return
             self._said = True
@@ -61,9 +78,22 @@ class Trouble:
         """It is over, if there was any."""
         if self._since_s is None:
             return
+        now_s = time.monotonic()
         with self._lock:
             since_s, self._since_s = self._since_s, None
             said, self._said = self._said, False
+            self._count(now_s, None)
         if said and since_s is not None:
-            after = f"over after {time.monotonic() - since_s:.1f} s"
+            after = f"over after {now_s - since_s:.1f} s"
             log.warning("%s: %s", self._what, "; ".join(filter(None, (after, self._kept()))))
+
+    def _kind_of(self, error: object) -> Kind:
+        return self._kind or (error.trouble if isinstance(error, StoreUnavailable) else "database_failed")
+
+    def _count(self, now_s: float, kind: Kind | None) -> None:
+        """From the last time on it was what it was then; now it is this."""
+        if self._lasting is not None:
+            self._tally.lasted(self._lasting, now_s - self._counted_s)
+        if kind is not None and kind != self._lasting:
+            self._tally.add(kind)
+        self._lasting, self._counted_s = kind, now_s

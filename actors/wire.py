@@ -60,6 +60,10 @@ class MalformedMessage(MachineError):
     """A datagram that is not a message; the text says why."""
 
 
+class Stranger(MalformedMessage):
+    """A datagram of another user, whatever is in it."""
+
+
 class SocketPathTooLong(MachineError):
     """The control socket's path does not fit into a Unix socket address."""
 

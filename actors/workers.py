@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 from .trouble import Trouble
+
+if TYPE_CHECKING:
+    from .tally import Tally
 
 #: worker threads at most; they are made one by one as actions block, and reused
 WORKERS = 4096
@@ -14,9 +18,11 @@ WORKERS = 4096
 class Workers(ThreadPoolExecutor):
     """A pool in which work waits for a thread that is free where the system gives no more of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, tally: Tally) -> None:
         super().__init__(WORKERS, thread_name_prefix="sm-action")
         self._short = Trouble(
+            tally,
+            "threads_short",
             "no more threads can be started",
             lambda: "actions wait for one that is free; raise the limit of processes (ulimit -u) or of memory",
         )

@@ -225,8 +225,11 @@ class Connections:
         if isinstance(error, self.dialect.refusals):
             too_large = isinstance(error, OverflowError)
             return ValueRefused(f"{self}: {'a number is too large for it' if too_large else str(error).strip()}")
-        kind = StoreDamaged if self.dialect.is_damage(error) else StoreUnavailable
-        return kind("; ".join(filter(None, (f"{self}: {str(error).strip()}", self.dialect.remedy(error)))))
+        trouble, remedy = self.dialect.diagnosis(error)
+        kind = StoreDamaged if trouble == "database_damaged" else StoreUnavailable
+        said = kind("; ".join(filter(None, (f"{self}: {str(error).strip()}", remedy))))
+        said.trouble = trouble
+        return said
 
 
 class _Local(threading.local):

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from .errors import StoreUnavailable
@@ -20,20 +20,51 @@ from .sqlitefile import SqliteFile
 if TYPE_CHECKING:
     import psycopg
 
+    from .kinds import Kind
+
 OLDEST_SQLITE = (3, 35, 0)  # the first with RETURNING
 BUSY_TIMEOUT_S = 5.0
 SQLITE_READERS = 4
 CHECKPOINT_PAGES = 4000  # 16 MB: a checkpoint syncs the disk, so four times rarer than SQLite's own rhythm
 POSTGRES_CONNECTIONS = 8
 
-DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-REMEDIES = {
-    sqlite3.SQLITE_BUSY: "another process does not let go of it: statemachine-db doctor says which",
-    sqlite3.SQLITE_FULL: "make room on its disk",
-    sqlite3.SQLITE_READONLY: "give us the right to write the file and its folder: statemachine-db doctor looks",
-    sqlite3.SQLITE_CANTOPEN: "see that its folder is there and that we may write it: statemachine-db doctor looks",
-    sqlite3.SQLITE_IOERR: "look at the disk and what the kernel says of it",
-    **dict.fromkeys(DAMAGE, "put a backup in its place, or begin with empty tables: statemachine-db recreate-database"),
+
+class Diagnosis(NamedTuple):
+    """What a driver's error means for the store."""
+
+    trouble: Kind
+    #: what to do about it; empty where the driver's own words have to do
+    remedy: str = ""
+
+
+UNKNOWN = Diagnosis("database_failed")
+DAMAGED = Diagnosis(
+    "database_damaged",
+    "put a backup in its place, or begin with empty tables: statemachine-db recreate-database",
+)
+BY_SQLITE_CODE = {
+    sqlite3.SQLITE_BUSY: Diagnosis(
+        "database_locked", "another process does not let go of it: statemachine-db doctor says which"
+    ),
+    sqlite3.SQLITE_FULL: Diagnosis("database_full", "make room on its disk"),
+    sqlite3.SQLITE_READONLY: Diagnosis(
+        "database_read_only", "give us the right to write the file and its folder: statemachine-db doctor looks"
+    ),
+    sqlite3.SQLITE_CANTOPEN: Diagnosis(
+        "database_not_opened", "see that its folder is there and that we may write it: statemachine-db doctor looks"
+    ),
+    sqlite3.SQLITE_IOERR: Diagnosis("database_io_error", "look at the disk and what the kernel says of it"),
+    sqlite3.SQLITE_CORRUPT: DAMAGED,
+    sqlite3.SQLITE_NOTADB: DAMAGED,
+}
+#: None: the connection is lost before the server could say why
+BY_SQLSTATE = {
+    None: Diagnosis("database_unreachable", "see that the server runs and can be reached"),
+    "57P01": Diagnosis("database_unreachable"),  # it is shut down
+    "57P02": Diagnosis("database_unreachable"),  # it crashed
+    "57P03": Diagnosis("database_unreachable"),  # it starts, or stops
+    "53100": Diagnosis("database_full", "make room on its disk"),
+    "25006": Diagnosis("database_read_only"),
 }
 
 
@@ -73,12 +104,8 @@ class Dialect(ABC):
         """End the transaction; False if the database undid it instead."""
 
     @abstractmethod
-    def remedy(self, error: Exception) -> str:
-        """What to do about one of the driver's errors; empty where its own words have to do."""
-
-    @abstractmethod
-    def is_damage(self, error: Exception) -> bool:
-        """True when the database itself is not sound, so that trying again cannot help."""
+    def diagnosis(self, error: Exception) -> Diagnosis:
+        """What one of the driver's errors, or of the system's on the way to the file, means."""
 
     @abstractmethod
     def is_broken(self, connection: Any) -> bool:
@@ -178,12 +205,9 @@ class SqliteDialect(Dialect):
         connection.execute("COMMIT")
         return True
 
-    def remedy(self, error: Exception) -> str:
+    def diagnosis(self, error: Exception) -> Diagnosis:
         code = sqlite3.SQLITE_CANTOPEN if isinstance(error, OSError) else getattr(error, "sqlite_errorcode", 0) & 0xFF
-        return REMEDIES.get(code, "")
-
-    def is_damage(self, error: Exception) -> bool:
-        return getattr(error, "sqlite_errorcode", 0) & 0xFF in DAMAGE
+        return BY_SQLITE_CODE.get(code, UNKNOWN)
 
     def is_broken(self, connection: _SqliteConnection) -> bool:
         return False
@@ -256,12 +280,11 @@ class PostgresDialect(Dialect):
         """After a failed statement the server answers COMMIT with ROLLBACK and calls that no error."""
         return connection.execute("COMMIT").statusmessage == "COMMIT"
 
-    def remedy(self, error: Exception) -> str:
-        lost = isinstance(error, self._psycopg.OperationalError) and getattr(error, "sqlstate", None) is None
-        return "see that the server runs and can be reached" if lost else ""
-
-    def is_damage(self, error: Exception) -> bool:
-        return False
+    def diagnosis(self, error: Exception) -> Diagnosis:
+        state = getattr(error, "sqlstate", None)
+        if state is None and not isinstance(error, self._psycopg.OperationalError):
+            return UNKNOWN
+        return BY_SQLSTATE.get(state, UNKNOWN)
 
     def is_broken(self, connection: psycopg.Connection[Any]) -> bool:
         return connection.closed or connection.broken

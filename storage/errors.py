@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .kinds import Kind
 
 
 class StorageError(Exception):
@@ -12,10 +16,14 @@ class StorageError(Exception):
 class StoreUnavailable(StorageError):
     """The store cannot be opened, read or written."""
 
+    #: what it counts as
+    trouble: Kind = "database_failed"
+
 
 class CommitInDoubt(StoreUnavailable):
     """The answer to a commit was lost with the connection: it may have been made, or not."""
 
+    trouble = "database_unreachable"
     #: of an audit batch: the ids that its notes have if it was
     note_ids: Sequence[int] = ()
 

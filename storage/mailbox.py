@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from typing import Any
 
-from . import bells
+from . import bells, troubles
 from .clock import epoch_or_zero, to_text
 from .database import Database
-from .errors import PayloadTooLarge
+from .errors import PayloadTooLarge, StorageError
 from .hidden import masked_in
 from .names import check_names, machine_name_fault, refusal
 from .payload import dumps, loads
@@ -101,7 +102,7 @@ def post_many(
         if fault := machine_name_fault(target):
             raise refusal("target", target, fault)
     payload = masked_in(payload)  # in the datagram as in the row
-    text = _payload_text(payload)
+    text = _payload_text(db, payload)
     letters = []
     with db.write():
         for target in sorted(targets):  # one order for everybody, so that two senders never wait for each other
@@ -234,11 +235,13 @@ def depths(db: Database) -> dict[str, int]:
 # Helpers
 
 
-def _payload_text(payload: Any) -> str | None:
+def _payload_text(db: Database, payload: Any) -> str | None:
     if payload is None:
         return None
     text = dumps(payload)
     if len(text) > MAX_PAYLOAD_BYTES:
+        with suppress(StorageError):
+            troubles.add(db, [troubles.Count("payload_refused", 1, 0.0)])  # who sends may be no runtime, which counts
         raise PayloadTooLarge(len(text), MAX_PAYLOAD_BYTES)
     return text
 

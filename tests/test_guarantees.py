@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from statemachine_engine.storage.kinds import KINDS
+
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "guarantees.md").read_text(encoding="utf-8")
 NAMED = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
+KIND = re.compile(r"`([a-z]+_[a-z_]+)`")
 RULE = re.compile(r"\|[\s:|-]+\|")
 
 #: rows of the tables whose last column is "shown by"
@@ -35,6 +38,14 @@ def test_a_promise_names_its_test(promise: str) -> None:
 @pytest.mark.parametrize(("path", "name"), sorted(set(NAMED.findall(PAGE))))
 def test_a_test_that_is_named_is_there(path: str, name: str) -> None:
     assert name in _tests(path), f"{path} has no test {name}"
+
+
+def test_kinds_of_trouble_are_those_that_are_counted_and_each_is_explained() -> None:
+    bad_days = PAGE.partition("## Bad days")[2].partition("\n## ")[0]
+    named = {kind for kind in KIND.findall(bad_days) if not kind.startswith("statemachine_")}
+    assert named <= set(KINDS)
+    explained = (ROOT / "docs" / "monitor.md").read_text(encoding="utf-8").partition("### What went wrong")[2]
+    assert set(KINDS) <= set(KIND.findall(explained.partition("\n## ")[0]))
 
 
 @cache

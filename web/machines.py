@@ -6,6 +6,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from ..actors.keeper import MACHINE_LEASE_S
 from ..actors.liveness import is_running, status_of
 from ..storage import audit, job_lists, machines
 from .backlog import Place
@@ -82,6 +83,7 @@ class Machines:
             "last_error": memory.last_error or (self._reason(db, row) if row.status == "failed" else None),
             "group": self._library.group_of(row),
             "started_at": row.started_at,
+            "heard_at": None if row.alive_until is None else row.alive_until - MACHINE_LEASE_S,
         }
 
     def _reason(self, db: Database, row: MachineRow) -> str | None:

@@ -17,7 +17,9 @@ from prometheus_client.core import (
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from ..storage import durations, job_lists, mailbox
+from ..storage import durations, job_lists, mailbox, troubles
+from ..storage.errors import StorageError
+from ..storage.kinds import KINDS
 from .durations import grouped
 from .monitor import Monitor, the_monitor
 
@@ -40,27 +42,35 @@ def metrics() -> Response:
 
 
 class Numbers(Collector):
-    """Machines are told apart by their configuration, since there may be thousands of instances of one."""
+    """Machines are told apart by their configuration, since there may be thousands of instances of one.
+
+    While the database cannot be read, that is all that there is to say.
+    """
 
     def __init__(self, monitor: Monitor) -> None:
         self._monitor = monitor
-        self._machines = monitor.machines.now()[1]
-        self._types = {m["machine_name"]: m["config_type"] or m["machine_name"] for m in self._machines}
 
     def describe(self) -> Iterable[Metric]:
         return ()
 
     def collect(self) -> Iterator[Metric]:
-        yield from self._now()
-        yield from self._actions()
-        yield from self._since_start()
+        try:
+            found = [*self._now(), *self._actions(), *self._troubles(), *self._since_start()]
+        except StorageError:
+            found = []
+        yield _gauge("database_up", "Whether the database can be read.", (), {(): bool(found)})
+        yield from found
 
     def _now(self) -> Iterator[Metric]:
-        machines = Counter(
-            (self._types[m["machine_name"]], m["current_state"] or "", m["status"]) for m in self._machines
-        )
+        found = self._monitor.machines.now()[1]
+        self._types = {m["machine_name"]: m["config_type"] or m["machine_name"] for m in found}
+        machines = Counter((self._types[m["machine_name"]], m["current_state"] or "", m["status"]) for m in found)
         yield _gauge("machines", "Machines by state and status.", ("config_type", "state", "status"), machines)
         db = self._monitor.store.db
+        heard = [m["heard_at"] for m in found if m["running"] and m["heard_at"] is not None]
+        age_s = max(0.0, db.now() - min(heard)) if heard else 0.0
+        text = "How long ago the machine that was silent longest was heard of, of those that run."
+        yield _gauge("heartbeat_age_seconds", text, (), {(): age_s})
         waiting = job_lists.waiting(db)
         jobs = {(type, status): count for type, status, count, _ in waiting}
         yield _gauge("jobs", "Jobs that are not over.", ("job_type", "status"), jobs)
@@ -83,6 +93,14 @@ class Numbers(Collector):
             failures[key] = found.failures
         yield took
         yield _counter("action_failures", "Actions that failed, each try of them.", labels, failures)
+
+    def _troubles(self) -> Iterator[Metric]:
+        known = {count.kind: count for count in troubles.counts(self._monitor.store.db)}
+        of = {kind: known.get(kind, troubles.Count(kind, 0, 0.0)) for kind in KINDS}
+        times = {(kind,): count.times for kind, count in of.items()}
+        yield _counter("troubles", "What went wrong.", ("kind",), times)
+        seconds = {(kind,): count.seconds for kind, count in of.items()}
+        yield _counter("trouble_seconds", "How long it lasted.", ("kind",), seconds)
 
     def _since_start(self) -> Iterator[Metric]:
         board = self._monitor.feed.board

@@ -57,6 +57,7 @@ _MACHINE: dict[str, Any] = {
     "status": {"enum": list(liveness.STATUSES)},
     "pid": or_null(WHOLE), "host": or_null(TEXT), "config_type": or_null(TEXT), "template": FLAG, "metadata": ANY,
     "current_job": or_null(TEXT), "last_error": or_null(TEXT), "group": or_null(TEXT), "started_at": or_null(NUMBER),
+    "heard_at": or_null(NUMBER),
 }  # fmt: skip
 
 #: values, names of those cut short, how many are not there, and since when that is so (epoch seconds)

@@ -17,7 +17,7 @@ from ..jobcontext import merge, with_params
 from ..shell import ShellCommand, rewrite
 from .base import Context
 from .builtin import BuiltinAction, shortened
-from .errors import ActionError
+from .errors import ActionError, CommandNotStarted
 
 _DEFAULT_TIMEOUT_S = 30.0
 _JSON_BYTES = 16 * 1024 * 1024
@@ -96,7 +96,7 @@ class BashAction(BuiltinAction):
                 hear=self._services.jobs.output_sink() if self._services else None,
             )
         except OSError as error:
-            raise ActionError(_cannot_start(error)) from error
+            raise CommandNotStarted(_cannot_start(error)) from error
 
     def _env(self, values: Mapping[str, str]) -> dict[str, str] | None:
         own = self.config.get("env") or {}

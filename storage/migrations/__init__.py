@@ -17,6 +17,7 @@ from . import (
     m0005_monitor,
     m0006_standing,
     m0007_backoff,
+    m0008_troubles,
 )
 
 LOCK = "schema"
@@ -38,6 +39,7 @@ MIGRATIONS = (
     Migration("m0005_monitor", m0005_monitor.apply),
     Migration("m0006_standing", m0006_standing.apply),
     Migration("m0007_backoff", m0007_backoff.apply),
+    Migration("m0008_troubles", m0008_troubles.apply),
 )
 LATEST = len(MIGRATIONS)
 
@@ -88,7 +90,7 @@ def recreate(db: Connections) -> None:
     """Drop the engine's tables with all that is in them, and make them anew."""
     with db.write():
         db.lock(LOCK)
-        steps = (m0001_tables, m0002_schedules, m0003_snapshots, m0004_attempts, m0005_monitor)
+        steps = (m0001_tables, m0002_schedules, m0003_snapshots, m0004_attempts, m0005_monitor, m0008_troubles)
         for table in ("schema_version", *(table for step in steps for table in step.TABLES)):
             db.execute(f"DROP TABLE IF EXISTS {table}")
         if not db.is_postgres:

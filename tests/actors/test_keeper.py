@@ -11,10 +11,11 @@ import pytest
 
 from statemachine_engine.actors import keeper as keeper_module
 from statemachine_engine.actors.keeper import HEARTBEAT_S, RESCUE_S, Keeper
+from statemachine_engine.actors.tally import Tally
 from statemachine_engine.actors.timings import Timings
 from statemachine_engine.actors.trouble import Trouble
 from statemachine_engine.actors.watches import Key, Watch, WatchBoard
-from statemachine_engine.storage import durations, jobs, machines, mailbox
+from statemachine_engine.storage import durations, jobs, machines, mailbox, troubles
 from statemachine_engine.storage.clock import ManualClock
 from statemachine_engine.storage.database import Database
 from statemachine_engine.storage.durations import Bar
@@ -31,13 +32,13 @@ class House:
         self.unread: list[dict[str, int]] = []
         self.woken: list[str] = []
         self.looks = 0
-        self.outage = Trouble("the store takes nothing", str)
-        self.timings = Timings()
+        self.timings, self.tally = Timings(), Tally()
+        self.outage = Trouble(self.tally, None, "the store takes nothing", str)
         self.entered = self.changes = 0
         self.failed: list[str] = []
         self.clock_set: list[float] = []
         self.keeper = Keeper(
-            db, "us", self.board, self.timings, names=lambda: ["m"], unread=self.unread.append,
+            db, "us", self.board, self.timings, self.tally, names=lambda: ["m"], unread=self.unread.append,
             look=self._look, outage=self.outage, answers=self.outage.over, enter=self._enter,
             changed=self._changed, job_failed=lambda job: self.failed.append(job.job_id),
             clock_set=self.clock_set.append,
@@ -177,17 +178,30 @@ def test_what_a_locked_store_did_not_take_is_stored_later(
     tmp_path: Path, open_db: Callable[..., Database], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     house = House(open_db(tmp_path / "store.db"))
-    house.timings.add("worker", "bash", 0.02, failed=False)
 
     def locked(*_: object) -> None:
         raise StoreUnavailable("locked")
 
-    monkeypatch.setattr(durations, "add", locked)
-    with pytest.raises(StoreUnavailable):
-        house.keeper.look(time.monotonic())
-    monkeypatch.undo()
-    house.keeper.look(time.monotonic() + HEARTBEAT_S)
-    assert [bar.times for bar in durations.bars(house.db)] == [1]
+    for number, figures in enumerate((durations, troubles), 1):
+        house.timings.add("worker", "bash", 0.02, failed=False)
+        house.tally.add("socket_gone")
+        monkeypatch.setattr(figures, "add", locked)
+        with pytest.raises(StoreUnavailable):
+            house.keeper.look(2 * number * HEARTBEAT_S)
+        monkeypatch.undo()
+        house.keeper.look((2 * number + 1) * HEARTBEAT_S)
+    assert [bar.times for bar in durations.bars(house.db)] == [2]
+    assert troubles.counts(house.db) == [("socket_gone", 2, 0.0)]
+
+
+def test_troubles_are_stored_at_the_next_look_and_at_the_end(house: House, db: Database) -> None:
+    house.tally.add("socket_gone")
+    house.keeper.look(0.0)
+    assert troubles.counts(db) == [("socket_gone", 1, 0.0)]
+    house.keeper.start()
+    house.tally.add("socket_gone")
+    house.keeper.stop()
+    assert troubles.counts(db) == [("socket_gone", 2, 0.0)]
 
 
 @pytest.mark.parametrize("db_url", ["sqlite", "postgres"], indirect=True)

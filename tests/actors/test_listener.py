@@ -13,6 +13,7 @@ import pytest
 from statemachine_engine.actors import wire
 from statemachine_engine.actors.listener import Listener
 from statemachine_engine.actors.messages import Bell, Incoming
+from statemachine_engine.actors.tally import Tally
 from statemachine_engine.storage.clock import ManualClock
 from tests.support.sockets import MALFORMED, made
 from tests.support.until import until
@@ -25,9 +26,11 @@ class Post:
         self.events: list[Incoming] = []
         self.bells: list[Bell] = []
         self.path = path
+        self.tally = Tally()
         self.listener = Listener(
-            path, name="m", clock=ManualClock(), deliver=deliver or self.events.append, ring=self.bells.append
-        )
+            path, name="m", clock=ManualClock(), tally=self.tally, deliver=deliver or self.events.append,
+            ring=self.bells.append,
+        )  # fmt: skip
 
     def send(self, data: bytes) -> None:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
@@ -78,6 +81,7 @@ def test_what_is_no_message_is_refused_and_counted_and_nothing_else_happens(post
     assert [event.type for event in post.events] == ["the_end"]
     assert not post.bells
     assert post.listener.refused == len(MALFORMED)
+    assert post.tally.take() == [("datagram_refused", len(MALFORMED), 0.0)]
 
 
 def test_a_flood_of_them_is_one_warning_in_the_log(post: Post, caplog: pytest.LogCaptureFixture) -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from statemachine_engine.actors import mail as mail_module
 from statemachine_engine.actors.mail import Mail, incoming
 from statemachine_engine.actors.messages import Incoming
+from statemachine_engine.actors.tally import Tally
 from statemachine_engine.actors.trouble import Trouble
 from statemachine_engine.storage import mailbox
 from statemachine_engine.storage.clock import ManualClock
@@ -20,7 +21,7 @@ from statemachine_engine.storage.mailbox import Letter
 
 
 def mail_of(db: Database) -> Mail:
-    return Mail(db, "m", Trouble("the store takes nothing", str))
+    return Mail(db, "m", Trouble(Tally(), None, "the store takes nothing", str))
 
 
 @pytest.fixture

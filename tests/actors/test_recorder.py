@@ -16,6 +16,7 @@ import pytest
 from statemachine_engine.actors import recorder as recorder_module
 from statemachine_engine.actors.publisher import Publisher
 from statemachine_engine.actors.recorder import BATCH, Recorder
+from statemachine_engine.actors.tally import Tally
 from statemachine_engine.storage import audit, dialect, machines, mailbox
 from statemachine_engine.storage.audit import Mark, Note, Received, Record, StateRow
 from statemachine_engine.storage.database import Database
@@ -28,7 +29,7 @@ from .test_publisher import reader
 
 @pytest.fixture
 def recorder(db: Database, tmp_path: Path) -> Iterator[Recorder]:
-    recorder = Recorder(db, Publisher(str(tmp_path / "events.sock")))
+    recorder = Recorder(db, Publisher(str(tmp_path / "events.sock")), Tally())
     recorder.start()
     yield recorder
     recorder.stop()
@@ -141,7 +142,7 @@ def test_a_store_that_another_process_holds_locked_gets_all_of_it_later(
     impatient: None, tmp_path: Path, open_db: Callable[..., Database], caplog: pytest.LogCaptureFixture
 ) -> None:
     db = open_db(tmp_path / "store.db")
-    recorder = Recorder(db, Publisher(str(tmp_path / "s")))
+    recorder = Recorder(db, Publisher(str(tmp_path / "s")), Tally())
     recorder.start()
     program = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('BEGIN IMMEDIATE'); "
     command = [sys.executable, "-c", program + "print(1, flush=True); input()", str(tmp_path / "store.db")]
@@ -164,7 +165,7 @@ def test_a_store_that_another_process_holds_locked_gets_all_of_it_later(
 def test_what_the_store_takes_nothing_of_until_the_end_is_counted(
     impatient: None, tmp_path: Path, open_db: Callable[..., Database], caplog: pytest.LogCaptureFixture
 ) -> None:
-    recorder = Recorder(open_db(tmp_path / "store.db"), Publisher(str(tmp_path / "s")))
+    recorder = Recorder(open_db(tmp_path / "store.db"), Publisher(str(tmp_path / "s")), Tally())
     blocker = sqlite3.connect(tmp_path / "store.db")
     blocker.execute("BEGIN IMMEDIATE")
     recorder.start()
@@ -178,7 +179,7 @@ def test_what_the_store_takes_nothing_of_until_the_end_is_counted(
 
 
 def test_stop_stores_what_is_left(db: Database, tmp_path: Path) -> None:
-    recorder = Recorder(db, Publisher(str(tmp_path / "s")))
+    recorder = Recorder(db, Publisher(str(tmp_path / "s")), Tally())
     for number in range(2 * BATCH + 1):
         recorder.record(note(number))
     recorder.start()
@@ -188,7 +189,7 @@ def test_stop_stores_what_is_left(db: Database, tmp_path: Path) -> None:
 
 
 def test_records_that_come_while_it_stops_are_not_forgotten(db: Database, tmp_path: Path) -> None:
-    recorder = Recorder(db, Publisher(str(tmp_path / "s")))
+    recorder = Recorder(db, Publisher(str(tmp_path / "s")), Tally())
     recorder.start()
     recorder.subscribe(lambda sent: recorder.record(note(sent["payload"]["number"] + 1)) if sent["id"] < 40 else None)
     recorder.record(note(0))
@@ -197,7 +198,7 @@ def test_records_that_come_while_it_stops_are_not_forgotten(db: Database, tmp_pa
 
 
 def test_stop_is_safe_before_start(db: Database, tmp_path: Path) -> None:
-    Recorder(db, Publisher(str(tmp_path / "s"))).stop()
+    Recorder(db, Publisher(str(tmp_path / "s")), Tally()).stop()
 
 
 @pytest.mark.usefixtures("impatient")
@@ -205,7 +206,7 @@ def test_a_batch_whose_answer_was_lost_is_stored_once(
     postgres_url: str, open_db: Callable[..., Database], tmp_path: Path
 ) -> None:
     db = open_db(postgres_url)
-    recorder = Recorder(db, Publisher(str(tmp_path / "events.sock")))
+    recorder = Recorder(db, Publisher(str(tmp_path / "events.sock")), Tally())
     lose_next_answer(db)
     recorder.record(note(1), note(2))
     recorder.start()

@@ -18,6 +18,7 @@ from statemachine_engine.actors.jobdesk import JobDesk
 from statemachine_engine.actors.loader import from_dict
 from statemachine_engine.actors.run import Failure, Parked, Performer, Run
 from statemachine_engine.actors.services import Services
+from statemachine_engine.actors.tally import Tally
 from statemachine_engine.actors.timings import Timings
 from statemachine_engine.actors.trouble import Trouble
 from statemachine_engine.actors.watches import WatchBoard
@@ -56,7 +57,7 @@ class Stage:
         self.token = CancelToken()
         self.loop = MachineLoop("m")
         self.context: dict[str, Any] = {}
-        self.timings = Timings()
+        self.timings, self.tally = Timings(), Tally()
 
     def publish(self, machine: str, type: str, payload: Mapping[str, Any]) -> None:
         self.published.append((type, payload))
@@ -78,7 +79,8 @@ class Stage:
         services = Services(self, self.desk.machine, self.token, self.desk, self.folder)  # type: ignore[arg-type]
         run = Run(1, "busy", actions, self.context, services, **options)
         registry = ActionRegistry(self.folder)
-        performer = Performer(from_dict(DEFINITION, "m"), registry, self.board, self.timings, Trouble("", str))
+        outage = Trouble(self.tally, None, "", str)
+        performer = Performer(from_dict(DEFINITION, "m"), registry, self.board, self.timings, self.tally, outage)
         return performer.perform(run, self.loop)
 
 

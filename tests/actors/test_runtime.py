@@ -16,6 +16,7 @@ from statemachine_engine import ConfigError, JobQueue, Machine, Runtime, WaitTim
 from statemachine_engine.actors.messages import Bell
 from statemachine_engine.actors.notifier import Notifier
 from statemachine_engine.actors.runtime import NotStarted
+from statemachine_engine.actors.tally import Tally
 from statemachine_engine.actors.wire import MalformedMessage
 from statemachine_engine.storage import audit, jobs, machines, mailbox
 from statemachine_engine.storage.database import Database
@@ -410,7 +411,7 @@ def test_runtimes_on_postgresql_hear_each_other_without_sockets(postgres_url: st
         JobQueue(postgres_url) as queue,
     ):
         bells: SimpleQueue[Bell] = SimpleQueue()
-        listener = Notifier(queue.db, bells.put)
+        listener = Notifier(queue.db, Tally(), bells.put)
         listener.start()
         machine, worker = two.add(MOVE, "m"), _worker(one, {"type": "log", "message": "hi", "success": "done"})
         machine.wait_for("a", 5)

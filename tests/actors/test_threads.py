@@ -14,7 +14,7 @@ from statemachine_engine.actors import wire
 from statemachine_engine.actors.listener import Listener
 from statemachine_engine.actors.threads import RESTARTS, SupervisedThread
 from statemachine_engine.actors.timers import Timers
-from statemachine_engine.storage import audit, machines, mailbox
+from statemachine_engine.storage import audit, machines, mailbox, troubles
 from tests.support.crash import Crash, crash
 from tests.support.journal import Journal
 from tests.support.until import until
@@ -38,7 +38,7 @@ def sockets(tmp_path: Path) -> Iterator[Runtime]:
 
 
 def test_work_that_crashes_is_begun_again_with_its_trace_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
-    done = threading.Event()
+    done, crashed = threading.Event(), threading.Event()
     crashes = [ValueError("no tea"), SystemExit(3)]
 
     def work() -> None:
@@ -46,12 +46,13 @@ def test_work_that_crashes_is_begun_again_with_its_trace_in_the_log(caplog: pyte
             raise crashes.pop()
         done.set()
 
-    thread = SupervisedThread("tea", work, given_up=lambda: None)
+    thread = SupervisedThread("tea", work, crashed=crashed.set, given_up=lambda: None)
     thread.start()
 
     assert done.wait(5)
     thread.join(5)
     assert thread.crashes == 2
+    assert crashed.is_set()
     assert "thread tea crashed" in caplog.text
     assert "ValueError: no tea" in caplog.text
 
@@ -102,6 +103,7 @@ def test_a_recorder_s_crash_loses_nothing_that_was_recorded(
     until(lambda: {row.status for row in mailbox.list_(runtime.db)} == {"processed"})
     assert runtime.shared.recorder.flush()
     until(lambda: "thread sm-recorder crashed" in caplog.text)
+    until(lambda: ("recorder_crashed", 1, 0.0) in troubles.counts(runtime.db))
     changes = [event for event in audit.since(runtime.db, 0, 1000) if event.type == "state_change"]
     assert len(changes) == len(sent)
 
@@ -124,6 +126,7 @@ def test_a_listener_s_crash_loses_no_event(sockets: Runtime, caplog: pytest.LogC
     post(sockets, "m", "go")  # what the thread has in hand when it crashes is still in the mailbox
     machine.wait_for("b", 5)
     until(lambda: "thread sm-listen-m crashed" in caplog.text)
+    until(lambda: ("listener_crashed", 1, 0.0) in troubles.counts(sockets.db))
     post(sockets, "m", "stop")
 
     assert machine.wait(5) == "success"

@@ -1,16 +1,25 @@
-"""A trouble is said once a minute, and once when it is over."""
+"""A trouble is said once a minute, and once when it is over; and counted."""
 
 from __future__ import annotations
+
+import time
 
 import pytest
 
 from statemachine_engine.actors import trouble as trouble_module
+from statemachine_engine.actors.tally import Tally
 from statemachine_engine.actors.trouble import Trouble
+from statemachine_engine.storage.errors import StoreUnavailable
 
 
 @pytest.fixture
-def trouble() -> Trouble:
-    return Trouble("the store takes nothing", lambda: "2 writes wait", lambda: "they are stored now")
+def tally() -> Tally:
+    return Tally()
+
+
+@pytest.fixture
+def trouble(tally: Tally) -> Trouble:
+    return Trouble(tally, None, "the store takes nothing", lambda: "2 writes wait", lambda: "they are stored now")
 
 
 def test_it_is_said_once_however_often_it_is_met_and_once_when_it_is_over(
@@ -51,3 +60,27 @@ def test_no_trouble_is_not_over(trouble: Trouble, caplog: pytest.LogCaptureFixtu
     trouble.over()
 
     assert not caplog.messages
+
+
+def test_each_cause_counts_once_with_its_own_time_however_often_it_is_met(trouble: Trouble, tally: Tally) -> None:
+    locked, full = StoreUnavailable("locked"), StoreUnavailable("full")
+    locked.trouble, full.trouble = "database_locked", "database_full"
+    began_s = time.monotonic()
+    for error in (locked, locked, full, full, locked):
+        trouble.met(error)
+    trouble.over()
+    took_s = time.monotonic() - began_s
+
+    counts = {count.kind: count for count in tally.take()}
+    assert {kind: count.times for kind, count in counts.items()} == {"database_locked": 2, "database_full": 1}
+    assert 0 < sum(count.seconds for count in counts.values()) <= took_s
+
+
+def test_what_lasts_is_counted_while_it_lasts(trouble: Trouble, tally: Tally) -> None:
+    trouble.met(StoreUnavailable("away"))
+    tally.take()
+    trouble.met(StoreUnavailable("away"))
+
+    (count,) = tally.take()
+    assert (count.kind, count.times) == ("database_failed", 0)
+    assert count.seconds > 0

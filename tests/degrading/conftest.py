@@ -17,10 +17,13 @@ from typing import Any
 
 import pytest
 import yaml
+from flask import Flask
 
 from statemachine_engine import Machine, Runtime
 from statemachine_engine.storage import jobs, machines
 from statemachine_engine.storage.database import Database
+from statemachine_engine.web.app import create_app, monitor_of
+from tests.support.metrics import troubles
 from tests.support.project import Project
 from tests.support.until import until
 
@@ -55,13 +58,16 @@ class House:
             "STATEMACHINE_CONTROL_PREFIX": str(self._sockets / "control"),
             "STATEMACHINE_EVENT_SOCKET": str(self._sockets / "events.sock"),
         }
+        self._url: str | Path = self.path
+        self._monitor: Flask | None = None
         self.lamp: Machine
         self.worker: Machine
 
     def begin(self, url: str | None = None, **options: Any) -> Runtime:
         """Start the runtime and both machines, and wait until they wait."""
         prefix, events = self.environ["STATEMACHINE_CONTROL_PREFIX"], self.environ["STATEMACHINE_EVENT_SOCKET"]
-        runtime = Runtime(url or self.path, control_prefix=prefix, event_socket=events, grace_s=5.0, **options)
+        self._url = url or self.path
+        runtime = Runtime(self._url, control_prefix=prefix, event_socket=events, grace_s=5.0, **options)
         runtime = self._stack.enter_context(runtime)
         self.lamp = runtime.add(yaml.safe_load(LAMP), "lamp")
         self.worker = runtime.add(yaml.safe_load(WORKER.replace("FOLDER", str(self.folder))), "worker")
@@ -92,6 +98,17 @@ class House:
         database = Database.open(self.path)
         self._stack.callback(database.close)
         return database
+
+    def metrics(self) -> str:
+        """What `/metrics` of a monitor of this database answers."""
+        if self._monitor is None:
+            self._monitor = create_app(self._url, event_socket=self.environ["STATEMACHINE_EVENT_SOCKET"] + "-no")
+            self._stack.callback(monitor_of(self._monitor).close)
+        return self._monitor.test_client().get("/metrics").text
+
+    def troubles(self) -> dict[str, float]:
+        """How often each kind of trouble has occurred, by `/metrics`."""
+        return troubles(self.metrics())
 
     def registered(self, db: Database, name: str = "lamp") -> str | None:
         """The state that the registry has a machine in."""

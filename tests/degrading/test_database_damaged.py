@@ -72,3 +72,4 @@ def test_a_database_that_is_damaged_under_machines_is_named_and_mended_without_a
     until(lambda: house.status(db, "j1") == "completed")
     assert caplog.text.count("the store takes nothing") == 2
     assert not runtime.shared.recorder.lost
+    until(lambda: "database_damaged" in house.troubles())

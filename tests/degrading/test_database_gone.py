@@ -10,6 +10,7 @@ import pytest
 
 from statemachine_engine.storage import jobs
 from tests.degrading.conftest import House
+from tests.support.metrics import numbers
 from tests.support.until import until
 
 
@@ -34,6 +35,7 @@ def test_a_deleted_database_is_made_anew_and_machines_go_on_in_it(
     assert runtime.db.generation == 1
     assert "pipeline.db was deleted or replaced: machines go on in the file that is there now" in caplog.text
     assert caplog.text.count("entered into the registry again") == 2
+    until(lambda: house.troubles() == {"database_replaced": 1, "machine_unregistered": 2})
 
 
 def test_a_deleted_database_is_made_by_the_machines_where_nobody_else_does(house: House) -> None:
@@ -69,9 +71,11 @@ def test_a_file_put_in_the_databases_place_is_used_from_then_on(house: House, ca
 def test_a_folder_that_is_gone_is_waited_for(house: House, caplog: pytest.LogCaptureFixture) -> None:
     runtime = house.begin()
     away = house.folder / "away"
+    assert not house.troubles()
 
     house.path.parent.rename(away)
     until(lambda: runtime.shared.recorder.outage.lasts)
+    assert numbers(house.metrics()) == {("database_up", ()): 0}
     house.switch("lit")
     away.rename(house.path.parent)
 
@@ -79,6 +83,7 @@ def test_a_folder_that_is_gone_is_waited_for(house: House, caplog: pytest.LogCap
     until(lambda: house.registered(db) == "lit")
     until(lambda: not runtime.shared.recorder.outage.lasts)
     assert runtime.db.generation == 0, "it is the same file"
+    until(lambda: "database_not_opened" in house.troubles())
 
 
 def test_a_database_that_was_emptied_under_machines_has_them_again(house: House) -> None:
@@ -88,3 +93,4 @@ def test_a_database_that_was_emptied_under_machines_has_them_again(house: House)
     runtime.keeper.look(float("inf"))  # the next heartbeat, which is ten seconds away
 
     assert house.registered(house.db()) == "dark"
+    until(lambda: house.troubles() == {"machine_unregistered": 2})

@@ -16,6 +16,7 @@ from statemachine_engine.actors import recorder
 from statemachine_engine.storage import audit, dialect, jobs
 from statemachine_engine.storage.errors import StoreUnavailable
 from tests.degrading.conftest import House
+from tests.support.metrics import trouble_seconds
 from tests.support.until import until
 
 HOLD = (
@@ -66,6 +67,8 @@ def test_machines_go_on_while_the_database_is_locked_and_all_is_written_afterwar
     assert runtime.shared.recorder.flush()
     assert len(audit.transitions(db, "lamp", limit=1000)) == 100
     assert caplog.text.count("the store takes nothing: ") == 2, "one line for it, one for its end"
+    until(lambda: "database_locked" in house.troubles())
+    until(lambda: trouble_seconds(house.metrics()).get("database_locked", 0) > 0)
 
 
 def test_when_too_much_waits_in_memory_machines_stand_still_and_lose_nothing(
@@ -90,6 +93,7 @@ def test_when_too_much_waits_in_memory_machines_stand_still_and_lose_nothing(
     until(runtime.shared.recorder.room.is_set)
     db = house.db()
     until(lambda: len(audit.transitions(db, "lamp", limit=None)) == 2000, 20)
+    until(lambda: house.troubles().get("memory_full", 0) >= 1)
 
 
 def test_a_start_on_a_locked_database_is_refused_with_the_reason(house: House) -> None:

@@ -62,3 +62,6 @@ def test_a_database_that_becomes_read_only_costs_nothing_but_time(
     until(lambda: house.trace() == ["j1"])
     until(lambda: "the store takes nothing: over after" in caplog.text)
     assert house.lamp.state == "dark"
+    until(
+        lambda: {"database_read_only", "database_io_error"} & house.troubles().keys()
+    )  # files that are open: the latter

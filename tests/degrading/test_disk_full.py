@@ -5,13 +5,23 @@ from __future__ import annotations
 import json
 import shlex
 import socket
+import sys
 
 import pytest
 
+from tests.support.metrics import troubles
 from tests.support.project import Project
 from tests.support.until import until
 
 pytestmark = pytest.mark.usefixtures("as_root")
+
+SCRAPE = """
+from statemachine_engine.web.app import create_app, monitor_of
+
+app = create_app("data/pipeline.db")
+print(app.test_client().get("/metrics").text)
+monitor_of(app).close()
+"""
 
 MOUNT = "unshare -m bash -c 'mount -t tmpfs -o size=2m none data && exec statemachine lamp.yaml worker.yaml'"
 
@@ -45,6 +55,7 @@ def test_a_full_disk_costs_nothing_but_time(project: Project) -> None:
     moves = inside("statemachine-db transition-history --machine lamp --limit 1000 --format json")
     assert len(json.loads(moves)) == 400
     assert "Traceback" not in project.log()
+    until(lambda: "database_full" in troubles(inside(f"{sys.executable} -c {shlex.quote(SCRAPE)}")), timeout_s=20)
 
 
 def _switch(project: Project) -> None:

@@ -16,6 +16,7 @@ from statemachine_engine import Runtime
 from statemachine_engine.storage import mailbox
 from statemachine_engine.storage.errors import PayloadTooLarge
 from tests.degrading.conftest import House
+from tests.support.metrics import numbers
 from tests.support.until import until
 
 COUNTER = """
@@ -57,6 +58,7 @@ def test_ten_thousand_events_wait_for_a_machine_that_is_busy_and_come_in_order(h
             slowest_s = max(slowest_s, time.monotonic() - began_s)
     assert counter.state == "busy"
     until(lambda: mailbox.depths(runtime.db).get("counter", 0) >= 9_000 - 1, 30)  # a thousand are kept in memory
+    assert numbers(house.metrics())["mailbox_events", (("config_type", "counter"),)] >= 9_000 - 1
 
     (house.folder / "go").touch()
 
@@ -75,6 +77,7 @@ def test_the_largest_payload_is_taken_and_one_byte_more_is_refused_with_its_size
 
     with pytest.raises(PayloadTooLarge, match=f"{mailbox.MAX_PAYLOAD_BYTES + 1} bytes is over the limit of 16777216"):
         house.lamp.send("switch", "x" * (LARGEST + 1))
+    assert house.troubles() == {"payload_refused": 1}
 
 
 def _growth_of_four_more(house: House, runtime: Runtime) -> int:

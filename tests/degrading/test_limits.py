@@ -8,11 +8,14 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from statemachine_engine.web.app import create_app, monitor_of
 from tests.degrading.conftest import LAMP
+from tests.support.metrics import troubles
 from tests.support.project import Project
 from tests.support.until import until
 
@@ -79,6 +82,7 @@ def test_without_processes_and_threads_an_action_fails_with_the_reason_and_is_tr
     project.shell("statemachine-db add-job third --type t")
     _until_done(project, "third")
     assert "Traceback" not in project.log()
+    until(lambda: {"command_not_started", "machine_not_started"} <= _troubles(project).keys())
 
 
 def test_without_descriptors_an_action_fails_with_the_reason_and_is_tried_again(
@@ -94,6 +98,13 @@ def test_without_descriptors_an_action_fails_with_the_reason_and_is_tried_again(
     project.shell("statemachine-db send-event --target lamp --type switch")
     project.until_state("lamp", "lit")
     assert "Traceback" not in project.log()
+    until(lambda: "command_not_started" in _troubles(project))
+
+
+def _troubles(project: Project) -> dict[str, float]:
+    app = create_app(project.folder / "data" / "pipeline.db")
+    with closing(monitor_of(app)):
+        return troubles(app.test_client().get("/metrics").text)
 
 
 def _limit(process: subprocess.Popen[bytes], kind: str, most: int) -> None:

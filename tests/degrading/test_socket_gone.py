@@ -18,3 +18,4 @@ def test_a_socket_that_was_removed_is_there_again_and_what_was_sent_meanwhile_ar
     house.lamp.wait_for("lit", 5)
     until(path.exists, 10)
     house.switch("dark")
+    until(lambda: house.troubles() == {"socket_gone": 1})

@@ -11,6 +11,7 @@ import pytest
 
 from statemachine_engine.actors.listener import Listener
 from statemachine_engine.actors.messages import Bell, Incoming
+from statemachine_engine.actors.tally import Tally
 from statemachine_engine.storage.clock import system_clock
 from tests.fuzz import hostile
 from tests.fuzz.campaign import campaign
@@ -29,7 +30,7 @@ def test_each_is_a_message_or_refused_and_the_machine_goes_on(tmp_path: Path) ->
         if isinstance(message, Incoming) and message.type == "the_end":
             ended.set()
 
-    listener = Listener(tmp_path / "m.sock", name="m", clock=system_clock, deliver=take, ring=take)
+    listener = Listener(tmp_path / "m.sock", name="m", clock=system_clock, tally=Tally(), deliver=take, ring=take)
     listener.open()
     listener.start()
     sent = 0

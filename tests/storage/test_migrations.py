@@ -35,6 +35,7 @@ def test_a_new_store_has_every_migration_on_record(db: Database) -> None:
         (5, "m0005_monitor", "2027-01-15 08:00:00.000"),
         (6, "m0006_standing", "2027-01-15 08:00:00.000"),
         (7, "m0007_backoff", "2027-01-15 08:00:00.000"),
+        (8, "m0008_troubles", "2027-01-15 08:00:00.000"),
     ]
 
 
@@ -49,6 +50,7 @@ def test_looking_at_migrations_makes_nothing(db_url: str) -> None:
             "m0005_monitor",
             "m0006_standing",
             "m0007_backoff",
+            "m0008_troubles",
         ]
         assert migrations.applied(db) == []
         assert db.tables() == set()

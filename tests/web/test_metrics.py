@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from prometheus_client.parser import text_string_to_metric_families
-
-from statemachine_engine.storage import durations, jobs, mailbox
+from statemachine_engine.storage import durations, jobs, mailbox, troubles
 from statemachine_engine.storage.durations import Bar
+from statemachine_engine.storage.kinds import KINDS
+from statemachine_engine.storage.troubles import Count
+from tests.support import metrics
 from tests.support.until import until
 from tests.web.conftest import Site
 
 
-def numbers(site: Site) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+def numbers(site: Site) -> dict[metrics.Sample, float]:
     answer = site.ask("/metrics")
+    assert answer.status == 200
     assert answer.headers["Content-Type"].startswith("text/plain")
-    return {
-        (sample.name.removeprefix("statemachine_"), tuple(sorted(sample.labels.items()))): sample.value
-        for family in text_string_to_metric_families(answer.text)
-        for sample in family.samples
-    }
+    return metrics.numbers(answer.text)
 
 
 def test_everything_that_an_operator_watches_is_there(site: Site) -> None:
@@ -52,6 +50,8 @@ def test_everything_that_an_operator_watches_is_there(site: Site) -> None:
     assert found["jobs_ended_total", (("job_type", "work"), ("outcome", "completed"))] == 1
     assert found["mailbox_events", (worker,)] == 2
     assert found["stream_clients", ()] == 1
+    assert found["database_up", ()] == 1
+    assert 0 <= found["heartbeat_age_seconds", ()] < 30
 
 
 def test_how_long_actions_took_is_a_histogram_that_outlives_the_monitor(site: Site) -> None:
@@ -80,3 +80,27 @@ def test_what_happened_before_the_monitor_is_not_counted(site: Site, make_site: 
     site.move("m", "a", "b")
     late = make_site()  # type: ignore[operator]
     assert ("transitions_total", (("config_type", "m"),)) not in numbers(late)
+
+
+def test_every_kind_of_trouble_is_there_before_it_occurs_and_counts_once_it_did(site: Site) -> None:
+    troubles.add(site.db, [Count("database_locked", 2, 12.5)])
+    found = numbers(site)
+    assert {name[1][0][1] for name in found if name[0] == "troubles_total"} == set(KINDS)
+    assert found["troubles_total", (("kind", "database_locked"),)] == 2
+    assert found["trouble_seconds_total", (("kind", "database_locked"),)] == 12.5
+    assert found["troubles_total", (("kind", "socket_gone"),)] == 0
+
+
+def test_a_machine_that_can_write_no_heartbeat_grows_silent(site: Site) -> None:
+    site.start("m", lease_s=3600.0)
+    with site.db.write():
+        site.db.execute("UPDATE machine_state SET alive_until = ?", (site.db.now() + 10,))
+    assert 20 <= numbers(site)["heartbeat_age_seconds", ()] < 25
+
+
+def test_a_database_that_cannot_be_read_is_said_and_nothing_else(site: Site) -> None:
+    away = site.folder / "away.db"
+    (site.folder / "store.db").rename(away)
+    assert numbers(site) == {("database_up", ()): 0}
+    away.rename(site.folder / "store.db")
+    assert numbers(site)["database_up", ()] == 1

@@ -1,0 +1,41 @@
+"""The kinds of trouble that are counted."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+Kind = Literal[
+    # the store takes nothing; these last
+    "database_locked",
+    "database_read_only",
+    "database_full",
+    "database_not_opened",
+    "database_io_error",
+    "database_damaged",
+    "database_unreachable",
+    "database_failed",
+    "hosts_unheard",
+    "threads_short",
+    # these happen
+    "database_replaced",
+    "machine_unregistered",
+    "memory_full",
+    "record_lost",
+    "clock_forwards",
+    "clock_back",
+    "socket_gone",
+    "datagram_refused",
+    "stranger_refused",
+    "payload_refused",
+    "command_not_started",
+    "machine_not_started",
+    "actor_crashed",
+    "keeper_crashed",
+    "listener_crashed",
+    "notifier_crashed",
+    "recorder_crashed",
+    "timers_crashed",
+]
+"""As `kind` of `statemachine_troubles_total` names it."""
+
+KINDS: tuple[Kind, ...] = get_args(Kind)

@@ -1,0 +1,29 @@
+"""What Prometheus would read from a monitor, as numbers."""
+
+from __future__ import annotations
+
+from prometheus_client.parser import text_string_to_metric_families
+
+#: name without `statemachine_`, and (label, value) pairs in order
+Sample = tuple[str, tuple[tuple[str, str], ...]]
+
+
+def numbers(text: str) -> dict[Sample, float]:
+    """Every sample of the text that `/metrics` answered."""
+    return {
+        (sample.name.removeprefix("statemachine_"), tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def troubles(text: str) -> dict[str, float]:
+    """How often each kind of trouble has occurred, those that have."""
+    found = numbers(text).items()
+    return {labels[0][1]: value for (name, labels), value in found if name == "troubles_total" and value}
+
+
+def trouble_seconds(text: str) -> dict[str, float]:
+    """How long each kind of trouble has lasted, those that have."""
+    found = numbers(text).items()
+    return {labels[0][1]: value for (name, labels), value in found if name == "trouble_seconds_total" and value}
