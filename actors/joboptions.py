@@ -26,6 +26,7 @@ NUMBERS = {
     "limit": Number(0, True, "a whole number from 0 on"),
     "delay_s": Number(0.0, False, "a number of seconds from 0 on"),
     "time_limit_s": Number(0.0, False, "a number of seconds from 0 on"),
+    "backoff_s": Number(0.0, False, "a number of seconds from 0 on"),
     "due_at": Number(-sys.float_info.max, False, "a time in epoch seconds"),
 }
 TEXTS = ("job_type", "job_id", "machine_type", "unique_key", "source_job_id")

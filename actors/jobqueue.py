@@ -39,8 +39,8 @@ class JobQueue:
         """Add a job and wake a worker; an id is made when none is given.
 
         Options: machine_type, priority (1 is first, 5), delay_s, due_at (epoch seconds), max_attempts (3), unique_key,
-        source_job_id, metadata, time_limit_s (of one attempt; any time). Raises JobExists, and ValueError for what no
-        job can have.
+        source_job_id, metadata, time_limit_s (of one attempt; any time), backoff_s (the first wait between attempts;
+        the worker's, else 10). Raises JobExists, and ValueError for what no job can have.
         """
         joboptions.check({"job_type": job_type, "job_id": job_id, **options})
         job = jobs.enqueue(self.db, job_id, job_type, data=data, **options)

@@ -32,6 +32,7 @@ class ScheduledJob:
     machine_type: str | None = None
     priority: int = 5
     max_attempts: int | None = None
+    backoff_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

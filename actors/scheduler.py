@@ -171,6 +171,7 @@ class Scheduler:
                 data=payload,
                 priority=job.priority,
                 max_attempts=job.max_attempts,
+                backoff_s=job.backoff_s,
                 unique_key=f"schedule:{name}" if schedule.overlap == "skip" else None,
                 metadata={"schedule": name, "scheduled_for": _utc(at)},
             )

@@ -117,6 +117,7 @@ def _job(node: Node, what: str, findings: Findings) -> ScheduledJob | None:
         _name(node.get("machine_type"), f"machine_type of {what}", findings),
         5 if priority is None else priority,
         attempts,
+        duration_of(node.get("backoff"), f"backoff of {what}", findings),
     )
 
 

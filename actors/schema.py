@@ -204,6 +204,7 @@ def _scheduled_job() -> dict[str, Schema]:
         "machine_type": name,
         "priority": {"type": ["integer", "null"]},
         "max_attempts": {"type": ["integer", "null"], "minimum": 1},
+        "backoff": _any(_ref("duration"), _NOTHING),
     }
 
 

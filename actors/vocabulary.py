@@ -115,6 +115,7 @@ SCHEDULED_JOB: Keys = {
     "machine_type": "Only machines that ask for this type get it.",
     "priority": "1 is taken first (5).",
     "max_attempts": "How often it is tried (3).",
+    "backoff": "The first wait between attempts, in seconds or as 1m30s (the worker's, else 10).",
 }
 
 SCHEDULED_EVENT: Keys = {

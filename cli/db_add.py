@@ -67,6 +67,10 @@ class _Wanted:
 @click.option(
     "--time-limit", "time_limit_s", type=Seconds(), help="How long one attempt may take: 90s, 2h. [default: any time]"
 )
+@click.option(
+    "--backoff", "backoff_s", type=Seconds(),
+    help="The first wait between attempts, each further one twice as long: 30s, 5m. [default: the worker's, else 10s]",
+)  # fmt: skip
 @click.option("--unique-key", type=Name(), help="Add nothing while a job with this key is not done.")
 @click.option("--if-absent", is_flag=True, help="If there is a job of this id already, say so and exit with 0.")
 @click.option("--quiet", is_flag=True, help="Print errors alone.")

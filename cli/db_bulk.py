@@ -17,7 +17,7 @@ import click
 
 from .db_jobs import STATUSES, job_row
 from .joblines import Defaults, Line, Reader
-from .options import Name, database, db_option, format_option
+from .options import Name, Seconds, database, db_option, format_option
 from .output import counted, show_json
 from .program import FAILED, Failure
 
@@ -34,7 +34,7 @@ MOST_LISTED = 1000
 EXPORTED = (
     "job_id", "job_type", "machine_type", "status", "priority", "data", "result", "error_message", "attempts",
     "max_attempts", "due_at", "created_at", "started_at", "completed_at", "source_job_id", "unique_key", "metadata",
-    "time_limit_s",
+    "time_limit_s", "backoff_s",
 )  # fmt: skip
 
 kind_option = click.option(
@@ -52,6 +52,10 @@ kind_option = click.option(
 @click.option("--machine-type", type=Name(), help="Machine type of the jobs that name none.")
 @click.option("--priority", type=int, default=5, show_default=True, help="Priority of the jobs that name none.")
 @click.option("--max-attempts", type=click.IntRange(min=1), help="Attempts of the jobs that name none. [default: 3]")
+@click.option(
+    "--backoff", "backoff_s", type=Seconds(),
+    help="First wait between attempts of the jobs that name none. [default: the worker's, else 10s]",
+)  # fmt: skip
 @click.option("--batch", type=click.IntRange(min=1), default=1000, show_default=True, help="Jobs in one transaction.")
 @click.option("--atomic", is_flag=True, help="All jobs or, if one line is bad, none.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")

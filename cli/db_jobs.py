@@ -180,7 +180,7 @@ def _fields(row: dict[str, Any]) -> list[tuple[str, Any]]:
         ("Status", "status"), ("Job Type", "job_type"), ("Machine Type", "machine_type"), ("Priority", "priority"),
         ("Source Job", "source_job_id"), ("Created", "created_at"), ("Due", "due_at"), ("Started", "started_at"),
         ("Completed", "completed_at"), ("Machine", "machine"), ("Owner", "owner"), ("Time Limit", "time_limit_s"),
-        ("Error", "error_message"), ("Payload", "data"), ("Result", "result"),
+        ("Back-off", "backoff_s"), ("Error", "error_message"), ("Payload", "data"), ("Result", "result"),
     ]  # fmt: skip
     fields = [(heading, row[key]) for heading, key in named]
     return [*fields[:4], ("Attempts", attempts), *fields[4:]]

@@ -28,6 +28,7 @@ NAMES = {
     "unique_key": ("unique_key",),
     "metadata": ("metadata",),
     "time_limit_s": ("time_limit_s",),
+    "backoff_s": ("backoff_s",),
 }
 
 #: what an export has besides, and a new job has not
@@ -65,6 +66,7 @@ class Defaults:
     machine_type: str | None = None
     priority: int = 5
     max_attempts: int | None = None
+    backoff_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +134,8 @@ class Reader:
             max_attempts=_whole(found["max_attempts"], "max_attempts", 1, self.defaults.max_attempts),
             unique_key=_text(found["unique_key"], "unique_key"),
             metadata=found["metadata"] if isinstance(found["metadata"], dict) else None,
-            time_limit_s=_seconds(found["time_limit_s"], "time_limit_s"),
+            time_limit_s=_seconds(found["time_limit_s"], "time_limit_s", None),
+            backoff_s=_seconds(found["backoff_s"], "backoff_s", self.defaults.backoff_s),
         )
 
 
@@ -232,9 +235,9 @@ def _whole(value: Any, name: str, least: int, default: Any) -> Any:
     return number
 
 
-def _seconds(value: Any, name: str) -> float | None:
+def _seconds(value: Any, name: str, default: float | None) -> float | None:
     if value is None:
-        return None
+        return default
     try:
         seconds = -1.0 if isinstance(value, bool) else float(value)
     except (ValueError, TypeError, OverflowError):

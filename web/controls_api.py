@@ -72,7 +72,7 @@ def add_job() -> Response:
     """Add a job to the queue, and wake a worker."""
     body = Body(
         "job_id", "job_type", "machine_type", "payload", "priority", "delay_s", "max_attempts", "source_job_id",
-        "unique_key", "time_limit_s",
+        "unique_key", "time_limit_s", "backoff_s",
     )  # fmt: skip
     priority, db = body.number("priority", low=-LARGEST, high=LARGEST), the_monitor().store.db
     job = jobs.enqueue(
@@ -87,6 +87,7 @@ def add_job() -> Response:
         max_attempts=body.number("max_attempts", low=1, high=LARGEST),
         unique_key=body.text("unique_key"),
         time_limit_s=body.number("time_limit_s", low=0, high=TEN_YEARS_S, whole=False),
+        backoff_s=body.number("backoff_s", low=0, high=TEN_YEARS_S, whole=False),
     )
     wire.bell(db, "jobs", key=(job.job_type, job.machine_type))
     _record("add_job", job.job_id, job_type=job.job_type)

@@ -74,6 +74,7 @@ _JOB: dict[str, Any] = {
     "error_message": or_null(TEXT), "metadata": ANY, "attempts": WHOLE, "max_attempts": WHOLE,
     "due_at": or_null(NUMBER), "owner": or_null(TEXT), "lease_until": or_null(NUMBER),
     "unique_key": or_null(TEXT), "machine": or_null(TEXT), "time_limit_s": or_null(NUMBER),
+    "backoff_s": NUMBER,
 }  # fmt: skip
 
 _STEP: dict[str, Any] = {
@@ -179,7 +180,7 @@ BODIES: dict[str, Json] = {
         "NewJob": shape(
             optional=(
                 "job_id", "machine_type", "payload", "priority", "delay_s", "max_attempts", "source_job_id",
-                "unique_key", "time_limit_s",
+                "unique_key", "time_limit_s", "backoff_s",
             ),
             job_type=GIVEN,
             job_id=or_null(GIVEN),
@@ -191,6 +192,7 @@ BODIES: dict[str, Json] = {
             source_job_id=or_null(GIVEN),
             unique_key=or_null(GIVEN),
             time_limit_s=or_null({"type": "number", "minimum": 0, "maximum": TEN_YEARS_S}),
+            backoff_s=or_null({"type": "number", "minimum": 0, "maximum": TEN_YEARS_S}),
         ),
         "Bulk": shape(
             action={"enum": ["retry", "cancel"]},

@@ -14,7 +14,9 @@ DURATIONS: Mapping[str, tuple[str, ...]] = {
     "sleep": ("duration",),
     "bash": ("timeout",),
     "wait_for_jobs": ("timeout",),
-    "enqueue_job": ("delay",),
+    "check_database_queue": ("lease", "backoff"),
+    "claim_job": ("lease", "backoff"),
+    "enqueue_job": ("delay", "time_limit", "backoff"),
     "retry_job": ("delay",),
 }
 NUMBERS: Mapping[str, tuple[str, ...]] = {

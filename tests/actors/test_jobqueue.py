@@ -100,7 +100,7 @@ def test_without_a_runtime_waiting_sees_every_kind_of_end(db: Database, end: str
         {"machine_type": ""}, {"unique_key": 1}, {"source_job_id": b"x"}, {"priority": "high"}, {"priority": "1"},
         {"priority": True}, {"priority": 1.5}, {"priority": None}, {"priority": 2**40}, {"max_attempts": 0},
         {"max_attempts": "3"}, {"delay_s": -1}, {"delay_s": "5"}, {"delay_s": float("nan")}, {"due_at": "08:00"},
-        {"time_limit_s": -1}, {"time_limit_s": float("inf")},
+        {"time_limit_s": -1}, {"time_limit_s": float("inf")}, {"backoff_s": -1}, {"backoff_s": "1m"},
     ],
 )  # fmt: skip
 def test_what_no_job_can_have_is_refused_by_name(db: Database, options: dict[str, Any]) -> None:
@@ -111,9 +111,10 @@ def test_what_no_job_can_have_is_refused_by_name(db: Database, options: dict[str
 
 
 def test_what_a_job_may_have_is_taken(db: Database) -> None:
-    options: dict[str, Any] = {"priority": -1, "delay_s": 0.5, "max_attempts": 1, "time_limit_s": 90, "due_at": None}
-    job = JobQueue(db).add("work", job_id=None, machine_type=None, **options)
+    options: dict[str, Any] = {"priority": -1, "delay_s": 0.5, "max_attempts": 1, "time_limit_s": 90, "backoff_s": 0}
+    job = JobQueue(db).add("work", job_id=None, machine_type=None, due_at=None, **options)
     assert (job.priority, job.status, job.max_attempts, job.time_limit_s) == (-1, "scheduled", 1, 90)
+    assert job.backoff_s == 0
 
 
 @pytest.mark.parametrize("wanted", [{"status": "done"}, {"status": ""}, {"limit": -1}, {"limit": "2"}, {"limit": None}])

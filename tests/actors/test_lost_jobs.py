@@ -16,7 +16,7 @@ from statemachine_engine import JobQueue, Runtime
 from statemachine_engine.actors import keeper as keeper_module
 from statemachine_engine.actors.messages import Bell
 from statemachine_engine.storage import attempts, audit, bulk, jobs, machines
-from statemachine_engine.storage.clock import ManualClock
+from statemachine_engine.storage.clock import ManualClock, from_text
 from statemachine_engine.storage.database import Database
 from tests.support.journal import Journal
 from tests.support.processes import alive
@@ -235,6 +235,23 @@ def test_an_attempt_that_takes_too_long_is_cut_off_and_tried_again_until_the_las
     assert [error["error_message"] for error in journal.wait_for("error", 2)] == [f"Job j {reason}"] * 2
     assert [failed["error_message"] for failed in journal.wait_for("job_failed")] == [reason]
     until(lambda: not alive(pid_in(tmp_path)))
+
+
+def test_an_attempt_that_takes_too_long_again_is_made_up_for_when_its_wait_is_over(
+    runtime: Runtime, journal: Journal, tmp_path: Path
+) -> None:
+    runtime.add(worker(hangs(tmp_path), after="waiting"), "m")
+    queue = JobQueue(runtime)
+    queue.add("work", job_id="j", time_limit_s=0.1, max_attempts=3, backoff_s=1.5)
+
+    waiting = until(lambda: (job := queue.get("j")) is not None and job.status == "scheduled" and job)
+    assert (waiting.attempts, waiting.error_message) == (2, "took longer than its time limit of 0.1 s")
+    job = queue.wait("j", 10)
+
+    assert (job.status, job.attempts) == ("failed", 3)
+    _, second, third = attempts.of(runtime.db, job)
+    wait_s = from_text(third.started_at or "") - from_text(second.ended_at)
+    assert 1.5 <= wait_s < 5
 
 
 def test_a_job_that_keeps_within_its_time_limit_knows_nothing_of_it(runtime: Runtime, journal: Journal) -> None:

@@ -45,12 +45,12 @@ def test_a_new_job_is_stored_with_its_payload_and_reported(place: Any) -> None:
 
 
 def test_every_option_of_a_new_job_is_kept(place: Any) -> None:
-    options = "--machine-type w --priority 1 --source-job-id parent --max-attempts 7 --time-limit 1m30s"
+    options = "--machine-type w --priority 1 --source-job-id parent --max-attempts 7 --time-limit 1m30s --backoff 2m"
     result = place.db(*shlex.split(f"add-job j --type t {options}"))
 
     assert "   Machine Type: w\n" in result.output
     job = place.json("details", "j")
-    assert job["time_limit_s"] == 90
+    assert (job["time_limit_s"], job["backoff_s"]) == (90, 120)
     assert [job[key] for key in ("machine_type", "priority", "source_job_id", "max_attempts")] == ["w", 1, "parent", 7]
 
 

@@ -107,10 +107,12 @@ def test_a_dry_run_changes_nothing_and_counts_as_the_run_will(place: Any) -> Non
 def test_csv_goes_in_with_the_defaults_of_the_command_line(place: Any) -> None:
     (place.folder / "photos.csv").write_text("job_id,file\np1,a.jpg\np2,b.jpg\n")
 
-    place.db("add-jobs", str(place.folder / "photos.csv"), "--type", "resize", "--priority", "1", "--max-attempts", "7")
+    defaults = "--type resize --priority 1 --max-attempts 7 --backoff 1m"
+    place.db("add-jobs", str(place.folder / "photos.csv"), *defaults.split())
 
     job = place.json("details", "p2")
-    assert (job["data"], job["job_type"], job["priority"], job["max_attempts"]) == ({"file": "b.jpg"}, "resize", 1, 7)
+    assert (job["data"], job["job_type"], job["priority"]) == ({"file": "b.jpg"}, "resize", 1)
+    assert (job["max_attempts"], job["backoff_s"]) == (7, 60)
 
 
 def test_a_summary_for_programs(place: Any) -> None:
@@ -154,7 +156,7 @@ def test_a_terminal_sees_a_bar_and_a_pipe_does_not(place: Any) -> None:
 @pytest.mark.parametrize("kind", ["jsonl", "csv"])
 def test_what_is_exported_can_be_added_elsewhere(place: Any, kind: str) -> None:
     place.db("add-job", "a", "--type", "t", "--payload", '{"text": "ä, \\"b\\"\\n", "n": [1, null]}', "--priority", "1")
-    place.db("add-job", "b", "--type", "u", "--at", "2099-01-01T00:00:00Z", "--unique-key", "k")
+    place.db("add-job", "b", "--type", "u", "--at", "2099-01-01T00:00:00Z", "--unique-key", "k", "--backoff", "1m")
     place.db("fail-job", "a", "--reason", "why")
     file, other = str(place.folder / f"jobs.{kind}"), f"sqlite:///{place.folder}/other.db"
 
@@ -163,7 +165,7 @@ def test_what_is_exported_can_be_added_elsewhere(place: Any, kind: str) -> None:
 
     for job_id, status in (("a", "pending"), ("b", "scheduled")):
         before, after = (place.json("details", job_id, "--db", url) for url in (place.url, other))
-        kept = ("job_type", "data", "priority", "due_at", "unique_key", "max_attempts")
+        kept = ("job_type", "data", "priority", "due_at", "unique_key", "max_attempts", "backoff_s")
         assert [after[key] for key in kept] == [before[key] for key in kept]
         assert after["status"] == status
 

@@ -31,16 +31,19 @@ def problem(text: str | bytes, kind: str = "jsonl", **defaults: Any) -> str:
 def test_a_line_may_say_everything() -> None:
     found = job(
         '{"job_id": "j", "job_type": "t", "machine_type": "m", "data": [1], "priority": 1, "max_attempts": 9, '
-        '"due_at": "2026-11-24 08:00:00", "source_job_id": "s", "unique_key": "u", "metadata": {"a": 1}}'
+        '"due_at": "2026-11-24 08:00:00", "source_job_id": "s", "unique_key": "u", "metadata": {"a": 1}, '
+        '"time_limit_s": 1.5, "backoff_s": 0}'
     )
 
-    assert found == NewJob("t", "j", "m", [1], "s", 1, 0.0, 1795507200.0, 9, "u", {"a": 1})
+    assert found == NewJob("t", "j", "m", [1], "s", 1, 0.0, 1795507200.0, 9, "u", {"a": 1}, 1.5, 0.0)
 
 
 def test_short_names_and_defaults_do_as_well() -> None:
-    found = job('{"id": 7, "payload": {"a": null}}', job_type="t", machine_type="m", priority=2, max_attempts=4)
+    found = job(
+        '{"id": 7, "payload": {"a": null}}', job_type="t", machine_type="m", priority=2, max_attempts=4, backoff_s=60
+    )
 
-    assert found == NewJob("t", "7", "m", {"a": None}, priority=2, max_attempts=4)
+    assert found == NewJob("t", "7", "m", {"a": None}, priority=2, max_attempts=4, backoff_s=60)
 
 
 def test_a_line_of_an_export_is_a_new_job() -> None:
@@ -81,6 +84,7 @@ def test_a_line_without_an_id_gets_the_same_one_each_time() -> None:
         ('{"type": "t", "time_limit_s": -1}', "1: time_limit_s must be a number of seconds, not -1"),
         ('{"type": "t", "time_limit_s": "long"}', '1: time_limit_s must be a number of seconds, not "long"'),
         ('{"type": "t", "time_limit_s": true}', "1: time_limit_s must be a number of seconds, not true"),
+        ('{"type": "t", "backoff_s": "1m"}', '1: backoff_s must be a number of seconds, not "1m"'),
         ('{"type": "t", "due_at": "soon"}', '1: due_at must be a time such as 2026-11-24 08:00:00, not "soon"'),
         (b'{"type": "\xff"}', "1: not UTF-8: invalid start byte at byte 11"),
     ],

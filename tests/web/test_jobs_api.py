@@ -73,14 +73,14 @@ def test_a_job_is_added_with_everything_that_it_may_have(site: Site) -> None:
         "/api/jobs",
         {"job_id": "a/b c", "job_type": "work", "machine_type": "gpu", "payload": {"x": [1]}, "priority": 1,
          "delay_s": 60, "max_attempts": 7, "source_job_id": "s", "unique_key": "u",
-         "time_limit_s": 0.5},
+         "time_limit_s": 0.5, "backoff_s": 2.5},
     )  # fmt: skip
     job = jobs.get(site.db, "a/b c")
 
     assert answer.status == 201
     assert job is not None
     assert (job.data, job.priority, job.status, job.max_attempts) == ({"x": [1]}, 1, "scheduled", 7)
-    assert (job.unique_key, job.time_limit_s) == ("u", 0.5)
+    assert (job.unique_key, job.time_limit_s, job.backoff_s) == ("u", 0.5, 2.5)
     assert site.get("/api/jobs/a%2Fb%20c")["machine_type"] == "gpu"
     assert site.post("/api/jobs", {"job_id": "a/b c", "job_type": "work"}).status == 409
 
@@ -90,7 +90,8 @@ def test_a_job_is_added_with_everything_that_it_may_have(site: Site) -> None:
     [
         {}, {"job_type": ""}, {"job_type": 5}, {"job_type": "w", "priority": "high"}, {"job_type": "w", "delay_s": -1},
         {"job_type": "w", "max_attempts": 0}, {"job_type": "w", "odd": 1}, {"job_type": "w\0"}, [], "text", b"{broken",
-        {"job_type": "w", "time_limit_s": -1}, {"job_type": "w", "priority": True}, {"job_type": "w" * 2000},
+        {"job_type": "w", "time_limit_s": -1}, {"job_type": "w", "backoff_s": -1},
+        {"job_type": "w", "priority": True}, {"job_type": "w" * 2000},
     ],
 )  # fmt: skip
 def test_a_job_that_cannot_be_is_refused(site: Site, body: Any) -> None:

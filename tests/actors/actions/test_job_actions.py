@@ -89,10 +89,10 @@ def test_a_queue_check_is_a_watch_for_its_kind_of_jobs(bench):
 
 def test_lease_and_attempts_are_those_of_the_action(bench, add, job):
     add()
-    bench.run("check_database_queue", lease="2m", max_attempts="1")
+    bench.run("check_database_queue", lease="2m", max_attempts="1", backoff="1m")
 
     held = job()
-    assert held.max_attempts == 1
+    assert (held.max_attempts, held.backoff_s) == (1, 60)
     assert held.lease_until is not None
     assert 110 < held.lease_until - bench.db.now() < 121
 
@@ -100,6 +100,8 @@ def test_lease_and_attempts_are_those_of_the_action(bench, add, job):
 def test_a_number_that_is_none_is_refused(bench):
     with pytest.raises(ActionError, match="'max_attempts' has to be a whole number, not 'many'"):
         bench.run("check_database_queue", max_attempts="many")
+    with pytest.raises(ActionError, match="'backoff': 'soon' is no duration"):
+        bench.run("check_database_queue", backoff="soon")
 
 
 # claim_job
@@ -116,10 +118,10 @@ def test_a_job_is_claimed_by_its_id(bench, add, job):
 
 def test_lease_and_attempts_can_be_given_with_the_id(bench, add, job):
     add()
-    bench.run("claim_job", job_id="j1", lease="1h", max_attempts=7)
+    bench.run("claim_job", job_id="j1", lease="1h", max_attempts=7, backoff=0)
 
     held = job()
-    assert held.max_attempts == 7
+    assert (held.max_attempts, held.backoff_s) == (7, 0)
     assert held.lease_until is not None
     assert held.lease_until - bench.db.now() > 3000
 
@@ -217,6 +219,15 @@ def test_a_job_is_given_back_for_another_attempt(bench, add, job):
     assert "current_job" not in bench.context
 
 
+@pytest.mark.parametrize(("config", "status"), [({}, "scheduled"), ({"delay": 0}, "pending")])
+def test_a_job_that_is_given_back_again_waits_unless_said(bench, add, job, config, status):
+    add(backoff_s=600)
+    for expected in ("pending", status):
+        bench.run("check_database_queue")
+        bench.run("retry_job", reason="busy", **config)
+        assert (job().status, job().error_message) == (expected, "busy")
+
+
 def test_a_job_whose_attempts_are_spent_fails(bench, add, job):
     add(max_attempts=1)
     bench.run("check_database_queue")
@@ -238,15 +249,15 @@ def test_a_job_is_added_and_its_id_stored(bench, job):
 def test_every_option_of_a_job_can_be_given(bench, job):
     bench.run(
         "enqueue_job", job_type="resize", job_id="mine", payload=[1], machine_type="gpu", delay="1m", max_attempts=5,
-        time_limit="1m30s", unique_key="k", source_job_id="parent", metadata={"by": "me"}, store_as="spawned",
-        success="added",
+        time_limit="1m30s", backoff="5m", unique_key="k", source_job_id="parent", metadata={"by": "me"},
+        store_as="spawned", success="added",
     )  # fmt: skip
 
     added = job("mine")
     assert bench.context["spawned"] == "mine"
     assert added.status == "scheduled"
     assert (added.machine_type, added.data, added.max_attempts, added.unique_key) == ("gpu", [1], 5, "k")
-    assert added.time_limit_s == 90
+    assert (added.time_limit_s, added.backoff_s) == (90, 300)
     assert (added.source_job_id, added.metadata) == ("parent", {"by": "me"})
 
 
