@@ -98,7 +98,7 @@ def add_job(
 
     if delay_s is not None and due_at is not None:
         raise click.UsageError("--in and --at say the same; give one of them")
-    with database(durable=True) as db:
+    with database(create=True, durable=True) as db:
         wanted = _filled(db, _Wanted(job_id, source_job_id, unique_key, input_file, payload))
         new_id = wanted.job_id or os.urandom(6).hex()
         try:

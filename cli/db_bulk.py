@@ -82,7 +82,7 @@ def add_jobs(
     reader = Reader(kind or _kind_of(file), Defaults(**defaults), _id_prefix(file))
     with (
         _opened(file, again=atomic) as source,
-        database(durable=True) as db,
+        database(create=True, durable=True) as db,
         _progress(source, shown=not quiet) as step,
     ):
         load = _Load(db, str(file), reader, batch, dry_run, step)

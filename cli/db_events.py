@@ -58,7 +58,7 @@ def send_event(
 
     event = Event(event_type, payload, job_id, source)
     prefix, event_socket = wire.control_prefix(control_socket_prefix), wire.event_socket(event_socket_path)
-    with database(durable=True) as db:
+    with database(create=True, durable=True) as db:
         targets = targets_of(db, target) or _nobody(db, target)
         deliveries = send(db, targets, event, prefix=prefix, event_socket=event_socket)
     _tell(deliveries)

@@ -100,41 +100,44 @@ def recreate_database(ctx: click.Context, force: bool) -> None:
     Example:
       statemachine-db recreate-database --force
     """
+    from ..storage import health, migrations
     from ..storage.errors import StoreDamaged
 
-    if not force and click.prompt(f"Type '{CONFIRMATION}' to go on", default="", show_default=False) != CONFIRMATION:
-        click.echo("Cancelled: nothing was deleted", err=True)
-        ctx.exit(FAILED)
     try:
-        _empty(force)
+        with database(create=True, durable=True) as db:
+            if not force:
+                _refuse_while_machines_run(db)
+                if problem := health.takes_writes(db):
+                    raise Failure(problem)
+                _confirm(ctx)
+            migrations.recreate(db)
     except StoreDamaged:
-        _begin_anew(force)
+        _begin_anew(ctx, force)
     click.echo("✅ Database recreated successfully!")
 
 
 # Helpers
 
 
-def _empty(force: bool) -> None:
-    from ..storage import migrations
-
-    with database(durable=True) as db:
-        if not force:
-            _refuse_while_machines_run(db)
-        migrations.recreate(db)
+def _confirm(ctx: click.Context) -> None:
+    if click.prompt(f"Type '{CONFIRMATION}' to go on", default="", show_default=False) != CONFIRMATION:
+        click.echo("Cancelled: nothing was deleted", err=True)
+        ctx.exit(FAILED)
 
 
-def _begin_anew(force: bool) -> None:
+def _begin_anew(ctx: click.Context, force: bool) -> None:
     """Nothing in the file can be relied on: whoever has it open may be a machine."""
     from ..storage.database import Database
     from .doctor_files import open_by
 
     file = Database(db_given()).file
     assert file is not None  # a server's damage is its own affair
-    if not force and (users := open_by(file.path)):
-        raise Failure(f"the file is in use: {users}; stop them first, or insist with --force")
+    if not force:
+        if users := open_by(file.path):
+            raise Failure(f"the file is in use: {users}; stop them first, or insist with --force")
+        _confirm(ctx)
     click.echo(f"The damaged file is kept: {file.set_aside()}")
-    with database():
+    with database(create=True):
         pass
 
 

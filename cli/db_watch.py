@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .db_jobs import STATUSES
-from .options import Seconds, database, db_option
+from .options import Seconds, db_given, db_option
 from .output import moment, show_json
 
 if TYPE_CHECKING:
@@ -35,7 +35,9 @@ def watch(interval: float, once: bool, fmt: str) -> None:
       statemachine-db watch
       statemachine-db watch --once --format json
     """
-    with database() as db:
+    from ..storage.database import Database
+
+    with Database.open(db_given(), create=False) as db:
         if fmt == "json":
             show_json(_look(db))
         elif once or not sys.stdout.isatty():

@@ -9,6 +9,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..storage.sqlitefile import SqliteFile
 from .finding import Finding
 
 LOW_BYTES, LOW_SHARE = 200 * 2**20, 0.05
@@ -78,14 +79,14 @@ def open_by(file: Path) -> str:
 def _permissions(file: Path) -> Iterator[Finding]:
     quoted = shlex.quote(str(file))
     user = str(os.geteuid())
-    for path in (file, _beside(file, "-wal"), _beside(file, "-shm")):
-        if path.exists() and not _may(path, os.R_OK | os.W_OK):
-            owner = path.stat().st_uid
-            remedy = f"run as its owner (user {owner}), or: chown {user} {shlex.quote(str(path))}"
-            yield Finding("permissions", "error", f"{path} cannot be read and written by us", remedy)
-    if not _may(file.parent, os.W_OK | os.X_OK):
-        message = f"{file.parent} cannot be written by us, and SQLite puts files beside its own"
-        yield Finding("permissions", "error", message, f"chown {user} {shlex.quote(str(file.parent))}")
+    besides = (_beside(file, "-wal"), _beside(file, "-shm"))
+    unread = [path for path in (file, *besides) if path.exists() and not _may(path, os.R_OK)]
+    for path in unread:
+        remedy = f"run as its owner (user {path.stat().st_uid}), or: chown {user} {shlex.quote(str(path))}"
+        yield Finding("permissions", "error", f"{path} cannot be read by us", remedy)
+    if not unread and (barred := SqliteFile(file).why_not_written()):
+        remedy = "lists and the page work so; run as its owner, on a file system that takes writes, what is to write"
+        yield Finding("permissions", "error", f"{file} can only be read: {barred}", remedy)
     if file.stat().st_mode & (stat.S_IROTH | stat.S_IWOTH):
         yield Finding("permissions", "warning", f"every user of this host can read {file}", f"chmod o-rwx {quoted}")
 

@@ -21,11 +21,22 @@ _DB = "statemachine_engine.db"
 
 
 @contextmanager
-def database(*, durable: bool = False) -> Iterator[Database]:
-    """The database that --db (the subcommand's, else the group's), STATEMACHINE_DB or the default names."""
-    from ..storage.database import Database
+def database(*, create: bool = False, durable: bool = False) -> Iterator[Database]:
+    """The database that --db (the subcommand's, else the group's), STATEMACHINE_DB or the default names.
 
-    db = Database.open(db_given(), durable=durable)
+    Unless it is to be made it has to be there, if somebody named it. In the usual place there may be none yet: then it
+    is answered as an empty one is.
+    """
+    from ..storage.database import Database, is_named
+    from ..storage.errors import DatabaseMissing
+
+    try:
+        db = Database.open(db_given(), create=create, durable=durable)
+    except DatabaseMissing as error:
+        if is_named(db_given()):
+            raise
+        click.echo(f"Nothing is here yet: {error}", err=True)
+        db = Database.open(":memory:")
     try:
         yield db
     finally:

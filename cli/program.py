@@ -105,7 +105,7 @@ def debug_option(help_text: str) -> Callable[[F], F]:
 def failure_of(error: Exception) -> Failure:
     """The line and the exit code for an exception that no command handled."""
     from ..actors.errors import CannotResume, ConfigError, MachineError
-    from ..storage.errors import MachineTaken, StorageError
+    from ..storage.errors import JobNotFound, MachineTaken, StorageError
 
     if isinstance(error, ConfigError):
         return Failure(str(error), USAGE, prefix="", many_lines=True)
@@ -113,6 +113,8 @@ def failure_of(error: Exception) -> Failure:
         return Failure(_one_line(error), TAKEN)
     if isinstance(error, CannotResume):
         return Failure(_one_line(error), NO_STATE)
+    if isinstance(error, JobNotFound):
+        return Failure(f"{_one_line(error)} (statemachine-db list shows the jobs)")
     if isinstance(error, (StorageError, MachineError)):
         return Failure(_one_line(error))
     return Failure(f"{type(error).__name__}: {_one_line(error)} (--debug shows where)")

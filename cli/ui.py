@@ -157,7 +157,9 @@ def _check_database() -> None:
     from ..storage.errors import StoreTooNew, StoreUnavailable
 
     try:
-        Database.open(db_given()).close()
+        with Database.open(db_given()) as db:
+            if db.barred:
+                click.echo(f"🔒 {db} can only be read: {db.barred}", err=True)
     except StoreTooNew:
         raise
     except StoreUnavailable as error:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from .clock import Clock, system_clock
 from .dialect import Dialect, SqliteDialect, dialect_for
-from .errors import CommitInDoubt, StorageError, StoreDamaged, StoreUnavailable, ValueRefused
+from .errors import CommitInDoubt, ReadOnlyStore, StorageError, StoreDamaged, StoreUnavailable, ValueRefused
 from .pool import Pool
 
 
@@ -45,6 +45,11 @@ class Connections:
         self._watcher: Any = None
         self._watcher_lock = threading.Lock()
         self._closed = threading.Event()
+
+    @property
+    def barred(self) -> str:
+        """Why nothing can be written; empty if it can."""
+        return self.dialect.barred
 
     def now(self) -> float:
         """Epoch seconds of the store: the clock's, on PostgreSQL corrected to the server's."""
@@ -142,6 +147,9 @@ class Connections:
         with self._watcher_lock:
             if self._closed.is_set():
                 raise StoreUnavailable(f"{self}: closed")
+            if self._watcher is not None and self.dialect.is_stale(self._watcher):
+                self._watcher.close()
+                self._watcher = None
             self._watcher = self._watcher or self._connect_reader()
             return self._token(self._watcher)
 
@@ -166,6 +174,9 @@ class Connections:
                 self._watcher = None
 
     def _connect(self) -> Any:
+        if self.barred:
+            remedy = "let its owner do this, or give us the right to write the file and its folder"
+            raise ReadOnlyStore(f"{self} can only be read, and nothing was changed: {self.barred}; {remedy}")
         try:
             return self.dialect.connect()
         except self.dialect.errors as error:

@@ -10,11 +10,16 @@ from . import migrations
 from .clock import Clock, system_clock
 from .connections import Connections
 from .dialect import PostgresDialect, PostgresListener, SqliteDialect
-from .errors import NotOurs, StoreUnavailable
+from .errors import DatabaseMissing, NotOurs
 from .sqlitefile import SqliteFile
 
 DEFAULT_URL = "sqlite:///data/pipeline.db"
 URL_VARIABLE = "STATEMACHINE_DB"
+
+
+def is_named(given: str | Path | None) -> bool:
+    """Whether somebody said which database it is to be, here or in $STATEMACHINE_DB."""
+    return bool(given or os.environ.get(URL_VARIABLE))
 
 
 def resolve_url(given: str | Path | None) -> str:
@@ -41,11 +46,12 @@ class Database(Connections):
     ) -> Self:
         """Connect, and bring the schema up to date; the file and its folder are made unless `create` is False.
 
-        StoreUnavailable: unreachable, unreadable, no database, or missing and not to be created. StoreTooNew.
+        A file that we may only read is opened for that, and each write is refused with ReadOnlyStore. DatabaseMissing.
+        StoreUnavailable: unreachable, unreadable, or no database. StoreTooNew.
         """
         db = cls(url, clock=clock, durable=durable)
         try:
-            db._make_file(create)
+            db._find_file(create)
             migrations.bring_up_to_date(db, create=create)
             if db.file is not None:
                 db.file.remember()
@@ -119,15 +125,16 @@ class Database(Connections):
 
     # Helpers
 
-    def _make_file(self, create: bool) -> None:
+    def _find_file(self, create: bool) -> None:
         if self.file is None:
             return
         try:
             self.file.check_owner()
             if create:
                 self.file.make()
-            elif not self.file.path.exists():
-                raise StoreUnavailable(f"{self}: no such database")
+            elif not self.file.path.is_file():
+                raise DatabaseMissing(self.file.missing())
+            self.dialect.barred = self.file.why_not_written()
         except NotOurs:
             raise
         except OSError as error:

@@ -11,61 +11,21 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
 
+from .diagnosis import BY_SQLITE_CODE, BY_SQLSTATE, UNKNOWN, Diagnosis, unfinished
 from .errors import StoreUnavailable
 from .sqlitefile import SqliteFile
 
 if TYPE_CHECKING:
     import psycopg
 
-    from .kinds import Kind
-
 OLDEST_SQLITE = (3, 35, 0)  # the first with RETURNING
 BUSY_TIMEOUT_S = 5.0
 SQLITE_READERS = 4
 CHECKPOINT_PAGES = 4000  # 16 MB: a checkpoint syncs the disk, so four times rarer than SQLite's own rhythm
 POSTGRES_CONNECTIONS = 8
-
-
-class Diagnosis(NamedTuple):
-    """What a driver's error means for the store."""
-
-    trouble: Kind
-    #: what to do about it; empty where the driver's own words have to do
-    remedy: str = ""
-
-
-UNKNOWN = Diagnosis("database_failed")
-DAMAGED = Diagnosis(
-    "database_damaged",
-    "put a backup in its place, or begin with empty tables: statemachine-db recreate-database",
-)
-BY_SQLITE_CODE = {
-    sqlite3.SQLITE_BUSY: Diagnosis(
-        "database_locked", "another process does not let go of it: statemachine-db doctor says which"
-    ),
-    sqlite3.SQLITE_FULL: Diagnosis("database_full", "make room on its disk"),
-    sqlite3.SQLITE_READONLY: Diagnosis(
-        "database_read_only", "give us the right to write the file and its folder: statemachine-db doctor looks"
-    ),
-    sqlite3.SQLITE_CANTOPEN: Diagnosis(
-        "database_not_opened", "see that its folder is there and that we may write it: statemachine-db doctor looks"
-    ),
-    sqlite3.SQLITE_IOERR: Diagnosis("database_io_error", "look at the disk and what the kernel says of it"),
-    sqlite3.SQLITE_CORRUPT: DAMAGED,
-    sqlite3.SQLITE_NOTADB: DAMAGED,
-}
-#: None: the connection is lost before the server could say why
-BY_SQLSTATE = {
-    None: Diagnosis("database_unreachable", "see that the server runs and can be reached"),
-    "57P01": Diagnosis("database_unreachable"),  # it is shut down
-    "57P02": Diagnosis("database_unreachable"),  # it crashed
-    "57P03": Diagnosis("database_unreachable"),  # it starts, or stops
-    "53100": Diagnosis("database_full", "make room on its disk"),
-    "25006": Diagnosis("database_read_only"),
-}
 
 
 class Dialect(ABC):
@@ -82,6 +42,8 @@ class Dialect(ABC):
     """Column type of a float of 64 bits."""
     clustered: str
     """Ends a table whose rows stand in the order of their primary key: one tree to write instead of two."""
+    barred = ""
+    """Why nothing can be written; empty if it can."""
     skip_locked: str
     """Ends a sub-select that picks rows to update, so that two pickers never wait for each other."""
     for_update: str
@@ -148,6 +110,8 @@ class _SqliteConnection(sqlite3.Connection):
     """Knows which of the files it is open on that the path has named."""
 
     generation = 0
+    #: `SqliteFile.at_rest()` of one that takes the file for unchanging
+    at_rest: tuple[int, ...] | None = None
 
 
 class SqliteDialect(Dialect):
@@ -173,17 +137,10 @@ class SqliteDialect(Dialect):
 
     def connect(self, *, read_only: bool = False) -> _SqliteConnection:
         """WAL, so that readers never wait for the writer; NORMAL loses no commit unless the power goes."""
-        connection = sqlite3.connect(
-            self.path or ":memory:",
-            timeout=BUSY_TIMEOUT_S,
-            isolation_level=None,
-            check_same_thread=False,
-            cached_statements=256,
-            factory=_SqliteConnection,
-        )
+        connection = self._barred() if self.barred else self._opened(self.path or ":memory:")
         connection.generation = self.generation
         try:
-            if self.path is not None:
+            if self.path is not None and not self.barred:
                 _log_ahead(connection)
                 connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
             connection.execute(f"PRAGMA synchronous={self._synchronous}")
@@ -207,14 +164,18 @@ class SqliteDialect(Dialect):
 
     def diagnosis(self, error: Exception) -> Diagnosis:
         code = sqlite3.SQLITE_CANTOPEN if isinstance(error, OSError) else getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if self.barred and code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
+            return unfinished(self.barred, self.path)
         return BY_SQLITE_CODE.get(code, UNKNOWN)
 
     def is_broken(self, connection: _SqliteConnection) -> bool:
         return False
 
     def is_stale(self, connection: _SqliteConnection) -> bool:
-        """It is open on a file that another has replaced."""
-        return connection.generation != self.generation
+        """It is open on a file that another has replaced, or takes one for unchanging that changes."""
+        if connection.generation != self.generation:
+            return True
+        return connection.at_rest is not None and connection.at_rest != self._at_rest()
 
     def in_transaction(self, connection: sqlite3.Connection) -> bool:
         return connection.in_transaction
@@ -225,9 +186,9 @@ class SqliteDialect(Dialect):
     def executemany(self, connection: sqlite3.Connection, sql: str, rows: Iterable[Sequence[Any]]) -> int:
         return connection.executemany(sql, rows).rowcount
 
-    def change_token(self, connection: sqlite3.Connection) -> object:
+    def change_token(self, connection: _SqliteConnection) -> object:
         version = connection.execute("PRAGMA data_version").fetchone()[0]
-        return version, connection.total_changes
+        return version, connection.total_changes, connection.at_rest
 
     def tables(self, connection: sqlite3.Connection) -> set[str]:
         return {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
@@ -237,6 +198,34 @@ class SqliteDialect(Dialect):
 
     def notify(self, connection: sqlite3.Connection, payload: str) -> None:
         """Nothing to do: processes on one host ring each other by datagram."""
+
+    def _barred(self) -> _SqliteConnection:
+        """For reading alone: to read a WAL file SQLite makes two more beside it, unless it may take it for unchanging.
+
+        It may where nobody has it open; `is_stale` sees that somebody does.
+        """
+        at_rest = self._at_rest()
+        connection = self._opened(f"file:{quote(str(self.path))}?mode=ro{'&immutable=1' if at_rest else ''}")
+        connection.at_rest = at_rest
+        return connection
+
+    def _at_rest(self) -> tuple[int, ...] | None:
+        try:
+            return self.file.at_rest() if self.file is not None else None
+        except OSError:
+            return None
+
+    @staticmethod
+    def _opened(place: Path | str) -> _SqliteConnection:
+        return sqlite3.connect(
+            place,
+            timeout=BUSY_TIMEOUT_S,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=256,
+            factory=_SqliteConnection,
+            uri=str(place).startswith("file:"),
+        )
 
 
 class PostgresDialect(Dialect):

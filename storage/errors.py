@@ -20,6 +20,18 @@ class StoreUnavailable(StorageError):
     trouble: Kind = "database_failed"
 
 
+class DatabaseMissing(StoreUnavailable):
+    """There is no database where one was looked for."""
+
+    trouble = "database_not_opened"
+
+
+class ReadOnlyStore(StoreUnavailable):
+    """The store may be read by us, and not written."""
+
+    trouble = "database_read_only"
+
+
 class CommitInDoubt(StoreUnavailable):
     """The answer to a commit was lost with the connection: it may have been made, or not."""
 

@@ -56,6 +56,42 @@ class SqliteFile:
         """Know the file that is there now as ours; to be called while it is open, so that its number stays its own."""
         self._known, self._known_log = _id(self.path), _id(self._beside[0])
 
+    def missing(self) -> str:
+        """That it is not there, in words: what is there instead, and how one is made."""
+        path, folder = self.path, self.path.parent
+        what = " is a folder" if path.is_dir() else "" if folder.is_dir() else f", and no folder {folder}"
+        meant = _likely(path)
+        hint = f"did you mean {meant}? Else " if meant else ""
+        return f"no such database: {path}{what}; {hint}statemachine-db add-job and the start of a machine make one"
+
+    def why_not_written(self) -> str:
+        """What keeps us from writing it; empty if nothing does, or if it is not there."""
+        file = Path(os.path.realpath(self.path))
+        beside = _beside(file)
+        if not file.exists():
+            return ""
+        if os.statvfs(file).f_flag & os.ST_RDONLY:
+            return "its file system is mounted read-only"
+        if not _may_write(file):
+            return "we may not write it"
+        for path in beside:
+            if path.exists() and not _may_write(path):
+                return f"we may not write {path.name} beside it"
+        if not _may_write(file.parent) and not all(path.exists() for path in beside):
+            return "we may not write its folder, where SQLite needs two files more"
+        return ""
+
+    def at_rest(self) -> tuple[int, ...] | None:
+        """What tells whether the file has been changed, if it is all there is to read; None while somebody has it open.
+
+        Not so either after a crash: what was written last is in the log beside it. OSError.
+        """
+        file = Path(os.path.realpath(self.path))
+        if any(_size(path) for path in (*_beside(file), file.with_name(f"{file.name}-journal"))):
+            return None
+        stat = file.stat()
+        return stat.st_dev, stat.st_ino, stat.st_mtime_ns, stat.st_size
+
     def has_moved(self) -> bool:
         """Whether it is gone, or another one stands in its place."""
         return self._known is not None and _id(self.path) != self._known
@@ -86,7 +122,7 @@ class SqliteFile:
     @property
     def _beside(self) -> tuple[Path, Path]:
         """Log and shared memory."""
-        return self.path.with_name(f"{self.path.name}-wal"), self.path.with_name(f"{self.path.name}-shm")
+        return _beside(self.path)
 
     def _remove_beside(self) -> None:
         for path in self._beside:
@@ -94,6 +130,42 @@ class SqliteFile:
 
 
 # Helpers
+
+
+def _beside(path: Path) -> tuple[Path, Path]:
+    return path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")
+
+
+def _likely(path: Path) -> Path | None:
+    """The file that was meant most likely: one whose name, or whose folder's, is much the same."""
+    if path.is_dir():
+        return next((file for file in sorted(path.glob("*.db"))), None)
+    folder = path.parent if path.parent.is_dir() else _like(path.parent)
+    if folder is None or not folder.is_dir():
+        return None
+    return folder / path.name if (folder / path.name).is_file() else _like(folder / path.name)
+
+
+def _like(path: Path) -> Path | None:
+    """Its neighbour with the name that is most like its own."""
+    from difflib import get_close_matches
+
+    try:
+        names = [name for name in os.listdir(path.parent) if not name.endswith(("-wal", "-shm"))]
+    except OSError:
+        return None
+    return next((path.with_name(name) for name in get_close_matches(path.name, names, 1)), None)
+
+
+def _may_write(path: Path) -> bool:
+    return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _id(path: Path) -> FileId | None:

@@ -27,6 +27,7 @@ import yaml
 from statemachine_engine.actors import loader
 from statemachine_engine.actors.actions import registry
 from statemachine_engine.actors.actionsection import COMMON_KEYS
+from statemachine_engine.storage.database import Database
 from tests.support.project import Project
 from tests.support.until import until
 
@@ -62,6 +63,8 @@ TROUBLES = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8").pa
 MESSAGES = [
     message for row in re.findall(r"^\| (`.*?) \|", TROUBLES, re.MULTILINE) for message in row.strip("`").split("`, `")
 ]
+#: pages about a project whose database is there
+IN_USE = ("operations.md", "troubleshooting.md")
 RUN_PAGES = [page for page in PAGES if any(block.kind in ("sh", "python run") for block in blocks_of(page))]
 
 
@@ -69,6 +72,8 @@ RUN_PAGES = [page for page in PAGES if any(block.kind in ("sh", "python run") fo
 def test_the_commands_and_snippets_of_a_page_run_in_their_order(page: Path, tmp_path: Path) -> None:
     project = Project(tmp_path)
     project.env["HOME"] = str(tmp_path)
+    if page.name in IN_USE:
+        Database.open(tmp_path / "data" / "pipeline.db").close()
     try:
         for block in blocks_of(page):
             perform(block, project)

@@ -11,6 +11,7 @@ from ..storage.errors import (
     JobExists,
     JobNotFound,
     PayloadTooLarge,
+    ReadOnlyStore,
     StorageError,
     ValueRefused,
     WrongJobState,
@@ -24,6 +25,7 @@ STATUSES: tuple[tuple[type[StorageError], int], ...] = (
     (JobExists, 409),
     (WrongJobState, 409),
     (PayloadTooLarge, 413),
+    (ReadOnlyStore, 403),
     (ValueRefused, 400),
     (StorageError, 503),
 )

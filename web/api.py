@@ -31,7 +31,7 @@ def config() -> Response:
             "websocket_url": f"{scheme}://{request.host}{request.script_root}/ws/events",
             "websocket_port": settings.websocket_port or settings.port,
             "ui_port": settings.port,
-            "read_only": settings.read_only,
+            "read_only": monitor.read_only,
             "version": version(),
             "project": str(settings.project_root),
             "csrf_token": monitor.csrf_token,

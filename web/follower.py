@@ -41,7 +41,7 @@ class Follower:
         more = {"error": self._error} if self._error else {}
         return message(
             "initial", machines=self._machines, timestamp=self._monitor.now(), last_id=self.last_id,
-            read_only=self._monitor.settings.read_only, **more,
+            read_only=self._monitor.read_only, **more,
         )  # fmt: skip
 
     def refreshed(self) -> bytes:

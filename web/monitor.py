@@ -33,6 +33,11 @@ class Monitor:
         self._secret = (settings.token or secrets.token_hex(32)).encode()
 
     @property
+    def read_only(self) -> bool:
+        """Whether it refuses every write: told so, or because the database does."""
+        return self.settings.read_only or bool(self.store.barred)
+
+    @property
     def csrf_token(self) -> str:
         """What a page of ours sends with each write, and no foreign site can know."""
         return self._digest("csrf")

@@ -24,11 +24,17 @@ class Store:
         gone will come back, and nothing must stand in its place.
         """
         with self._lock:
-            if self._db is None or self._identity(self._db) != self._file:
+            if self._db is None or self._identity(self._db) != self._file or _may_be_written_by_now(self._db):
                 self._drop()
                 self._db = Database.open(self.url, create=self._file is None)
                 self._file = self._identity(self._db)
             return self._db
+
+    @property
+    def barred(self) -> str:
+        """Why nothing can be written; empty if it can, or if nobody knows yet. Opens nothing."""
+        with self._lock:
+            return self._db.barred if self._db is not None else ""
 
     def close(self) -> None:
         """Close it; idempotent."""
@@ -48,3 +54,10 @@ class Store:
         except OSError:
             return None
         return (stat.st_dev, stat.st_ino) if stat else None
+
+
+# Helpers
+
+
+def _may_be_written_by_now(db: Database) -> bool:
+    return bool(db.barred) and db.file is not None and not db.file.why_not_written()

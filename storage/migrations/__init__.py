@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..clock import to_text
 from ..connections import Connections
-from ..errors import StoreTooNew, StoreUnavailable
+from ..errors import ReadOnlyStore, StoreTooNew, StoreUnavailable
 from . import (
     adopt,
     m0001_tables,
@@ -80,6 +80,9 @@ def bring_up_to_date(db: Connections, *, create: bool = True) -> None:
         return
     if not create and "jobs" not in db.tables():
         raise StoreUnavailable(f"{db}: holds no statemachine tables")
+    if db.barred:
+        needed = "its tables are an older engine's, and have to be brought up to date by any command of its owner"
+        raise ReadOnlyStore(f"{db} can only be read, for {db.barred}; {needed}")
     if version(db) == 0:
         adopt.copy_beside(db)
     for _ in MIGRATIONS:

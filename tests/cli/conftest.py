@@ -91,10 +91,18 @@ class Installation:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[Installation]:
+def bare(tmp_path: Path) -> Iterator[Installation]:
+    """There is no database yet."""
     installation = Installation(tmp_path)
     yield installation
     installation.close()
+
+
+@pytest.fixture
+def place(bare: Installation) -> Installation:
+    """The database is empty."""
+    Database.open(bare.url).close()
+    return bare
 
 
 @pytest.fixture

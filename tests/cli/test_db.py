@@ -18,6 +18,15 @@ LISTINGS = (
 )  # fmt: skip
 
 
+def elsewhere(place: Any, *args: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """The command as a process in the place's folder, with no variable that names the database."""
+    environ = {key: value for key, value in os.environ.items() if key != "STATEMACHINE_DB"}
+    command = [place.bin / "statemachine-db", *args]
+    return subprocess.run(
+        command, cwd=place.folder, env={**environ, **variables}, check=True, capture_output=True, text=True
+    )
+
+
 def test_no_command_shows_the_help_and_exits_0(place: Any) -> None:
     result = place.db()
 
@@ -52,18 +61,40 @@ def test_every_listing_has_a_json_form_also_when_it_is_empty(place: Any, line: s
     assert json.loads(place.db(*line.split(), "--format", "json").stdout) is not None
 
 
-def test_the_database_is_named_by_option_variable_or_default(place: Any, tmp_path: Path) -> None:
+def test_the_database_is_named_by_option_variable_or_default(bare: Any, tmp_path: Path) -> None:
     def files(*args: str, **variables: str) -> list[str]:
-        environ = {key: value for key, value in os.environ.items() if key != "STATEMACHINE_DB"}
-        command = [place.bin / "statemachine-db", *args]
-        subprocess.run(command, cwd=place.folder, env={**environ, **variables}, check=True, capture_output=True)
-        return sorted(str(path.relative_to(place.folder)) for path in place.folder.rglob("*.db"))
+        elsewhere(bare, "add-job", "j", "--type", "t", *args, **variables)
+        return sorted(str(path.relative_to(bare.folder)) for path in bare.folder.rglob("*.db"))
 
-    assert files("--db", "group.db", "status") == ["group.db"]
-    assert files("status", "--db", f"sqlite:///{tmp_path / 'sub.db'}") == ["group.db", "sub.db"]
-    assert files("status", STATEMACHINE_DB="variable.db") == ["group.db", "sub.db", "variable.db"]
-    assert files("status") == ["data/pipeline.db", "group.db", "sub.db", "variable.db"]
-    assert stat.S_IMODE((place.folder / "data" / "pipeline.db").stat().st_mode) == 0o600
+    assert files("--db", "group.db") == ["group.db"]
+    assert files("--db", f"sqlite:///{tmp_path / 'sub.db'}") == ["group.db", "sub.db"]
+    assert files(STATEMACHINE_DB="variable.db") == ["group.db", "sub.db", "variable.db"]
+    assert files() == ["data/pipeline.db", "group.db", "sub.db", "variable.db"]
+    assert stat.S_IMODE((bare.folder / "data" / "pipeline.db").stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("line", [*LISTINGS, "watch --once", "retry j", "complete-job j", "prune --older-than 1d"])
+def test_a_database_that_is_not_there_is_not_made_by_a_command_that_needs_one(bare: Any, line: str) -> None:
+    result = bare.db("--db", str(bare.folder / "dta" / "pipeline.db"), *line.split())
+
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+    assert f"no such database: {bare.folder}/dta/pipeline.db, and no folder {bare.folder}/dta; statem" in result.stderr
+    assert list(bare.folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("typed", ["dta/pipeline.db", "data/pipline.db", "data", "data/pipeline.db-wal"])
+def test_the_database_that_was_meant_is_named(place: Any, typed: str) -> None:
+    result = place.db("--db", str(place.folder / typed), "list")
+
+    assert f"did you mean {place.folder}/data/pipeline.db?" in result.stderr
+
+
+def test_a_folder_where_nothing_was_done_yet_is_answered_as_an_empty_database(bare: Any) -> None:
+    done = elsewhere(bare, "list", "--format", "json")
+
+    assert done.stdout == "[]\n"
+    assert done.stderr.startswith(f"Nothing is here yet: no such database: {bare.folder}/data/pipeline.db")
+    assert list(bare.folder.iterdir()) == []
 
 
 @pytest.mark.parametrize("url", ["no-such-scheme://x", "/proc/nowhere/x.db", "postgresql://127.0.0.1:1/nothing"])
@@ -84,10 +115,10 @@ def test_a_file_that_is_no_database_is_one_line_and_exit_1(place: Any) -> None:
     assert "notes.txt" in result.stderr
 
 
-def test_a_folder_that_cannot_be_made_is_told_of_with_the_remedy(place: Any) -> None:
-    (place.folder / "data").write_text("a file where the folder should be")
+def test_a_folder_that_cannot_be_made_is_told_of_with_the_remedy(bare: Any) -> None:
+    (bare.folder / "data").write_text("a file where the folder should be")
 
-    result = place.db("status", "--db", str(place.folder / "data" / "pipeline.db"))
+    result = bare.db("add-job", "--type", "t", "--db", str(bare.folder / "data" / "pipeline.db"))
 
     assert result.exit_code == 1
     assert result.stderr.endswith(

@@ -55,7 +55,7 @@ def test_an_unknown_job_is_an_error(place: Any, line: str) -> None:
     result = place.db(*line.split())
 
     assert result.exit_code == 1
-    assert "Job x not found" in result.stderr
+    assert "Job x not found (statemachine-db list shows the jobs)" in result.stderr
     assert result.stdout == ""
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from statemachine_engine.storage import jobs
+from tests.support.readonly import immutable
 
 
 def test_cleanup_deletes_the_jobs_of_one_status(place: Any) -> None:
@@ -80,4 +81,14 @@ def test_recreate_database_refuses_while_machines_run(place: Any) -> None:
 
     assert result.exit_code == 1
     assert "machines run on this database: worker" in result.stderr
+    assert "DELETE ALL DATA" not in result.output
     assert len(place.json("machine-state")) == 1
+
+
+def test_recreate_database_refuses_what_it_cannot_do_before_it_asks(place: Any) -> None:
+    with immutable(place.open().path):
+        result = place.db("recreate-database", stdin="DELETE ALL DATA\n")
+
+    assert result.exit_code == 1
+    assert "can only be read, and nothing was changed" in result.stderr
+    assert "DELETE ALL DATA" not in result.output

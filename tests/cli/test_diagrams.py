@@ -26,11 +26,11 @@ FOLDER = "docs/fsm-diagrams/my_worker"
 
 
 @pytest.fixture
-def project(place: Installation, monkeypatch: pytest.MonkeyPatch) -> Installation:
+def project(bare: Installation, monkeypatch: pytest.MonkeyPatch) -> Installation:
     """A folder with config/worker.yaml, where the command runs."""
-    monkeypatch.chdir(place.folder)
-    write(place, "config/worker.yaml", WORKER)
-    return place
+    monkeypatch.chdir(bare.folder)
+    write(bare, "config/worker.yaml", WORKER)
+    return bare
 
 
 def write(project: Installation, name: str, text: str) -> None:

@@ -149,21 +149,21 @@ def test_duration_ends_it(place: Any) -> None:
     assert "0 events" in result.stderr
 
 
-def test_no_database_to_read_exits_1_when_there_is_nothing_to_wait_for(place: Any) -> None:
-    not_followed = run(place, "--no-follow")
-    waited = run(place, "--duration", "0.05")
+def test_no_database_to_read_exits_1_when_there_is_nothing_to_wait_for(bare: Any) -> None:
+    not_followed = run(bare, "--no-follow")
+    waited = run(bare, "--duration", "0.05")
 
     assert (not_followed.exit_code, waited.exit_code) == (1, 1)
     assert "no such database" in not_followed.stderr
     assert "waiting: " in waited.stderr
 
 
-def test_a_database_that_comes_later_is_waited_for(place: Any) -> None:
-    process = start(place, "--format", "compact")
+def test_a_database_that_comes_later_is_waited_for(bare: Any) -> None:
+    process = start(bare, "--format", "compact")
     assert process.stderr is not None
     assert any("waiting" in line for line in process.stderr)
 
-    tell(place, "said", {})
+    tell(bare, "said", {})
 
     assert process.stdout is not None
     assert process.stdout.readline() == "m • said\n"

@@ -76,7 +76,7 @@ class Project:
 
     def json(self, command: str) -> Any:
         """The data that a listing prints with --format json."""
-        return json.loads(self.shell(f"{command} --format json"))
+        return json.loads(self.shell(f"{command} --format json 2>/dev/null"))
 
     def state(self, machine: str) -> str | None:
         """Where a machine is, by the state table; None before it has started."""

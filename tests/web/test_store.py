@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from statemachine_engine.storage import jobs
 from statemachine_engine.storage.database import Database
 from statemachine_engine.storage.errors import StoreUnavailable
 from statemachine_engine.web.store import Store
+from tests.support.readonly import immutable
+from tests.web.conftest import Site
 
 
 def test_it_is_made_once_and_waited_for_later(tmp_path: Path) -> None:
@@ -41,3 +44,21 @@ def test_another_file_under_the_same_name_is_read_instead(tmp_path: Path) -> Non
     assert jobs.get(store.db, "b") is not None
     store.close()
     store.close()
+
+
+def test_a_database_that_may_only_be_read_is_shown_and_refuses_every_write(make_site: Callable[..., Site]) -> None:
+    site = make_site()
+    path = site.db.path
+    assert path is not None
+    jobs.enqueue(site.db, "a", "work")
+    site.db.close()
+    site.monitor.store.close()
+
+    with immutable(path, path.parent):
+        assert [job["job_id"] for job in site.get("/api/jobs")["items"]] == ["a"]
+        answer = site.post("/api/jobs/a/cancel")
+        assert (answer.status, site.get("/api/config")["read_only"]) == (403, True)
+        assert "can only be read, and nothing was changed: we may not write it" in answer.json["error"]
+
+    assert site.post("/api/jobs/a/cancel").status == 200
+    assert site.get("/api/config")["read_only"] is False
