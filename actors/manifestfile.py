@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
@@ -83,6 +84,15 @@ def read_manifest(path: Path) -> Manifest:
 # Helpers
 
 
+def project_in(folder: Path) -> str:
+    """The name of a folder's project: what its manifest says, if it has one that can be read, else the folder's."""
+    path, findings = folder.resolve() / FILE_NAME, Findings()
+    if path.is_file():
+        with suppress(ConfigError):
+            return _Reading(compose(read_text(path, findings), str(path), findings), path, findings).project()
+    return _usual_name(path)
+
+
 @dataclass(slots=True)
 class _Reading:
     """One pass over a manifest; errors are gathered, and raised at the end."""
@@ -101,7 +111,7 @@ class _Reading:
         grace_s = duration_of(root.get("grace"), "grace", findings)
         result = Manifest(
             source=self.path,
-            project=self._project(),
+            project=self.project(),
             db=self._db(),
             logs_dir=self._folder(logs_dir or "logs"),
             processes=_count(root.get("processes"), "processes", 1, findings),
@@ -115,12 +125,12 @@ class _Reading:
             raise findings.failure()
         return result
 
-    def _project(self) -> str:
+    def project(self) -> str:
         node = self.root.get("project") or self.root.get("name")
         if node is not None and node.pairs is not None:
             node = node.get("name")
         name = None if node is None else name_of(node, "the project's name", self.findings)
-        return name or self.path.parent.name or "project"
+        return name or _usual_name(self.path)
 
     def _db(self) -> str | None:
         node = self.root.get("db")
@@ -269,6 +279,10 @@ class _Reading:
 
     def _folder(self, given: str) -> Path:
         return (self.path.parent / Path(given).expanduser()).absolute()
+
+
+def _usual_name(path: Path) -> str:
+    return path.parent.name or "project"
 
 
 def _restart(node: Node | None, usual: Restart, findings: Findings) -> Restart:

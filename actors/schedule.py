@@ -33,6 +33,7 @@ class ScheduledJob:
     priority: int = 5
     max_attempts: int | None = None
     backoff_s: float | None = None
+    time_limit_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -172,6 +172,7 @@ class Scheduler:
                 priority=job.priority,
                 max_attempts=job.max_attempts,
                 backoff_s=job.backoff_s,
+                time_limit_s=job.time_limit_s,
                 unique_key=f"schedule:{name}" if schedule.overlap == "skip" else None,
                 metadata={"schedule": name, "scheduled_for": _utc(at)},
             )

@@ -118,6 +118,7 @@ def _job(node: Node, what: str, findings: Findings) -> ScheduledJob | None:
         5 if priority is None else priority,
         attempts,
         duration_of(node.get("backoff"), f"backoff of {what}", findings),
+        duration_of(node.get("time_limit"), f"time_limit of {what}", findings),
     )
 
 

@@ -205,6 +205,7 @@ def _scheduled_job() -> dict[str, Schema]:
         "priority": {"type": ["integer", "null"]},
         "max_attempts": {"type": ["integer", "null"], "minimum": 1},
         "backoff": _any(_ref("duration"), _NOTHING),
+        "time_limit": _any(_ref("duration"), _NOTHING),
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any, Literal
 
 from ..storage.names import machine_name_fault
@@ -62,6 +62,7 @@ def _with_secrets(node: Node, findings: Findings) -> Any:
     if node.pairs is not None and [key.text for key, _ in node.pairs] == [secret.KEY]:
         return _secret(node.pairs[0][1], findings)
     if node.pairs is not None:
+        _warn_of_a_secret_that_is_none(node.pairs, findings)
         return {key_of(key): _with_secrets(body, findings) for key, body in node.pairs}
     if node.items is not None:
         return [_with_secrets(item, findings) for item in node.items]
@@ -74,6 +75,20 @@ def _secret(node: Node, findings: Findings) -> secret.SecretSource | None:
     hint = "write {secret: env:NAME} or {secret: file:PATH}"
     findings.error(node.mark, f"a secret must say where it comes from, not {node.kind}", hint)
     return None
+
+
+def _warn_of_a_secret_that_is_none(pairs: Sequence[tuple[Node, Node]], findings: Findings) -> None:
+    """Where a secret is clearly meant, and what stands there is a mapping like any other."""
+    for key, body in pairs:
+        if not (isinstance(body.value, str) and secret.FORM.fullmatch(body.value)):
+            continue
+        if key.text == secret.KEY:
+            others = ", ".join(quoted(other.text) for other, _ in pairs if other is not key)
+            message = f"this is no secret but a mapping with the text {quoted(body.value)}, since it also has {others}"
+            findings.warn(key.mark, message, "a secret is {secret: ...} alone: give it a key of its own", code="W004")
+        elif hint := did_you_mean(key.text.lower(), [secret.KEY]):
+            message = f"a secret has no key {quoted(key.text)}: this is a mapping with the text {quoted(body.value)}"
+            findings.warn(key.mark, message, hint, code="W004")
 
 
 def read_on_unhandled(root: Node, findings: Findings) -> Literal["ignore", "error"]:

@@ -116,6 +116,7 @@ SCHEDULED_JOB: Keys = {
     "priority": "1 is taken first (5).",
     "max_attempts": "How often it is tried (3).",
     "backoff": "The first wait between attempts, in seconds or as 1m30s (the worker's, else 10).",
+    "time_limit": "How long one attempt may take, in seconds or as 1m30s; any time unless said.",
 }
 
 SCHEDULED_EVENT: Keys = {

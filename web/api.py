@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Flask, Response, request
 
+from ..actors.manifestfile import project_in
 from . import controls_api, diagrams_api, events_api, jobs_api, machines_api
 from .answers import reply
 from .follower import Follower
@@ -34,6 +35,7 @@ def config() -> Response:
             "read_only": monitor.read_only,
             "version": version(),
             "project": str(settings.project_root),
+            "title": project_in(settings.project_root),
             "csrf_token": monitor.csrf_token,
         }
     )

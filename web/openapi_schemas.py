@@ -120,7 +120,7 @@ SCHEMAS: dict[str, Json] = {
     ),
     "Config": shape(
         websocket_url=TEXT, websocket_port=or_null(WHOLE), ui_port=or_null(WHOLE), read_only=FLAG, version=TEXT,
-        project=TEXT, csrf_token=TEXT,
+        project=TEXT, title=TEXT, csrf_token=TEXT,
     ),
     "Machine": shape(**_MACHINE),
     "Machines": shape(items=list_of(ref("Machine")), total=WHOLE),

@@ -95,13 +95,13 @@ def test_a_job_is_added_when_its_time_has_come_and_not_before(house: House) -> N
 def test_all_that_a_job_may_have_is_passed_on(house: House) -> None:
     house.follow(
         """s: {cron: "0 13 * * *", job: {type: t, job_id: "t-{date}", machine_type: m, priority: 1, max_attempts: 9,
-                                         backoff: 7}}"""
+                                         backoff: 7, time_limit: 1m}}"""
     )
     house.look_at("2026-11-24 13:00")
 
     (job,) = jobs.find(house.db)
     assert (job.job_id, job.machine_type, job.priority, job.max_attempts) == ("t-2026-11-24", "m", 1, 9)
-    assert job.backoff_s == 7
+    assert (job.backoff_s, job.time_limit_s) == (7, 60)
 
 
 def test_an_event_goes_to_the_machine_itself(house: House) -> None:

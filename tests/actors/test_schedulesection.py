@@ -48,10 +48,10 @@ def test_all_settings_are_kept() -> None:
     schedule = read(
         "cron: '@daily'", "timezone: Europe/Helsinki", "missed: all", "window: 6h", "overlap: skip", "description: why",
         "job: {type: t, job_id: 'i-{date}', payload: {a: [1]}, machine_type: m, priority: 1, max_attempts: 2, "
-        "backoff: 1m}",
+        "backoff: 1m, time_limit: 1h}",
     )  # fmt: skip
 
-    assert schedule.does == ScheduledJob("t", "i-{date}", {"a": [1]}, "m", 1, 2, 60)
+    assert schedule.does == ScheduledJob("t", "i-{date}", {"a": [1]}, "m", 1, 2, 60, 3600)
     assert (schedule.cron.timezone, schedule.missed, schedule.window_s, schedule.overlap, schedule.description) == (
         "Europe/Helsinki", "all", 21600.0, "skip", "why",
     )  # fmt: skip
@@ -81,6 +81,10 @@ def test_an_event_may_be_a_name_or_more() -> None:
         (["cron: '@daily'", "job: {type: t, priority: 1.5}"], "7:30 priority of job of schedule 's' must be a whole"),
         (["cron: '@daily'", "job: {type: t, max_attempts: 0}"], "7:34 max_attempts of job of schedule 's' must be"),
         (["cron: '@daily'", "job: {type: t, backoff: soon}"], "7:29 backoff of job of schedule 's' must be a duration"),
+        (
+            ["cron: '@daily'", "job: {type: t, time_limit: 1y}"],
+            "7:32 time_limit of job of schedule 's' must be a durat",
+        ),
         (["cron: '@daily'", "event: {type: t, target: a/b}"], "7:30 target of event of schedule 's' must not contain"),
         (["cron: '@daily'", "event: {type: t, target: all}"], "7:30 target of event of schedule 's' must be one mach"),
         (["cron: '@daily'", "job: t", "missed: al"], "8:13 missed of schedule 's' must be skip or once or all"),

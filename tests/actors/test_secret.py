@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from statemachine_engine import ConfigError, Runtime
+from statemachine_engine.actors.loader import load_text
 from statemachine_engine.actors.manifestfile import read_manifest
 from statemachine_engine.actors.secret import SecretFilter
 from statemachine_engine.storage import hidden, snapshots
@@ -97,6 +98,32 @@ def test_a_file_that_others_can_read_and_a_value_too_short_are_warned_of(
 
     assert f"chmod 600 {tmp_path}/key.txt" in caplog.text
     assert "shorter than 4 characters" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("written_so", "said"),
+    [
+        ("{Secret: env:KEY}", "4:9: warning: a secret has no key 'Secret': this is a mapping with the text 'env:KEY'"),
+        ("[{secert: file:key}]", "4:10: warning: a secret has no key 'secert'"),
+        (
+            "{secret: env:KEY, default: x}",
+            "4:9: warning: this is no secret but a mapping with the text 'env:KEY', since",
+        ),
+    ],
+)
+def test_what_is_only_nearly_a_secret_is_warned_of(written_so: str, said: str) -> None:
+    machine = load_text(f"initial_state: a\nstates: [a]\ncontext:\n  key: {written_so}")
+
+    (warning,) = (problem for problem in machine.warnings if problem.code == "W004")
+    assert str(warning).startswith(f"<string>:{said}"), str(warning)
+    assert "secret" in str(warning.hint)
+
+
+def test_a_mapping_that_only_has_a_secret_s_words_in_it_is_left_alone() -> None:
+    values = "{secret: x, n: 1}, {secrets: [1]}, {path: file:key}, {secret_from: vault}"
+    machine = load_text(f"initial_state: a\nstates: [a]\ncontext:\n  keys: [{values}]")
+
+    assert not [problem for problem in machine.warnings if problem.code == "W004"]
 
 
 def test_a_manifest_hands_no_secrets_on(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ function View({ view, name, query }) {
 function Top({ view, onHelp }) {
   const { config } = useStore("config");
   return html`<header class="top">
-    <a class="brand" href="#/"><${Logo} /><span>${nameOf(config.project)}</span></a>
+    <a class="brand" href="#/"><${Logo} /><span>${config.title}</span></a>
     <nav aria-label="Views">
       ${TABS.map(([title, address, views, key]) => html`<a key=${title} href=${address} aria-current=${views.includes(view) ? "page" : null} title=${`${title} (${key.toUpperCase()})`}>${title}${address === "#/" && html`<${Failures} />`}</a>`)}
     </nav>
@@ -62,8 +62,6 @@ function Top({ view, onHelp }) {
     <button class="icon help" aria-label="Keyboard shortcuts" title="Keyboard shortcuts (?)" onClick=${onHelp}>?</button>
   </header>`;
 }
-
-const nameOf = (project) => project?.split("/").filter(Boolean).at(-1) ?? "statemachine";
 
 const Logo = () => html`<svg class="logo" viewBox="0 0 24 24" aria-hidden="true"><circle cx="6" cy="12" r="4" /><circle cx="18" cy="12" r="4" class="on" /><path d="M7,7.5 C9,3.5 15,3.5 17,7.5" /></svg>`;
 
@@ -139,10 +137,11 @@ function switchTheme() {
 }
 
 function useTitle(view, name) {
+  const { config } = useStore("config");
   useEffect(() => {
     const titles = { machines: name, board: "Board", jobs: name ? `Job ${name}` : "Jobs", activity: "Activity" };
-    document.title = `${titles[view] ?? "Machines"} · statemachine`;
-  }, [view, name]);
+    document.title = `${titles[view] ?? "Machines"} · ${config.title}`;
+  }, [view, name, config.title]);
 }
 
 function skipToMain(event) {

@@ -18,7 +18,7 @@ export const store = {
   /** ascending by id, at most MOST_EVENTS of them */
   events: [],
   connection: { status: "connecting", heard_at: null, since: null },
-  config: { read_only: true, version: "", project: "" },
+  config: { read_only: true, version: "", title: "statemachine" },
   ready: false,
   /** machine -> Map of minute since the epoch -> events in it, for the sparklines */
   pulses: new Map(),

@@ -1,0 +1,27 @@
+"""What the page is told about its server."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.web.conftest import Site
+
+
+@pytest.mark.parametrize(
+    ("manifest", "title"),
+    [
+        (None, "{folder}"),
+        ("project: Image pipeline\nmachines: [{config: gone.yaml}]", "Image pipeline"),
+        ("project: {name: Nested}", "Nested"),
+        ("machines: []", "{folder}"),
+        ("project: [", "{folder}"),
+        ("- nothing", "{folder}"),
+    ],
+)
+def test_the_page_is_called_what_the_manifest_says_else_like_its_folder(
+    site: Site, manifest: str | None, title: str
+) -> None:
+    if manifest is not None:
+        (site.folder / "statemachine-project.yaml").write_text(manifest)
+
+    assert site.get("/api/config")["title"] == title.format(folder=site.folder.name)
