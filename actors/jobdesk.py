@@ -85,7 +85,7 @@ class JobDesk:
         self._cut_off = False
         self._output: Tail | None = None
         self._limit: Timer | None = None
-        #: the last job that was taken from the machine: nothing is written to it any more
+        #: the last job that was taken from the machine, or went cut off: nothing is written to it any more
         self._lost: Job | None = None
         #: whether the last claim took a job is not known
         self._in_doubt = False
@@ -123,7 +123,8 @@ class JobDesk:
                     max_attempts=max_attempts,
                     backoff_s=backoff_s,
                 )
-            self._announce_settled(settled)
+            self._part()
+            self._announce_end(settled)
             if job is not None:
                 self._bells.pass_on(job_type, machine_type)
             return self._hold(job, lease_s)
@@ -290,7 +291,7 @@ class JobDesk:
                 jobs.release(self._bells.db, job.job_id, **self._own(job))
             except (JobNotFound, LeaseLost) as error:
                 log.warning("%s: %s", self.machine, error)
-            self._forget()
+            self._part()
 
     def _fence(self, job_id: str) -> Fence:
         """The job that this machine holds is settled only in its own attempt; a controller may settle any other's."""
@@ -305,6 +306,10 @@ class JobDesk:
 
     def _has(self, job_id: str, attempt: int) -> bool:
         return self.current is not None and (self.current.job_id, self.current.attempts) == (job_id, attempt)
+
+    def _part(self) -> None:
+        """It is settled by the rule, or given back: what goes on of actions that were cut off settles it no more."""
+        (self._lose if self._cut_off else self._forget)()
 
     def _lose(self) -> None:
         lost = self.current
@@ -333,8 +338,8 @@ class JobDesk:
 
     def _settle(self) -> None:
         settled = self._settled()
-        self._forget()
-        self._announce_settled(settled)
+        self._part()
+        self._announce_end(settled)
 
     def _settled(self) -> Job | None:
         """Complete, fail or retry the current job by the rule; None: there is none, or its lease was lost to another.
@@ -353,10 +358,6 @@ class JobDesk:
         except (JobNotFound, LeaseLost) as error:
             log.warning("%s: %s", self.machine, error)
             return None
-
-    def _announce_settled(self, job: Job | None) -> None:
-        if job is not None:
-            self._announce_end(job)
 
     def _hold(self, job: Job | None, lease_s: float, *, announce: bool = True) -> Job | None:
         self._forget()
@@ -379,8 +380,10 @@ class JobDesk:
             self._limit.cancel()
             self._limit = None
 
-    def _announce_end(self, job: Job) -> None:
-        """Ended, or waiting for another attempt."""
+    def _announce_end(self, job: Job | None) -> None:
+        """Ended, or waiting for another attempt, if any did."""
+        if job is None:
+            return
         if job.status in ("completed", "failed"):
             self._announce(f"job_{job.status}", job)
         elif job.status == "pending":

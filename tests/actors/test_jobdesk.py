@@ -350,6 +350,24 @@ def test_a_job_that_was_taken_away_is_forgotten_and_nothing_more_is_written_to_i
     assert bells.published == [("job_started", "job-0"), ("job_started", "job-1")]
 
 
+@pytest.mark.parametrize("go", ["claim", "settle", "give_back"])
+def test_what_goes_on_of_actions_that_were_cut_off_does_not_settle_the_job_of_another(
+    desk: JobDesk, db: Database, clock: ManualClock, go: str
+) -> None:
+    add_jobs(db, 2)
+    desk.claim()
+    desk.note_cut_off()
+    clock.advance(1)
+    getattr(desk, go)()
+    taken = jobs.claim_id(db, "job-0", owner="another")
+
+    with pytest.raises(LeaseLost):
+        desk.complete("job-0")
+    desk.fail("job-0", "why")
+    desk.retry("job-0")
+    assert jobs.get(db, "job-0") == taken
+
+
 def test_a_job_that_was_taken_away_may_be_claimed_again(desk: JobDesk, db: Database) -> None:
     add_jobs(db, 1)
     desk.claim()
