@@ -105,6 +105,36 @@ def test_a_job_is_added_from_the_page(monitor: Monitor) -> None:
     assert "a4" in json.dumps(details)
 
 
+def test_how_often_and_how_long_a_job_is_tried_may_be_said(monitor: Monitor) -> None:
+    monitor.serve()
+    page = monitor.open("#/jobs")
+    page.get_by_role("button", name="Add a job…").click()
+    page.get_by_label("Type", exact=True).last.fill("print")
+    expect(page.get_by_label("Time limit of each")).to_be_hidden()
+    page.locator("summary", has_text="Attempts").click()
+    page.get_by_label("Time limit of each").fill("1.5")
+    page.get_by_label("First wait between them").fill("0")
+    page.get_by_role("button", name="Add", exact=True).click()
+    expect(page.locator("table.jobs")).to_contain_text("print")
+    (job,) = jobs.find(monitor.db)
+    assert (job.time_limit_s, job.backoff_s, job.max_attempts) == (1.5, 0, 3)
+
+
+def test_a_job_that_waits_for_another_attempt_says_why_and_until_when(monitor: Monitor) -> None:
+    jobs.enqueue(monitor.db, "again", "work", backoff_s=3600)
+    for _ in range(2):
+        jobs.claim(monitor.db, owner="w", machine="press_1")
+        jobs.retry(monitor.db, "again", owner="w", reason="no toner")
+    monitor.serve()
+    page = monitor.open("#/jobs/again")
+    detail = page.locator(".job-detail")
+    expect(detail.locator(".status-scheduled")).to_be_visible()
+    expect(detail).to_contain_text("no toner")
+    expect(detail).to_contain_text("2 of 3")
+    expect(detail.locator("dt", has_text="Due")).to_be_visible()
+    expect(detail.locator("table.attempts tbody")).to_have_count(2)
+
+
 def test_a_huge_payload_does_not_hold_up_the_page(monitor: Monitor) -> None:
     jobs.enqueue(monitor.db, "huge", "work", data={"rows": ["x" * 100] * 20_000})
     monitor.serve()

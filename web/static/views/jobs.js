@@ -116,7 +116,11 @@ function Detail({ id, readOnly, reloadList, query }) {
   const { data: job, error, loading, reload } = useLoaded((signal) => get(api("jobs", id), {}, signal), [id]);
   const [asking, setAsking] = useState(false);
   const heading = useRef(null);
-  useEffect(() => onJobEvents((ids) => ids.has(id) && reload()), [id]);
+  useEffect(() => {
+    const stop = onJobEvents((ids) => ids.has(id) && reload());
+    const timer = setInterval(() => document.hidden || reload(), LOOK_MS);
+    return () => (stop(), clearInterval(timer));
+  }, [id]);
   useEffect(() => heading.current?.focus(), [id, Boolean(job)]);
   const act = async (verb, done) => {
     await attempt(() => post(api("jobs", id, verb)), done);
@@ -200,11 +204,12 @@ function toggledOne(set, id) {
 
 // The list, kept up to date
 
-const JOB_EVENTS = new Set(["job_started", "job_completed", "job_failed", "job_added", "job_retried", "job_cancelled", "control"]);
+const JOB_EVENTS = new Set(["job_started", "job_completed", "job_failed", "error", "control"]);
+const LOOK_MS = 10_000; // a job that was only added, lost its worker or fell due makes no event
 
 function onJobEvents(callback) {
   return onEvents((events) => {
-    const ids = new Set(events.filter(({ type }) => JOB_EVENTS.has(type)).map(({ payload }) => payload?.job_id ?? payload?.target));
+    const ids = new Set(events.filter(({ type }) => JOB_EVENTS.has(type)).map(({ payload }) => payload?.job_id ?? payload?.target).filter(Boolean));
     if (ids.size) callback(ids);
   });
 }
@@ -222,7 +227,7 @@ function useJobs(query) {
   useEffect(() => {
     const soon = paced(first.reload, 1000);
     const stop = onJobEvents(soon);
-    const timer = setInterval(() => document.hidden || soon(), 10_000); // a job that was only added makes no event
+    const timer = setInterval(() => document.hidden || soon(), LOOK_MS);
     return () => (stop(), soon.cancel(), clearInterval(timer));
   }, []);
   const items = useMemo(() => distinct([...(first.data?.items ?? []), ...extra.items]), [first.data, extra]);
