@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..storage.errors import StoreUnavailable
 from ..storage.hidden import masked
 from .cancel import Cancelled
+from .contextroom import ContextRoom
 from .errors import MachineError
 from .interpolation import interpolate
 from .jobcontext import with_params
@@ -146,7 +147,7 @@ class PauseOver(NamedTuple):
 
 
 class Performer:
-    """Takes runs of one machine through their stages; stateless, used by any worker thread."""
+    """Takes runs of one machine through their stages; used by any worker thread."""
 
     def __init__(
         self,
@@ -163,6 +164,7 @@ class Performer:
         self._board = board
         self._timings, self._tally = timings, tally
         self._outage = outage
+        self._room = ContextRoom()
 
     def perform(self, run: Run, loop: MachineLoop) -> Run:
         """Run the actions until one's event is taken by a transition, one fails for good, or the list ends.
@@ -214,7 +216,7 @@ class Performer:
         try:
             action = self._made(spec, run)
             version = self._board.version(action.watch) if action.watch else 0
-            event, answered = self._answer(action, run, loop)
+            event, answered = (self._held if action.fills else self._answer)(action, run, loop)
             empty = action.watch is not None and event == action.empty_event()
             quiet = empty and (not answered or self._is_quiet(run, event))
             parked = _parked(run, action, version, answered) if quiet else None
@@ -244,6 +246,14 @@ class Performer:
         action = action_class(_filled(spec.config, action_class, run.context))
         action.bind(run.services)
         return action
+
+    def _held(self, action: BaseAction, run: Run, loop: MachineLoop) -> tuple[str | None, bool]:
+        """Its answer, unless what it puts into the context does not fit there."""
+        before = self._room.before(run.context, puts_back=action.stored is not None)
+        try:
+            return self._answer(action, run, loop)
+        finally:
+            self._room.after(run.context, before, action.stored)
 
     def _answer(self, action: BaseAction, run: Run, loop: MachineLoop) -> tuple[str | None, bool]:
         """Its event, and whether the store answered: what wants nothing but the store waits until that is back.

@@ -27,6 +27,7 @@ Kind = Literal[
     "datagram_refused",
     "stranger_refused",
     "payload_refused",
+    "context_full",
     "command_not_started",
     "machine_not_started",
     "actor_crashed",

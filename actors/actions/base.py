@@ -44,6 +44,10 @@ class BaseAction(ABC):
     instant: ClassVar[bool] = False
     #: It has no effect but in the store, and may simply be run again when the store failed it.
     waits_for_store: ClassVar[bool] = False
+    #: It may put something into the context, which therefore is looked at afterwards.
+    fills: ClassVar[bool] = True
+    #: Characters of text that it has put there; None: it does not count them, and may change a value where it stands.
+    stored: int | None = None
     #: What a watch action looks at ('jobs', 'events', 'machine', 'done'). A watch looks once per `execute`; the
     #: runtime parks it while it answers with its `empty_event()`.
     watch: ClassVar[str | None] = None
