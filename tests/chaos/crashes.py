@@ -179,7 +179,7 @@ class Series:
         self.project.shell("statemachine-db add-jobs jobs.jsonl --batch 10 --quiet")
 
     def _after_new(self) -> None:
-        self.project.shell("statemachine-db status --db new.db")
+        self.project.shell("statemachine-db add-job new --type work --if-absent --db new.db")
         with sqlite3.connect(self.project.folder / "new.db") as made:
             tables = {row[0] for row in made.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         made.close()
@@ -196,7 +196,7 @@ class Series:
         if point.needs == "bulk":
             return ["statemachine-db", "add-jobs", "jobs.jsonl", "--batch", "10", "--quiet"]
         if point.needs == "new":
-            return ["statemachine-db", "status", "--db", "new.db"]
+            return ["statemachine-db", "add-job", "new", "--type", "work", "--if-absent", "--db", "new.db"]
         return ["statemachine", *self._machines(), *(["--grace", "0"] if point.needs == "end" else [])]
 
     def _machines(self) -> list[str]:
