@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
@@ -12,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from statemachine_engine.actors import deliver
-from statemachine_engine.storage import jobs, mailbox, schedules
+from statemachine_engine.storage import jobs, mailbox, schedules, snapshots
 from statemachine_engine.storage.database import Database
 from tests.chaos.campaign import RESUMING, left_over, prepared, unfinished
 from tests.chaos.fleet import HERE
@@ -38,6 +37,8 @@ class Series:
     def __init__(self, folder: Path, url: str | None = None) -> None:
         self.project: Project = prepared(folder, url)
         self.db = Database.open(self.project.env["STATEMACHINE_DB"])
+        #: a store that is made while its maker dies
+        self._new = f"{url}&options=-csearch_path%3Dmade_anew" if url else f"sqlite:///{folder}/new.db"
         self.accepted = Accepted()
         self.faults: list[str] = []
         self.crashes = 0
@@ -135,6 +136,7 @@ class Series:
         job_id = self._add_job("complete", seconds=1.0, priority=1)
         process = self._start("statemachine", "config/worker-3.yaml", "--actions-dir", "actions")
         self._until_begun(job_id, process)
+        until(lambda: self._held_by("worker-3") == job_id)
         process.kill()
         process.wait()
 
@@ -164,7 +166,12 @@ class Series:
         self.accepted.doubtful[f"tick-{self._number:06}"] += 1
 
     def _prepare_new(self) -> None:
-        (self.project.folder / "new.db").unlink(missing_ok=True)
+        if self.db.is_postgres:
+            with self.db.write():
+                self.db.execute("DROP SCHEMA IF EXISTS made_anew CASCADE")
+                self.db.execute("CREATE SCHEMA made_anew")
+        else:
+            (self.project.folder / "new.db").unlink(missing_ok=True)
 
     def _during_cut(self, process: subprocess.Popen[bytes]) -> None:
         line = self._until_begun(self._add_job("complete", seconds=2.0, priority=1), process)
@@ -179,10 +186,9 @@ class Series:
         self.project.shell("statemachine-db add-jobs jobs.jsonl --batch 10 --quiet")
 
     def _after_new(self) -> None:
-        self.project.shell("statemachine-db add-job new --type work --if-absent --db new.db")
-        with sqlite3.connect(self.project.folder / "new.db") as made:
-            tables = {row[0] for row in made.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        made.close()
+        self.project.shell(f"statemachine-db add-job new --type work --if-absent --db '{self._new}'")
+        with Database(self._new) as made, made.read():
+            tables = made.tables()
         if not {"jobs", "machine_events", "job_attempts"} <= tables:
             self.faults.append(f"a database that was being made has {sorted(tables)}")
 
@@ -196,7 +202,7 @@ class Series:
         if point.needs == "bulk":
             return ["statemachine-db", "add-jobs", "jobs.jsonl", "--batch", "10", "--quiet"]
         if point.needs == "new":
-            return ["statemachine-db", "add-job", "new", "--type", "work", "--if-absent", "--db", "new.db"]
+            return ["statemachine-db", "add-job", "new", "--type", "work", "--if-absent", "--db", self._new]
         return ["statemachine", *self._machines(), *(["--grace", "0"] if point.needs == "end" else [])]
 
     def _machines(self) -> list[str]:
@@ -217,6 +223,11 @@ class Series:
         with self.db.read():
             up = self.db.execute("SELECT count(*) FROM machine_state WHERE pid = ?", (pid,)).fetchone()[0]
         return bool(up == len(CREW))
+
+    def _held_by(self, machine: str) -> str | None:
+        """The job that a machine would resume with."""
+        snapshot = snapshots.get(self.db, machine)
+        return snapshot.job_id if snapshot else None
 
     def _is_scheduled(self) -> bool:
         return bool(schedules.list_(self.db))

@@ -8,6 +8,7 @@ import pytest
 
 from tests.chaos import crashes
 from tests.chaos.points import POINTS
+from tests.support.postgres import own_server
 
 
 @pytest.mark.parametrize("half", [0, 1])
@@ -15,6 +16,16 @@ def test_nothing_is_lost_and_nothing_done_twice_wherever_a_process_dies(tmp_path
     chosen = [(point, 1) for point in POINTS[half::2]]
 
     died, _, broken = crashes.run(tmp_path, chosen)
+
+    assert broken == []
+    assert died == len(chosen)
+
+
+def test_nor_on_postgresql_whose_server_lives_on_with_what_was_under_way(tmp_path: Path) -> None:
+    chosen = [(point, 1) for point in POINTS if point.moment == "commit"][::3]
+
+    with own_server() as server:
+        died, _, broken = crashes.run(tmp_path, chosen, server.url)
 
     assert broken == []
     assert died == len(chosen)
