@@ -40,6 +40,7 @@ need find findutils
 need sha256sum coreutils
 need chromium chromium || say "without Chromium the tests of the page are skipped"
 want cron cron # one test has a real cron daemon fire a line; without it, that test says so
+want faketime faketime # tests set the clock of one process; without it, they say so
 want node nodejs # Mermaid and Graphviz read the diagrams in tests
 want npm npm
 

@@ -11,6 +11,8 @@ from statemachine_engine.storage import jobs, schedules
 from statemachine_engine.storage.clock import ManualClock
 from statemachine_engine.storage.database import Database
 from tests.degrading.conftest import House
+from tests.support.faketime import FakeClock
+from tests.support.project import Project
 from tests.support.until import until
 
 HOUR_S = 3600.0
@@ -105,6 +107,49 @@ def test_schedules_neither_storm_after_a_leap_nor_stall_after_a_step_back(house:
     clock.advance(60)
     until(lambda: len(ticks) == 2)
     assert clocked.state == "idle"
+
+
+@pytest.mark.parametrize("by_s", [5 * 3600, -5 * 3600])
+def test_a_process_lives_through_a_clock_that_is_set_under_it(project: Project, by_s: int) -> None:
+    clock = FakeClock(project.folder)
+    project.env |= {**clock.env, "STATEMACHINE_DB": f"{project.folder}/pipeline.db"}
+    (project.folder / "holder.yaml").write_text(HOLDER)
+    (project.folder / "clocked.yaml").write_text(CLOCKED)
+    with Database.open(project.env["STATEMACHINE_DB"]) as db:
+        jobs.enqueue(db, "ours", "held")
+        jobs.enqueue(db, "later", "t", delay_s=4 * HOUR_S)
+        jobs.enqueue(db, "orphan", "t", priority=1)
+        assert jobs.claim(db, owner="dead", job_type="t", lease_s=2)
+        project.start("statemachine holder.yaml clocked.yaml worker.yaml")
+        project.until_logged("holder: running")
+        until(lambda: _next_at(db, "often@clocked"))
+        until(lambda: _job(db, "ours").status == "processing")
+        began_s = time.monotonic()
+
+        clock.set(by_s)
+
+        project.until_logged(f"the clock was set by {by_s:+} s")
+        until(lambda: _job(db, "ours").status == "completed")
+        assert time.monotonic() - began_s < 3, "its timeout of one second keeps its length"
+        assert _job(db, "ours").attempts == 1
+        until(lambda: _job(db, "orphan").status == "completed", 10)
+        assert _job(db, "orphan").attempts == 2
+        until(lambda: 0 < (_next_at(db, "often@clocked") or 0.0) - clock.now() <= 60)
+        assert _fired(db, "often@clocked") in ((1, 2) if by_s > 0 else (0, 1)), "two where a minute ends meanwhile"
+        until(lambda: _job(db, "later").status == ("completed" if by_s > 0 else "scheduled"))
+    assert "Traceback" not in project.log()
+
+
+def _job(db: Database, job_id: str) -> jobs.Job:
+    job = jobs.get(db, job_id)
+    assert job is not None
+    return job
+
+
+def _fired(db: Database, schedule: str) -> int:
+    row = schedules.get(db, schedule)
+    assert row is not None
+    return row.fired
 
 
 def _next_at(db: Database, schedule: str) -> float | None:
