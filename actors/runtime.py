@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import wait
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +58,12 @@ SET_BACK_S = 60.0
 
 #: seconds that actions have to end once they are cut off
 CUT_OFF_S = 3.0
+
+#: seconds that an end waits for a server which does not answer
+SILENCE_S = 10.0
+
+#: seconds in which what waits in memory is to be stored at the end; and in which its loss is said, where that is vain
+LAST_WRITES_S, LOSS_S = 10.0, 1.0
 
 
 class NotStarted(MachineError):
@@ -158,7 +165,7 @@ class Runtime:
 
         Machines first, while everything that they need still runs: each ends after its current job, or is cut off
         when the grace (seconds) is over. Then notifier, keeper and timers, who only feed machines; then the recorder,
-        when nobody is left who records; the store last.
+        when nobody is left who records; the store last. A server that does not answer is given up after SILENCE_S.
         """
         with self._lock:
             if not self._running:
@@ -170,11 +177,12 @@ class Runtime:
         for run in list(self.shared.running.values()):
             straggler.tell(run)
         self.shared.children.stop()
-        self._release_jobs()
-        self.notifier.stop()
-        self.keeper.stop()
+        with self._patience_with_the_server():
+            self._release_jobs()
+            self.notifier.stop()
+            self.keeper.stop()
         self.shared.timers.stop()
-        self.shared.recorder.stop()
+        self.shared.recorder.stop(LOSS_S if self.db.closed else LAST_WRITES_S)
         self.shared.executor.shutdown(wait=False, cancel_futures=True)
         if self.db is not self._given_db:
             self.db.close()
@@ -363,6 +371,24 @@ class Runtime:
             jobs.release_owner(self.db, self.shared.incarnation)
         except StorageError as error:
             log.error("jobs cannot be given back, their leases will run out: %s", error)
+
+    @contextmanager
+    def _patience_with_the_server(self) -> Iterator[None]:
+        """SQLite ends each wait by itself; a store that is not ours to close is waited for."""
+        if self.db is self._given_db or not self.db.is_postgres:
+            yield
+            return
+        timer = threading.Timer(SILENCE_S, self._give_the_server_up)
+        timer.name, timer.daemon = "sm-patience", True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _give_the_server_up(self) -> None:
+        log.error("%s does not answer: ending without it", self.db)
+        self.db.abandon()
 
     def _all_ended(self) -> bool:
         return bool(self._roster.all()) and not self._roster.live() and not self._standby

@@ -160,6 +160,17 @@ class Connections:
         self._readers.close()
         self._writers.close()
 
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed or abandoned."""
+        return self._closed.is_set()
+
+    def abandon(self) -> None:
+        """Close, though the server be silent: whoever waits for its answer gets StoreUnavailable instead."""
+        self.close()
+        for connection in {*self._readers.out(), *self._writers.out()}:
+            self.dialect.cut_off(connection)
+
     def __str__(self) -> str:
         """The URL for people: without a password."""
         password = urlsplit(self.url).password if self.is_postgres else None

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import select
+import socket
 import sqlite3
 import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,6 +74,10 @@ class Dialect(ABC):
     @abstractmethod
     def is_broken(self, connection: Any) -> bool:
         """True when the connection cannot be used again."""
+
+    @abstractmethod
+    def cut_off(self, connection: Any) -> None:
+        """Let what another thread does on it fail at once."""
 
     @abstractmethod
     def is_stale(self, connection: Any) -> bool:
@@ -170,6 +176,9 @@ class SqliteDialect(Dialect):
 
     def is_broken(self, connection: _SqliteConnection) -> bool:
         return False
+
+    def cut_off(self, connection: sqlite3.Connection) -> None:
+        connection.interrupt()
 
     def is_stale(self, connection: _SqliteConnection) -> bool:
         """It is open on a file that another has replaced, or takes one for unchanging that changes."""
@@ -277,6 +286,11 @@ class PostgresDialect(Dialect):
 
     def is_broken(self, connection: psycopg.Connection[Any]) -> bool:
         return connection.closed or connection.broken
+
+    def cut_off(self, connection: psycopg.Connection[Any]) -> None:
+        """As if the server had hung up: a request to cancel would be answered by nobody either."""
+        with suppress(*self.errors, OSError), socket.socket(fileno=os.dup(connection.fileno())) as line:
+            line.shutdown(socket.SHUT_RDWR)
 
     def is_stale(self, connection: psycopg.Connection[Any]) -> bool:
         """Nothing is under way, so all that there can be to read is the server's farewell."""

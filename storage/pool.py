@@ -15,6 +15,7 @@ class Pool:
     def __init__(self, connect: Callable[[], Any], size: int) -> None:
         self._connect = connect
         self._closed = False
+        self._out: set[Any] = set()
         self._free: queue.SimpleQueue[Any] = queue.SimpleQueue()
         for _ in range(size):
             self._free.put(None)  # a place whose connection is yet to be opened
@@ -22,27 +23,34 @@ class Pool:
     def take(self) -> Any:
         """A connection for this thread alone. StoreUnavailable once closed."""
         connection = self._free.get()
-        if connection is not None:
-            return connection
-        try:
-            if self._closed:
-                raise StoreUnavailable("the database was closed")
-            return self._connect()
-        except BaseException:
-            self._free.put(None)
-            raise
+        if connection is None:
+            try:
+                if self._closed:
+                    raise StoreUnavailable("the database was closed")
+                connection = self._connect()
+            except BaseException:
+                self._free.put(None)
+                raise
+        self._out.add(connection)
+        return connection
 
     def give(self, connection: Any) -> None:
         """Hand a connection back."""
+        self._out.discard(connection)
         self._free.put(connection)
         if self._closed:
             self.close_idle()
 
     def discard(self, connection: Any) -> None:
         """Hand back a broken connection; the others of its age go with it, for the server has most likely gone."""
+        self._out.discard(connection)
         connection.close()
         self._free.put(None)
         self.close_idle()
+
+    def out(self) -> list[Any]:
+        """The connections that somebody uses at this moment."""
+        return list(self._out.copy())  # the copy is one step of the interpreter
 
     def close(self) -> None:
         """Close what is idle now, and what is out when it comes back."""

@@ -10,10 +10,12 @@ from urllib.parse import unquote
 
 import pytest
 
+from statemachine_engine.actors import runtime
 from statemachine_engine.storage import audit, jobs, mailbox
 from statemachine_engine.storage.database import Database
 from statemachine_engine.storage.errors import StoreUnavailable
 from tests.degrading.conftest import House
+from tests.support.postgres import OwnServer, fresh_schema, own_server
 from tests.support.proxy import Proxy
 from tests.support.until import until
 
@@ -52,7 +54,7 @@ def test_machines_live_through_a_server_that_goes_and_hear_what_was_sent_meanwhi
     server: Proxy, url: str, postgres_url: str, house: House, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.open()
-    runtime = house.begin(url)
+    recorder = house.begin(url).shared.recorder
     elsewhere = Database.open(postgres_url)
 
     server.shut()
@@ -71,7 +73,7 @@ def test_machines_live_through_a_server_that_goes_and_hear_what_was_sent_meanwhi
     until(lambda: house.trace() == ["j1"], 10)
     until(lambda: "cannot hear other hosts: over after" in caplog.text, 10)
     until(lambda: "the store takes nothing: over after" in caplog.text, 10)
-    assert runtime.shared.recorder.flush()
+    assert recorder.flush()
     assert time.process_time() - began_s < 2, "waiting is no busy loop"
     until(lambda: {"database_unreachable", "hosts_unheard"} <= house.troubles().keys())
     assert len(audit.transitions(elsewhere, "lamp")) == 11
@@ -79,3 +81,75 @@ def test_machines_live_through_a_server_that_goes_and_hear_what_was_sent_meanwhi
     mailbox.post(elsewhere, "lamp", "switch")  # by NOTIFY, or at the look once a second
     house.lamp.wait_for("dark", 5)
     elsewhere.close()
+
+
+@pytest.fixture(scope="module")
+def own() -> Iterator[OwnServer]:
+    """A server that may be stopped."""
+    with own_server() as server:
+        yield server
+
+
+@pytest.fixture
+def own_url(own: OwnServer) -> Iterator[str]:
+    """An empty schema there; to be asked for before `house`, which ends first then."""
+    with fresh_schema(own.url) as url:
+        yield url
+
+
+def test_machines_live_through_a_server_that_is_stopped_and_started_again(
+    own: OwnServer, own_url: str, house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    db = house.begin(own_url).db
+    jobs.enqueue(db, "before", "t")
+    until(lambda: house.status(db, "before") == "completed")
+
+    own.stop()
+    for state in ("lit", "dark") * 5:
+        house.switch(state)
+    until(lambda: "the store takes nothing" in caplog.text)
+    until(lambda: "cannot hear other hosts" in caplog.text)
+    own.start()
+
+    until(lambda: "the store takes nothing: over after" in caplog.text, 10)
+    until(lambda: "cannot hear other hosts: over after" in caplog.text, 10)
+    with Database.open(own_url) as elsewhere:
+        until(lambda: len(audit.transitions(elsewhere, "lamp")) == 10)
+        mailbox.post(elsewhere, "lamp", "switch")
+        house.lamp.wait_for("lit", 5)
+        jobs.enqueue(elsewhere, "after", "t")
+        until(lambda: house.status(elsewhere, "after") == "completed")
+    assert house.trace() == ["before", "after"]
+
+
+def test_machines_live_through_a_server_that_answers_nothing_for_a_while(
+    own: OwnServer, own_url: str, house: House
+) -> None:
+    machines = house.begin(own_url)
+
+    with own.frozen():
+        for state in ("lit", "dark") * 5:
+            house.switch(state)
+
+    assert machines.shared.recorder.flush()
+    assert len(audit.transitions(machines.db, "lamp")) == 10
+    jobs.enqueue(machines.db, "after", "t")
+    until(lambda: house.status(machines.db, "after") == "completed")
+
+
+def test_an_end_does_not_wait_for_a_server_that_never_answers(
+    own: OwnServer, own_url: str, house: House, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtime, "SILENCE_S", 0.1)
+    monkeypatch.setattr(runtime, "CUT_OFF_S", 0.1)
+    monkeypatch.setattr(runtime, "LOSS_S", 0.1)
+    began_s = time.monotonic()
+    stopped = house.begin(own_url)
+
+    with own.frozen():
+        house.switch("lit")
+        stopped.stop(grace_s=0.1)
+        assert time.monotonic() - began_s < 10
+
+    assert "does not answer: ending without it" in caplog.text
+    until(lambda: "records of the audit log are lost" in caplog.text)

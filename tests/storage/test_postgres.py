@@ -6,6 +6,7 @@ import builtins
 import json
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -204,3 +205,34 @@ def test_hosts_with_a_wrong_clock_go_by_the_servers(postgres_url: str, open_db: 
 def test_an_empty_schema_is_refused_where_none_is_to_be_made(postgres_url: str) -> None:
     with pytest.raises(StoreUnavailable, match="no statemachine tables"):
         Database.open(postgres_url, create=False)
+
+
+def test_who_waits_for_an_answer_that_does_not_come_is_cut_off_when_the_store_is_abandoned(
+    postgres_url: str, victim_url: str
+) -> None:
+    waits = "SELECT count(*) FROM pg_stat_activity WHERE application_name = ? AND wait_event_type = 'Lock'"
+
+    def is_waiting() -> bool:
+        with watcher.read():
+            return bool(watcher.execute(waits, (postgres_url[-17:],)).fetchone()[0])
+
+    with (
+        ThreadPoolExecutor(1) as threads,
+        Database.open(postgres_url) as watcher,
+        Database.open(victim_url) as db,
+        Database.open(postgres_url) as other,
+        other.write(),
+    ):
+        other.lock("held")
+        waiting = threads.submit(_locked, db)
+        until(is_waiting)
+        db.abandon()
+        with pytest.raises(StoreUnavailable, match="see that the server runs"):
+            waiting.result(5)
+        with pytest.raises(StoreUnavailable, match="closed"), db.read():
+            pass
+
+
+def _locked(db: Database) -> None:
+    with db.write():
+        db.lock("held")

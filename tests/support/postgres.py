@@ -18,17 +18,21 @@ from statemachine_engine.storage.database import Database
 
 
 @contextmanager
-def fresh_schema() -> Iterator[str]:
-    """The URL of an empty schema of its own, dropped afterwards; skips the test where no server can be had."""
+def fresh_schema(server: str | None = None) -> Iterator[str]:
+    """The URL of an empty schema of its own, dropped afterwards; skips the test where no server can be had.
+
+    `server`: the URL of another one than the session's.
+    """
     import psycopg
 
-    server = _server_url()
+    server = server or _server_url()
     name = f"test_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(server, autocommit=True) as admin:
         admin.execute(f"CREATE SCHEMA {name}".encode())
-        try:
-            yield f"{server}&options=-csearch_path%3D{name}"
-        finally:
+    try:
+        yield f"{server}&options=-csearch_path%3D{name}"
+    finally:
+        with psycopg.connect(server, autocommit=True) as admin:  # another: the test may have stopped its server
             admin.execute("SET lock_timeout = '5s'")
             admin.execute(f"DROP SCHEMA {name} CASCADE".encode())
 
@@ -41,12 +45,33 @@ class OwnServer:
         self.url: str = server.get_uri()
 
     def restart(self) -> None:
-        """Cut all connections off in the middle of what they do, as a crash does, and start again."""
+        """Stop it, and start it again."""
+        self.stop()
+        self.start()
+
+    def stop(self) -> None:
+        """Cut all connections off in the middle of what they do, as a crash does."""
         process = self._server.get_postmaster_info().process
         process.send_signal(signal.SIGQUIT)
         process.wait(30)
+
+    def start(self) -> None:
+        """Start it after a stop, at the same address."""
         self._server.ensure_postgres_running()
         assert self._server.get_uri() == self.url
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Meanwhile it answers nothing, and no connection ends."""
+        postmaster = self._server.get_postmaster_info().process
+        processes = [postmaster, *postmaster.children(recursive=True)]
+        for process in processes:
+            process.suspend()
+        try:
+            yield
+        finally:
+            for process in processes:
+                process.resume()
 
 
 @contextmanager
