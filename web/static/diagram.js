@@ -6,6 +6,9 @@ import { html, useEffect, useMemo, useRef, useState } from "./lib.js";
 
 const MARGIN = 14;
 const LINE = 14;
+/** Zooms: whatever fits, and what is read without being made larger first. */
+const SMALLEST = 0.1;
+const READABLE = 0.6;
 
 export const countKey = (from, event, to) => `${from}\u0000${event}\u0000${to}`;
 
@@ -137,36 +140,37 @@ function pressable(act, label) {
 export function DiagramPane({ children, tools, current }) {
   const pane = useRef(null);
   const [zoom, setZoom] = useState(1);
-  const [fit, setFit] = useState(true);
+  const [least, setLeast] = useState(READABLE); // it follows the pane's size, down to this; null: it does not
   useEffect(() => {
-    const measure = () => fit && pane.current && setZoom(fitting(pane.current));
+    const measure = () => least && pane.current && setZoom(fitting(pane.current, least));
     const observer = new ResizeObserver(measure);
     const watcher = new MutationObserver(measure);
     observer.observe(pane.current);
     watcher.observe(pane.current, { childList: true, subtree: true, attributes: true, attributeFilter: ["viewBox"] });
     measure();
     return () => (observer.disconnect(), watcher.disconnect());
-  }, [fit]);
+  }, [least]);
   useEffect(() => keepInSight(pane.current), [current, zoom]);
-  const by = (factor) => (setFit(false), setZoom((z) => Math.min(3, Math.max(0.3, z * factor))));
+  const by = (factor) => (setLeast(null), setZoom((z) => Math.min(3, Math.max(SMALLEST, z * factor))));
   return html`<div class="diagram-tools">
       ${tools}
       <span class="grow"></span>
       <span class="zoom">
         <button class="icon" aria-label="Smaller" title="Smaller" onClick=${() => by(1 / 1.25)}>−</button>
         <button class="icon" aria-label="Larger" title="Larger" onClick=${() => by(1.25)}>+</button>
-        <button class="small" onClick=${() => setFit(true)} aria-pressed=${fit}>Fit</button>
+        <button class="small" onClick=${() => setLeast(SMALLEST)} aria-pressed=${least === SMALLEST}>Fit</button>
       </span>
     </div>
     <div class="diagram-pane" ref=${pane} tabindex="0" role="region" aria-label="Diagram">${children(zoom)}</div>`;
 }
 
-function fitting(pane) {
+/** The zoom, from `least` on, at which its whole width is seen; its height too, unless that made it hard to read. */
+function fitting(pane, least) {
   const box = pane?.querySelector("svg.diagram")?.viewBox.baseVal;
   if (!box?.width) return 1;
   const wide = (pane.clientWidth - 2) / box.width;
   const high = (highest() - 2) / box.height;
-  return Math.min(1.3, Math.max(0.6, Math.min(wide, Math.max(high, 0.78))));
+  return Math.min(1.3, Math.max(least, Math.min(wide, Math.max(high, 0.78))));
 }
 
 function keepInSight(pane) {

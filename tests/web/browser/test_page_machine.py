@@ -54,6 +54,21 @@ def test_a_machine_that_starts_and_moves_is_seen_in_the_overview(monitor: Monito
     expect(row).to_contain_text("dim")
 
 
+def test_a_wide_diagram_is_readable_at_360_px_and_fits_when_asked(monitor: Monitor) -> None:
+    ways = "".join(f"  - {{from: choosing, to: state_of_number_{n}, event: way_{n}}}\n" for n in range(8))
+    monitor.write("wide.yaml", f"initial_state: choosing\ntransitions:\n{ways}")
+    monitor.serve()
+    monitor.run("wide.yaml")
+    monitor.project.until_state("wide", "choosing")
+    page = monitor.open("#/machines/wide", viewport={"width": 360, "height": 740})
+    expect(page.locator(".node.lit")).to_be_visible()
+    pane = "document.querySelector('.diagram-pane')"
+
+    seen(lambda: page.evaluate(f"{pane}.scrollWidth > {pane}.clientWidth"))
+    page.get_by_role("button", name="Fit").click()
+    seen(lambda: page.evaluate(f"{pane}.scrollWidth <= {pane}.clientWidth"))
+
+
 def test_the_diagram_lights_the_state_and_counts_the_way_to_it(monitor: Monitor) -> None:
     start(monitor)
     page = monitor.open("#/machines/lamp")
