@@ -209,12 +209,14 @@ class Behaviour:
         return not (self._final or self._draining) and interrupts(self._definition, self._state, event.type)
 
     def _handle(self, event: Incoming) -> None:
+        move = step(self._definition, self._state, event.type)
+        if move is None and self._stay.goes_on and self._mail.defer(event):
+            return  # what the state does has not ended, only been put off: the next one may take the event
         admit(self._definition, self._context, event)
         if self._debugs:
             source = event.source or "outside"
             log.debug("%s: event %s from %s, in state %s", self._name, event.type, source, self._state)
         received = self._records.received(event)
-        move = step(self._definition, self._state, event.type)
         if move is not None:
             self._take(move, event.type, received, self._records.settled(event, "processed"))
             return
@@ -235,6 +237,8 @@ class Behaviour:
                 self._stay.due.popleft()()
             elif self._stay.woken:
                 self._run_again(self._stay.woken.pop())
+            elif self._mail.deferred and not self._stay.goes_on:
+                self._mail.recall()
             elif (event := self._mail.next()) is not None:
                 self._handle(event)
             else:

@@ -35,6 +35,8 @@ class Mail:
         self._outage = outage
         self._generation = db.generation
         self._waiting: deque[Incoming] = deque()
+        #: events whose turn it was, and that wait until the state has made up its mind
+        self.deferred: deque[Incoming] = deque()
         self._cursor = 0
         self._seen: dict[int, None] = {}
         #: no id up to this one is kept in `_seen` any more: they all were
@@ -44,7 +46,7 @@ class Mail:
 
     def __bool__(self) -> bool:
         """Whether events wait, in memory or in the mailbox."""
-        return bool(self._waiting) or self._more
+        return bool(self._waiting or self.deferred) or self._more
 
     def accept(self, event: Incoming, *, at_once: bool) -> list[Incoming]:
         """The events to handle because of a datagram: it alone, none (seen before), or those missed before it too.
@@ -98,6 +100,18 @@ class Mail:
             self._waiting.extend(self.fetch())
         return self._waiting.popleft() if self._waiting else None
 
+    def defer(self, event: Incoming) -> bool:
+        """Keep an event until `recall`; False if too many are kept so."""
+        if len(self.deferred) >= BACKLOG:
+            return False
+        self.deferred.append(event)
+        return True
+
+    def recall(self) -> None:
+        """It is the turn of what was deferred, before all others."""
+        self._waiting.extendleft(reversed(self.deferred))
+        self.deferred.clear()
+
     def keep(self, event: Incoming) -> bool:
         """Give a datagram that has no row one, so that it outlives this process; False where that failed."""
         if event.event_id is not None:
@@ -113,10 +127,12 @@ class Mail:
         """Do not handle these rows, whether they wait here or are still to come."""
         for event_id in event_ids:
             self._see(event_id)
+        self.recall()
         self._waiting = deque(event for event in self._waiting if event.event_id not in event_ids)
 
     def keep_all(self) -> None:
         """The machine ends: what waits stays in the mailbox."""
+        self.recall()
         while self._waiting:
             self.keep(self._waiting.popleft())
 
@@ -139,6 +155,7 @@ class Mail:
         self._generation = self._db.generation
         self._cursor = self._all_seen = 0
         self._seen.clear()
+        self.recall()
         self._waiting = deque(event._replace(event_id=None, after=None) for event in self._waiting)
 
     def _fresh(self, letters: list[mailbox.Letter]) -> list[Incoming]:

@@ -365,6 +365,68 @@ def test_an_error_nothing_takes_is_tried_again_and_then_marks_the_machine_failed
     machine.wait_for("b", 5)
 
 
+UNSURE = """
+    initial_state: a
+    on_error: {{tries: {tries}, delay: {delay}}}
+    transitions:
+      - {{from: a, to: b, event: job_done}}
+      - {{from: a, to: b, event: leave}}
+      - {{from: b, to: c, event: next}}
+      - {{from: c, to: d, event: more}}
+    actions: {{a: [{{type: bash, command: "test -e {flag}"}}]}}
+"""
+
+
+def test_what_the_next_state_takes_waits_while_actions_are_to_be_tried_again(
+    start: Start, journal: Journal, tmp_path: Path
+) -> None:
+    machine = start(UNSURE.format(tries=9, delay=0.1, flag=tmp_path / "flag"))
+    journal.wait_for("error")
+
+    machine.send("next")
+    (tmp_path / "flag").touch()
+
+    machine.wait_for("c", 5)
+    assert journal.of("unhandled") == []
+
+
+def test_what_leads_out_is_taken_at_once_and_what_waited_before_it_comes_next(
+    start: Start, journal: Journal, tmp_path: Path
+) -> None:
+    machine = start(UNSURE.format(tries=9, delay=100, flag=tmp_path / "flag"))
+    journal.wait_for("error")
+
+    for event in ("next", "leave", "more"):
+        machine.send(event)
+
+    machine.wait_for("d", 5)
+
+
+def test_what_waited_in_vain_is_ignored_when_the_tries_are_spent(
+    start: Start, journal: Journal, runtime: Runtime, tmp_path: Path
+) -> None:
+    machine = start(UNSURE.format(tries=1, delay=0.1, flag=tmp_path / "flag"))
+    journal.wait_for("error")
+
+    machine.send("next")
+
+    journal.wait_for("unhandled")
+    assert machine.status == "failed"
+    assert [row.status for row in mailbox.list_(runtime.db)] == ["ignored"]
+
+
+def test_what_waits_for_another_try_stays_in_the_mailbox_of_a_machine_that_stops(
+    start: Start, journal: Journal, runtime: Runtime, tmp_path: Path
+) -> None:
+    machine = start(UNSURE.format(tries=9, delay=100, flag=tmp_path / "flag"))
+    journal.wait_for("error")
+    machine.send("next")
+
+    machine.stop()
+
+    assert [row.status for row in mailbox.list_(runtime.db)] == ["pending"]
+
+
 def test_an_unknown_action_is_an_error_that_names_near_ones(start: Start) -> None:
     machine = start("""
         initial_state: a
