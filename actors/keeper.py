@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Protocol
 
 from ..storage import durations, jobs, machines, mailbox, troubles
 from ..storage.errors import StorageError
@@ -32,6 +32,37 @@ RESCUE_S = 5.0
 SET_S, NOTICE_S = 2.0, 3 * LOOK_S
 
 
+class Charges(Protocol):
+    """Whom a keeper looks after; all is called in its thread."""
+
+    def names(self) -> list[str]:
+        """The machines of this process that have not ended."""
+
+    def watch(self) -> None:
+        """Once a second, whether the store answers or not."""
+
+    def look(self) -> None:
+        """Once a second, while the store answers."""
+
+    def changed(self) -> None:
+        """Somebody has written to the store."""
+
+    def unread(self, counts: Mapping[str, int]) -> None:
+        """So many events wait in the mailboxes of these machines."""
+
+    def job_failed(self, job: Job) -> None:
+        """Its workers were gone too often."""
+
+    def store_answers(self) -> None:
+        """The store can be written."""
+
+    def enter_again(self) -> None:
+        """The store was emptied or replaced: it is to know of the machines and their schedules."""
+
+    def clock_set(self, by_s: float) -> None:
+        """The clock was set by so many seconds, forwards or (negative) back."""
+
+
 class Keeper:
     """Looks once a second whether another process changed the store; writes a heartbeat every ten."""
 
@@ -42,39 +73,19 @@ class Keeper:
         board: WatchBoard,
         timings: Timings,
         tally: Tally,
+        charges: Charges,
         *,
-        names: Callable[[], list[str]],
-        unread: Callable[[dict[str, int]], None],
-        look: Callable[[], None],
         outage: Trouble,
-        answers: Callable[[], None],
-        enter: Callable[[], None],
-        clock_set: Callable[[float], None],
-        changed: Callable[[], None],
-        job_failed: Callable[[Job], None],
-        watch: Callable[[], None] = lambda: None,
         given_up: Callable[[], None] = lambda: None,
     ) -> None:
-        """`changed` is called when somebody has written, `job_failed` for each job whose workers were gone too often.
-
-        `outage` hears of a store that fails, `answers` is called when it can be written.
-
-        `enter` enters our machines into the registry again, where they are missing. `clock_set` is told by how many
-        seconds the clock was set, forwards or (negative) back. `watch` is called as often as `look`, whether
-        the store answers or not.
-        """
+        """`outage` hears of a store that fails."""
         self._db = db
         self._incarnation = incarnation
         self._board = board
         self._timings, self._tally = timings, tally
-        self._names = names
-        self._tell_unread = unread
-        self._look_too = look
-        self._outage, self._answers = outage, answers
-        self._enter, self._clock_set = enter, clock_set
+        self._charges = charges
+        self._outage = outage
         self._clock_offset_s = db.clock.now() - time.monotonic()
-        self._changed, self._job_failed = changed, job_failed
-        self._watch = watch
         self._stopping = threading.Event()
         self._stirred = threading.Event()
         self._lock = threading.Lock()  # of what lease_taken changes
@@ -126,7 +137,7 @@ class Keeper:
             self._next_rescue_s = now_s + RESCUE_S
         self._look_for_jobs()
         self._look_for_changes()
-        self._look_too()
+        self._charges.look()
         self._store_troubles()
 
     def look_at_clock(self, now_s: float) -> None:
@@ -140,7 +151,7 @@ class Keeper:
             self._next_beat_s, self._next_rescue_s = now_s, now_s + NOTICE_S
             if by_s < 0:
                 jobs.shorten_leases(self._db)
-            self._clock_set(by_s)
+            self._charges.clock_set(by_s)
         self._clock_offset_s = offset_s  # last: what failed on the way is done again
 
     @property
@@ -152,7 +163,7 @@ class Keeper:
             self._stirred.wait(min(LOOK_S, self._interval_s))
             self._stirred.clear()
             if not self._stopping.is_set():
-                self._attempt(self._watch)
+                self._attempt(self._charges.watch)
                 self._attempt(self._round)
         self._attempt(self._store_timings)
         self._attempt(self._store_troubles)
@@ -175,9 +186,9 @@ class Keeper:
         with self._db.write():
             held = machines.heartbeat(self._db, self._incarnation, lease_s=MACHINE_LEASE_S)
             renewed = jobs.renew(self._db, self._incarnation)
-        self._answers()
-        if held < len(self._names()):
-            self._enter()
+        self._charges.store_answers()
+        if held < len(self._charges.names()):
+            self._charges.enter_again()
         with self._lock:
             if not renewed and taken == self._leases_taken:
                 self._lease_s = MACHINE_LEASE_S  # no short lease is held any more: back to the leisurely pace
@@ -206,7 +217,7 @@ class Keeper:
         for job in jobs.rescue(self._db):
             log.warning("job %s: its worker is gone: now %s after attempt %d", job.job_id, job.status, job.attempts)
             if job.status == "failed":
-                self._job_failed(job)
+                self._charges.job_failed(job)
                 self._board.ring("done")
             elif job.status == "pending":
                 self._board.ring("jobs")
@@ -222,12 +233,12 @@ class Keeper:
         token = self._db.change_token()
         if token == self._token and not self._unread_left:
             return
-        unread = mailbox.pending_targets(self._db, self._names())
+        unread = mailbox.pending_targets(self._db, self._charges.names())
         self._unread_left = bool(unread)
         if unread:
-            self._tell_unread(unread)
+            self._charges.unread(unread)
         if token != self._token:
-            self._changed()
+            self._charges.changed()
             for topic in ("done", "events", "machine"):
                 if self._board.keys(topic):
                     self._board.ring(topic)

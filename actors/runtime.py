@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import wait
 from contextlib import contextmanager
@@ -23,12 +22,12 @@ from .children import Children
 from .definition import Definition
 from .errors import ConfigError, MachineError, Problem
 from .handle import Machine
+from .household import Household
 from .hub import ProcessHub
 from .incarnation import new_incarnation
 from .jobdesk import JobDesk
 from .keeper import Keeper
 from .loader import from_dict, load
-from .messages import Unread
 from .notifier import Notifier
 from .parts import Parts, Shared
 from .publisher import Publisher
@@ -52,9 +51,6 @@ if TYPE_CHECKING:
     from .definition import Outcome
 
 log = logging.getLogger(__name__)
-
-#: the clock is set back by a correction if it is by more than so many seconds: less is drift, and no firing is repeated
-SET_BACK_S = 60.0
 
 #: seconds that actions have to end once they are cut off
 CUT_OFF_S = 3.0
@@ -123,40 +119,36 @@ class Runtime:
             self.db, new_incarnation(), self._control_prefix, recorder, timers, WatchBoard(), Workers(tally),
             Children(), Timings(), tally,
         )  # fmt: skip
+        self.hub = ProcessHub(
+            self.shared,
+            self._roster,
+            event_socket=self._event_socket,
+            start=self._add,
+            lease_taken=lambda lease_s: self.keeper.lease_taken(lease_s),
+        )
+        self.scheduler = Scheduler(self.db, self.hub, names=self._roster.names)
+        self.supervisor = Supervisor(self.shared, self._roster, sockets=self._sockets, rung=self.hub.rung)
+        self._standby = Standby(self.supervisor.acquire, self._launch)
+        watchdog = Watchdog(self._roster, self.shared.running, self.hub.publish, action_s=self._watchdog_s)
+        self._household = Household(
+            self._roster, self.hub, recorder, self.supervisor, self.scheduler, self._standby, watchdog,
+            progress=lambda: self.on_progress(),
+        )  # fmt: skip
         self.keeper = Keeper(
             self.db,
             self.shared.incarnation,
             self.shared.board,
             self.shared.timings,
             tally,
-            names=self._roster.names,
-            unread=self._tell_unread,
-            look=self._look_after_the_rest,
-            watch=self._look_at_ourselves,
+            self._household,
             outage=recorder.outage,
-            answers=recorder.store_answers,
-            enter=self._enter_again,
-            clock_set=self._allow_for_the_clock,
-            changed=lambda: self.hub.look_after_jobs(),
-            job_failed=lambda job: self.hub.job_failed(job),
             given_up=lambda: self._break("keeper"),
         )
-        self.hub = ProcessHub(
-            self.shared,
-            self._roster,
-            event_socket=self._event_socket,
-            start=self._add,
-            lease_taken=self.keeper.lease_taken,
-        )
-        self.watchdog = Watchdog(self._roster, self.shared.running, self.hub.publish, action_s=self._watchdog_s)
-        self.scheduler = Scheduler(self.db, self.hub, names=self._roster.names)
-        self.supervisor = Supervisor(self.shared, self._roster, sockets=self._sockets, rung=self.hub.rung)
-        self._standby = Standby(self.supervisor.acquire, self._launch)
         self.notifier = Notifier(self.db, tally, self.hub.rung)
         recorder.start()
         self.shared.timers.start()
-        self.keeper.start()
         self.notifier.start()
+        self.keeper.start()
         self._running = True
         return self
 
@@ -171,7 +163,7 @@ class Runtime:
             if not self._running:
                 return
             self._running = False
-        self.supervisor.closed = True
+        self._household.closed = self.supervisor.closed = True
         self._roster.stop(self.grace_s if grace_s is None else grace_s, CUT_OFF_S)
         self._wait_for_actions()
         for run in list(self.shared.running.values()):
@@ -393,37 +385,6 @@ class Runtime:
     def _all_ended(self) -> bool:
         return bool(self._roster.all()) and not self._roster.live() and not self._standby
 
-    def _tell_unread(self, unread: Mapping[str, int]) -> None:
-        for machine in self._roster.live():
-            if machine.name in unread:
-                machine.tell(Unread())
-
-    def _enter_again(self) -> None:
-        """The store was emptied or replaced: it is to know of our machines and their schedules."""
-        for machine in self._roster.live():
-            if self.supervisor.enter_again(machine):
-                self.scheduler.follow(machine.definition, machine.name)
-
-    def _allow_for_the_clock(self, by_s: float) -> None:
-        if by_s < -SET_BACK_S:
-            self.scheduler.plan_anew()
-
     def _launch(self, machine: Machine) -> None:
         self.supervisor.launch(machine)
         self.scheduler.follow(machine.definition, machine.name)
-
-    def _look_after_the_rest(self) -> None:
-        if not self._running:
-            return
-        if self._standby.look():
-            self._roster.notify()  # the machine may have ended before it was off the list
-        self.scheduler.look()
-
-    def _look_at_ourselves(self) -> None:
-        """What needs no store, and goes on while that is away."""
-        if not self._running:
-            return
-        self.watchdog.look(time.monotonic())
-        self.supervisor.look()
-        if self.watchdog.actors_move and self.shared.recorder.moves:
-            self.on_progress()

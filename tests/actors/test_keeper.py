@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,7 @@ from statemachine_engine.storage.clock import ManualClock
 from statemachine_engine.storage.database import Database
 from statemachine_engine.storage.durations import Bar
 from statemachine_engine.storage.errors import StoreUnavailable
+from statemachine_engine.storage.jobs import Job
 from tests.support.factories import acquire, add_jobs, claimed
 from tests.support.until import until
 
@@ -29,29 +30,48 @@ class House:
 
     def __init__(self, db: Database) -> None:
         self.db, self.board = db, WatchBoard()
-        self.unread: list[dict[str, int]] = []
+        self.told: list[Mapping[str, int]] = []
         self.woken: list[str] = []
-        self.looks = 0
         self.timings, self.tally = Timings(), Tally()
         self.outage = Trouble(self.tally, None, "the store takes nothing", str)
-        self.entered = self.changes = 0
+        self.looks = self.entered = self.changes = 0
         self.failed: list[str] = []
-        self.clock_set: list[float] = []
-        self.keeper = Keeper(
-            db, "us", self.board, self.timings, self.tally, names=lambda: ["m"], unread=self.unread.append,
-            look=self._look, outage=self.outage, answers=self.outage.over, enter=self._enter,
-            changed=self._changed, job_failed=lambda job: self.failed.append(job.job_id),
-            clock_set=self.clock_set.append,
-        )  # fmt: skip
+        self.clocks_set: list[float] = []
+        self.fails_at: Callable[..., None] | None = None
+        self.keeper = Keeper(db, "us", self.board, self.timings, self.tally, self, outage=self.outage)
 
-    def _look(self) -> None:
+    def names(self) -> list[str]:
+        return ["m"]
+
+    def watch(self) -> None:
+        pass
+
+    def look(self) -> None:
         self.looks += 1
+        self._fail_at(self.look)
 
-    def _enter(self) -> None:
+    def changed(self) -> None:
+        self.changes += 1
+
+    def unread(self, counts: Mapping[str, int]) -> None:
+        self._fail_at(self.unread)
+        self.told.append(counts)
+
+    def job_failed(self, job: Job) -> None:
+        self.failed.append(job.job_id)
+
+    def store_answers(self) -> None:
+        self.outage.over()
+
+    def enter_again(self) -> None:
         self.entered += 1
 
-    def _changed(self) -> None:
-        self.changes += 1
+    def clock_set(self, by_s: float) -> None:
+        self.clocks_set.append(by_s)
+
+    def _fail_at(self, step: Callable[..., None]) -> None:
+        if step == self.fails_at:
+            raise RuntimeError("no time")
 
     def park(self, name: str, topic: str, key: Key = ()) -> None:
         watch = Watch(topic, key, lambda: self.woken.append(name))
@@ -154,11 +174,11 @@ def test_rows_that_no_datagram_told_of_are_told_until_they_are_read(house: House
     mailbox.post(db, "somebody else", "x")
     house.keeper.look(1.0)
     house.keeper.look(2.0)
-    assert house.unread == [{"m": letter.id}] * 2
+    assert house.told == [{"m": letter.id}] * 2
     mailbox.settle(db, [letter.id], "processed")
     house.keeper.look(3.0)
     house.keeper.look(4.0)
-    assert len(house.unread) == 2
+    assert len(house.told) == 2
 
 
 def test_how_long_actions_took_is_stored_with_the_heartbeat_and_at_the_end(house: House, db: Database) -> None:
@@ -218,22 +238,19 @@ def test_what_another_process_changed_wakes_those_who_watch(
     assert house.woken == ["watcher"]
 
 
-def test_a_look_that_failed_is_made_again(house: House, db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_look_that_failed_is_made_again(house: House, db: Database) -> None:
     house.keeper.look(0.0)
     house.park("watcher", "done")
     jobs.enqueue(db, "j", "work")
     mailbox.post(db, "m", "x")
 
-    def fail(unread: dict[str, int]) -> None:
-        raise RuntimeError("no time")
-
-    monkeypatch.setattr(house.keeper, "_tell_unread", fail)
+    house.fails_at = house.unread
     with pytest.raises(RuntimeError):
         house.keeper.look(1.0)
-    monkeypatch.undo()
+    house.fails_at = None
     house.keeper.look(2.0)
     assert house.woken == ["watcher"]
-    assert len(house.unread) == 1
+    assert len(house.told) == 1
 
 
 @pytest.mark.parametrize("db_url", ["sqlite", "memory"], indirect=True)  # PostgreSQL's token is all its schemas'
@@ -290,7 +307,7 @@ def test_trouble_is_logged_and_the_next_round_made(
     house: House, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(keeper_module, "LOOK_S", 0.01)
-    house.keeper._look_too = lambda: (house._look(), [][0])[1]  # type: ignore[method-assign]
+    house.fails_at = house.look
     house.keeper.start()
     until(lambda: house.looks > 2)
     assert "housekeeping failed" in caplog.text
