@@ -96,6 +96,8 @@ class Runtime:
         self._actions_dir = Path(actions_dir) if actions_dir is not None else None
         self._stands_by, self._sockets = standby, sockets
         self._registries: dict[Path | None, ActionRegistry] = {}
+        #: what has been warned of
+        self._told: set[Problem] = set()
         self._roster = Roster()
         self._lock = threading.RLock()
         self._stop_asked = self._hurried = False
@@ -315,7 +317,9 @@ class Runtime:
     def _made(self, definition: Definition, name: str, context: Mapping[str, Any], actions_dir: Path | None) -> Machine:
         registry = self._registry(actions_dir)
         for problem in registry.missing(definition):
-            log.warning("%s", problem)
+            if problem not in self._told:  # a hundred instances of one file have one problem
+                self._told.add(problem)
+                log.warning("%s", problem)
         machine = Machine(definition, View(name, definition.initial_state), self.db, context)
         base_dir = definition.source.parent if definition.source is not None else Path.cwd()
         desk = JobDesk(name, self.hub)
