@@ -90,7 +90,7 @@ def run(options: dict[str, Any], *, websocket_port: int | None, access_log: bool
     ports = {"port": _port(sockets[0]), "websocket_port": _port(extra) if extra else None}
     if options["token"] is None and not is_loopback(options["host"]):
         options["token"] = secrets.token_urlsafe(18)
-    _check_database()
+    _check_database(create=not options["read_only"])
     options = {**options, **ports}
     _greet(options, open_browser)
     serve(
@@ -151,13 +151,13 @@ def _is_monitor(port: int) -> bool:
         return False
 
 
-def _check_database() -> None:
-    """Make the file where there is none, and say now what keeps the page empty: it will be waited for."""
+def _check_database(*, create: bool) -> None:
+    """Make the file where there is none, if it is to be made; say now what keeps the page empty, and is waited for."""
     from ..storage.database import Database
     from ..storage.errors import StoreTooNew, StoreUnavailable
 
     try:
-        with Database.open(db_given()) as db:
+        with Database.open(db_given(), create=create) as db:
             if db.barred:
                 click.echo(f"🔒 {db} can only be read: {db.barred}", err=True)
     except StoreTooNew:

@@ -25,7 +25,7 @@ class Monitor:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.store = Store(settings.db)
+        self.store = Store(settings.db, create=not settings.read_only)
         self.feed = Feed(self.store, settings.event_socket)
         self.library = Library(settings.project_root)
         self.machines = Machines(self.store, self.feed, self.library)

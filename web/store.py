@@ -10,8 +10,9 @@ from ..storage.database import Database
 class Store:
     """One open `Database` at a time, shared by all threads."""
 
-    def __init__(self, url: str | None) -> None:
-        self.url = url
+    def __init__(self, url: str | None, *, create: bool = True) -> None:
+        """`create`: it is made where there is none yet, since the page may be there before the machines."""
+        self.url, self._create = url, create
         self._lock = threading.Lock()
         self._db: Database | None = None
         self._file: tuple[int, int] | None = None
@@ -20,13 +21,12 @@ class Store:
     def db(self) -> Database:
         """The open database; StoreUnavailable.
 
-        It is made where there is none yet, since the page may be there before the machines; one that was there and is
-        gone will come back, and nothing must stand in its place.
+        One that was there and is gone will come back, and nothing must stand in its place.
         """
         with self._lock:
             if self._db is None or self._identity(self._db) != self._file or _may_be_written_by_now(self._db):
                 self._drop()
-                self._db = Database.open(self.url, create=self._file is None)
+                self._db = Database.open(self.url, create=self._create and self._file is None)
                 self._file = self._identity(self._db)
             return self._db
 

@@ -31,6 +31,22 @@ def test_it_is_made_once_and_waited_for_later(tmp_path: Path) -> None:
     store.close()
 
 
+def test_a_read_only_monitor_waits_for_the_database_and_makes_none(make_site: Callable[..., Site]) -> None:
+    site = make_site(read_only=True)
+    path = site.db.path
+    assert path is not None
+    site.db.close()
+    site.monitor.store.close()
+    aside = path.rename(path.with_name("aside.db"))
+
+    answer = site.ask("/api/jobs")
+    assert (answer.status, path.exists()) == (503, False)
+    assert "no such database" in answer.json["error"]
+
+    aside.rename(path)
+    assert site.get("/api/jobs")["items"] == []
+
+
 def test_another_file_under_the_same_name_is_read_instead(tmp_path: Path) -> None:
     store = Store(str(tmp_path / "store.db"))
     first = store.db
