@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -196,7 +196,10 @@ class Runtime:
     def request_stop(self) -> None:
         """Make `wait` return; from any thread, and from a signal handler."""
         self._stop_asked = True
-        threading.Thread(target=self._roster.notify, name="sm-stop", daemon=True).start()
+        try:
+            threading.Thread(target=self._roster.notify, name="sm-stop", daemon=True).start()
+        except RuntimeError:  # the system gives no thread: an end that may wait for a lock is better than none
+            self._roster.notify()
 
     def hurry(self) -> None:
         """Stop all machines at once: their actions are cut off, and waited for only where they hear of it.
@@ -376,7 +379,8 @@ class Runtime:
             return
         timer = threading.Timer(SILENCE_S, self._give_the_server_up)
         timer.name, timer.daemon = "sm-patience", True
-        timer.start()
+        with suppress(RuntimeError):  # without a thread an end is as long as the server's silence
+            timer.start()
         try:
             yield
         finally:

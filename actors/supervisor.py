@@ -7,6 +7,7 @@ import logging
 import os
 import socket
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -41,6 +42,9 @@ DEAF = "its control socket is not read any more: events come by the mailbox, wit
 
 #: sockets looked for at a time: with a thousand machines, a look at all of them would be 3 ms of each second
 LOOKED_FOR = 100
+
+#: seconds until an actor for which there was no thread or no memory is tried again
+AGAIN_S = 1.0
 
 
 class Supervisor:
@@ -151,9 +155,14 @@ class Supervisor:
         self._publish_error(machine.name, CRASHED)
         self._give_back(machine.parts.desk)
         self._shared.recorder.flush()
-        if may_start and not self.closed:
-            self._start_actor(machine, None)
-            return
+        while may_start and not self.closed:
+            try:
+                self._start_actor(machine, None)
+                return
+            except (RuntimeError, MemoryError) as error:  # the system gives no thread, or no memory
+                log.error("%s: cannot begin again yet: %s", machine.name, error or type(error).__name__)
+                time.sleep(AGAIN_S)
+                may_start = self._intensity[machine.name].crashed()
         log.critical("%s: crashed more than %d times in %g s; given up", machine.name, RESTARTS, WINDOW_S)
         self._sign_off(machine, "failed")
         machine.view.last_error = CRASHED
