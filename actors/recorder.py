@@ -38,6 +38,8 @@ MOST_WAITING = 50_000
 #: seconds between tries while the store takes nothing
 RETRY_S = (0.1, 0.5, 1.0, 2.0, 5.0)
 
+NO_MEMORY = "the system gives no more memory"
+
 #: seconds within which each try of its thread ends, else it hangs: no lock of SQLite is waited for that long
 STANDS_S = 60.0
 
@@ -191,7 +193,7 @@ class Recorder:
                 self._tell([note for note in records if isinstance(note, Note)], ids)
 
     def _written(self, records: list[Record]) -> list[int]:
-        """Write them, trying again while the store is locked, full or away; the ids of the notes."""
+        """Write them, trying again while the store or the system takes nothing; the ids of the notes."""
         doubtful: Sequence[int] = ()
         for delay_s in chain(RETRY_S, repeat(RETRY_S[-1])):
             if self._given_up:
@@ -202,10 +204,10 @@ class Recorder:
                 ids = list(doubtful) if written else audit.write(self._db, records)
             except ValueRefused:
                 raise
-            except StorageError as error:
+            except (StorageError, MemoryError) as error:
                 doubtful = error.note_ids if isinstance(error, CommitInDoubt) else doubtful
                 self._failing = len(records)
-                self.outage.met(error)
+                self.outage.met(NO_MEMORY if isinstance(error, MemoryError) else error)
                 self._given_up = self._stopping.wait(delay_s)
             else:
                 self._stored_s = time.monotonic()

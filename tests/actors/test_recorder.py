@@ -138,6 +138,28 @@ def test_a_record_that_cannot_be_stored_is_left_out_alone(
     assert "cannot be stored" in caplog.text
 
 
+class Hungry:
+    """Its text takes memory, of which there is none at the first try."""
+
+    is_fed = False
+
+    def __str__(self) -> str:
+        if not self.is_fed:
+            self.is_fed = True
+            raise MemoryError
+        return "fed"
+
+
+def test_a_record_for_which_there_is_no_memory_is_stored_when_there_is_some(
+    recorder: Recorder, db: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    recorder.record(note(1), note(2, it=Hungry()))
+    assert recorder.flush()
+    assert numbers(db) == [1, 2]
+    assert recorder.lost == 0
+    assert "the store takes nothing: the system gives no more memory" in caplog.text
+
+
 def test_a_store_that_another_process_holds_locked_gets_all_of_it_later(
     impatient: None, tmp_path: Path, open_db: Callable[..., Database], caplog: pytest.LogCaptureFixture
 ) -> None:
