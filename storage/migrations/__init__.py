@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..clock import to_text
 from ..connections import Connections
-from ..errors import ReadOnlyStore, StoreTooNew, StoreUnavailable
+from ..errors import DatabaseMissing, ReadOnlyStore, StoreTooNew
 from . import (
     adopt,
     m0001_tables,
@@ -74,12 +74,12 @@ def applied(db: Connections) -> list[tuple[int, str, str]]:
 def bring_up_to_date(db: Connections, *, create: bool = True) -> None:
     """Apply what is pending, oldest first; an older engine's file is copied beside itself before it is touched.
 
-    With `create` False an empty database stays empty: StoreUnavailable.
+    With `create` False an empty database stays empty: DatabaseMissing.
     """
     if not pending(db):
         return
     if not create and "jobs" not in db.tables():
-        raise StoreUnavailable(f"{db}: holds no statemachine tables")
+        raise DatabaseMissing(f"{db}: holds no statemachine tables (yet); the start of a machine makes them")
     if db.barred:
         needed = "its tables are an older engine's, and have to be brought up to date by any command of its owner"
         raise ReadOnlyStore(f"{db} can only be read, for {db.barred}; {needed}")

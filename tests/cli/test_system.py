@@ -78,7 +78,7 @@ class Installed:
         self.status()
 
     def status(self) -> dict[str, Any]:
-        report: dict[str, Any] = json.loads(self.run("status", "--format", "json").stdout)
+        report: dict[str, Any] = json.loads(self.project.listing("statemachine-system status").stdout)
         self.pids |= {pid for pid in (report["pid"], *(row["pid"] for row in report["machines"])) if pid}
         return report
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -13,12 +15,17 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from click.testing import CliRunner, Result
+
+from statemachine_engine.cli.db import db
+from statemachine_engine.cli.system import system
 from tests.support.until import until
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 BIN = Path(sys.executable).parent
 STOP_S = 20
+LISTING = {"statemachine-db": db, "statemachine-system": system}
 _OURS = ("STATEMACHINE_DB", "STATEMACHINE_CONTROL_PREFIX", "STATEMACHINE_EVENT_SOCKET")
 
 
@@ -74,13 +81,23 @@ class Project:
         """Wait until the started processes have printed a text, so many times."""
         until(lambda: self.log().count(text) >= count, timeout_s=timeout_s)
 
+    def listing(self, command: str) -> Result:
+        """A listing with --format json; in this process, since many tests ask again and again."""
+        program, *args = shlex.split(command)
+        with contextlib.chdir(self.folder):
+            env = {**dict.fromkeys(_OURS), **self.env}
+            return CliRunner().invoke(LISTING[program], [*args, "--format", "json"], env=env, prog_name=program)
+
     def json(self, command: str) -> Any:
-        """The data that a listing prints with --format json."""
-        return json.loads(self.shell(f"{command} --format json 2>/dev/null"))
+        """The data that a listing prints."""
+        done = self.listing(command)
+        assert done.exit_code == 0, f"exit code {done.exit_code} from:\n{command}\n{done.output}\n{self.log()}"
+        return json.loads(done.stdout)
 
     def state(self, machine: str) -> str | None:
         """Where a machine is, by the state table; None before it has started."""
-        rows = self.json("statemachine-db machine-state")
+        done = self.listing("statemachine-db machine-state")
+        rows = json.loads(done.stdout) if done.exit_code == 0 else []  # there may be no database yet
         return next((row["current_state"] for row in rows if row["machine_name"] == machine), None)
 
     def until_state(self, machine: str, state: str, timeout_s: float = 20) -> None:
