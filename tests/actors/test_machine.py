@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -696,6 +697,26 @@ def test_a_crashed_actor_is_replaced_and_the_machine_goes_on(
     machine.send("go")
     machine.wait_for("b", 5)
     assert machine.status == "running"
+
+
+def test_a_crashed_actor_for_which_the_system_gives_no_thread_is_replaced_when_it_does(
+    start: Start, runtime: Runtime, caplog: pytest.LogCaptureFixture
+) -> None:
+    runtime.crashes_expected = True  # type: ignore[attr-defined]
+    machine = start(TWO_STATES)
+    machine.send("go")
+    machine.wait_for("b", 5)
+
+    threading.stack_size(1 << 46)  # more than there are addresses
+    try:
+        machine.tell(object())
+        until(lambda: "m: cannot begin again yet: can't start new thread" in caplog.text)
+    finally:
+        threading.stack_size(0)
+
+    machine.wait_for("a", 5)
+    machine.send("go")
+    machine.wait_for("b", 5)
 
 
 def test_an_actor_that_keeps_crashing_is_given_up(start: Start, runtime: Runtime, journal: Journal) -> None:
