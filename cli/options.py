@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from .drivers import without_drivers
 
 if TYPE_CHECKING:
     from ..storage.database import Database
@@ -37,10 +39,8 @@ def database(*, create: bool = False, durable: bool = False) -> Iterator[Databas
             raise
         click.echo(f"Nothing is here yet: {error}", err=True)
         db = Database.open(":memory:")
-    try:
+    with closing(db), nullcontext() if db.is_postgres else without_drivers():
         yield db
-    finally:
-        db.close()
 
 
 def db_given() -> str | None:

