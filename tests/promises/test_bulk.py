@@ -1,4 +1,4 @@
-"""A hundred thousand jobs: in time, in little memory, and exactly that many after a kill."""
+"""A hundred thousand jobs: in little memory, and exactly that many after a kill."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -19,7 +18,6 @@ from tests.support.project import BIN
 from tests.support.until import until
 
 COUNT = 100_000
-SECONDS = 30
 MEGABYTES = 200
 
 
@@ -59,21 +57,18 @@ def stored(db: Database) -> int:
     return sum(jobs.counts(db).values())
 
 
-def test_a_hundred_thousand_jobs_go_in_in_half_a_minute_and_200_mb(file: Path, db: Database) -> None:
-    began = time.monotonic()
+def test_a_hundred_thousand_jobs_go_in_with_less_than_200_mb(file: Path, db: Database) -> None:
     process = start(file, db)
     most = 0
     while process.poll() is None:
         most = max(most, peak_kb(process.pid))
         with suppress(subprocess.TimeoutExpired):
             process.wait(0.02)
-    took_s = time.monotonic() - began
     said = process.communicate()[0]
 
     assert (process.returncode, said) == (0, f"✅ {COUNT} jobs added\n")
     assert stored(db) == COUNT
     assert 0 < most / 1024 < MEGABYTES
-    assert took_s < SECONDS
 
 
 def test_killed_half_way_and_run_again_it_is_exactly_a_hundred_thousand(file: Path, db: Database) -> None:
