@@ -43,7 +43,7 @@ def choice_options(function: F) -> F:
 @db_option
 @click.pass_context
 def retry(ctx: click.Context, /, job_ids: Sequence[str], **options: Any) -> None:
-    """Put failed, cancelled or stuck jobs back in the queue.
+    """Put failed, cancelled or stuck jobs back in the queue, and by their ids such as wait.
 
     Their attempts count anew.
 

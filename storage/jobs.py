@@ -173,13 +173,13 @@ def retry(
     """Back into the queue, due after the delay.
 
     A worker's (`owner`): of the job it holds, else LeaseLost; without a delay after its `wait_s`; failed instead when
-    the attempts are spent. An operator's: from processing, failed or cancelled, else WrongJobState; without a delay at
-    once; attempts start anew. JobNotFound.
+    the attempts are spent. An operator's: from scheduled, processing, failed or cancelled, else WrongJobState; without
+    a delay at once; attempts start anew. JobNotFound.
     """
     with db.write():
         if owner:
             return _try_again(db, _held(db, job_id, owner, attempt), "retried", reason, delay_s=delay_s, output=output)
-        job = _in(db, job_id, ("processing", "failed", "cancelled"))
+        job = _in(db, job_id, ("scheduled", "processing", "failed", "cancelled"))
         if job.status == "processing":
             attempts.end(db, job, "reset")
             bells.ring(db, "done", (job_id,))

@@ -303,6 +303,17 @@ def test_an_operator_retries_what_ended_or_hangs(db: Database) -> None:
         jobs.retry(db, "j1")
 
 
+def test_an_operator_lets_a_job_wait_no_longer(db: Database) -> None:
+    jobs.enqueue(db, "j1", "work")
+    claimed(db, owner="w")
+    jobs.retry(db, "j1", owner="w", delay_s=60, reason="no net")
+
+    again = jobs.retry(db, "j1")
+
+    assert (again.status, again.attempts, again.error_message) == ("pending", 0, "no net")
+    assert claimed(db).job_id == "j1"
+
+
 def test_the_claim_says_how_many_attempts_a_job_without_a_limit_has(db: Database) -> None:
     jobs.enqueue(db, "own", "work", max_attempts=7)
     jobs.enqueue(db, "none", "work")

@@ -138,7 +138,7 @@ function Detail({ id, readOnly, reloadList, query }) {
     ${!job && loading && html`<p class="empty">Loading…</p>`}
     ${job && html`
       ${!readOnly && html`<div class="actions">
-        <button disabled=${!RETRYABLE.has(job.status)} onClick=${() => act("retry", `${id} goes back to the queue`)}>Retry</button>
+        <button disabled=${!RETRYABLE.has(job.status) && job.status !== "scheduled"} onClick=${() => act("retry", `${id} goes back to the queue`)}>Retry</button>
         <button class="danger" disabled=${!CANCELLABLE.has(job.status)} onClick=${() => setAsking(true)}>Cancel…</button>
       </div>`}
       ${job.error_message && html`<div class="failure">${job.error_message}</div>`}
