@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..storage.hidden import masked
+from .actions.errors import CommandNotStarted
 
 log = logging.getLogger(__name__)
 
@@ -36,12 +37,16 @@ class Children:
         """Run `statemachine path --machine-name name` with our own interpreter; its process id.
 
         Its output goes where ours goes: a pipe that nobody reads would stop it when full. Secrets are not handed on.
+        CommandNotStarted.
         """
         command = [*STATEMACHINE, str(path), "--machine-name", name, *options]
         shown = {key: value for key, value in context.items() if _is_open(value)}
         if shown:
             command += ["--initial-context", json.dumps(shown, default=str)]
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+        try:
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+        except OSError as error:
+            raise CommandNotStarted(f"no process can be started for machine {name}: {error.strerror}") from error
         if not detached:
             with self._lock:
                 self._running[process.pid] = (parent, process)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from statemachine_engine.actors import children as children_module
+from statemachine_engine.actors.actions.errors import CommandNotStarted
 from statemachine_engine.actors.children import Children
 from statemachine_engine.actors.incarnation import started_at
 from tests.support.until import until
@@ -91,3 +92,9 @@ def test_a_child_that_ended_by_itself_is_forgotten(family: Family, caplog: pytes
 
 def test_a_child_s_interrupt_from_the_terminal_is_not_its_parent_s(family: Family) -> None:
     assert os.getsid(family.start()) != os.getsid(0)
+
+
+def test_one_that_cannot_be_started_is_an_error_with_the_reason(family: Family) -> None:
+    too_much = "x" * 200_000  # an argument of a command has 128 KiB at most
+    with pytest.raises(CommandNotStarted, match="for machine child: Argument list too long"):
+        family.start(text=too_much)
