@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..storage import durations, jobs, machines, mailbox, troubles
 from ..storage.errors import StorageError
@@ -194,23 +194,19 @@ class Keeper:
                 self._lease_s = MACHINE_LEASE_S  # no short lease is held any more: back to the leisurely pace
 
     def _store_timings(self) -> None:
-        taken = self._timings.take()
-        if not taken:
-            return
-        try:
-            durations.add(self._db, taken)
-        except StorageError:
-            self._timings.give_back(taken)
-            raise
+        self._store(self._timings, durations.add)
 
     def _store_troubles(self) -> None:
-        taken = self._tally.take()
+        self._store(self._tally, troubles.add)
+
+    def _store(self, figures: Timings | Tally, add: Callable[[Database, Any], None]) -> None:
+        taken: Any = figures.take()
         if not taken:
             return
         try:
-            troubles.add(self._db, taken)
+            add(self._db, taken)
         except StorageError:
-            self._tally.give_back(taken)
+            figures.give_back(taken)
             raise
 
     def _rescue(self) -> None:
