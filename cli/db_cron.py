@@ -187,7 +187,7 @@ def _check_line(line: str) -> None:
 def _settings() -> Mapping[str, str]:
     """The variables that the line sets."""
     from ..storage.database import URL_VARIABLE, resolve_url
-    from ..storage.dialect import sqlite_path
+    from ..storage.sqlite import sqlite_path
 
     url = resolve_url(db_given())
     if url.startswith("sqlite:"):

@@ -9,9 +9,11 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from .clock import Clock, system_clock
-from .dialect import Dialect, SqliteDialect, dialect_for
+from .dialect import Dialect
 from .errors import CommitInDoubt, ReadOnlyStore, StorageError, StoreDamaged, StoreUnavailable, ValueRefused
 from .pool import Pool
+from .postgres import PostgresDialect
+from .sqlite import SqliteDialect, sqlite_path
 
 
 class Cursor(Protocol):
@@ -31,7 +33,7 @@ class Connections:
         """`durable`: a commit reaches the disk before it returns (SQLite; PostgreSQL always does so)."""
         self.url = url
         self.clock = clock
-        self.dialect: Dialect = dialect_for(url, durable=durable)
+        self.dialect: Dialect = _dialect_of(url, durable=durable)
         self.is_postgres = self.dialect.is_postgres
         self.path = self.dialect.path if isinstance(self.dialect, SqliteDialect) else None
         self._skew_s = 0.0
@@ -259,3 +261,13 @@ class _Local(threading.local):
 
     connection: Any = None
     writing: bool = False
+
+
+def _dialect_of(url: str, *, durable: bool = False) -> SqliteDialect | PostgresDialect:
+    """The dialect of a resolved URL. StoreUnavailable for a scheme that is neither."""
+    scheme = urlsplit(url).scheme
+    if scheme in ("postgresql", "postgres"):
+        return PostgresDialect(url)
+    if scheme == "sqlite":
+        return SqliteDialect(sqlite_path(url), durable=durable)
+    raise StoreUnavailable(f"{url}: the store is sqlite:///PATH or postgresql://…, not {scheme or 'this'}")

@@ -9,8 +9,9 @@ from typing import Self
 from . import migrations
 from .clock import Clock, system_clock
 from .connections import Connections
-from .dialect import PostgresDialect, PostgresListener, SqliteDialect
 from .errors import DatabaseMissing, NotOurs
+from .postgres import PostgresDialect, PostgresListener
+from .sqlite import SqliteDialect
 from .sqlitefile import SqliteFile
 
 DEFAULT_URL = "sqlite:///data/pipeline.db"

@@ -16,7 +16,8 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from statemachine_engine.storage.dialect import PostgresDialect, SqliteDialect
+from statemachine_engine.storage.postgres import PostgresDialect
+from statemachine_engine.storage.sqlite import SqliteDialect
 
 #: before the function; after it; before the COMMIT of the transaction that it worked in; after that COMMIT
 MOMENTS = ("before", "after", "commit", "committed")

@@ -190,7 +190,7 @@ def test_a_schedule_that_is_overdue(healthy: Any) -> None:
 
 def test_a_lock_that_somebody_holds(healthy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     path = healthy.open().path
-    monkeypatch.setattr("statemachine_engine.storage.dialect.BUSY_TIMEOUT_S", 0.1)
+    monkeypatch.setattr("statemachine_engine.storage.sqlite.BUSY_TIMEOUT_S", 0.1)
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("BEGIN IMMEDIATE")
         message, remedy = one(healthy)

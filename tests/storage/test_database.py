@@ -295,7 +295,7 @@ def test_reading_cannot_write(sqlite_path: Path, open_db: Open) -> None:
 
 
 def test_a_locked_file_is_said_so(sqlite_path: Path, open_db: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("statemachine_engine.storage.dialect.BUSY_TIMEOUT_S", 0.01)
+    monkeypatch.setattr("statemachine_engine.storage.sqlite.BUSY_TIMEOUT_S", 0.01)
     db, other = open_db(sqlite_path), open_db(sqlite_path)
 
     with db.write(), pytest.raises(StoreUnavailable, match="locked"):
