@@ -43,9 +43,9 @@ def choice_options(function: F) -> F:
 @db_option
 @click.pass_context
 def retry(ctx: click.Context, /, job_ids: Sequence[str], **options: Any) -> None:
-    """Put failed, cancelled or stuck jobs back in the queue, and by their ids such as wait.
+    """Put failed, cancelled or stuck jobs back in the queue.
 
-    Their attempts count anew.
+    Their attempts count anew. By its id also one that waits for its time: it may be taken at once then.
 
     \b
     Example:

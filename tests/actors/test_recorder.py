@@ -17,7 +17,7 @@ from statemachine_engine.actors import recorder as recorder_module
 from statemachine_engine.actors.publisher import Publisher
 from statemachine_engine.actors.recorder import BATCH, Recorder
 from statemachine_engine.actors.tally import Tally
-from statemachine_engine.storage import audit, dialect, machines, mailbox
+from statemachine_engine.storage import audit, machines, mailbox, sqlite
 from statemachine_engine.storage.audit import Mark, Note, Received, Record, StateRow
 from statemachine_engine.storage.database import Database
 from tests.support.factories import acquire
@@ -39,7 +39,7 @@ def recorder(db: Database, tmp_path: Path) -> Iterator[Recorder]:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """SQLite gives up on a lock at once, the recorder tries again at once."""
-    monkeypatch.setattr(dialect, "BUSY_TIMEOUT_S", 0.01)
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_S", 0.01)
     monkeypatch.setattr(recorder_module, "RETRY_S", (0.01,))
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from statemachine_engine.actors import recorder
-from statemachine_engine.storage import audit, dialect, jobs
+from statemachine_engine.storage import audit, jobs, sqlite
 from statemachine_engine.storage.errors import StoreUnavailable
 from tests.degrading.conftest import House
 from tests.support.metrics import trouble_seconds
@@ -27,7 +27,7 @@ HOLD = (
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A tenth of a second in place of five."""
-    monkeypatch.setattr(dialect, "BUSY_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_S", 0.1)
 
 
 @contextmanager
