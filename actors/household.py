@@ -77,8 +77,8 @@ class Household:
     def job_failed(self, job: Job) -> None:
         self._hub.job_failed(job)
 
-    def store_answers(self) -> None:
-        self._recorder.store_answers()
+    def store_answers(self, began_s: float) -> None:
+        self._recorder.store_answers(began_s)
 
     def enter_again(self) -> None:
         for machine in self._roster.live():

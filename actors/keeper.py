@@ -53,8 +53,8 @@ class Charges(Protocol):
     def job_failed(self, job: Job) -> None:
         """Its workers were gone too often."""
 
-    def store_answers(self) -> None:
-        """The store can be written."""
+    def store_answers(self, began_s: float) -> None:
+        """The store can be written: it took what was begun then (monotonic)."""
 
     def enter_again(self) -> None:
         """The store was emptied or replaced: it is to know of the machines and their schedules."""
@@ -174,19 +174,21 @@ class Keeper:
         self.look(now_s)
 
     def _attempt(self, work: Callable[[], None]) -> None:
+        began_s = time.monotonic()
         try:
             work()
         except StorageError as error:
-            self._outage.met(error)
+            self._outage.met(error, began_s)
         except Exception:
             log.exception("housekeeping failed")
 
     def _beat(self) -> None:
         taken = self._leases_taken
+        began_s = time.monotonic()
         with self._db.write():
             held = machines.heartbeat(self._db, self._incarnation, lease_s=MACHINE_LEASE_S)
             renewed = jobs.renew(self._db, self._incarnation)
-        self._charges.store_answers()
+        self._charges.store_answers(began_s)
         if held < len(self._charges.names()):
             self._charges.enter_again()
         with self._lock:

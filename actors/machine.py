@@ -218,11 +218,14 @@ class Behaviour:
             log.debug("%s: event %s from %s, in state %s", self._name, event.type, source, self._state)
         received = self._records.received(event)
         if move is not None:
-            self._take(move, event.type, received, self._records.settled(event, "processed"))
+            self._take(move, event.type, received, self._settled(event, "processed"))
             return
-        self._record(received, self._records.settled(event, "ignored"), *self._showcase.look(self._context))
+        self._record(received, self._settled(event, "ignored"), *self._showcase.look(self._context))
         self._note_unhandled(event.type, {"source": event.source})
         self._fail_unhandled(event.type)
+
+    def _settled(self, event: Incoming, status: str) -> Record:
+        return self._records.settled(event, status, self._mail.generation)
 
     def _go_on(self) -> None:
         """Settle what has run; when nothing runs any more, re-run what was woken, then take the events that waited."""

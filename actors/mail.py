@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Collection
 from typing import TYPE_CHECKING
@@ -33,7 +34,8 @@ class Mail:
         self._db = db
         self._name = name
         self._outage = outage
-        self._generation = db.generation
+        #: the database's that the ids belong to
+        self.generation = db.generation
         self._waiting: deque[Incoming] = deque()
         #: events whose turn it was, and that wait until the state has made up its mind
         self.deferred: deque[Incoming] = deque()
@@ -96,6 +98,7 @@ class Mail:
 
     def next(self) -> Incoming | None:
         """The event whose turn it is; None when none waits."""
+        self._follow_file()
         while not self._waiting and self._more:
             self._waiting.extend(self.fetch())
         return self._waiting.popleft() if self._waiting else None
@@ -116,10 +119,11 @@ class Mail:
         """Give a datagram that has no row one, so that it outlives this process; False where that failed."""
         if event.event_id is not None:
             return True
+        began_s = time.monotonic()
         try:
             mailbox.post(self._db, self._name, event.type, event.payload, job_id=event.job_id, source=event.source)
         except StorageError as error:
-            self._outage.met(error)
+            self._outage.met(error, began_s)
             return False
         return True
 
@@ -142,17 +146,18 @@ class Mail:
         return event.after is not None and event.after > self._cursor
 
     def _unread(self, after_id: int, limit: int) -> list[mailbox.Letter]:
+        began_s = time.monotonic()
         try:
             return mailbox.unread(self._db, self._name, limit=limit, after_id=after_id)
         except StorageError as error:
-            self._outage.met(error)
+            self._outage.met(error, began_s)
             return []
 
     def _follow_file(self) -> None:
         """In another file ids begin anew: none is known, and what waits in memory has no row any more."""
-        if self._generation == self._db.generation:
+        if self.generation == self._db.generation:
             return
-        self._generation = self._db.generation
+        self.generation = self._db.generation
         self._cursor = self._all_seen = 0
         self._seen.clear()
         self.recall()

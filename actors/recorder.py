@@ -106,10 +106,10 @@ class Recorder:
         """Whether its thread makes progress, if only by trying again what the store does not take."""
         return not self._abandoned and time.monotonic() - (self._turned_s or math.inf) < STANDS_S
 
-    def store_answers(self) -> None:
-        """Somebody could write: the outage is over, unless our own records are still refused."""
+    def store_answers(self, began_s: float) -> None:
+        """A write that was begun then went well: the outage is over, unless our own records are still refused."""
         if not self._failing:
-            self.outage.over()
+            self.outage.over(began_s)
 
     def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
         """Call `subscriber` with each envelope after its commit, in the recorder's thread; returns what ends it."""
@@ -198,7 +198,7 @@ class Recorder:
         for delay_s in chain(RETRY_S, repeat(RETRY_S[-1])):
             if self._given_up:
                 break
-            self._turned_s = time.monotonic()
+            began_s = self._turned_s = time.monotonic()
             try:
                 written = bool(doubtful) and audit.is_written(self._db, records, doubtful)
                 ids = list(doubtful) if written else audit.write(self._db, records)
@@ -207,11 +207,11 @@ class Recorder:
             except (StorageError, MemoryError) as error:
                 doubtful = error.note_ids if isinstance(error, CommitInDoubt) else doubtful
                 self._failing = len(records)
-                self.outage.met(NO_MEMORY if isinstance(error, MemoryError) else error)
+                self.outage.met(NO_MEMORY if isinstance(error, MemoryError) else error, began_s)
                 self._given_up = self._stopping.wait(delay_s)
             else:
                 self._stored_s = time.monotonic()
-                self.outage.over()
+                self.outage.over(began_s)
                 self._failing = 0
                 return ids
         self.lost += len(records)

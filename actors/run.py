@@ -261,12 +261,13 @@ class Performer:
         One that watches has found nothing so far, and looks again; others are tried again until they are cut off.
         """
         while True:
+            began_s = time.monotonic()
             try:
                 return self._result(action, run, loop), True
             except StoreUnavailable as error:
                 if not action.waits_for_store:
                     raise
-                self._outage.met(error)
+                self._outage.met(error, began_s)
             if action.watch is not None:
                 return action.empty_event(), False
             run.services.cancel.wait(STORE_AGAIN_S)

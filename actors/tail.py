@@ -96,15 +96,10 @@ class Tail:
         """What is new, BATCH at most; often nothing, and then for the price of one question. StorageError."""
         db = self._db or self._open()
         token = db.change_token()
-        if token == self._token:
-            file = _identity(db)
-            if file != self._file:
-                self.close()  # another file takes its place; everything in this one has been read
-                self._file = self._file if file else _GONE  # the next one may get the same inode
-            return []
-        events = self._read(db)
-        if len(events) < BATCH:
+        events = self._read(db) if token != self._token else []
+        if len(events) < BATCH:  # everything in this file has been read
             self._token = token
+            self._follow_file(db)
         return events
 
     def close(self) -> None:
@@ -126,6 +121,13 @@ class Tail:
             raise
         self._db, self._file, self._token = db, file, None
         return db
+
+    def _follow_file(self, db: Database) -> None:
+        """Let go of one that the path names no more, even if somebody still writes to it."""
+        file = _identity(db)
+        if file != self._file:
+            self.close()
+            self._file = self._file if file else _GONE  # the next one may get the same inode
 
     def _begin(self, db: Database) -> None:
         self._seen_s = db.now() - (time.monotonic() - self._begins_s)

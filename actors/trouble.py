@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -49,6 +50,7 @@ class Trouble:
         self._what, self._meanwhile, self._kept = what, meanwhile, kept
         self._lock = threading.Lock()
         self._since_s: float | None = None
+        self._met_s = self._over_s = 0.0
         #: what it was when it was last met, and when that was counted
         self._lasting: Kind | None = None
         self._counted_s = 0.0
@@ -60,12 +62,16 @@ class Trouble:
         """Whether it is there."""
         return self._since_s is not None
 
-    def met(self, error: object) -> None:
-        """It is there, or still there; `error` says where and what to do."""
-        now_s = time.monotonic()
+    def met(self, error: object, began_s: float | None = None) -> None:
+        """It is there, or still there; `error` says where and what to do.
+
+        `began_s` (monotonic): when what failed was begun, if it took its time: it lasts since then.
+        """
+        now_s = self._met_s = time.monotonic()
         with self._lock:
             if self._since_s is None:
-                self._since_s = now_s
+                self._since_s = now_s if began_s is None else max(began_s, self._over_s)
+                self._count(self._since_s, self._kind_of(error))
             self._count(now_s, self._kind_of(error))
             if not self._rarely.due():
                 return
@@ -74,16 +80,22 @@ class Trouble:
         since = f" (for {for_s:.0f} s now)" if for_s >= 1 else ""
         log.error("%s%s: %s; %s", self._what, since, error, self._meanwhile())
 
-    def over(self) -> None:
-        """It is over, if there was any."""
+    def over(self, began_s: float = math.inf) -> None:
+        """It is over, if there was any.
+
+        `began_s` (monotonic): when what went well was begun; it says nothing of a trouble that was met since.
+        """
         if self._since_s is None:
             return
         now_s = time.monotonic()
         with self._lock:
+            if self._since_s is None or began_s < self._met_s:
+                return
             since_s, self._since_s = self._since_s, None
+            self._over_s = now_s
             said, self._said = self._said, False
             self._count(now_s, None)
-        if said and since_s is not None:
+        if said:
             after = f"over after {now_s - since_s:.1f} s"
             log.warning("%s: %s", self._what, "; ".join(filter(None, (after, self._kept()))))
 

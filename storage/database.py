@@ -9,7 +9,7 @@ from typing import Self
 from . import migrations
 from .clock import Clock, system_clock
 from .connections import Connections
-from .errors import DatabaseMissing, NotOurs
+from .errors import DatabaseMissing, NotOurs, StorageError
 from .postgres import PostgresDialect, PostgresListener
 from .sqlite import SqliteDialect
 from .sqlitefile import SqliteFile
@@ -76,22 +76,18 @@ class Database(Connections):
         """SQLite: whether the file was deleted (it is made anew) or replaced; from here on the new one is used.
 
         What was written into the old one since it went is gone with it. To be asked by one thread, now and then.
-        StoreUnavailable: there is none, and none can be made.
+        StorageError: there is none, and none can be made; nobody reads or writes until this finds one.
         """
         file = self.file
         if file is None or not file.has_moved():
+            self._away = None
             return False
         try:
             file.make_way()
-        except OSError as error:
-            raise self._unavailable(error) from error
-        assert isinstance(self.dialect, SqliteDialect)
-        self.dialect.generation += 1
-        self._drop_watcher()
-        self._readers.close_idle()
-        self._writers.close_idle()
-        migrations.bring_up_to_date(self)
-        file.remember()
+            self._go_over(file)
+        except (OSError, StorageError) as error:
+            self._away = error if isinstance(error, StorageError) else self._unavailable(error)
+            raise self._away from None
         return True
 
     def wait_notification(self, timeout_s: float) -> list[str]:
@@ -125,6 +121,18 @@ class Database(Connections):
         self.close()
 
     # Helpers
+
+    def _go_over(self, file: SqliteFile) -> None:
+        """Use the file that is there now; its tables are made by connections of their own, before anybody meets it."""
+        assert isinstance(self.dialect, SqliteDialect)
+        with Database.open(self.url, clock=self.clock):
+            file.remember()
+            self.dialect.generation += 1
+            self._drop_watcher()
+            self._readers.close_idle()
+            self._writers.close_idle()
+            self._away = None
+            self.change_token()  # opens it, so that its number stays its own
 
     def _find_file(self, create: bool) -> None:
         if self.file is None:

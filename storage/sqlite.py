@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from .diagnosis import BY_SQLITE_CODE, UNKNOWN, Diagnosis, unfinished
 from .dialect import Dialect
@@ -51,7 +50,7 @@ class SqliteDialect(Dialect):
 
     def connect(self, *, read_only: bool = False) -> _SqliteConnection:
         """WAL, so that readers never wait for the writer; NORMAL loses no commit unless the power goes."""
-        connection = self._barred() if self.barred else self._opened(self.path or ":memory:")
+        connection = self._barred() if self.barred else self._opened(self._place("rw"))
         connection.generation = self.generation
         try:
             if self.path is not None and not self.barred:
@@ -116,13 +115,17 @@ class SqliteDialect(Dialect):
     def notify(self, connection: sqlite3.Connection, payload: str) -> None:
         """Nothing to do: processes on one host ring each other by datagram."""
 
+    def _place(self, mode: str) -> str:
+        """Of a file that is there: left to itself, SQLite makes an empty one in the place of one that is gone."""
+        return ":memory:" if self.path is None else f"{self.path.as_uri()}?mode={mode}"
+
     def _barred(self) -> _SqliteConnection:
         """For reading alone: to read a WAL file SQLite makes two more beside it, unless it may take it for unchanging.
 
         It may where nobody has it open; `is_stale` sees that somebody does.
         """
         at_rest = self._at_rest()
-        connection = self._opened(f"file:{quote(str(self.path))}?mode=ro{'&immutable=1' if at_rest else ''}")
+        connection = self._opened(self._place("ro&immutable=1" if at_rest else "ro"))
         connection.at_rest = at_rest
         return connection
 
@@ -133,7 +136,7 @@ class SqliteDialect(Dialect):
             return None
 
     @staticmethod
-    def _opened(place: Path | str) -> _SqliteConnection:
+    def _opened(place: str) -> _SqliteConnection:
         return sqlite3.connect(
             place,
             timeout=BUSY_TIMEOUT_S,
@@ -141,7 +144,7 @@ class SqliteDialect(Dialect):
             check_same_thread=False,
             cached_statements=256,
             factory=_SqliteConnection,
-            uri=str(place).startswith("file:"),
+            uri=True,
         )
 
 

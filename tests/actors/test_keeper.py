@@ -60,8 +60,8 @@ class House:
     def job_failed(self, job: Job) -> None:
         self.failed.append(job.job_id)
 
-    def store_answers(self) -> None:
-        self.outage.over()
+    def store_answers(self, began_s: float) -> None:
+        self.outage.over(began_s)
 
     def enter_again(self) -> None:
         self.entered += 1

@@ -191,6 +191,22 @@ def test_a_file_that_is_gone_is_waited_for(tmp_path: Path, open_db: Open) -> Non
     reader.close()
 
 
+def test_a_file_that_is_gone_is_let_go_of_though_somebody_writes_to_it_still(tmp_path: Path, open_db: Open) -> None:
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    db = open_db(url)
+    reader = Tail(url, after=0)
+    for number in range(10):  # so that all its connections are open
+        tell(db, number)
+        assert read(reader) == [number]
+    (tmp_path / "store.db").unlink()
+
+    tell(db, 10)
+    assert read(reader) == [10]
+    tell(db, 11)
+    with pytest.raises(StoreUnavailable, match="no such database"):
+        reader.look()
+
+
 def test_following_tells_of_trouble_and_goes_on_when_it_is_over(
     tmp_path: Path, open_db: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:

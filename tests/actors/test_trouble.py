@@ -56,6 +56,28 @@ def test_one_that_comes_and_goes_does_not_fill_the_log(trouble: Trouble, caplog:
     assert len(caplog.messages) == 2
 
 
+def test_what_was_begun_before_it_was_met_does_not_end_it(trouble: Trouble, caplog: pytest.LogCaptureFixture) -> None:
+    began_s = time.monotonic()
+    trouble.met("no such file")
+    trouble.over(began_s)
+    assert trouble.lasts
+
+    trouble.over(time.monotonic())
+    assert not trouble.lasts
+    assert caplog.text.count("over after") == 1
+
+
+def test_it_lasts_since_what_failed_was_begun_and_no_second_counts_twice(trouble: Trouble, tally: Tally) -> None:
+    began_s = time.monotonic() - 5
+    for _ in range(2):
+        trouble.met(StoreUnavailable("locked"), began_s)
+        trouble.over()
+
+    (count,) = tally.take()
+    assert count.times == 2
+    assert 5 <= count.seconds <= time.monotonic() - began_s
+
+
 def test_no_trouble_is_not_over(trouble: Trouble, caplog: pytest.LogCaptureFixture) -> None:
     trouble.over()
 

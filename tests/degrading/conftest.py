@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 import yaml
 from flask import Flask
+from werkzeug.test import TestResponse
 
 from statemachine_engine import Machine, Runtime
 from statemachine_engine.storage import jobs, machines
@@ -101,10 +102,11 @@ class House:
 
     def metrics(self) -> str:
         """What `/metrics` of a monitor of this database answers."""
-        if self._monitor is None:
-            self._monitor = create_app(self._url, event_socket=self.environ["STATEMACHINE_EVENT_SOCKET"] + "-no")
-            self._stack.callback(monitor_of(self._monitor).close)
-        return self._monitor.test_client().get("/metrics").text
+        return self._asked("/metrics").text
+
+    def ready(self) -> int:
+        """The status that `/ready` of this monitor answers with."""
+        return self._asked("/ready").status_code
 
     def troubles(self) -> dict[str, float]:
         """How often each kind of trouble has occurred, by `/metrics`."""
@@ -129,6 +131,12 @@ class House:
         """Stop everything."""
         self._stack.close()
         shutil.rmtree(self._sockets)
+
+    def _asked(self, path: str) -> TestResponse:
+        if self._monitor is None:
+            self._monitor = create_app(self._url, event_socket=self.environ["STATEMACHINE_EVENT_SOCKET"] + "-no")
+            self._stack.callback(monitor_of(self._monitor).close)
+        return self._monitor.test_client().get(path)
 
 
 @pytest.fixture

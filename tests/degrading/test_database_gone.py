@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import time
 from contextlib import closing
 
 import pytest
 
-from statemachine_engine.storage import jobs
+from statemachine_engine.actors import keeper, trouble
+from statemachine_engine.storage import audit, jobs
+from statemachine_engine.storage.database import Database
+from statemachine_engine.storage.errors import StoreUnavailable
 from tests.degrading.conftest import House
-from tests.support.metrics import numbers
+from tests.support.metrics import numbers, trouble_seconds
 from tests.support.until import until
 
 
@@ -69,22 +73,78 @@ def test_a_file_put_in_the_databases_place_is_used_from_then_on(house: House, ca
     until(lambda: house.status(db, "new") == "completed")
 
 
-def test_a_folder_that_is_gone_is_waited_for(house: House, caplog: pytest.LogCaptureFixture) -> None:
-    runtime = house.begin()
-    away = house.folder / "away"
-    assert not house.troubles()
+@pytest.fixture
+def away(house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Away:
+    """Looks ten times a second, and says every half second that it is not over, so that a short outage shows all."""
+    monkeypatch.setattr(keeper, "LOOK_S", 0.1)
+    monkeypatch.setattr(trouble, "QUIET_S", 0.5)
+    return Away(house, caplog)
 
-    house.path.parent.rename(away)
-    until(lambda: runtime.shared.recorder.outage.lasts)
-    assert numbers(house.metrics()) == {("database_up", ()): 0}
-    house.switch("lit")
-    away.rename(house.path.parent)
 
-    db = house.db()
-    until(lambda: house.registered(db) == "lit")
-    until(lambda: not runtime.shared.recorder.outage.lasts)
-    assert runtime.db.generation == 0, "it is the same file"
-    until(lambda: "database_not_opened" in house.troubles())
+class Away:
+    """The time that the database's folder is gone."""
+
+    def __init__(self, house: House, caplog: pytest.LogCaptureFixture) -> None:
+        self._house, self._caplog = house, caplog
+        self._runtime = house.begin()
+        until(lambda: house.ready() == 200)
+        assert not house.troubles()
+
+    @property
+    def lines(self) -> list[str]:
+        """What the log says of the store."""
+        return [message for message in self._caplog.messages if message.startswith("the store takes nothing")]
+
+    def goes_on(self) -> None:
+        """Once it is noticed, machines make 100 moves, and nobody writes, reads or says that it is over."""
+        until(lambda: self._runtime.shared.recorder.outage.lasts)
+        self._began_s = time.monotonic()
+        for state in ("lit", "dark") * 50:
+            self._house.switch(state)
+        for ask in (lambda: jobs.enqueue(self._runtime.db, "j", "t"), lambda: jobs.find(self._runtime.db)):
+            with pytest.raises(StoreUnavailable, match="No such file or directory: .*; see that its folder is there"):
+                ask()
+        until(lambda: self._house.ready() == 503)
+        assert numbers(self._house.metrics()) == {("database_up", ()): 0}
+        until(lambda: len(self.lines) == 4)
+        assert self._runtime.shared.recorder.outage.lasts
+        assert self._runtime.shared.recorder.waiting >= 100
+        assert not self._house.path.parent.exists(), "nothing is put in its place"
+
+    def is_over(self) -> None:
+        """From now on, once; what was meanwhile is written and counted."""
+        least_s = time.monotonic() - self._began_s
+        until(lambda: not self._runtime.shared.recorder.outage.lasts)
+        most_s = time.monotonic() - self._began_s + 1
+        assert self._runtime.shared.recorder.flush()
+        with Database.open(self._house.path) as db:
+            assert len(audit.transitions(db, "lamp", limit=None)) == 100
+            until(lambda: self._house.registered(db) == "dark")
+        until(lambda: self._house.ready() == 200)
+        until(lambda: self._house.troubles().get("database_not_opened") == 1)
+        assert least_s < trouble_seconds(self._house.metrics())["database_not_opened"] < most_s
+        assert [line for line in self.lines if "over after" in line] == self.lines[-1:]
+
+
+def test_a_folder_that_is_gone_is_waited_for(house: House, away: Away) -> None:
+    aside = house.folder / "aside"
+    house.path.parent.rename(aside)
+
+    away.goes_on()
+    aside.rename(house.path.parent)
+
+    away.is_over()
+    assert house.troubles() == {"database_not_opened": 1}, "it is the same file"
+
+
+def test_what_happens_while_the_folder_is_gone_stands_in_the_database_of_the_next_one(house: House, away: Away) -> None:
+    shutil.rmtree(house.path.parent)
+
+    away.goes_on()
+    house.path.parent.mkdir(0o700)
+
+    away.is_over()
+    until(lambda: house.troubles() == {"database_not_opened": 1, "database_replaced": 1, "machine_unregistered": 2})
 
 
 def test_a_database_that_was_emptied_under_machines_has_them_again(house: House) -> None:

@@ -14,6 +14,7 @@ import pytest
 from statemachine_engine.storage import jobs, mailbox
 from statemachine_engine.storage.database import Database, resolve_url
 from statemachine_engine.storage.errors import StorageError, StoreUnavailable
+from statemachine_engine.storage.sqlite import READERS
 from tests.support.factories import add_jobs
 from tests.support.until import until
 
@@ -301,6 +302,34 @@ def test_a_locked_file_is_said_so(sqlite_path: Path, open_db: Open, monkeypatch:
     with db.write(), pytest.raises(StoreUnavailable, match="locked"):
         add_jobs(other, 1)
     assert add_jobs(other, 1)
+
+
+def test_no_connection_makes_a_file_in_the_place_of_one_that_is_gone(sqlite_path: Path, open_db: Open) -> None:
+    db = open_db(sqlite_path)
+    sqlite_path.unlink()
+
+    with pytest.raises(StoreUnavailable, match="unable to open database file; see that its folder is there"):
+        list(map(jobs.counts, [db] * (READERS + 1)))
+
+    assert not sqlite_path.exists()
+
+
+def test_while_its_folder_is_gone_nobody_reads_or_writes_what_no_path_names(tmp_path: Path, open_db: Open) -> None:
+    db = open_db(tmp_path / "data" / "store.db")
+    jobs.enqueue(db, "before", "t")
+    (tmp_path / "data").rename(tmp_path / "aside")
+    for ask in (db.follow_file, lambda: jobs.enqueue(db, "gone", "t"), lambda: jobs.find(db)):
+        with pytest.raises(StoreUnavailable, match="No such file or directory") as refused:
+            ask()
+        assert refused.value.trouble == "database_not_opened"
+
+    (tmp_path / "data").mkdir()
+    assert db.follow_file()
+    assert not db.follow_file()
+
+    jobs.enqueue(db, "after", "t")
+    assert [job.job_id for job in jobs.find(db)] == ["after"]
+    assert [job.job_id for job in jobs.find(open_db(tmp_path / "aside" / "store.db"))] == ["before"]
 
 
 def test_durable_means_that_a_commit_is_on_disk(sqlite_path: Path, open_db: Open) -> None:
