@@ -15,6 +15,7 @@ from .program import FAILED
 
 if TYPE_CHECKING:
     from ..storage.database import Database
+    from ..storage.errors import StorageError
 
 SIGNS = {"ok": "✅", "warning": "⚠️ ", "error": "❌"}
 
@@ -67,7 +68,7 @@ def _findings(prefix: str, event_socket: str) -> Iterator[Finding]:
     try:
         yield from _of_the_store(db)
     except StorageError as error:
-        yield Finding("store", "error", str(error), _remedy(db))
+        yield Finding("store", "error", str(error), _remedy(db, error))
     except PermissionError as error:
         yield Finding("permissions", "error", str(error), "run as a user who may enter the folder, or give --db")
     finally:
@@ -75,10 +76,14 @@ def _findings(prefix: str, event_socket: str) -> Iterator[Finding]:
     yield from doctor_files.sockets(prefix, event_socket)
 
 
-def _remedy(db: Database) -> str:
+def _remedy(db: Database, error: StorageError) -> str:
+    from ..storage.errors import StoreDamaged
+
     if db.is_postgres:
         return "see that the server runs, and that the name and password are right"
-    return f"if it is no database or a damaged one, put a backup in its place, or: sqlite3 {db.path} .recover"
+    if isinstance(error, StoreDamaged):
+        return f"put a backup in its place, or: sqlite3 {db.path} .recover"
+    return "mend that first: what else there is to find stands in it"
 
 
 def _of_the_store(db: Database) -> Iterator[Finding]:

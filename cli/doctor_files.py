@@ -24,10 +24,12 @@ def disk(file: Path) -> Iterator[Finding]:
     usage = shutil.disk_usage(file.parent)
     size, wal = _size(file), _size(_beside(file, "-wal"))
     sizes = f"{file} has {_amount(size)}, its disk {_amount(usage.free)} left"
-    if usage.free < LOW_BYTES or usage.free < usage.total * LOW_SHARE:
-        severity = "error" if usage.free < LOW_BYTES else "warning"
+    if usage.free < LOW_BYTES:
+        remedy = "make room: delete other files, then statemachine-db prune --older-than 30d, which needs some itself"
+        yield Finding("disk", "error", sizes, remedy)
+    elif usage.free < usage.total * LOW_SHARE:
         remedy = "make room: statemachine-db prune --older-than 30d, then delete other files"
-        yield Finding("disk", severity, sizes, remedy)  # type: ignore[arg-type]
+        yield Finding("disk", "warning", sizes, remedy)
     else:
         yield Finding("disk", "ok", sizes)
     if wal > LARGE_WAL_BYTES:

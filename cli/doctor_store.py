@@ -30,7 +30,10 @@ def versions(db: Database) -> Iterator[Finding]:
 
     programs = f"statemachine-engine {version('statemachine-engine')}, Python {platform.python_version()}"
     waiting = migrations.pending(db)
-    if waiting:
+    if waiting and not db.tables():
+        remedy = "any other command, such as statemachine-db status, makes them; it may be another file that you mean"
+        yield Finding("versions", "warning", f"{db} has no tables yet", remedy)
+    elif waiting:
         message = f"{db} was made by an older engine; {len(waiting)} changes to its tables are pending"
         remedy = "keep a copy; any other command, such as statemachine-db status, makes them"
         yield Finding("versions", "warning", message, remedy)
@@ -55,7 +58,7 @@ def locks(db: Database) -> Iterator[Finding]:
             remedy = f"stop all machines, then: sqlite3 {db.path} .recover | sqlite3 repaired.db"
             yield Finding("locks", "error", f"the file is damaged: {fault}", remedy)
     if not problem:
-        yield Finding("locks", "ok", "it can be written, no lock is held")
+        yield Finding("locks", "ok", "none is held for long")
 
 
 def leases(db: Database) -> Iterator[Finding]:

@@ -35,7 +35,9 @@ BY_SQLITE_CODE = {
     sqlite3.SQLITE_CANTOPEN: Diagnosis(
         "database_not_opened", "see that its folder is there and that we may write it: statemachine-db doctor looks"
     ),
-    sqlite3.SQLITE_IOERR: Diagnosis("database_io_error", "look at the disk and what the kernel says of it"),
+    sqlite3.SQLITE_IOERR: Diagnosis(
+        "database_io_error", "see whether its disk is full, and what the kernel says of it"
+    ),
     sqlite3.SQLITE_CORRUPT: DAMAGED,
     sqlite3.SQLITE_NOTADB: DAMAGED,
 }

@@ -62,7 +62,8 @@ class SqliteFile:
         what = " is a folder" if path.is_dir() else "" if folder.is_dir() else f", and no folder {folder}"
         meant = _likely(path)
         hint = f"did you mean {meant}? Else " if meant else ""
-        return f"no such database: {path}{what}; {hint}statemachine-db add-job and the start of a machine make one"
+        makers = "statemachine-db add-job and send-event, the start of a machine and the page make one"
+        return f"no such database: {path}{what}; {hint}{makers}"
 
     def why_not_written(self) -> str:
         """What keeps us from writing it; empty if nothing does, or if it is not there."""

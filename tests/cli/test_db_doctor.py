@@ -99,6 +99,17 @@ def test_an_older_engines_file_is_left_as_it_is(bare: Any) -> None:
     assert not list(path.parent.glob("*before*"))
 
 
+def test_a_file_without_tables_is_no_older_engines_and_not_damaged(bare: Any) -> None:
+    path = bare.folder / "data" / "pipeline.db"
+    path.parent.mkdir()
+    path.touch(0o600)
+
+    message, remedy = one(bare)
+
+    assert message == f"{path} has no tables yet"
+    assert "statemachine-db status, makes them" in remedy
+
+
 def test_a_newer_engines_file(healthy: Any) -> None:
     db = healthy.open()
     with db.write():

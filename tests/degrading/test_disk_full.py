@@ -45,6 +45,10 @@ def test_a_full_disk_costs_nothing_but_time(project: Project) -> None:
     for said in (refused, unsent):
         assert "database or disk is full; make room on its disk" in said
         assert len(said.splitlines()) == 1
+    found = inside("statemachine-db doctor", code=1)
+    assert "❌ disk: " in found
+    assert "make room: delete other files, then statemachine-db prune" in found
+    assert not [word for word in ("it can be written", ".recover") if word in found]
     inside("rm data/ballast")
 
     project.until_logged("the store takes nothing: over after")
