@@ -2,27 +2,48 @@
 
 from __future__ import annotations
 
+import gc
+import math
+import resource
 import sys
 import time
-from collections import deque
-from collections.abc import Mapping
-from typing import Any
+from collections import defaultdict, deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
+from types import FunctionType, ModuleType
+from typing import Any, NamedTuple
 
+from ..storage.hidden import masked
 from .errors import MachineError
 from .jobcontext import JOB_KEYS, RESERVED
 
-#: about the characters of its JSON; values that an event or a job brings and the engine's own keys do not count
+#: about the characters of its JSON (in memory up to ten times that); what events and jobs bring does not count
 MOST = 16 * 1024 * 1024
 
 #: seconds between two measurements of the whole as long as it fits, or so many times what the last one took
 EVERY_S, REST = 1.0, 10
 
-#: what each value counts beside its text
+#: bytes by which the process has grown since then, and which make the next one due at once
+GROWN = 16 * 1024 * 1024
+
+#: what each value counts beside its text, and each list or mapping beside its items
 ITEM = 8
 
 OURS = frozenset((*RESERVED, JOB_KEYS))
-PLAIN = (int, float, bool, type(None))
 REMEDY = "write large results into a file and keep its path, or set what is done with to null"
+
+CONTAINERS = (dict, list, tuple, set, frozenset, deque)
+GROWING = (list, dict)
+
+#: parts of a program, of which all refer to each other
+OPAQUE = (type, ModuleType, FunctionType)
+
+#: what values of these types count beside ITEM; many of a kind at once, for a list may have millions
+PLAIN: Mapping[type, Callable[[Sequence[Any]], int]] = {
+    **dict.fromkeys((str, bytes, bytearray), lambda texts: sum(map(len, texts))),
+    int: lambda numbers: sum(map(int.bit_length, numbers)) // 8,
+    **dict.fromkeys((float, bool, type(None)), lambda _: 0),
+}
 
 
 class ContextFull(MachineError):
@@ -31,100 +52,158 @@ class ContextFull(MachineError):
     trouble = "context_full"
 
 
+class Before(NamedTuple):
+    """What there was before an action."""
+
+    values: Mapping[str, Any]
+    #: the lists and mappings among them, which may grow where they stand, with their keys and lengths
+    growing: Sequence[tuple[str, Any, int]]
+    #: the action only sets keys and adds to lists, all of which can be undone
+    puts_back: bool
+
+
 class ContextRoom:
     """One machine's; used by the thread that runs its action.
 
-    Texts count at once; what else was added, be it deep within a value, counts when the whole is measured.
+    New values, and what lists and mappings have grown by, count at once; what was added deep within a value counts when
+    the whole is measured. No measurement goes on beyond the bound: none takes long.
     """
 
     def __init__(self) -> None:
-        #: at the last measurement, and the texts that came since
-        self._size = 0
+        #: at the last measurement, and what came since
+        self._size: float = math.inf
         self._next_s = 0.0
-        # While it is over its bound: what it had before the action, and how many items its lists and mappings had
-        self._had: int | None = None
-        self._lengths: dict[str, int] = {}
+        self._next_peak = 0
 
-    def before(self, context: dict[str, Any], *, puts_back: bool) -> dict[str, Any]:
+    def before(self, context: dict[str, Any], *, puts_back: bool) -> Before:
         """What is there before an action, for `after`.
 
-        Not `puts_back`: an action that may add to a value where it stands, which cannot always be undone. ContextFull,
-        if so much has got in that way that it must not go on.
+        Not `puts_back`: an action of which not everything can be undone. ContextFull, if there is no room for it.
         """
-        self._had = None
         if self._size > MOST:
-            self._size = self._had = size_of(context)
-            self._lengths = {key: len(value) for key, value in _put(context) if isinstance(value, (list, dict))}
-            if self._had > 2 * MOST and not puts_back:
-                raise ContextFull(f"it is not run, for the context holds {_shown(context)}; {REMEDY}")
-        return dict(context)
+            self._size = size_of(context)
+            if self._size > MOST and not puts_back:
+                raise ContextFull(f"it is not run, for the context {_shown('holds', context)}; {REMEDY}")
+        growing = [(key, value, len(value)) for key, value in context.items() if type(value) in GROWING]
+        return Before(dict(context), growing, puts_back)
 
-    def after(self, context: dict[str, Any], before: Mapping[str, Any], stored: int | None) -> None:
-        """An action has ended, well or not; ContextFull if it has added to what does not fit.
-
-        `stored` is how many characters of text it has put there; None where it does not say.
-        """
-        self._size += _texts(context, before) if stored is None else stored
+    def after(self, context: dict[str, Any], before: Before) -> None:
+        """An action has ended, well or not; ContextFull if it has added to what does not fit."""
+        added = _added(context, before)
+        self._size += added
         began_s = time.monotonic()
-        if self._size > MOST or began_s >= self._next_s:
+        if self._size > MOST or began_s >= self._next_s or _peak() >= self._next_peak:
             self._size = size_of(context)
             now_s = time.monotonic()
             self._next_s = now_s + max(EVERY_S, REST * (now_s - began_s))
-            if self._size > MOST:
+            self._next_peak = _peak() + GROWN
+            if self._size > MOST and not (before.puts_back and _makes_room(context, before, added)):
                 self._refuse(context, before)
 
-    # Helpers
-
-    def _refuse(self, context: dict[str, Any], before: Mapping[str, Any]) -> None:
-        """Undo what the action has done, if it has made the context larger."""
-        if self._size <= (size_of(before) if self._had is None else self._had):
-            return
-        said = f"the context would hold {_shown(context)}, and may hold {_mib(MOST)}"
-        for key in [key for key, value in _put(context) if value is not before.get(key, OURS)]:
-            if key in before:
-                context[key] = before[key]
+    def _refuse(self, context: dict[str, Any], before: Before) -> None:
+        """Undo what the action has done, as far as that can be."""
+        said = _shown("would hold", context)
+        for key in [key for key, value in _put(context, context) if value is not before.values.get(key, OURS)]:
+            if key in before.values:
+                context[key] = before.values[key]
             else:
                 del context[key]
-        for key, length in self._lengths.items() if self._had is not None else ():
-            _cut(context.get(key), length)
+        for key, value, length in before.growing:
+            if context.get(key) is value:
+                _cut(value, length)
         self._size = size_of(context)
-        raise ContextFull(f"{said}: what this action put there is not kept; {REMEDY}")
+        left = "is not kept" if self._size <= MOST else "deep within its values cannot be taken out again"
+        raise ContextFull(f"the context {said}: what this action put there {left}; {REMEDY}")
 
 
 def size_of(context: Mapping[str, Any]) -> int:
-    """About the characters of the JSON of what actions have put there."""
-    return _size([value for _, value in _put(context)])
+    """About the characters of the JSON of what actions have put there; at least, where it is over MOST."""
+    return _size([item for pair in _put(context, context) for item in pair])
 
 
-def _put(context: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """What is there beside the engine's own keys and those of the job."""
+# Helpers
+
+
+def _put(context: Mapping[str, Any], keys: Iterable[str]) -> list[tuple[str, Any]]:
+    """What there is under these keys, but for the engine's own and those of the job."""
     job = context.get("current_job")
     data = job.get("data") if isinstance(job, dict) else None
     brought = data if isinstance(data, dict) else {}
-    items = tuple(context.items())
-    return [(key, value) for key, value in items if key not in OURS and value is not brought.get(key, OURS)]
+    found = [(key, context.get(key)) for key in tuple(keys) if key not in OURS]
+    return [(key, value) for key, value in found if value is not brought.get(key, OURS)]
 
 
-def _size(value: Any) -> int:
-    """Each list and mapping once, however often it is in there; objects of other kinds without what they refer to."""
-    total, seen, stack = 0, set[int](), [value]
-    while stack:
-        item = stack.pop()
-        total += ITEM
-        if isinstance(item, str):
-            total += len(item)
-        elif isinstance(item, (dict, list, tuple, set, frozenset, deque)):
-            if id(item) not in seen:
-                seen.add(id(item))
-                stack.extend(tuple(item))
-                stack.extend(tuple(item.values()) if isinstance(item, dict) else ())
-        elif not isinstance(item, PLAIN):
-            total += sys.getsizeof(item)
+def _added(context: Mapping[str, Any], before: Before) -> int:
+    """The size of new values with their keys, and of what lists and mappings have grown by."""
+    values = before.values
+    new = [key for key, value in context.items() if key not in values or values[key] is not value]
+    texts, others = 0, list[Any]()
+    for key, value in _put(context, new) if new else ():
+        texts += 2 * ITEM + len(key) + (len(value) if type(value) is str else -ITEM)
+        if type(value) is not str:
+            others.append(value)
+    for key, value, length in before.growing:
+        if (grown := len(value) - length) > 0 and context.get(key) is values[key]:
+            others += islice(reversed(value.items() if type(value) is dict else value), grown)
+    return texts + (_size(others) if others else 0)
+
+
+def _makes_room(context: Mapping[str, Any], before: Before, added: int) -> bool:
+    """The action has taken out as much as it has put in, or shortened a list."""
+    gone = [key for key, value in before.values.items() if context.get(key, OURS) is not value]
+    taken = _size([item for pair in _put(before.values, gone) for item in pair])
+    return added <= taken or any(len(value) < length for _, value, length in before.growing)
+
+
+def _size(values: Sequence[Any], seen: set[int] | None = None) -> int:
+    """Of these and all within them, each list, mapping and object once; no further than to where it is over MOST.
+
+    Many of a kind at once: a list may have millions. An object of another kind counts with its attributes, but without
+    those of objects of yet other kinds in these: it may be a client or a connection, from which a whole program can be
+    reached.
+    """
+    total, seen = ITEM * len(values), set() if seen is None else seen
+    stack: list[tuple[Sequence[Any], type | None]] = [(values, None)]
+    while stack and total <= MOST:
+        values, owner = stack.pop()
+        for kind, some in _by_kind(values):
+            if kind in PLAIN:
+                total += PLAIN[kind](some)
+            elif not issubclass(kind, OPAQUE):
+                fresh = {id(item): item for item in some if id(item) not in seen}
+                seen.update(fresh)
+                total += _own(kind, fresh.values())
+                if total > MOST:
+                    return total
+                if issubclass(kind, CONTAINERS):
+                    stack += [(part, owner) for part in _within(kind, fresh.values())]
+                elif owner in (None, kind):
+                    stack.append((gc.get_referents(*fresh.values()), kind))
     return total
 
 
-def _texts(context: Mapping[str, Any], before: Mapping[str, Any]) -> int:
-    return sum([len(text) for key, text in context.items() if type(text) is str and before.get(key) is not text])
+def _by_kind(items: Sequence[Any]) -> Collection[tuple[type, Sequence[Any]]]:
+    kinds = set(map(type, items))
+    if len(kinds) == 1:
+        return ((kinds.pop(), items),)
+    found = defaultdict[type, list[Any]](list)
+    for item in items:
+        found[type(item)].append(item)
+    return found.items()
+
+
+def _own(kind: type, some: Collection[Any]) -> int:
+    """What they count without what is in their items."""
+    if not issubclass(kind, CONTAINERS):
+        return sum(map(sys.getsizeof, some))
+    return ITEM * (len(some) + sum(map(len, some)) * (2 if issubclass(kind, dict) else 1))
+
+
+def _within(kind: type, some: Collection[Any]) -> Iterator[Sequence[Any]]:
+    """Their items, in tuples, since an action that was cut off may work on them still."""
+    yield tuple(chain.from_iterable(some))
+    if issubclass(kind, dict):
+        yield tuple(chain.from_iterable([mapping.values() for mapping in some]))
 
 
 def _cut(value: Any, length: int) -> None:
@@ -135,10 +214,23 @@ def _cut(value: Any, length: int) -> None:
         value.popitem()
 
 
-def _shown(context: Mapping[str, Any]) -> str:
-    key, value = max(_put(context), key=lambda item: _size(item[1]))
-    return f"{_mib(size_of(context))}, {_mib(_size(value))} of it in {key}"
+def _peak() -> int:
+    """Bytes that the process has had at most: what only comes and goes makes no measurement due."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def _mib(size: int) -> str:
+def _shown(holds: str, context: Mapping[str, Any]) -> str:
+    """How much it holds, as far as that is looked at, and which key has most of that."""
+    seen, total, most, largest = set[int](), 0, 0, ""
+    for key, value in _put(context, context):
+        size = _size((key, value), seen)
+        total += size
+        if size > most:
+            most, largest = size, masked(str(key))[:100]
+        if total > 4 * MOST:
+            break
+    return f"{holds} at least {_mib(total)}, {_mib(most)} of it in {largest}, and may hold {_mib(MOST)}"
+
+
+def _mib(size: float) -> str:
     return f"{size / 2**20:.1f} MiB"

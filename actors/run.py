@@ -249,11 +249,11 @@ class Performer:
 
     def _held(self, action: BaseAction, run: Run, loop: MachineLoop) -> tuple[str | None, bool]:
         """Its answer, unless what it puts into the context does not fit there."""
-        before = self._room.before(run.context, puts_back=action.stored is not None)
+        before = self._room.before(run.context, puts_back=action.puts_back)
         try:
             return self._answer(action, run, loop)
         finally:
-            self._room.after(run.context, before, action.stored)
+            self._room.after(run.context, before)
 
     def _answer(self, action: BaseAction, run: Run, loop: MachineLoop) -> tuple[str | None, bool]:
         """Its event, and whether the store answered: what wants nothing but the store waits until that is back.

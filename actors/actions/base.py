@@ -46,8 +46,8 @@ class BaseAction(ABC):
     waits_for_store: ClassVar[bool] = False
     #: It may put something into the context, which therefore is looked at afterwards.
     fills: ClassVar[bool] = True
-    #: Characters of text that it has put there; None: it does not count them, and may change a value where it stands.
-    stored: int | None = None
+    #: It only sets variables, and adds to lists that are variables: all that it puts there can be taken out again.
+    puts_back: ClassVar[bool] = False
     #: What a watch action looks at ('jobs', 'events', 'machine', 'done'). A watch looks once per `execute`; the
     #: runtime parks it while it answers with its `empty_event()`.
     watch: ClassVar[str | None] = None

@@ -19,13 +19,11 @@ _YES = ("true", "1", "yes", "on")
 class BuiltinAction(BaseAction):
     """An action that comes with the engine."""
 
-    stored: int = 0
-
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         # All of ours; what a user's subclass does beside may not be repeated.
         ours = cls.__module__.rpartition(".")[0] == __package__
-        cls.waits_for_store = ours
+        cls.waits_for_store = cls.puts_back = ours
         cls.fills = not ours or bool(cls.stores or cls.sets)
 
     def event(self, key: str, default: str) -> str:
@@ -79,8 +77,6 @@ class BuiltinAction(BaseAction):
         if name in RESERVED:
             raise ActionError(f"'{key}': {name} is the engine's own")
         context[name] = value
-        if type(value) is str:
-            self.stored += len(value)
 
     def required(self, key: str) -> Any:
         """The value of a key that has to be there. Raises ActionError."""
