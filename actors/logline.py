@@ -28,8 +28,7 @@ class LogLine(logging.Formatter):
 @contextmanager
 def logging_to_stderr(level: int) -> Iterator[None]:
     """What the program's loggers have to say, no secret among it, and all of it before the block is left."""
-    # it may have been closed (`2>&-`), and its number be that of another file by now
-    handler = LogWriter(2, sys.stderr.encoding) if sys.stderr is not None else logging.NullHandler()
+    handler = LogWriter(2, sys.stderr.encoding)
     handler.setFormatter(LogLine())
     handler.addFilter(SecretFilter())
     logging.basicConfig(level=level, handlers=[handler])

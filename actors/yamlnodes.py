@@ -12,6 +12,7 @@ import yaml
 from yaml.constructor import SafeConstructor
 from yaml.reader import Reader
 
+from ..storage.strictjson import MAX_DIGITS
 from .definition import Mark
 from .errors import ConfigError
 from .findings import Findings, did_you_mean, quoted
@@ -103,11 +104,11 @@ def wrap(value: Any, mark: Mark, findings: Findings, depth: int = 0) -> Node:
     if depth > MAX_DEPTH:
         raise findings.fatal(mark, f"nested more than {MAX_DEPTH} levels deep")
     if isinstance(value, Mapping):
-        pairs = [(Node(k, mark, _written(k)), wrap(v, mark, findings, depth + 1)) for k, v in value.items()]
+        pairs = [(_plain(k, mark, findings), wrap(v, mark, findings, depth + 1)) for k, v in value.items()]
         return _mapping(pairs, mark)
     if isinstance(value, list | tuple):
         return _list([wrap(item, mark, findings, depth + 1) for item in value], mark)
-    return Node(value, mark, _written(value))
+    return _plain(value, mark, findings)
 
 
 class _Composer:
@@ -206,6 +207,9 @@ class _Composer:
             tag = self._loader.resolve(yaml.ScalarNode, event.value, event.implicit)  # type: ignore[no-untyped-call]
         try:
             return Node(_constructed(tag, event.value), mark, event.value)
+        except _TooLong:
+            message = f"{quoted(event.value)} is a number of more than {MAX_DIGITS} characters"
+            self._findings.error(mark, message, "quote it if it is text", code="E017")
         except (ValueError, KeyError, IndexError):
             message = f"{quoted(event.value)} is no {tag.removeprefix(_TAG)}"
             self._findings.error(mark, message, "quote it if it is text", code="E017")
@@ -228,8 +232,14 @@ class _Composer:
         return Mark(self._file, event.start_mark.line + 1, event.start_mark.column + 1)
 
 
+class _TooLong(Exception):
+    """A number is written with more characters than are read in no time: 1:59:59:... takes quadratic time."""
+
+
 def _constructed(tag: str, text: str) -> Any:
     match tag.removeprefix(_TAG):
+        case "int" | "float" if len(text) > MAX_DIGITS:
+            raise _TooLong
         case "str" | "timestamp" | "value":
             return text
         case "null":
@@ -258,6 +268,12 @@ def _list(items: list[Node], mark: Mark, flow: bool = False) -> Node:
 def key_of(key: Node) -> str | int:
     """`on:` and `2024-01-01:` are the text that was written; numbers stay numbers, for exit codes."""
     return key.value if isinstance(key.value, str | int) and not isinstance(key.value, bool) else key.text
+
+
+def _plain(value: object, mark: Mark, findings: Findings) -> Node:
+    if isinstance(value, int) and abs(value) >= 10**MAX_DIGITS:
+        raise findings.fatal(mark, f"a number of more than {MAX_DIGITS} digits", code="E015")
+    return Node(value, mark, _written(value))
 
 
 def _written(value: object) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from .options import db_option
-from .program import LazyGroup, debug_option, end_at_once, forgiving_output
+from .program import LazyGroup, debug_option, end_at_once, standard_streams
 
 SECTIONS = {
     "Jobs": {
@@ -74,5 +74,5 @@ def db(ctx: click.Context, debug: bool) -> None:
 
 def main() -> None:
     """The console script."""
-    forgiving_output()
+    standard_streams()
     end_at_once(lambda: db(prog_name="statemachine-db"))

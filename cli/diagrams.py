@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .options import Name, db_given, db_option
-from .program import DONE, FAILED, Failure, Program, debug_option, forgiving_output
+from .program import DONE, FAILED, Failure, Program, debug_option, standard_streams
 
 if TYPE_CHECKING:
     from ..actors.definition import Definition
@@ -72,7 +72,7 @@ def diagrams(ctx: click.Context, /, files: tuple[Path, ...], debug: bool, **opti
 
 def main() -> None:
     """The console script."""
-    forgiving_output()
+    standard_streams()
     diagrams()
 
 
@@ -120,7 +120,7 @@ def _load(path: Path, machine_name: str | None) -> Definition:
     try:
         return load(path, machine_name=machine_name)
     except ConfigError as error:
-        raise Failure(str(error), prefix="") from error
+        raise Failure(str(error), prefix="", many_lines=True) from error
 
 
 def _refuse_one_name_twice(definitions: Iterable[Definition]) -> None:

@@ -15,7 +15,7 @@ import click
 
 from .options import ParamType, Seconds, db_given, db_option
 from .output import counted, json_text, text
-from .program import DONE, FAILED, Program, debug_option, forgiving_output
+from .program import DONE, FAILED, Program, debug_option, standard_streams
 
 if TYPE_CHECKING:
     from ..actors.doorbell import Doorbell
@@ -45,7 +45,7 @@ class Since(ParamType):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | float:
         if not isinstance(value, str):
             return value  # type: ignore[no-any-return]
-        if value.isascii() and value.isdigit():
+        if value.isascii() and value.isdigit() and len(value) < 19:
             return int(value)
         return float(Seconds().convert(value, param, ctx))
 
@@ -109,7 +109,7 @@ def events(
 
 def main() -> None:
     """The console script."""
-    forgiving_output()
+    standard_streams()
     events(prog_name="statemachine-events")
 
 

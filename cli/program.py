@@ -6,7 +6,7 @@ import importlib
 import os
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar, cast
 
 import click
 
@@ -155,9 +155,23 @@ def end_at_once(command: Callable[[], Any]) -> None:
     os._exit(code if isinstance(code, int) else DONE if code is None else FAILED)
 
 
-def forgiving_output() -> None:
-    """A terminal that cannot show ✅ shows ? and never stops a command."""
+def standard_streams() -> None:
+    """What each program begins with: three streams that never stop a command.
+
+    One that the parent has closed (`2>&-`) leads nowhere, as does its descriptor: else a database could be given it,
+    and have what others print to it in its file. A terminal that cannot show ✅ shows ?.
+    """
+    sys.stdin = sys.stdin or _nowhere("r")
+    sys.stdout = sys.stdout or _nowhere("w")
+    sys.stderr = sys.stderr or _nowhere("w")
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="replace")
+
+
+def _nowhere(mode: str) -> TextIO:
+    """A stream to the null device, which takes the lowest descriptor that is free, as the one that was closed is."""
+    descriptor = os.open(os.devnull, os.O_RDWR)
+    os.set_inheritable(descriptor, True)
+    return cast(TextIO, open(descriptor, mode, encoding="utf-8", closefd=False))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .options import JsonValue, KeyValue, Seconds, db_given, db_option, socket_options
-from .program import DONE, FAILED, INTERRUPTED, USAGE, Failure, Program, debug_option, forgiving_output
+from .program import DONE, FAILED, INTERRUPTED, USAGE, Failure, Program, debug_option, standard_streams
 from .signals import ending_signals
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def run(ctx: click.Context, /, configs: tuple[Path, ...], **options: Any) -> Non
 
 def main() -> None:
     """The console script."""
-    forgiving_output()
+    standard_streams()
     run(prog_name="statemachine")
 
 

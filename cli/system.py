@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from .options import db_option
-from .program import LazyGroup, debug_option, forgiving_output
+from .program import LazyGroup, debug_option, standard_streams
 from .system_options import manifest_option
 
 SECTIONS = {
@@ -49,7 +49,7 @@ def system(ctx: click.Context, debug: bool) -> None:
 
 def main() -> None:
     """The console script."""
-    forgiving_output()
+    standard_streams()
     system(prog_name="statemachine-system")
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .options import F, Name, db_given, db_option, socket_options
-from .program import Failure, Program, debug_option, forgiving_output
+from .program import Failure, Program, debug_option, standard_streams
 
 if TYPE_CHECKING:
     import socket
@@ -74,7 +74,7 @@ def ui(debug: bool, no_websocket: bool, websocket_port: int, open_browser: bool,
 
 def main() -> None:
     """The console script."""
-    forgiving_output()
+    standard_streams()
     ui(prog_name="statemachine-ui")
 
 

@@ -10,7 +10,7 @@ import click
 
 from .options import ParamType
 from .output import show_json
-from .program import DONE, FAILED, USAGE, Program, debug_option, forgiving_output
+from .program import DONE, FAILED, USAGE, Program, debug_option, standard_streams
 
 if TYPE_CHECKING:
     from ..actors.lint.finding import Report
@@ -103,13 +103,13 @@ def lint(ctx: click.Context, /, **options: Any) -> None:
 
 def main() -> None:
     """The console script statemachine-validate."""
-    forgiving_output()
+    standard_streams()
     validate(prog_name="statemachine-validate")
 
 
 def main_lint() -> None:
     """The console script statemachine-lint."""
-    forgiving_output()
+    standard_streams()
     lint(prog_name="statemachine-lint")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from .options import db_option
-from .program import Program, debug_option, forgiving_output
+from .program import Program, debug_option, standard_streams
 from .ui import WEBSOCKET_PORT, port_type, run, server_options
 
 
@@ -31,5 +31,5 @@ def websocket_server(debug: bool, **options: Any) -> None:
 
 def main() -> None:
     """What `python -m` runs."""
-    forgiving_output()
+    standard_streams()
     websocket_server(prog_name="python -m statemachine_engine.monitoring.websocket_server")

@@ -9,6 +9,10 @@ from typing import Any
 #: levels of lists and objects in one another that a value from outside may have
 MAX_DEPTH = 64
 
+#: characters that a whole number from outside may be written with; more takes quadratic time to read, and no column,
+#: no float and no browser could hold it
+MAX_DIGITS = 100
+
 
 class TooDeep(ValueError):
     """A value is nested deeper than what walks through it later could follow."""
@@ -20,7 +24,8 @@ class TooDeep(ValueError):
 def parse(text: str, *, around: int = 0) -> Any:
     """The value; ValueError says what is wrong, and where.
 
-    No NaN, no number beyond what a float holds, no two keys of one name, and no deeper than MAX_DEPTH: TooDeep.
+    No NaN, no number beyond what a float holds, no whole number of more than MAX_DIGITS, no two keys of one name, and
+    no deeper than MAX_DEPTH: TooDeep.
     `around`: so many levels are not the value's own, but of the message that carries it.
     """
     try:
@@ -39,9 +44,15 @@ def _refuse(constant: str) -> Any:
     raise ValueError(f"{constant} is not JSON")
 
 
+def _whole(digits: str) -> int:
+    if len(digits) > MAX_DIGITS:
+        raise ValueError(f"a whole number of more than {MAX_DIGITS} digits: {digits[:20]}…")
+    return int(digits)
+
+
 def _finite(digits: str) -> float:
     number = float(digits)
-    return number if math.isfinite(number) else _refuse(digits)
+    return number if math.isfinite(number) else _refuse(digits if len(digits) <= MAX_DIGITS else f"{digits[:20]}…")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -51,7 +62,9 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-_decoder = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_unique)
+_decoder = json.JSONDecoder(
+    parse_constant=_refuse, parse_int=_whole, parse_float=_finite, object_pairs_hook=_unique
+)  # fmt: skip
 
 
 def _depth(value: Any) -> int:

@@ -11,6 +11,7 @@ from statemachine_engine.actors.loader import load_text
 
 ARROW = "➤"
 GOOD = "initial_state: a\ntransitions:\n  - {from: a, to: b, event: e}\n"
+LONG = "a number of more than 100 characters"
 DECLARED = "states: [waiting, working]\n"
 
 
@@ -63,6 +64,14 @@ SYNTAX = [
     ),
     Bad("a tag on a list", GOOD + "context: {a: ➤!!set [x]}\n", "tag '!!set' is not allowed"),
     Bad("a tag that does not fit", GOOD + "context: {a: ➤!!int x}\n", "'x' is no int", "quote it if it is text"),
+    Bad(
+        "a hexadecimal number without an end",
+        GOOD + f"context: {{a: ➤0x{'f' * 5000}}}\n",
+        LONG,
+        "quote it if it is text",
+    ),
+    Bad("a base-60 number without an end", GOOD + f"context: {{a: ➤1{':59' * 200_000}}}\n", LONG),
+    Bad("a base-60 fraction without an end", GOOD + f"context: {{a: ➤1{':59' * 200_000}.5}}\n", LONG),
     Bad("a list as a key", GOOD + "context: {➤[a]: b}\n", "a key must be text, not a list"),
     Bad("a merge of what is no mapping", GOOD + "context:\n  <<: [➤1]\n", "merges mappings"),
     Bad(

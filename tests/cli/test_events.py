@@ -124,7 +124,7 @@ def test_since_takes_an_id_or_a_time(place: Any) -> None:
     assert by_id.stdout == by_time.stdout == "m • new\n"
 
 
-@pytest.mark.parametrize("value", ["soon", "-1", ""])
+@pytest.mark.parametrize("value", ["soon", "-1", "", "9" * 5000])
 def test_a_since_that_is_neither_is_refused(place: Any, value: str) -> None:
     result = run(place, "--no-follow", f"--since={value}")
 

@@ -13,6 +13,13 @@ import pytest
 
 from tests.support.project import Project
 
+DOOR = """
+initial_state: open
+transitions: [{from: open, to: closed, event: shut}]
+final: [closed]
+actions: {closed: [{type: bash, command: "echo click; echo clack >&2"}]}
+"""
+
 
 @pytest.fixture
 def process(project: Project) -> Iterator[subprocess.Popen[bytes]]:
@@ -77,3 +84,17 @@ def test_a_listing_whose_reader_has_enough_ends_quietly(project: Project) -> Non
 
     assert len(said.splitlines()) == 1
     assert "t" in said
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_closed_standard_stream_changes_nothing_of_what_a_command_does(closed: str, project: Project) -> None:
+    (project.folder / "door.yaml").write_text(DOOR)
+
+    said = project.shell(f"statemachine-db add-job one --type t {closed}")
+    said += project.shell(f"statemachine-db send-event --target door --type shut {closed}")
+    said += project.shell(f"statemachine door.yaml {closed}")
+    said += project.shell(f"statemachine-db list --nonsense {closed}", code=2)
+
+    assert "Traceback" not in said
+    assert project.state("door") == "closed"
+    assert project.jobs("pending") == {"one"}

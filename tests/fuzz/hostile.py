@@ -27,7 +27,7 @@ TOKENS = [
     b"#", b"'", b'"', b"~", b"yes", b"0o7", b"1e400", b"2026-11-24", b"\n", b"\n  ", b"from: '*'",
     b"timeout(1e99)", b"{x|raw}",
     b"*" * 50, b"[" * 100, b"- " * 100, b"{a: " * 100, b"a: &b [*b, *b]", "é".encode() * 50, b"x" * 2000,
-    b"-1", b"99999999999",
+    b"-1", b"99999999999", b"9" * 5000, b"0x" + b"f" * 5000, b"1" + b":59" * 2000, b"1" + b":59" * 2000 + b".5",
 ]  # fmt: skip
 
 
@@ -46,7 +46,7 @@ def value(rng: random.Random, depth: int = 0) -> Any:
     if kind < 2:
         return text(rng)
     if kind < 6:
-        return rng.choice([None, True, False, 0, -1, 2**31, 2**63, 10**400, 1.5, -0.0, 1e308, "", [], {}])
+        return rng.choice([None, True, False, 0, -1, 2**31, 2**63, 10**99, 10**400, 1.5, -0.0, 1e308, "", [], {}])
     if kind == 6:
         nested: Any = 1
         for _ in range(rng.choice([3, 63, 65, 300])):

@@ -1,15 +1,19 @@
-"""How deep a value may be nested, through every door."""
+"""How deep a value may be nested, and how long a number may be, through every door."""
 
 from __future__ import annotations
 
 import json
+import re
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from werkzeug.test import TestResponse
 
 from statemachine_engine.actors import wire
 from statemachine_engine.cli.db import db as command
+from statemachine_engine.cli.options import KeyValue
 from statemachine_engine.storage.database import Database
 from statemachine_engine.storage.strictjson import MAX_DEPTH, TooDeep, parse
 from statemachine_engine.web.app import create_app, monitor_of
@@ -57,10 +61,43 @@ def test_the_command_line_and_a_bulk_file(tmp_path: Path, depth: int) -> None:
 
 @BOMBS
 def test_a_request(tmp_path: Path, depth: int) -> None:
-    Database.open(tmp_path / "x.db").close()
-    app = create_app(tmp_path / "x.db", event_socket=str(tmp_path / "e"))
-    headers = {"X-CSRF-Token": monitor_of(app).csrf_token}
-    body = f'{{"job_type": "t", "payload": {nested(depth)}}}'
-    answer = app.test_client().post("/api/jobs", data=body, headers=headers, content_type="application/json")
+    answer = post(tmp_path, f'{{"job_type": "t", "payload": {nested(depth)}}}')
     assert (answer.status_code, answer.get_json()["error"]) == (400, "nested more than 64 levels deep")
-    monitor_of(app).close()
+
+
+def post(folder: Path, body: str) -> TestResponse:
+    """The answer to a request for a new job."""
+    Database.open(folder / "x.db").close()
+    app = create_app(folder / "x.db", event_socket=str(folder / "e"))
+    headers = {"X-CSRF-Token": monitor_of(app).csrf_token}
+    with closing(monitor_of(app)):
+        return app.test_client().post("/api/jobs", data=body, headers=headers, content_type="application/json")
+
+
+LONG, REFUSED = "9" * 100_000, "a whole number of more than 100 digits: 9{20}…"
+
+
+def test_a_number_without_an_end(tmp_path: Path) -> None:
+    """Python takes quadratic time for it, and says what it does with more than 4300 digits in words of its own."""
+    (tmp_path / "payload.json").write_text(LONG)
+    (tmp_path / "jobs.jsonl").write_text(f'{{"job_type": "t", "data": {LONG}}}\n')
+    (tmp_path / "jobs.csv").write_text(f"job_type,data\nt,{LONG}\n")
+    with pytest.raises(wire.MalformedMessage, match=REFUSED):
+        wire.decode(b'{"type": "x", "payload": %s}' % LONG.encode(), 0.0)
+    for args in (
+        ["add-job", "--type", "t", "--payload", f"@{tmp_path}/payload.json"],
+        ["send-event", "--target", "m", "--type", "go", "--payload", f"@{tmp_path}/payload.json"],
+        ["add-jobs", str(tmp_path / "jobs.jsonl")],
+        ["add-jobs", str(tmp_path / "jobs.csv")],
+    ):
+        done = CliRunner().invoke(command, ["--db", str(tmp_path / "x.db"), *args])
+        assert done.exit_code in (1, 2)
+        assert re.search(REFUSED, done.output)
+        assert len(done.output) < 500
+    assert KeyValue().convert(f"id={LONG}", None, None) == ("id", LONG)  # no JSON of ours, and so a text
+
+
+def test_a_request_with_a_number_without_an_end(tmp_path: Path) -> None:
+    answer = post(tmp_path, f'{{"job_type": "t", "payload": {LONG}}}')
+    assert answer.status_code == 400
+    assert re.fullmatch(f"the body is not JSON: {REFUSED}", answer.get_json()["error"])

@@ -28,6 +28,7 @@ def test_what_json_cannot_say_becomes_text_or_null() -> None:
     assert loads(dumps({"path": object})) == {"path": "<class 'object'>"}
     assert loads(dumps({(1, 2): float("inf"), "t": (1, b"x")})) == {"(1, 2)": None, "t": [1, "b'x'"]}
     assert isinstance(json.loads(dumps(circle)), list)
+    assert loads(dumps({10**5000: [-(16**5000)]})) == {hex(10**5000): ["-0x1" + "0" * 5000]}
 
 
 def test_a_text_that_is_no_json_is_the_value() -> None:
