@@ -111,8 +111,8 @@ def test_machines_live_through_a_server_that_is_stopped_and_started_again(
     until(lambda: "cannot hear other hosts" in caplog.text)
     own.start()
 
-    until(lambda: "the store takes nothing: over after" in caplog.text, 10)
-    until(lambda: "cannot hear other hosts: over after" in caplog.text, 10)
+    until(lambda: "the store takes nothing: over after" in caplog.text, 20)
+    until(lambda: "cannot hear other hosts: over after" in caplog.text, 20)
     with Database.open(own_url) as elsewhere:
         until(lambda: len(audit.transitions(elsewhere, "lamp")) == 10)
         mailbox.post(elsewhere, "lamp", "switch")
