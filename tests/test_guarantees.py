@@ -1,9 +1,10 @@
-"""Every promise in docs/guarantees.md names the test that shows it, and the test is there."""
+"""Every promise in docs/guarantees.md names the test that shows it; that is there, and so is one of each trouble."""
 
 from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -46,6 +47,19 @@ def test_kinds_of_trouble_are_those_that_are_counted_and_each_is_explained() -> 
     assert named <= set(KINDS)
     explained = (ROOT / "docs" / "monitor.md").read_text(encoding="utf-8").partition("### What went wrong")[2]
     assert set(KINDS) <= set(KIND.findall(explained.partition("\n## ")[0]))
+
+
+def test_every_kind_of_trouble_is_brought_about_by_a_test_that_looks_for_it() -> None:
+    files = [file for file in ROOT.glob("tests/**/test_*.py") if file != Path(__file__)]
+    assert set(KINDS) <= {value for file in files for value in _looked_for(file)}
+
+
+def _looked_for(file: Path) -> Iterator[object]:
+    """Constants within an assertion, or within what is waited for."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        match node:
+            case ast.Assert() | ast.Call(func=ast.Name(id="until")):
+                yield from (part.value for part in ast.walk(node) if isinstance(part, ast.Constant))
 
 
 @cache

@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 import yaml
 
-from statemachine_engine import Machine, Runtime
+from statemachine_engine import JobQueue, Machine, Runtime
 from statemachine_engine.actors import process, straggler
 from statemachine_engine.actors import runtime as runtime_module
+from statemachine_engine.actors.messages import Bell
+from statemachine_engine.storage import jobs
 from tests.support.processes import alive
 from tests.support.project import Project
 from tests.support.until import until
@@ -76,15 +78,17 @@ def write_actions(folder: Path) -> None:
         (folder / "actions" / f"{name}_action.py").write_text(lines)
 
 
-def definition(kind: str, timeout: str = "60") -> dict[str, Any]:
+def definition(kind: str, timeout: str = "60", initial: str = "busy") -> dict[str, Any]:
     action = {"type": kind, "timeout": 0, "command": STUBBORN} if kind == "bash" else {"type": kind}
     return {
-        "initial_state": "busy",
+        "initial_state": initial,
         "transitions": [
+            {"from": "waiting", "to": "busy", "event": "new_job"},
+            {"from": "busy", "to": "away", "event": "error"},
             {"from": "busy", "to": "away", "event": "leave", "interrupt": True},
             {"from": "busy", "to": "away", "event": f"timeout({timeout})"},
         ],
-        "actions": {"busy": [action]},
+        "actions": {"waiting": [{"type": "check_database_queue"}], "busy": [action]},
     }
 
 
@@ -101,8 +105,14 @@ def time_out(runtime: Runtime, machine: Machine) -> None:
     machine.wait_for("away", 5)
 
 
+def lose_job(runtime: Runtime, machine: Machine) -> None:
+    jobs.cancel(runtime.db, "j")
+    runtime.hub.rung(Bell("done", 1, ("j",)))
+    machine.wait_for("away", 5)
+
+
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("cause", [stop, leave, time_out])
+@pytest.mark.parametrize("cause", [stop, leave, time_out, lose_job])
 def test_every_cause_reaches_every_kind_of_action_within_its_grace(
     folder: Path,
     kind: str,
@@ -114,7 +124,9 @@ def test_every_cause_reaches_every_kind_of_action_within_its_grace(
     monkeypatch.setattr(straggler, "PATIENCE_S", 0.7)
     monkeypatch.setattr(runtime_module, "CUT_OFF_S", 0.7)
     with Runtime("sqlite:///:memory:", sockets=False, actions_dir=folder / "actions") as runtime:
-        machine = runtime.add(definition(kind, "0.3" if cause is time_out else "60"), "m")
+        timeout, initial = "0.3" if cause is time_out else "60", "waiting" if cause is lose_job else "busy"
+        machine = runtime.add(definition(kind, timeout, initial), "m")
+        JobQueue(runtime).add("t", job_id="j")
         entered = until((folder / f"{kind}.entered").exists) and (folder / f"{kind}.entered").read_text()
 
         cause(runtime, machine)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from statemachine_engine import JobQueue, Machine, Runtime
-from statemachine_engine.storage import machines, mailbox
+from statemachine_engine.storage import machines, mailbox, troubles
 from tests.support.gate import gate_in
 from tests.support.journal import Journal
 from tests.support.processes import alive
@@ -683,7 +683,7 @@ def test_a_task_left_behind_by_an_async_action_goes_on_running(start: Start, act
 # Crashes
 
 
-def test_a_crashed_actor_is_replaced_and_the_machine_goes_on(
+def test_a_crashed_actor_is_replaced_with_what_waited_for_it_and_the_machine_goes_on(
     start: Start, runtime: Runtime, caplog: pytest.LogCaptureFixture
 ) -> None:
     runtime.crashes_expected = True  # type: ignore[attr-defined]
@@ -692,11 +692,11 @@ def test_a_crashed_actor_is_replaced_and_the_machine_goes_on(
     machine.wait_for("b", 5)
 
     machine.tell(object())  # no message that an actor knows
-    machine.wait_for("a", 5)
+    machine.send("go")  # behind it in the inbox of the one that dies
 
-    machine.send("go")
-    machine.wait_for("b", 5)
-    assert machine.status == "running"
+    until(lambda: [row.status for row in mailbox.list_(runtime.db)] == ["processed"] * 2)
+    assert (machine.state, machine.status) == ("b", "running")
+    until(lambda: ("actor_crashed", 1, 0.0) in troubles.counts(runtime.db))
 
 
 def test_a_crashed_actor_for_which_the_system_gives_no_thread_is_replaced_when_it_does(

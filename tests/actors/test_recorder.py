@@ -28,8 +28,13 @@ from .test_publisher import reader
 
 
 @pytest.fixture
-def recorder(db: Database, tmp_path: Path) -> Iterator[Recorder]:
-    recorder = Recorder(db, Publisher(str(tmp_path / "events.sock")), Tally())
+def tally() -> Tally:
+    return Tally()
+
+
+@pytest.fixture
+def recorder(db: Database, tmp_path: Path, tally: Tally) -> Iterator[Recorder]:
+    recorder = Recorder(db, Publisher(str(tmp_path / "events.sock")), tally)
     recorder.start()
     yield recorder
     recorder.stop()
@@ -127,14 +132,15 @@ class Silent:
 
 
 @pytest.mark.parametrize("bad", BAD.values(), ids=BAD)
-def test_a_record_that_cannot_be_stored_is_left_out_alone(
-    recorder: Recorder, db: Database, bad: Callable[[], Record], caplog: pytest.LogCaptureFixture
+def test_a_record_that_cannot_be_stored_is_left_out_alone_and_counted(
+    recorder: Recorder, tally: Tally, db: Database, bad: Callable[[], Record], caplog: pytest.LogCaptureFixture
 ) -> None:
     for number in range(20):
         recorder.record(note(number), *([bad()] if number in (3, 11) else []))
     assert recorder.flush()
     assert numbers(db) == list(range(20))
     assert recorder.lost == 2
+    assert tally.take() == [("record_lost", 2, 0.0)]
     assert "cannot be stored" in caplog.text
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from statemachine_engine import ConfigError, JobQueue, Machine, Runtime, WaitTimeout
+from statemachine_engine.actors import wire
 from statemachine_engine.actors.messages import Bell
 from statemachine_engine.actors.notifier import Notifier
 from statemachine_engine.actors.runtime import NotStarted
@@ -301,6 +302,16 @@ def test_control_sockets_are_for_their_owner_alone_and_go_with_the_machine(socke
     row = machines.get(sockets.db, "m")
     assert row is not None
     assert (row.status, row.running) == ("ended", False)
+
+
+def test_a_datagram_without_a_row_has_one_when_it_was_taken(sockets: Runtime, tmp_path: Path) -> None:
+    machine = sockets.add(MOVE, "m")
+
+    assert wire.ring(tmp_path / "c-m.sock", {"type": "go", "payload": {"n": 1}, "source": "s"})
+
+    machine.wait_for("b", 5)
+    (row,) = until(lambda: mailbox.list_(sockets.db))
+    assert (row.event_type, row.payload, row.source_machine, row.status) == ("go", {"n": 1}, "s", "processed")
 
 
 def test_what_the_machines_did_is_in_the_store_after_the_end(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,8 @@ from statemachine_engine import Machine, Runtime
 from statemachine_engine.actors import wire
 from statemachine_engine.actors.listener import Listener
 from statemachine_engine.actors.threads import RESTARTS, SupervisedThread
-from statemachine_engine.actors.timers import Timers
 from statemachine_engine.storage import audit, machines, mailbox, troubles
+from statemachine_engine.storage.database import Database
 from tests.support.crash import Crash, crash
 from tests.support.journal import Journal
 from tests.support.until import until
@@ -108,15 +109,33 @@ def test_a_recorder_s_crash_loses_nothing_that_was_recorded(
     assert len(changes) == len(sent)
 
 
-def test_a_timer_s_delay_outlasts_a_crash() -> None:
-    timers, due = Timers(), threading.Event()
-    timers.start()
-    timers.after(0.05, due.set)
+def test_a_timer_s_delay_outlasts_a_crash(runtime: Runtime) -> None:
+    due = threading.Event()
+    runtime.shared.timers.after(0.05, due.set)
 
     crash("sm-timers")
 
     assert due.wait(5)
-    timers.stop()
+    until(lambda: ("timers_crashed", 1, 0.0) in troubles.counts(runtime.db))
+
+
+def test_a_keeper_s_crash_ends_no_housekeeping(runtime: Runtime) -> None:
+    crash("sm-keeper")
+
+    until(lambda: ("keeper_crashed", 1, 0.0) in troubles.counts(runtime.db))  # which is for the keeper to store
+
+
+def test_a_notifier_s_crash_makes_nobody_deaf(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("statemachine_engine.actors.keeper.LOOK_S", 60.0)
+    with Runtime(postgres_url, sockets=False) as runtime, Database.open(postgres_url) as elsewhere:
+        machine = runtime.add(MOVE, "m")
+
+        crash("sm-notifier")
+        mailbox.post(elsewhere, "m", "go")  # heard by nobody else so soon
+
+        machine.wait_for("b", 5)
+        runtime.keeper.look(time.monotonic())
+        assert ("notifier_crashed", 1, 0.0) in troubles.counts(elsewhere)
 
 
 def test_a_listener_s_crash_loses_no_event(sockets: Runtime, caplog: pytest.LogCaptureFixture) -> None:

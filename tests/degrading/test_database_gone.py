@@ -39,8 +39,8 @@ def test_a_deleted_database_is_made_anew_and_machines_go_on_in_it(
     assert runtime.db.generation == 1
     assert "pipeline.db was deleted or replaced: machines go on in the file that is there now" in caplog.text
     assert caplog.text.count("entered into the registry again") == 2
-    expected = {"database_replaced": 1, "machine_unregistered": 2}
-    until(lambda: expected.items() <= house.troubles().items())  # and an outage, if a write came in between
+    # and an outage, if a write came in between
+    until(lambda: {"database_replaced": 1, "machine_unregistered": 2}.items() <= house.troubles().items())
 
 
 def test_a_deleted_database_is_made_by_the_machines_where_nobody_else_does(house: House) -> None:

@@ -28,12 +28,18 @@ on_error: {tries: 20, delay: 0.3, max_delay: 0.3}
 transitions:
   - {from: waiting, to: working, event: new_job}
   - {from: working, to: waiting, event: job_done}
-  - {from: "*", to: starting, event: start_another}
-  - {from: starting, to: waiting, event: done}
-  - {from: starting, to: waiting, event: error}
 actions:
   waiting: [{type: check_database_queue, job_type: t}]
   working: [{type: bash, command: "echo {job_id} >> trace"}]
+"""
+
+STARTER = """
+initial_state: waiting
+transitions:
+  - {from: waiting, to: starting, event: start_another}
+  - {from: starting, to: waiting, event: done}
+  - {from: starting, to: waiting, event: error}
+actions:
   starting: [{type: start_fsm, yaml_path: lamp.yaml, machine_name: another, success: done}]
 """
 
@@ -44,6 +50,7 @@ def project(as_root: None) -> Iterator[Project]:
     folder = Path(tempfile.mkdtemp(prefix="sm-limits-"))
     (folder / "worker.yaml").write_text(WORKER)
     (folder / "lamp.yaml").write_text(LAMP)
+    (folder / "starter.yaml").write_text(STARTER)
     for path in (folder, *folder.iterdir()):
         os.chown(path, SOMEBODY, SOMEBODY)
     project = Project(folder)
@@ -54,8 +61,8 @@ def project(as_root: None) -> Iterator[Project]:
 
 @pytest.fixture
 def started(project: Project) -> subprocess.Popen[bytes]:
-    """A worker that has done a job, so that it has what it needs, and a lamp."""
-    process = project.start(f"{_as_somebody()} statemachine worker.yaml lamp.yaml")
+    """A worker that has done a job, so that it has what it needs, a lamp and who could start another."""
+    process = project.start(f"{_as_somebody()} statemachine worker.yaml starter.yaml lamp.yaml")
     project.until_logged("lamp: running")
     project.shell("statemachine-db add-job first --type t")
     _until_done(project, "first")
@@ -73,14 +80,13 @@ def test_without_processes_and_threads_an_action_fails_with_the_reason_and_is_tr
     _limit(started, "nproc", 1)
     project.shell("statemachine-db add-job second --type t")
     project.until_logged("the shell cannot be started: Resource temporarily unavailable")
-    project.shell("statemachine-db send-event --target worker --type start_another")
+    project.shell("statemachine-db send-event --target starter --type start_another")
     project.until_logged("another cannot be started: the system gives no more threads")
     project.shell("statemachine-db send-event --target lamp --type switch")
     project.until_state("lamp", "lit")
     _limit(started, "nproc", resource.getrlimit(resource.RLIMIT_NPROC)[0])
 
-    project.shell("statemachine-db add-job third --type t")
-    _until_done(project, "third")
+    _until_done(project, "second")
     assert "Traceback" not in project.log()
     until(lambda: {"command_not_started", "machine_not_started"} <= _troubles(project).keys())
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from statemachine_engine.storage import snapshots
+from statemachine_engine.storage.database import Database
 from tests.support.processes import alive
 from tests.support.project import Project
 from tests.support.until import until
@@ -24,6 +26,19 @@ transitions:
 actions:
   waiting: [{type: check_database_queue, job_type: t, lease: 2}]
   working: [{type: bash, command: "echo start {job_id} >> trace; [ -e block ] && sleep 60; echo end {job_id} >> trace"}]
+"""
+
+RESUMING = """
+initial_state: waiting
+on_restart: resume
+transitions:
+  - {from: waiting, to: working, event: new_job}
+  - {from: working, to: ending, event: end}
+  - {from: working, to: waiting, event: timeout(100)}
+actions:
+  waiting: [{type: check_database_queue, job_type: t}]
+  working: [{type: bash, command: "echo begin {job_id} >> trace"}]
+  ending: [{type: bash, command: "echo end {job_id} {size} {given} >> trace"}, {type: complete_job}]
 """
 
 COUNTER = """
@@ -65,6 +80,27 @@ def test_a_job_whose_worker_is_killed_is_done_by_the_next_and_counts_once(projec
     assert project.job("j1")["attempts"] == 2
     started = project.json("statemachine-db list --status completed")
     assert [job["job_id"] for job in started] == ["j1"]
+
+
+def test_a_killed_machine_that_resumes_has_its_state_context_job_and_timer_again(project: Project) -> None:
+    _write(project, "m", RESUMING)
+    killed = project.start("statemachine m.yaml --context given=yes")
+    project.until_state("m", "waiting")
+    with Database.open(project.folder / "data" / "pipeline.db") as db:
+        project.shell("statemachine-db add-job j1 --type t --payload '{\"size\": 3}'")
+        left = until(lambda: (found := snapshots.get(db, "m")) and found.settled and found.job_id and found)
+        killed.kill()
+        killed.wait()
+
+        project.start("statemachine m.yaml")
+        again = until(lambda: (found := snapshots.get(db, "m")) and found.incarnation != left.incarnation and found, 20)
+
+    assert again.state == "working"
+    assert again.timers == {"timeout(100)": pytest.approx(left.timers["timeout(100)"], abs=0.1)}
+    project.shell("statemachine-db send-event --target m --type end")
+    project.until_jobs("completed", "j1")
+    assert _text(project, "trace") == "begin j1\nend j1 3 yes\n"
+    assert project.job("j1")["attempts"] == 1
 
 
 def test_events_sent_while_a_machine_is_down_arrive_in_order_at_its_start(project: Project) -> None:

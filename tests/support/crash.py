@@ -5,11 +5,12 @@ from __future__ import annotations
 import ctypes
 import sys
 import threading
+import traceback
 
 from .until import until
 
 #: functions in which our threads wait: elsewhere the exception could strike while a lock is held, as none of ours does
-WAITING = ("_take", "receive", "wait")
+WAITING = ("_take", "receive", "wait", "_readable")
 
 
 class Crash(BaseException):
@@ -26,5 +27,7 @@ def crash(name: str) -> None:
 
 
 def _waits(ident: int) -> bool:
+    """But not for a thread that it starts: until that runs, Python may take one for the other."""
     frame = sys._current_frames().get(ident)
-    return frame is not None and frame.f_code.co_name in WAITING
+    names = [] if frame is None else [within.f_code.co_name for within, _ in traceback.walk_stack(frame)]
+    return bool(names) and names[0] in WAITING and "start" not in names
