@@ -33,7 +33,14 @@ class JobQueue:
     def __init__(self, store: Runtime | Database | str | Path | None = None) -> None:
         self._runtime = store if isinstance(store, Runtime) else None
         self._own = not isinstance(store, Runtime | Database)
-        self.db = _database(store)
+        self._db = _database(store)
+
+    @property
+    def db(self) -> Database:
+        """The store. One that this queue opened follows its file; a runtime's does so by itself. StorageError."""
+        if self._own:
+            self._db.follow_file()
+        return self._db
 
     def add(self, job_type: str, data: Any = None, *, job_id: str | None = None, **options: Any) -> Job:
         """Add a job and wake a worker; an id is made when none is given.
@@ -83,7 +90,7 @@ class JobQueue:
     def close(self) -> None:
         """Close the store, if this queue opened it."""
         if self._own:
-            self.db.close()
+            self._db.close()
 
     def __enter__(self) -> JobQueue:
         return self

@@ -98,10 +98,12 @@ class Mail:
 
     def next(self) -> Incoming | None:
         """The event whose turn it is; None when none waits."""
-        self._follow_file()
         while not self._waiting and self._more:
             self._waiting.extend(self.fetch())
-        return self._waiting.popleft() if self._waiting else None
+        if not self._waiting:
+            return None
+        self._follow_file()
+        return self._waiting.popleft()
 
     def defer(self, event: Incoming) -> bool:
         """Keep an event until `recall`; False if too many are kept so."""

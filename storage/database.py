@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 from typing import Self
 
@@ -40,6 +41,7 @@ class Database(Connections):
         """`durable`: a commit reaches the disk before it returns (SQLite; PostgreSQL always does so)."""
         super().__init__(resolve_url(url), clock=clock, durable=durable)
         self._listener: PostgresListener | None = None
+        self._following = threading.Lock()
 
     @classmethod
     def open(
@@ -75,20 +77,23 @@ class Database(Connections):
     def follow_file(self) -> bool:
         """SQLite: whether the file was deleted (it is made anew) or replaced; from here on the new one is used.
 
-        What was written into the old one since it went is gone with it. To be asked by one thread, now and then.
+        What was written into the old one since it went is gone with it. To be asked now and then, by any thread.
         StorageError: there is none, and none can be made; nobody reads or writes until this finds one.
         """
         file = self.file
-        if file is None or not file.has_moved():
-            self._away = None
+        if file is None:
             return False
-        try:
-            file.make_way()
-            self._go_over(file)
-        except (OSError, StorageError) as error:
-            self._away = error if isinstance(error, StorageError) else self._unavailable(error)
-            raise self._away from None
-        return True
+        with self._following:
+            if not file.has_moved():
+                self._away = None
+                return False
+            try:
+                file.make_way()
+                self._go_over(file)
+            except (OSError, StorageError) as error:
+                self._away = error if isinstance(error, StorageError) else self._unavailable(error)
+                raise self._away from None
+            return True
 
     def wait_notification(self, timeout_s: float) -> list[str]:
         """Payloads notified to this store, waiting up to `timeout_s` for the first; for one thread.

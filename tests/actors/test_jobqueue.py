@@ -14,7 +14,7 @@ from statemachine_engine import JobQueue, Machine, Runtime
 from statemachine_engine.actors.handle import WaitTimeout
 from statemachine_engine.storage import jobs
 from statemachine_engine.storage.database import Database
-from statemachine_engine.storage.errors import JobExists, JobNotFound
+from statemachine_engine.storage.errors import JobExists, JobNotFound, StoreUnavailable
 from tests.support.factories import claimed
 
 WORKER = """
@@ -54,6 +54,21 @@ def test_waiting_for_a_job_that_nobody_does_ends_with_the_timeout(runtime: Runti
         queue.wait(job.job_id, 0.01)
     with pytest.raises(JobNotFound):
         queue.wait("none", 1)
+
+
+def test_no_job_goes_into_a_file_that_is_gone(tmp_path: Path) -> None:
+    folder, aside = tmp_path / "data", tmp_path / "aside"
+    with JobQueue(folder / "store.db") as queue:
+        queue.add("work", job_id="before")
+        folder.rename(aside)
+        with pytest.raises(StoreUnavailable, match="No such file or directory"):
+            queue.add("work", job_id="refused")
+        folder.mkdir()
+        queue.add("work", job_id="after")
+
+    for path, job_id in ((folder, "after"), (aside, "before")):
+        with JobQueue(path / "store.db") as queue:
+            assert [job.job_id for job in queue.list()] == [job_id]
 
 
 def test_a_store_may_be_named_by_path_and_is_closed_again(tmp_path: Path) -> None:
