@@ -20,6 +20,16 @@ if TYPE_CHECKING:
 
 CONNECTIONS = 8
 
+#: what libpq is told unless the URL does: a host that lost its power says no farewell, and is given up after a minute
+#: instead of the two hours and more of most systems
+NETWORK: dict[str, Any] = {
+    "connect_timeout": 10,  # seconds
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,  # milliseconds
+}
+
 
 class PostgresDialect(Dialect):
     """A server; several hosts, many writers."""
@@ -45,7 +55,7 @@ class PostgresDialect(Dialect):
         self._channel = ""
 
     def connect(self, *, read_only: bool = False) -> psycopg.Connection[Any]:
-        options: dict[str, Any] = {} if "connect_timeout" in self.url else {"connect_timeout": 10}
+        options = {name: value for name, value in NETWORK.items() if f"{name}=" not in self.url}
         connection = self._psycopg.connect(self.url, autocommit=True, **options)
         if not self._channel:
             row = connection.execute("SELECT current_schema()").fetchone()

@@ -52,6 +52,18 @@ def hear_all(db: Database) -> None:
         pass
 
 
+def test_a_host_that_is_gone_without_a_farewell_is_given_up_after_a_minute_unless_the_url_says_otherwise(
+    postgres_url: str, open_db: Open
+) -> None:
+    def idle_and_timeout(url: str) -> tuple[str | None, ...]:
+        with open_db(url).read() as connection:
+            parameters = connection.info.get_parameters()
+        return parameters.get("keepalives_idle"), parameters.get("tcp_user_timeout")
+
+    assert idle_and_timeout(postgres_url) == ("30", "60000")
+    assert idle_and_timeout(f"{postgres_url}&keepalives_idle=7") == ("7", "60000")
+
+
 def test_a_notification_comes_with_the_commit(postgres_url: str, open_db: Open) -> None:
     sender, receiver = open_db(postgres_url), open_db(postgres_url)
     assert receiver.wait_notification(0) == []
