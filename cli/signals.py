@@ -5,9 +5,11 @@ from __future__ import annotations
 import faulthandler
 import os
 import signal
+import stat
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 END = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -31,7 +33,8 @@ def ending_signals(handle: Callable[[int], Any], report: Callable[[], Iterable[s
     outer = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     thread = threading.Thread(target=_carry, args=(reader, wanted, handle, report), name="sm-signals", daemon=True)
     thread.start()
-    faulthandler.register(signal.SIGUSR2)
+    stacks = _unwaiting_stderr()
+    faulthandler.register(signal.SIGUSR2, stacks)
     try:
         yield
     finally:
@@ -39,8 +42,23 @@ def ending_signals(handle: Callable[[int], Any], report: Callable[[], Iterable[s
         for number, handler in before.items():
             signal.signal(number, handler)
         faulthandler.unregister(signal.SIGUSR2)
+        os.close(stacks)
         os.close(writer)
         thread.join(1)
+
+
+def _unwaiting_stderr() -> int:
+    """A descriptor of its own for stderr; a pipe or terminal that takes nothing refuses it what would not fit.
+
+    Who writes to it has the interpreter stand still meanwhile, and with it whatever a further signal is to bring about.
+    Files take all; the socket of a journal cannot be opened a second time.
+    """
+    own = sys.stderr.fileno()
+    kind = os.fstat(own).st_mode
+    if stat.S_ISFIFO(kind) or stat.S_ISCHR(kind):
+        with suppress(OSError):
+            return os.open(f"/proc/self/fd/{own}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    return os.dup(own)
 
 
 def _carry(

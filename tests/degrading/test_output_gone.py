@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import signal
 import socket
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -58,16 +60,34 @@ def test_a_machine_whose_log_is_a_full_pipe_goes_on_and_ends_in_order(
     is_read_again: bool, project: Project, process: subprocess.Popen[bytes]
 ) -> None:
     assert process.stdout is not None
-    for number in range(100):
-        _send(project, f"nonsense-{number}")  # each is a line of the log, of more than a hundred bytes
-    _send(project, "switch")
-    project.until_state("lamp", "lit")
+    _fill(project)
 
     if is_read_again:
         lines = [process.stdout.readline() for _ in range(100)]
         assert [f"nonsense-{n}".encode() in line for n, line in enumerate(lines)] == [True] * 100, lines
     process.send_signal(signal.SIGTERM)
     assert process.wait(20) == 0
+
+
+def test_stacks_that_a_full_pipe_does_not_take_hold_up_no_end(process: subprocess.Popen[bytes]) -> None:
+    assert process.stdout is not None
+    ours = os.open(f"/proc/self/fd/{process.stdout.fileno()}", os.O_WRONLY | os.O_NONBLOCK)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(ours, b".")
+    os.close(ours)
+
+    process.send_signal(signal.SIGUSR2)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 0
+
+
+def _fill(project: Project) -> None:
+    """Have the lamp log more than a pipe of 4 KiB takes."""
+    for number in range(100):
+        _send(project, f"nonsense-{number}")  # each is a line of the log, of more than a hundred bytes
+    _send(project, "switch")
+    project.until_state("lamp", "lit")
 
 
 def _send(project: Project, event: str) -> None:
