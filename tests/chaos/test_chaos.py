@@ -10,11 +10,12 @@ from tests.support.postgres import own_server
 
 
 def test_nothing_is_lost_and_nothing_done_twice_while_processes_are_killed_stopped_and_ended(tmp_path: Path) -> None:
-    plan = Plan(jobs=120, events=500, rounds=16, seed=2, kinds={"kill": 4, "terminate": 1, "stop": 1})
+    plan = Plan(jobs=120, events=500, rounds=16, seed=11, job_s=0.1, kinds={"kill": 4, "terminate": 1, "stop": 1})
 
     report = campaign.run(tmp_path, plan)
 
     assert report.faults == [], report
+    assert {"SIGKILL", "SIGTERM", "SIGSTOP"} <= report.disturbances.keys(), report
 
 
 def test_nor_while_the_database_server_crashes_as_well(tmp_path: Path) -> None:

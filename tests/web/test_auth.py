@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from statemachine_engine.storage import audit, jobs
+from statemachine_engine.web.app import create_app, monitor_of
 from tests.support.websocket import Refused
 from tests.web.conftest import Answer, Site
 
@@ -20,6 +23,7 @@ WRITES = [
     ("/api/machines/m/events", {"type": "go"}),
     ("/api/machines/m/stop", {}),
 ]
+READS = {"GET", "HEAD", "OPTIONS"}
 FOREIGN = ["http://evil.example", "https://127.0.0.1.evil.example", "null", "http://127.0.0.1:1", "file://", "junk"]
 
 
@@ -31,6 +35,15 @@ def guarded(make_site: Callable[..., Site]) -> Site:
 
 def untouched(site: Site) -> bool:
     return not jobs.find(site.db) and audit.newest_id(site.db) == 0
+
+
+def test_these_are_all_the_writes_there_are(tmp_path: Path) -> None:
+    app = create_app(tmp_path / "x.db")
+    with closing(monitor_of(app)):
+        rules = app.url_map.bind("localhost")
+        tried = {rules.match(path, method="POST")[0] for path, _ in WRITES}
+        known = {rule.endpoint for rule in app.url_map.iter_rules() if set(rule.methods or ()) - READS}
+    assert known - tried == {"pages.csp_report"}, "which changes nothing but a count"
 
 
 def test_a_page_of_ours_may_write(site: Site) -> None:

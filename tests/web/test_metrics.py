@@ -30,6 +30,7 @@ def test_everything_that_an_operator_watches_is_there(site: Site) -> None:
     site.move("worker-1", "working", "waiting")
     *_, last = site.happen(
         ("worker-1", "unhandled", {"event": "x"}), ("worker-2", "error", {"error_message": "x"}),
+        ("worker-1", "stuck", {"what": "action bash"}),
         ("worker-1", "job_completed", {"job_id": "j", "job_type": "work"}),
     )  # fmt: skip
     until(lambda: site.monitor.feed.backlog.end.id == last)
@@ -43,6 +44,7 @@ def test_everything_that_an_operator_watches_is_there(site: Site) -> None:
     assert found["transitions_total", (worker,)] == 3
     assert found["unhandled_events_total", (worker,)] == 1
     assert found["action_errors_total", (worker,)] == 1
+    assert found["stuck_total", (worker,)] == 1
     assert found["state_seconds_count", (worker, ("state", "working"))] == 1
     assert found["jobs", (("job_type", "work"), ("status", "pending"))] == 1
     assert found["jobs", (("job_type", "work"), ("status", "scheduled"))] == 1
