@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -54,10 +55,23 @@ class Problem:
         return f"{text}\n  hint: {self.hint}" if self.hint else text
 
 
+#: findings in one file that are written out; the further ones are counted
+MOST_SHOWN = 50
+
+
 class ConfigError(MachineError):
     """The definition of a machine cannot be used; `problems` holds every reason at once."""
 
     def __init__(self, problems: Iterable[Problem], warnings: Iterable[Problem] = ()) -> None:
         self.problems = list(problems)
         self.warnings = list(warnings)
-        super().__init__("\n".join(map(str, self.problems)))
+        super().__init__("\n".join(written(self.problems)))
+
+
+def written(problems: Iterable[Problem]) -> Iterator[str]:
+    """Each as text, of one file MOST_SHOWN at most, and how many more there are."""
+    for file, group in groupby(problems, lambda problem: problem.file):
+        found = list(group)
+        yield from map(str, found[:MOST_SHOWN])
+        if len(found) > MOST_SHOWN:
+            yield f"{file}: and {len(found) - MOST_SHOWN} more"

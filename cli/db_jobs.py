@@ -182,6 +182,7 @@ def _fields(row: dict[str, Any]) -> list[tuple[str, Any]]:
         ("Completed", "completed_at"), ("Machine", "machine"), ("Owner", "owner"), ("Time Limit", "time_limit_s"),
         ("Back-off", "backoff_s"), ("Error", "error_message"), ("Payload", "data"), ("Result", "result"),
     ]  # fmt: skip
+    row = {**row, **{key: f"{row[key]:g} s" for key in ("time_limit_s", "backoff_s") if row[key] is not None}}
     fields = [(heading, row[key]) for heading, key in named]
     return [*fields[:4], ("Attempts", attempts), *fields[4:]]
 

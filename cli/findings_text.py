@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import click
 
+from ..actors.errors import MOST_SHOWN
 from ..actors.lint.finding import Finding, Report
 from .output import text
 
@@ -31,12 +32,13 @@ def linting(reports: Sequence[Report], *, quiet: bool, strict: bool) -> str:
 
 
 def _validated(report: Report, *, quiet: bool, strict: bool) -> str:
-    findings = _visible(report, quiet=quiet, strict=strict)
+    findings, more = _visible(report, quiet=quiet, strict=strict)
     name = text(report.file)
     if not findings:
         return "" if quiet else _green(f"✅ {name}: All validations passed") + "\n"
     heading = _red(f"❌ {name}") if report.errors else _yellow(f"⚠️  {name}")
-    return "\n".join([heading, *(line for finding in findings for line in _validated_finding(finding, report)), ""])
+    lines = (line for finding in findings for line in _validated_finding(finding, report))
+    return "\n".join([heading, *lines, *more, ""])
 
 
 def _validated_finding(finding: Finding, report: Report) -> Iterator[str]:
@@ -59,12 +61,9 @@ def _summary(reports: Sequence[Report]) -> str:
 
 
 def _linted(report: Report, *, quiet: bool, strict: bool) -> str:
-    lines = [
-        line
-        for finding in _visible(report, quiet=quiet, strict=strict)
-        for line in _linted_finding(finding, report)
-    ]  # fmt: skip
-    return "\n".join([text(report.file), *lines, ""]) if lines else ""
+    findings, more = _visible(report, quiet=quiet, strict=strict)
+    lines = [line for finding in findings for line in _linted_finding(finding, report)]
+    return "\n".join([text(report.file), *lines, *more, ""]) if lines else ""
 
 
 def _linted_finding(finding: Finding, report: Report) -> Iterator[str]:
@@ -76,9 +75,11 @@ def _linted_finding(finding: Finding, report: Report) -> Iterator[str]:
         yield f"    → {text(finding.hint)}"
 
 
-def _visible(report: Report, *, quiet: bool, strict: bool) -> list[Finding]:
-    """--quiet hides what does not make the command fail."""
-    return [finding for finding in report.findings if finding.severity == "error" or strict or not quiet]
+def _visible(report: Report, *, quiet: bool, strict: bool) -> tuple[list[Finding], list[str]]:
+    """Those to be shown, and a line with how many more there are; --quiet hides what does not make the command fail."""
+    wanted = [finding for finding in report.findings if finding.severity == "error" or strict or not quiet]
+    more = len(wanted) - MOST_SHOWN
+    return wanted[:MOST_SHOWN], [f"  and {more} more: --format json has them all"] if more > 0 else []
 
 
 def _place(finding: Finding) -> str:

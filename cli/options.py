@@ -59,6 +59,7 @@ def db_option(function: F) -> F:
     return click.option(
         "--db",
         metavar="URL|PATH",
+        type=Name(),
         expose_value=False,
         callback=remember,
         help="Database: a path, sqlite:///… or postgresql://… [default: $STATEMACHINE_DB, else data/pipeline.db]",

@@ -210,11 +210,12 @@ def _load_all(configs: Sequence[Path], machine_name: str | None, actions_dir: Pa
 
 def _load(path: Path, machine_name: str | None, actions_dir: Path | None) -> Definition:
     from ..actors.actions.registry import ActionRegistry
+    from ..actors.errors import written
     from ..actors.loader import load
 
     folders = [actions_dir] if actions_dir else []
     definition = load(path, machine_name=machine_name, known_keys=ActionRegistry(*folders).keys_of)
-    for warning in definition.warnings:
+    for warning in written(definition.warnings):
         _log.warning("%s", warning)
     return definition
 

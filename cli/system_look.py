@@ -106,7 +106,7 @@ def validate(ctx: click.Context, fmt: str) -> None:
 
     Exit codes: 0 no errors, 1 errors.
     """
-    from ..actors.errors import ConfigError
+    from ..actors.errors import ConfigError, written
     from ..actors.manifest import check_configs
 
     wanted, problems = None, []
@@ -119,8 +119,8 @@ def validate(ctx: click.Context, fmt: str) -> None:
     if fmt == "json":
         show_json([_as_dict(problem) for problem in problems])
     else:
-        for problem in problems:
-            click.echo(str(problem), err=True)
+        for line in written(problems):
+            click.echo(line, err=True)
         if wanted is not None and not failed:
             click.echo(f"✅ {wanted.project}: {counted(len(wanted.members), 'machine')}")
     ctx.exit(FAILED if failed else 0)

@@ -56,6 +56,14 @@ def test_wrong_usage_is_one_line_and_exit_2(place: Any, line: str) -> None:
     assert result.stderr.count("\n") == 1
 
 
+def test_an_empty_name_of_a_database_is_no_other_one(place: Any) -> None:
+    for args in (["--db", "", "list"], ["list", "--db", ""]):
+        result = place.db(*args)
+
+        assert result.exit_code == 2
+        assert "'--db': it is empty (an unset shell variable?)" in result.stderr
+
+
 @pytest.mark.parametrize("line", LISTINGS)
 def test_every_listing_has_a_json_form_also_when_it_is_empty(place: Any, line: str) -> None:
     assert json.loads(place.db(*line.split(), "--format", "json").stdout) is not None

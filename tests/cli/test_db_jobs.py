@@ -40,7 +40,9 @@ def test_an_empty_list_names_the_filters(place: Any) -> None:
 
 
 def test_details_show_payload_result_and_error(place: Any) -> None:
-    place.db("add-job", "j", "--type", "t", "--payload", '{"a": [1, 2]}')
+    place.db(
+        "add-job", "j", "--type", "t", "--payload", '{"a": [1, 2]}', "--time-limit", "1m30s", "--backoff", "500ms"
+    )  # fmt: skip
     place.db("fail-job", "j", "--reason", "out of paper")
 
     shown = place.db("details", "j").output
@@ -48,6 +50,7 @@ def test_details_show_payload_result_and_error(place: Any) -> None:
     assert shown.startswith("Job Details: j\n  Status: failed\n  Job Type: t\n")
     for line in ("  Error: out of paper\n", '  Payload: {"a": [1, 2]}\n', "  Attempts: 0 of 3\n", "  Created: 20"):
         assert line in shown
+    assert "  Time Limit: 90 s\n  Back-off: 0.5 s\n" in shown
 
 
 @pytest.mark.parametrize("line", ["details x", "complete-job x", "fail-job x --reason r", "remove-job x"])

@@ -61,6 +61,16 @@ def test_all_problems_of_a_configuration_are_printed_and_the_exit_code_is_2() ->
     assert result.stderr == "a.yaml:3:7: error: first\na.yaml:9:1: error: second\n  hint: quote it\n"
 
 
+def test_of_a_flood_of_problems_each_file_shows_the_first_and_counts_the_rest() -> None:
+    flood = [Problem("bad", "a.yaml", line) for line in range(1, 100_001)]
+
+    result = run(ConfigError([*flood, Problem("bad", "b.yaml")]))
+
+    *shown, last, more, other = result.stderr.splitlines()
+    assert (len(shown), last, more) == (49, "a.yaml:50:1: error: bad", "a.yaml: and 99950 more")
+    assert other == "b.yaml:1:1: error: bad"
+
+
 def test_debug_adds_the_traceback() -> None:
     result = run(JobNotFound("j1"), "--debug")
 

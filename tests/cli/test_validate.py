@@ -283,3 +283,15 @@ def test_all_files_of_the_examples_pass_strictly() -> None:
         actions = ["--actions-dir", str(example / "actions")] if (example / "actions").is_dir() else []
         files = [str(path) for path in sorted(example.glob("config/*.yaml"))]
         assert not files or call(validate, "--strict", *actions, *files).exit_code == 0
+
+
+@BOTH
+def test_of_a_flood_of_findings_the_first_are_shown_and_the_rest_counted(command: click.Command) -> None:
+    Path("flood.yaml").write_text(GOOD + "".join(f"kye{number}: 1\n" for number in range(70)))
+
+    result = call(command, "flood.yaml")
+
+    assert result.stdout.count("it is ignored") == 50
+    assert "  and 20 more: --format json has them all\n" in result.stdout
+    assert "70" in result.stdout  # the sum of all
+    assert len(parsed(command, "--format", "json", "flood.yaml")[0]["issues"]) == 70
