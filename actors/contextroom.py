@@ -83,7 +83,7 @@ class ContextRoom:
         if self._size > MOST:
             self._size = size_of(context)
             if self._size > MOST and not puts_back:
-                raise ContextFull(f"it is not run, for the context {_shown('holds', context)}; {REMEDY}")
+                raise ContextFull(f"it is not run, for the context holds {_shown(context)}; {REMEDY}")
         growing = [(key, value, len(value)) for key, value in context.items() if type(value) in GROWING]
         return Before(dict(context), growing, puts_back)
 
@@ -102,7 +102,7 @@ class ContextRoom:
 
     def _refuse(self, context: dict[str, Any], before: Before) -> None:
         """Undo what the action has done, as far as that can be."""
-        said = _shown("would hold", context)
+        shown = _shown(context)
         for key in [key for key, value in _put(context, context) if value is not before.values.get(key, OURS)]:
             if key in before.values:
                 context[key] = before.values[key]
@@ -113,7 +113,7 @@ class ContextRoom:
                 _cut(value, length)
         self._size = size_of(context)
         left = "is not kept" if self._size <= MOST else "deep within its values cannot be taken out again"
-        raise ContextFull(f"the context {said}: what this action put there {left}; {REMEDY}")
+        raise ContextFull(f"the context would hold {shown}: what this action put there {left}; {REMEDY}")
 
 
 def size_of(context: Mapping[str, Any]) -> int:
@@ -219,7 +219,7 @@ def _peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def _shown(holds: str, context: Mapping[str, Any]) -> str:
+def _shown(context: Mapping[str, Any]) -> str:
     """How much it holds, as far as that is looked at, and which key has most of that."""
     seen, total, most, largest = set[int](), 0, 0, ""
     for key, value in _put(context, context):
@@ -229,7 +229,7 @@ def _shown(holds: str, context: Mapping[str, Any]) -> str:
             most, largest = size, masked(str(key))[:100]
         if total > 4 * MOST:
             break
-    return f"{holds} at least {_mib(total)}, {_mib(most)} of it in {largest}, and may hold {_mib(MOST)}"
+    return f"at least {_mib(total)}, {_mib(most)} of it in {largest}, and may hold {_mib(MOST)}"
 
 
 def _mib(size: float) -> str:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ..storage.names import escaped
 from .logwriter import LogWriter
 from .secret import SecretFilter
+
+log = logging.getLogger(__name__)
 
 FORMAT = "%(asctime)s - %(name)s - %(levelname)s - %(message)s"
 
@@ -27,12 +30,25 @@ class LogLine(logging.Formatter):
 
 @contextmanager
 def logging_to_stderr(level: int) -> Iterator[None]:
-    """What the program's loggers have to say, no secret among it, and all of it before the block is left."""
+    """What the program's loggers have to say, no secret among it, and all of it before the block is left.
+
+    With it come warnings, and the tracebacks of threads that a user's code has started.
+    """
     handler = LogWriter(2, sys.stderr.encoding)
     handler.setFormatter(LogLine())
     handler.addFilter(SecretFilter())
     logging.basicConfig(level=level, handlers=[handler])
+    before, threading.excepthook = threading.excepthook, _log_crash
+    logging.captureWarnings(True)
     try:
         yield
     finally:
+        logging.captureWarnings(False)
+        threading.excepthook = before
         handler.flush()
+
+
+def _log_crash(crash: threading.ExceptHookArgs) -> None:
+    if crash.exc_type is not SystemExit and crash.exc_value is not None:
+        name = crash.thread.name if crash.thread is not None else "?"
+        log.error("thread %s failed", name, exc_info=crash.exc_value)

@@ -93,12 +93,13 @@ def _item(key: Any, value: Any, cut: list[str]) -> str | None:
     text = masked(value)[:MOST_OF_ONE] if isinstance(value, str) else _beginning(value)
     if text is None:
         return None
+    name = masked(key)
     is_cut = len(value) > MOST_OF_ONE if isinstance(value, str) else len(text) > MOST_OF_ONE
     if is_cut:
-        cut.append(key)
+        cut.append(name)
     if is_cut or isinstance(value, str):
         text = json.dumps(text[:MOST_OF_ONE])
-    return f"{json.dumps(key)}:{text}"
+    return f"{json.dumps(name)}:{text}"
 
 
 def _beginning(value: Any) -> str | None:

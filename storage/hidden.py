@@ -10,7 +10,7 @@ import re
 import threading
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 HIDDEN = "***"
 
@@ -63,11 +63,21 @@ def masked_in(data: Any) -> Any:
 
 
 def _forms_of(value: str) -> set[str]:
-    """As it is, and as it stands in JSON, in a URL, in Python's repr, and in single quotes of a shell's trace."""
-    in_repr = repr(f"{value}'\"")[1:-4]  # both quotes: every ' of it is escaped, as is none where it stands alone
+    """As it is, and as it stands in JSON, in a URL, in Python's repr, also of its bytes, and in a shell's trace."""
+    in_bytes = _bytes_of(value)
     in_json = (json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1])
-    forms = {value, *in_json, quote(value, ""), in_repr, in_repr.replace("\\'", "'")}
+    in_url = (quote(in_bytes, ""), quote(in_bytes), quote_plus(in_bytes))
+    # with both quotes each ' of it is escaped, as is none where it stands alone
+    in_repr = (repr(f"{value}'\"")[1:-4], ascii(f"{value}'\"")[1:-4], repr(in_bytes + b"'\"")[2:-4])
+    forms = {value, *in_json, *in_url, *in_repr, *(form.replace("\\'", "'") for form in in_repr)}
     return forms | {form.replace("'", r"'\''") for form in forms}
+
+
+def _bytes_of(value: str) -> bytes:
+    try:
+        return value.encode("utf-8", "surrogateescape")  # as it was in the environment, UTF-8 or not
+    except UnicodeEncodeError:
+        return value.encode("utf-8", "surrogatepass")
 
 
 def _masked_in(data: Any) -> Any:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
+import socket
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 import yaml
@@ -18,8 +22,10 @@ from statemachine_engine.actors.manifestfile import read_manifest
 from statemachine_engine.actors.secret import SecretFilter
 from statemachine_engine.storage import hidden, snapshots
 from statemachine_engine.storage.database import Database
+from tests.support.page import free_port
 from tests.support.project import Project
 from tests.support.until import until
+from tests.support.websocket import WebSocket
 
 SECRET = "corr3ct-horse-battery"
 
@@ -182,14 +188,25 @@ def test_log_lines_and_tracebacks_show_no_secret(capsys: pytest.CaptureFixture[s
     assert "ValueError: ***" in said
 
 
+HARD = 'Zx9-pässwörd"quote/+S3cretZ'
+PARTS = ("Zx9-p", "S3cretZ")
+"""Where HARD begins and ends, in whatever form."""
+
 EVERYWHERE = """
+import threading, warnings
 from statemachine_engine.actions import BaseAction
 class TellAction(BaseAction):
     def execute(self, context):
         key = context["key"]
         self.logger.error("python knows %s", key)
-        self.services.publish("told", {"said": [f"<{key}>"], key: 1})
+        self.logger.error("its bytes are %s and %r", key.encode(), [key])
+        warnings.warn(f"python warns of {key}")
+        thread = threading.Thread(target=int, args=(key,), name="reckless")
+        thread.start()
+        thread.join()
+        self.services.publish("told", {"said": [f"<{key}>"], key: 1, "bytes": key.encode()})
         context["derived"] = f"Bearer {key}"
+        context[key] = "as a key"
         context["length"] = len(key)
         raise ConnectionError(f"refused: {key}")
 """
@@ -212,7 +229,7 @@ actions:
   using:
     - {type: log, message: "using {key}"}
     - type: bash
-      command: 'echo {key} >&2; test {key} = "$API_KEY" && printf "%s" {key} > used; echo {key}; echo {key|raw}'
+      command: 'echo {key} >&2; test {key} = "$API_KEY" && printf "%s" {key} > used; echo {key}; echo ''{key|raw}'''
       store_as: said
   failing:
     - {type: send_event, target_machine: other, event_type: told, payload: {key: "{key}"}, success: null}
@@ -223,29 +240,65 @@ actions:
 """
 
 
-def test_a_secret_is_used_by_every_kind_of_action_and_shows_nowhere(tmp_path: Path) -> None:
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    with closing(Project(tmp_path)) as project:
+        yield project
+
+
+def test_a_secret_is_used_by_every_kind_of_action_and_shows_nowhere(tmp_path: Path, project: Project) -> None:
     (tmp_path / "tell_action.py").write_text(EVERYWHERE)
     (tmp_path / "m.yaml").write_text(MACHINE)
-    project = Project(tmp_path)
-    project.env["API_KEY"] = SECRET
+    project.env["API_KEY"] = HARD
     project.shell("statemachine-db add-job j --type t")
+    port = free_port()
+    project.start(f"statemachine-ui --no-websocket --port {port}")
+    until(lambda: accepts(port), timeout_s=30)
 
-    project.start("statemachine m.yaml --actions-dir . --debug").wait(30)
+    with WebSocket(port) as stream:
+        project.start("statemachine m.yaml --actions-dir . --debug").wait(30)
+        frames = [stream.receive()]
+        while "end" not in json.dumps(frames[-1].get("payload")):
+            frames.append(stream.receive())
 
-    assert (tmp_path / "used").read_text() == SECRET
+    assert (tmp_path / "used").read_text() == HARD
     told = project.shell(
         "statemachine-events --no-follow --format json; statemachine-db details j; statemachine-db list"
     )
+    answers = api_of(port)
     for what, text in {
         "the log": project.log(),
         "the events": told,
+        "the page's stream": json.dumps(frames),
+        **answers,
         **{file.name: file.read_bytes().decode("latin-1") for file in (tmp_path / "data").iterdir()},
     }.items():
-        assert SECRET not in text, what
-    assert "python knows ***" in project.log()
-    assert '"said": ["<***>"], "***": 1' in told
+        assert [part for part in PARTS if part in text] == [], what
+    for said in ("python knows ***", "its bytes are b'***' and ['***']", "warns of ***", "thread reckless failed"):
+        assert said in project.log()
+    assert '"said": ["<***>"], "***": 1, "bytes": "b\'***\'"' in told
+    assert "told" in {frame["type"] for frame in frames}
+    assert json.loads(answers["/api/machines/m/context"])["context"]["***"] == "as a key"
     assert project.job("j")["result"] == {"key": "***", "said": "***\n***"}
-    project.close()
+
+
+def accepts(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def api_of(port: int) -> dict[str, str]:
+    """What the page's API says of machine m and job j wherever it can be asked, and the figures for Prometheus."""
+    paths = json.loads(got(port, "/api/openapi.json"))["paths"]
+    asked = [path for path, verbs in paths.items() if "get" in verbs and "{diagram}" not in path]
+    filled = [path.format(name="m", machine="m", job_id="j") for path in asked]
+    return {path: got(port, path) for path in (*filled, "/metrics", "/")}
+
+
+def got(port: int, path: str) -> str:
+    with urlopen(f"http://127.0.0.1:{port}{path}", timeout=20) as answer:
+        text: str = answer.read().decode()
+    return text
 
 
 def test_a_missing_secret_ends_the_command_with_its_place(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import pytest
 
@@ -43,6 +44,15 @@ def test_a_hidden_value_does_not_show_in_python_s_repr_nor_in_a_shell_s_trace(va
 
     assert [text.strip("\"'") for text in masked(in_data)[1:-1].split(", ")] == ["<***>", r"\'***"]
     assert masked(trace.stderr.decode()).replace("'", "").replace("$", "") == '+ echo *** ["***"]\n'
+
+
+@pytest.mark.parametrize("value", ["pässwörd", 'it\'s "bäth" \\ñ/+ x', "no\udcffutf8", "\ud800half"])
+def test_a_hidden_value_does_not_show_where_its_letters_are_escaped(value: str) -> None:
+    hide(value)
+    in_bytes = value.encode("utf-8", "surrogatepass" if "\ud800" in value else "surrogateescape")
+    forms = [repr(in_bytes), repr([in_bytes, 1]), ascii(value), quote(in_bytes), quote_plus(in_bytes)]
+
+    assert [masked(form).replace('"', "'") for form in forms] == ["b'***'", "[b'***', 1]", "'***'", "***", "***"]
 
 
 def test_a_line_of_a_hidden_value_does_not_show_by_itself_unless_it_is_short() -> None:
