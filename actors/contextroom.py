@@ -33,7 +33,7 @@ OURS = frozenset((*RESERVED, JOB_KEYS))
 REMEDY = "write large results into a file and keep its path, or set what is done with to null"
 
 CONTAINERS = (dict, list, tuple, set, frozenset, deque)
-GROWING = (list, dict)
+GROWING = frozenset((list, dict))
 
 #: parts of a program, of which all refer to each other
 OPAQUE = (type, ModuleType, FunctionType)
@@ -92,7 +92,8 @@ class ContextRoom:
         added = _added(context, before)
         self._size += added
         began_s = time.monotonic()
-        if self._size > MOST or began_s >= self._next_s or _peak() >= self._next_peak:
+        has_grown = not before.puts_back and _peak() >= self._next_peak
+        if self._size > MOST or began_s >= self._next_s or has_grown:
             self._size = size_of(context)
             now_s = time.monotonic()
             self._next_s = now_s + max(EVERY_S, REST * (now_s - began_s))
