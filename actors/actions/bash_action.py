@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import shlex
 from collections.abc import Mapping
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ...storage.hidden import masked
+from ...storage.strictjson import parse
 from .. import process
 from ..interpolation import interpolate, text_of
 from ..jobcontext import merge, with_params
@@ -127,7 +127,7 @@ class BashAction(BuiltinAction):
         value: Any = stdout.decode("utf-8", "replace").rstrip("\n")
         if self._captures_json():
             try:
-                value = json.loads(value)
+                value = parse(value)
             except ValueError as error:
                 self.logger.warning("[%s] stdout is not JSON: %s", self.get_machine_name(context), error)
                 return

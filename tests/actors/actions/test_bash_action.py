@@ -265,9 +265,17 @@ def test_json_that_is_no_object_can_be_stored_under_a_name(bench):
     assert bench.context["found"] == [1, 2]
 
 
-def test_output_that_is_no_json_is_warned_of(bench, caplog):
-    assert bench.run("bash", command="echo oops", capture="json") == "job_done"
-    assert "stdout is not JSON" in caplog.text
+@pytest.mark.parametrize(
+    ("command", "fault"),
+    [
+        ("echo oops", "Expecting value"),
+        ("head -c 5000 /dev/zero | tr '\\0' '['", "nested more than 64 levels deep"),
+        ("echo '{\"a\": NaN}'", "NaN is not JSON"),
+    ],
+)
+def test_output_that_is_no_json_is_warned_of(bench, caplog, command, fault):
+    assert bench.run("bash", command=command, capture="json") == "job_done"
+    assert f"stdout is not JSON: {fault}" in caplog.text
 
 
 def test_output_can_be_stored_as_text(bench):
