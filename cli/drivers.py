@@ -11,7 +11,6 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.abc import MetaPathFinder
 from typing import Any
 
 DRIVERS = ("psycopg", "psycopg2", "psycopg2cffi", "pymysql")
@@ -28,7 +27,9 @@ def without_drivers() -> Iterator[None]:
         sys.meta_path.remove(hidden)
 
 
-class _Hidden(MetaPathFinder):
+class _Hidden:
+    """Of the shape of a MetaPathFinder; that class itself is 9 ms away."""
+
     def __init__(self) -> None:
         self._thread = threading.get_ident()
 
