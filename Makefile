@@ -7,8 +7,8 @@
 VENV := .venv
 READY := $(VENV)/.ready
 SECONDS ?= 60
-# One more than the cores: many tests wait for a process, a lease or cron.
-PYTEST_FLAGS ?= -n 3
+# Twice the cores of a small machine: many tests wait for a process, a lease or cron.
+PYTEST_FLAGS ?= -n 4 --dist worksteal
 
 .PHONY: demo test check lint bench chaos fuzz clean
 

@@ -14,6 +14,16 @@ from tests.support.postgres import fresh_schema
 DATABASES = ("sqlite", "memory", "postgres")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Those that may take longest begin first, or one of them runs alone at the end."""
+
+    def may_take_s(item: pytest.Item) -> float:
+        marker = item.get_closest_marker("timeout")
+        return float(marker.args[0]) if marker else 0.0
+
+    items.sort(key=may_take_s, reverse=True)
+
+
 @pytest.fixture
 def clock() -> ManualClock:
     """The clock of `db`: stands still until advanced."""
