@@ -12,7 +12,7 @@ import yaml
 from yaml.constructor import SafeConstructor
 from yaml.reader import Reader
 
-from ..storage.strictjson import MAX_DIGITS
+from ..storage.strictjson import MAX_DEPTH, MAX_DIGITS, TOO_DEEP, is_endless
 from .definition import Mark
 from .errors import ConfigError
 from .findings import Findings, did_you_mean, quoted
@@ -23,7 +23,6 @@ except ImportError:  # PyYAML built without libyaml
     from yaml import SafeLoader as _Loader  # type: ignore[assignment]
 
 MAX_BYTES = 10 * 2**20
-MAX_DEPTH = 64
 PARSER_TOO_DEEP = "exceeded maximum nesting depth"
 """What libyaml 0.2.6 and newer says of the 1,001st level; those before it have no bound of their own."""
 MAX_COPIES = 100_000
@@ -102,7 +101,7 @@ def compose(text: str, file: str, findings: Findings) -> Node:
 def wrap(value: Any, mark: Mark, findings: Findings, depth: int = 0) -> Node:
     """Plain Python data as a node, for machines that are not written in a file."""
     if depth > MAX_DEPTH:
-        raise findings.fatal(mark, f"nested more than {MAX_DEPTH} levels deep")
+        raise findings.fatal(mark, TOO_DEEP)
     if isinstance(value, Mapping):
         pairs = [(_plain(k, mark, findings), wrap(v, mark, findings, depth + 1)) for k, v in value.items()]
         return _mapping(pairs, mark)
@@ -136,7 +135,7 @@ class _Composer:
     def _node(self, depth: int) -> Node:
         event = self._next()
         if depth > MAX_DEPTH:
-            raise self._findings.fatal(self._mark(event), f"nested more than {MAX_DEPTH} levels deep")
+            raise self._findings.fatal(self._mark(event), TOO_DEEP)
         if isinstance(event, yaml.AliasEvent):
             return self._alias(event)
         if event.anchor is not None:
@@ -271,7 +270,7 @@ def key_of(key: Node) -> str | int:
 
 
 def _plain(value: object, mark: Mark, findings: Findings) -> Node:
-    if isinstance(value, int) and abs(value) >= 10**MAX_DIGITS:
+    if isinstance(value, int) and is_endless(value):
         raise findings.fatal(mark, f"a number of more than {MAX_DIGITS} digits", code="E015")
     return Node(value, mark, _written(value))
 

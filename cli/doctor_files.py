@@ -9,7 +9,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..storage.sqlitefile import SqliteFile
+from ..storage.sqlitefile import SqliteFile, beside
 from .finding import Finding
 
 LOW_BYTES, LOW_SHARE = 200 * 2**20, 0.05
@@ -22,7 +22,8 @@ NETWORK = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "fuse.sshfs", "9p", "afs")
 def disk(file: Path) -> Iterator[Finding]:
     """Room on the disk, its kind, and the size of what is on it."""
     usage = shutil.disk_usage(file.parent)
-    size, wal = _size(file), _size(_beside(file, "-wal"))
+    log, _ = beside(file)
+    size, wal = _size(file), _size(log)
     sizes = f"{file} has {_amount(size)}, its disk {_amount(usage.free)} left"
     if usage.free < LOW_BYTES:
         remedy = "make room: delete other files, then statemachine-db prune --older-than 30d, which needs some itself"
@@ -33,7 +34,7 @@ def disk(file: Path) -> Iterator[Finding]:
     else:
         yield Finding("disk", "ok", sizes)
     if wal > LARGE_WAL_BYTES:
-        message = f"{_beside(file, '-wal')} has {_amount(wal)}: something reads for a very long time"
+        message = f"{log} has {_amount(wal)}: something reads for a very long time"
         yield Finding("disk", "warning", message, f"end it: {open_by(file) or 'look for it with lsof'}")
     kind = _file_system(file)
     if kind in NETWORK:
@@ -81,8 +82,7 @@ def open_by(file: Path) -> str:
 def _permissions(file: Path) -> Iterator[Finding]:
     quoted = shlex.quote(str(file))
     user = str(os.geteuid())
-    besides = (_beside(file, "-wal"), _beside(file, "-shm"))
-    unread = [path for path in (file, *besides) if path.exists() and not _may(path, os.R_OK)]
+    unread = [path for path in (file, *beside(file)) if path.exists() and not _may(path, os.R_OK)]
     for path in unread:
         remedy = f"run as its owner (user {path.stat().st_uid}), or: chown {user} {shlex.quote(str(path))}"
         yield Finding("permissions", "error", f"{path} cannot be read by us", remedy)
@@ -95,10 +95,6 @@ def _permissions(file: Path) -> Iterator[Finding]:
 
 def _may(path: Path, mode: int) -> bool:
     return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)
-
-
-def _beside(file: Path, suffix: str) -> Path:
-    return file.with_name(file.name + suffix)
 
 
 def _size(file: Path) -> int:

@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 from .hidden import masked, masked_in
-from .strictjson import MAX_DEPTH, MAX_DIGITS
+from .strictjson import MAX_DEPTH, is_endless
 
 
 def _text(value: object) -> str:
@@ -16,8 +16,6 @@ def _text(value: object) -> str:
 
 _compact = json.JSONEncoder(separators=(",", ":"), allow_nan=False, default=_text).encode
 _plain = json.JSONEncoder(separators=(",", ":")).encode
-
-_ENDLESS: int = 10**MAX_DIGITS
 
 
 def dumps(value: Any) -> str:
@@ -57,14 +55,10 @@ def _made_plain(value: Any, depth: int) -> Any:
         return {_said(key): _made_plain(item, depth + 1) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_made_plain(item, depth + 1) for item in value]
-    is_plain = isinstance(value, (str, float, bool, type(None))) or (isinstance(value, int) and not _is_endless(value))
+    is_plain = isinstance(value, (str, float, bool, type(None))) or (isinstance(value, int) and not is_endless(value))
     return value if is_plain else _said(value)
 
 
 def _said(value: object) -> str:
     """As text; of a number that Python writes in no decimal digits any more, those to the base of 16."""
-    return hex(value) if isinstance(value, int) and _is_endless(value) else str(value)
-
-
-def _is_endless(number: int) -> bool:
-    return abs(number) >= _ENDLESS
+    return hex(value) if isinstance(value, int) and is_endless(value) else str(value)

@@ -49,12 +49,12 @@ class SqliteFile:
         """
         trusted = [self.path.stat().st_uid] if os.geteuid() == 0 and self.path.exists() else []
         journal = self.path.with_name(f"{self.path.name}-journal")
-        for path in (self.path, *self._beside, journal):
+        for path in (self.path, *beside(self.path), journal):
             private.check(path, ANOTHER_FILE, trusted)
 
     def remember(self) -> None:
         """Know the file that is there now as ours; to be called while it is open, so that its number stays its own."""
-        self._known, self._known_log = _id(self.path), _id(self._beside[0])
+        self._known, self._known_log = _id(self.path), _id(beside(self.path)[0])
 
     def missing(self) -> str:
         """That it is not there, in words: what is there instead, and how one is made."""
@@ -68,17 +68,17 @@ class SqliteFile:
     def why_not_written(self) -> str:
         """What keeps us from writing it; empty if nothing does, or if it is not there."""
         file = Path(os.path.realpath(self.path))
-        beside = _beside(file)
+        companions = beside(file)
         if not file.exists():
             return ""
         if os.statvfs(file).f_flag & os.ST_RDONLY:
             return "its file system is mounted read-only"
         if not _may_write(file):
             return "we may not write it"
-        for path in beside:
+        for path in companions:
             if path.exists() and not _may_write(path):
                 return f"we may not write {path.name} beside it"
-        if not _may_write(file.parent) and not all(path.exists() for path in beside):
+        if not _may_write(file.parent) and not all(path.exists() for path in companions):
             return "we may not write its folder, where SQLite needs two files more"
         return ""
 
@@ -88,7 +88,7 @@ class SqliteFile:
         Not so either after a crash: what was written last is in the log beside it. OSError.
         """
         file = Path(os.path.realpath(self.path))
-        if any(_size(path) for path in (*_beside(file), file.with_name(f"{file.name}-journal"))):
+        if any(_size(path) for path in (*beside(file), file.with_name(f"{file.name}-journal"))):
             return None
         stat = file.stat()
         return stat.st_dev, stat.st_ino, stat.st_mtime_ns, stat.st_size
@@ -105,7 +105,7 @@ class SqliteFile:
         if self._known is not None and os.stat(self.path.parent).st_dev != self._known.device:
             raise FileNotFoundError(f"the disk that held {self.path} is not mounted any more")
         with _locked(self.path.parent):
-            if self._known_log is not None and _id(self._beside[0]) == self._known_log:
+            if self._known_log is not None and _id(beside(self.path)[0]) == self._known_log:
                 self._remove_beside()
         self.make()
 
@@ -115,26 +115,22 @@ class SqliteFile:
         while (target := self.path.with_name(f"{self.path.name}.damaged-{number}")).exists():
             number += 1
         with _locked(self.path.parent):
-            for path in (self.path, *self._beside):
+            for path in (self.path, *beside(self.path)):
                 if path.exists():
                     path.rename(path.with_name(path.name.replace(self.path.name, target.name, 1)))
         return target
 
-    @property
-    def _beside(self) -> tuple[Path, Path]:
-        """Log and shared memory."""
-        return _beside(self.path)
-
     def _remove_beside(self) -> None:
-        for path in self._beside:
+        for path in beside(self.path):
             path.unlink(missing_ok=True)
 
 
-# Helpers
-
-
-def _beside(path: Path) -> tuple[Path, Path]:
+def beside(path: Path) -> tuple[Path, Path]:
+    """The log and the index that SQLite puts beside a database."""
     return path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")
+
+
+# Helpers
 
 
 def _likely(path: Path) -> Path | None:

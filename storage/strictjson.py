@@ -8,6 +8,7 @@ from typing import Any
 
 #: levels of lists and objects in one another that a value from outside may have
 MAX_DEPTH = 64
+TOO_DEEP = f"nested more than {MAX_DEPTH} levels deep"
 
 #: characters that a whole number from outside may be written with; more takes quadratic time to read, and no column,
 #: no float and no browser could hold it
@@ -18,7 +19,7 @@ class TooDeep(ValueError):
     """A value is nested deeper than what walks through it later could follow."""
 
     def __init__(self) -> None:
-        super().__init__(f"nested more than {MAX_DEPTH} levels deep")
+        super().__init__(TOO_DEEP)
 
 
 def parse(text: str, *, around: int = 0) -> Any:
@@ -35,6 +36,11 @@ def parse(text: str, *, around: int = 0) -> Any:
     if text.count("[") + text.count("{") > MAX_DEPTH + around < _depth(value):
         raise TooDeep
     return value
+
+
+def is_endless(number: int) -> bool:
+    """Whether it takes more than MAX_DIGITS to write."""
+    return abs(number) >= _ENDLESS
 
 
 # Helpers
@@ -65,6 +71,9 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 _decoder = json.JSONDecoder(
     parse_constant=_refuse, parse_int=_whole, parse_float=_finite, object_pairs_hook=_unique
 )  # fmt: skip
+
+
+_ENDLESS: int = 10**MAX_DIGITS
 
 
 def _depth(value: Any) -> int:
