@@ -41,7 +41,7 @@ def test_start_system_sh_checks_draws_runs_and_ends_with_ctrl_c(project: Project
 
     assert [project.state(name) for name in ("a", "b")] == ["waiting", "waiting"]
     assert list((project.folder / "docs" / "fsm-diagrams").rglob("*.md"))
-    until(lambda: "http://" in (project.folder / "logs" / "page.log").read_text(), timeout_s=20)
+    until(lambda: "http://" in (project.folder / "logs" / "page.log").read_text())
     process.send_signal(signal.SIGINT)
     assert process.wait(20) == 130
 

@@ -251,7 +251,7 @@ def simple_workers_transitions(project: Project) -> None:
         for _ in range(2):
             before = moves(project)
             project.shell("statemachine-db send-event --target simple_worker --type new_job")
-            until(lambda before=before: moves(project) > before, timeout_s=20)  # type: ignore[misc]
+            until(lambda before=before: moves(project) > before)  # type: ignore[misc]
         assert project.json("statemachine-db machine-state")
         assert project.shell("statemachine-db list-events --target simple_worker --limit 10")
         project.shell("statemachine-db send-event --target simple_worker --type stop")

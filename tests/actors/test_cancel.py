@@ -64,12 +64,12 @@ def test_a_set_token_raises_what_no_except_exception_swallows() -> None:
 
 def test_setting_it_wakes_all_who_wait() -> None:
     token, results = CancelToken(), []
-    threads = [threading.Thread(target=lambda: results.append(token.wait(10))) for _ in range(5)]
+    threads = [threading.Thread(target=lambda: results.append(token.wait(30))) for _ in range(5)]
     for thread in threads:
         thread.start()
     token.cancel()
     for thread in threads:
-        thread.join(10)
+        thread.join(30)
     assert results == [True] * 5
     assert token.wait(None)
 

@@ -98,17 +98,17 @@ def stop(runtime: Runtime, machine: Machine) -> None:
 
 def leave(runtime: Runtime, machine: Machine) -> None:
     machine.send("leave")
-    machine.wait_for("away", 5)
+    machine.wait_for("away", 30)
 
 
 def time_out(runtime: Runtime, machine: Machine) -> None:
-    machine.wait_for("away", 5)
+    machine.wait_for("away", 30)
 
 
 def lose_job(runtime: Runtime, machine: Machine) -> None:
     jobs.cancel(runtime.db, "j")
     runtime.hub.rung(Bell("done", 1, ("j",)))
-    machine.wait_for("away", 5)
+    machine.wait_for("away", 30)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -162,7 +162,7 @@ def test_sigterm_ends_the_actions_of_a_process_and_says_what_it_leaves_behind(tm
         f"statemachine {' '.join(f'{kind}.yaml' for kind in KINDS)} --actions-dir actions --grace 0.2"
     )
     for kind in KINDS:
-        until((tmp_path / f"{kind}.entered").exists, timeout_s=20)
+        until((tmp_path / f"{kind}.entered").exists)
 
     process_.send_signal(signal.SIGTERM)
     assert process_.wait(20) == 0

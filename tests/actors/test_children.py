@@ -75,11 +75,11 @@ def test_a_detached_child_goes_on(family: Family) -> None:
 def test_children_that_do_not_end_are_killed_and_share_one_grace(
     family: Family, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(children_module, "GRACE_S", 0.3)
-    pids = [family.start(IGNORES) for _ in range(4)]
+    monkeypatch.setattr(children_module, "GRACE_S", 1.0)
+    pids = [family.start(IGNORES) for _ in range(6)]
     begun_s = time.monotonic()
     family.children.stop()
-    assert time.monotonic() - begun_s < 1.0
+    assert time.monotonic() - begun_s < 5
     until(lambda: all(started_at(pid) is None for pid in pids))
 
 

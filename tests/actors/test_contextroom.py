@@ -270,12 +270,12 @@ def test_a_machine_takes_the_error_path_of_such_an_action_and_goes_on(
           filling: [{type: bash, command: "head -c 2000 /dev/zero | tr '\\\\0' x", store_as: result, success: filled}]
     """)
     machine.send("fill")
-    machine.wait_for("full", 5)
+    machine.wait_for("full", 30)
 
     (error,) = journal.wait_for("error")
     assert "the context would hold" in error["error_message"]
     assert "write large results into a file and keep its path" in machine.context["last_error"]
     assert "result" not in machine.context
     machine.send("again")
-    machine.wait_for("waiting", 5)
+    machine.wait_for("waiting", 30)
     until(lambda: ("context_full", 1, 0.0) in troubles.counts(runtime.db))

@@ -103,11 +103,11 @@ def test_a_task_left_behind_goes_on_between_runs_and_during_them(loop: MachineLo
 def test_the_keeper_leaves_when_the_last_task_has_ended(loop: MachineLoop) -> None:
     background = Background()
     loop.run(background.leave_behind(), CancelToken())
-    background.started.wait(5)
+    background.started.wait(30)
 
     background.end()
 
-    assert background.ended.wait(5)
+    assert background.ended.wait(30)
     until(lambda: not keepers())
     assert loop.run(answer(), CancelToken()) == 42
 
@@ -148,11 +148,11 @@ def test_a_token_that_is_set_ends_the_wait(loop: MachineLoop) -> None:
         waiting.set()
         await asyncio.Event().wait()
 
-    canceller = threading.Thread(target=lambda: waiting.wait(5) and token.cancel())
+    canceller = threading.Thread(target=lambda: waiting.wait(30) and token.cancel())
     canceller.start()
     with pytest.raises(Cancelled):
         loop.run(forever(), token)
-    canceller.join(5)
+    canceller.join(30)
 
 
 def test_a_token_set_before_keeps_the_coroutine_from_starting(loop: MachineLoop) -> None:
@@ -191,14 +191,14 @@ def test_a_coroutine_that_swallows_the_cancellation_keeps_the_loop_until_it_ends
     results: list[str] = []
     thread = threading.Thread(target=lambda: results.append(loop.run(stubborn(), token)))
     thread.start()
-    waiting.wait(5)
+    waiting.wait(30)
     token.cancel()
-    assert swallowed.wait(5)
+    assert swallowed.wait(30)
     assert loop.running
 
     loop.close()
     release.set()
-    thread.join(5)
+    thread.join(30)
     assert results == ["done"]
 
 
@@ -212,10 +212,10 @@ def test_who_comes_after_one_that_lets_go_keeps_the_loop_and_its_tasks(loop: Mac
 
     thread = threading.Thread(target=lambda: pytest.raises(Cancelled, loop.run, forever(), token))
     thread.start()
-    waiting.wait(5)
+    waiting.wait(30)
     token.cancel()
     assert loop.run(answer(), CancelToken()) == 42
-    thread.join(5)
+    thread.join(30)
     assert not background.ended.is_set()
 
 
@@ -227,16 +227,16 @@ def test_who_comes_after_one_that_does_not_let_go_gets_another_loop(monkeypatch:
     async def blocking() -> None:
         opened.append(asyncio.get_running_loop())
         waiting.set()
-        release.wait(10)
+        release.wait(30)
 
     thread = threading.Thread(target=lambda: pytest.raises(Cancelled, loop.run, forever(blocking), token))
     thread.start()
-    waiting.wait(5)
+    waiting.wait(30)
     token.cancel()
     assert loop.run(answer(), CancelToken()) == 42
     loop.close()
     release.set()
-    thread.join(5)
+    thread.join(30)
     assert opened[0].is_closed()
 
 
@@ -251,28 +251,28 @@ def test_who_waits_for_its_turn_does_not_wait_past_its_own_end(monkeypatch: pyte
 
     async def blocking() -> None:
         waiting.set()
-        release.wait(10)
+        release.wait(30)
 
     thread = threading.Thread(target=loop.run, args=(blocking(), CancelToken()))
     thread.start()
-    waiting.wait(5)
+    waiting.wait(30)
     token = CancelToken()
     token.cancel()
     with pytest.raises(Cancelled):
         loop.run(answer(), token)
     release.set()
-    thread.join(5)
+    thread.join(30)
     loop.close()
 
 
 def test_close_ends_tasks_that_were_left_behind(loop: MachineLoop) -> None:
     background = Background()
     loop.run(background.leave_behind(), CancelToken())
-    background.started.wait(5)
+    background.started.wait(30)
 
     loop.close()
 
-    assert background.ended.wait(5)
+    assert background.ended.wait(30)
     until(lambda: not keepers())
     assert background.task.cancelled()
     assert background.loop.is_closed()
@@ -293,9 +293,9 @@ def test_close_ends_a_run_under_way_and_its_tasks() -> None:
 
     thread = threading.Thread(target=run)
     thread.start()
-    waiting.wait(5)
+    waiting.wait(30)
     loop.close()
-    thread.join(5)
+    thread.join(30)
 
     assert not thread.is_alive()
     assert background.loop.is_closed()
@@ -343,7 +343,7 @@ def test_close_at_any_moment_of_a_run_leaves_no_loop_open() -> None:
         thread.start()
         ready.wait()
         loop.close()
-        thread.join(5)
+        thread.join(30)
         until(lambda opened=opened: all(inner.is_closed() for inner in opened))  # type: ignore[misc]
 
 

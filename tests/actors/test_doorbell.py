@@ -55,7 +55,7 @@ def test_stop_ends_the_wait_of_another_thread(bell: Doorbell) -> None:
 
     bell.stop()
 
-    thread.join(5)
+    thread.join(30)
     assert not thread.is_alive()
     assert bell.stopped
 

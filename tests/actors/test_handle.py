@@ -30,7 +30,7 @@ LAMP = """
 def test_it_takes_events_and_shows_where_it_is(start: Start) -> None:
     lamp = start(LAMP, "lamp", colour="red")
     assert lamp.send("press") > 0
-    lamp.wait_for("on", 5)
+    lamp.wait_for("on", 30)
     assert (lamp.name, lamp.state, lamp.status, lamp.outcome) == ("lamp", "on", "running", None)
     assert lamp.context["colour"] == "red"
 
@@ -38,7 +38,7 @@ def test_it_takes_events_and_shows_where_it_is(start: Start) -> None:
 def test_its_end_is_waited_for(start: Start) -> None:
     lamp = start(LAMP)
     lamp.send("stop")
-    assert lamp.wait(5) == "success"
+    assert lamp.wait(30) == "success"
     assert lamp.status == "ended"
 
 
@@ -73,7 +73,7 @@ def test_coroutines_may_use_it(start: Start) -> None:
 def test_an_event_for_one_that_has_ended_stays_in_its_mailbox(start: Start, runtime: Runtime) -> None:
     lamp = start(LAMP)
     lamp.stop(drain=False)
-    lamp.wait(5)
+    lamp.wait(30)
     number = lamp.send("press")
     assert [letter.id for letter in mailbox.unread(runtime.db, "m")] == [number]
 
@@ -89,7 +89,7 @@ def test_stop_may_be_asked_for_twice_and_after_the_end(start: Start) -> None:
     lamp = start(LAMP)
     lamp.stop()
     lamp.stop()
-    assert lamp.wait(5) is None
+    assert lamp.wait(30) is None
     lamp.stop(drain=False)
 
 
@@ -99,8 +99,8 @@ def test_a_full_inbox_holds_the_deliverer_back_but_not_for_ever(start: Start, mo
     lamp.attach(lamp._ref, lambda: INBOX_HIGH + 1)  # type: ignore[arg-type]  # as if the actor were stuck
     thread = threading.Thread(target=lamp.deliver, args=(Incoming("press", {}, None, None, 0.0),))
     thread.start()
-    lamp.wait_for("on", 5)
-    thread.join(5)
+    lamp.wait_for("on", 30)
+    thread.join(30)
     assert lamp.parts.gate.is_set()
 
 

@@ -103,7 +103,7 @@ def test_a_job_that_is_taken_away_cuts_off_its_work_and_is_not_written_to_any_mo
     taken = jobs.get(runtime.db, "j")
     runtime.hub.rung(Bell("done", 1, ("j",)))
 
-    assert machine.wait(10) is not None
+    assert machine.wait(30) is not None
     assert machine.state == "stopped"
     until(lambda: not alive(pid))
     assert jobs.get(runtime.db, "j") == taken
@@ -128,7 +128,7 @@ def test_every_kind_of_action_is_cut_off(
     runtime.hub.rung(Bell("done", 1, ()))
 
     until((tmp_path / "left").exists)
-    machine.wait(10)
+    machine.wait(30)
 
 
 def test_a_job_that_another_process_cancels_is_noticed_without_a_bell(tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ def test_a_job_that_another_process_cancels_is_noticed_without_a_bell(tmp_path: 
         pid = pid_in(tmp_path)
         jobs.cancel(queue.db, "j")
         until(lambda: not alive(pid))
-        machine.wait_for("waiting", 5)
+        machine.wait_for("waiting", 30)
         (tmp_path / "pid").unlink()
         queue.add("work", job_id="next")
         pid_in(tmp_path)
@@ -153,7 +153,7 @@ def test_on_postgresql_a_worker_on_another_host_learns_of_it_at_once(
         queue.add("work", job_id="j")
         pid = pid_in(tmp_path)
         jobs.cancel(queue.db, "j")
-        machine.wait(10)
+        machine.wait(30)
         until(lambda: not alive(pid))
 
 
@@ -188,7 +188,7 @@ def test_the_machine_goes_where_the_error_of_the_action_that_ran_leads(
     jobs.cancel(runtime.db, "j")
     runtime.hub.rung(Bell("done", 1, ("j",)))
 
-    assert machine.wait(10) is not None
+    assert machine.wait(30) is not None
     until(lambda: not alive(pid))
     assert [change["to_state"] for change in journal.of("state_change")][-2:] == ["sorry", "stopped"]
 
@@ -198,7 +198,7 @@ def test_a_machine_that_waits_with_a_job_and_has_no_way_on_is_failed(runtime: Ru
     config["transitions"].pop(2)
     machine = runtime.add(config, "m")
     JobQueue(runtime).add("work", job_id="j")
-    machine.wait_for("working", 5)
+    machine.wait_for("working", 30)
 
     jobs.cancel(runtime.db, "j")
     runtime.hub.rung(Bell("done", 1, ("j",)))
@@ -251,7 +251,7 @@ def test_an_attempt_that_takes_too_long_again_is_made_up_for_when_its_wait_is_ov
     assert (job.status, job.attempts) == ("failed", 3)
     _, second, third = attempts.of(runtime.db, job)
     wait_s = from_text(third.started_at or "") - from_text(second.ended_at)
-    assert 1.5 <= wait_s < 5
+    assert 1.5 <= wait_s < 9
 
 
 def test_a_job_that_keeps_within_its_time_limit_knows_nothing_of_it(runtime: Runtime, journal: Journal) -> None:
@@ -294,7 +294,7 @@ def test_a_machine_that_another_host_took_over_stops_here_and_the_others_go_on(
 
         paused.keeper.look(time.monotonic() + keeper_module.HEARTBEAT_S)
 
-        assert ours.wait(10) is None
+        assert ours.wait(30) is None
         until(lambda: not alive(pid))
         assert queue.wait("j", 10).status == "completed"
         row = machines.get(paused.db, "m")

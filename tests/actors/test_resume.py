@@ -44,7 +44,7 @@ def run_to_b(db: Database, **more: Any) -> None:
     with Runtime(db, sockets=False) as runtime:
         machine = runtime.add(definition(**more), "m", {"x": 1})
         machine.send("go", {"n": 5})
-        machine.wait_for("b", 5)
+        machine.wait_for("b", 30)
         until(lambda: machine.context.get("entered") == ["b"])
 
 
@@ -57,9 +57,9 @@ def test_state_and_context_are_those_it_had_and_actions_that_had_run_do_not_run_
 
     with Runtime(db, sockets=False) as runtime:
         machine = restarted(runtime)
-        machine.wait_for("b", 5)
+        machine.wait_for("b", 30)
         machine.send("on")
-        machine.wait_for("c", 5)
+        machine.wait_for("c", 30)
 
         assert machine.context["x"] == 1
         assert machine.context["event_data"]["type"] == "on"
@@ -74,7 +74,7 @@ def test_actions_that_had_not_ended_run_again(db: Database, tmp_path: Path) -> N
     (tmp_path / "free").touch()
 
     with Runtime(db, sockets=False) as runtime:
-        restarted(runtime, actions=actions).wait_for("b", 5)
+        restarted(runtime, actions=actions).wait_for("b", 30)
         until(lambda: (tmp_path / "ran").read_text() == "x\nx\n")
 
 
@@ -89,9 +89,9 @@ def test_a_watch_goes_on_watching(db: Database) -> None:
 
     with Runtime(db, sockets=False) as runtime:
         machine = restarted(runtime, **more)
-        machine.wait_for("b", 5)
+        machine.wait_for("b", 30)
         JobQueue(runtime).add("t")
-        machine.wait_for("c", 5)
+        machine.wait_for("c", 30)
         assert machine.context["entered"] == ["b"]
 
 
@@ -103,11 +103,11 @@ def test_a_job_is_taken_up_again(db: Database) -> None:
     with Runtime(db, sockets=False) as runtime:
         machine = restarted(runtime, **more)
         job_id = JobQueue(runtime).add("t", {"size": 3}).job_id
-        machine.wait_for("b", 5)
+        machine.wait_for("b", 30)
 
     with Runtime(db, sockets=False) as runtime:
         machine = restarted(runtime, **more)
-        machine.wait_for("b", 5)
+        machine.wait_for("b", 30)
         machine.send("on")
 
         assert JobQueue(runtime).wait(job_id, 5).status == "completed"
@@ -122,13 +122,13 @@ def test_without_its_job_it_starts_from_the_beginning(db: Database) -> None:
     with Runtime(db, sockets=False) as runtime:
         machine = restarted(runtime, **more)
         job_id = JobQueue(runtime).add("t").job_id
-        machine.wait_for("b", 5)
+        machine.wait_for("b", 30)
     jobs.complete(db, job_id)
 
     with Runtime(db, sockets=False) as runtime:
         machine = restarted(runtime, **more)
         machine.send("on")
-        machine.wait_for("c", 5)
+        machine.wait_for("c", 30)
 
 
 WORKER: dict[str, Any] = {
@@ -154,7 +154,7 @@ def test_what_was_to_become_of_a_job_is_not_forgotten(
     with Runtime(db, sockets=False) as runtime:
         machine = restarted(runtime, **more)
         job_id = JobQueue(runtime).add("t").job_id
-        machine.wait_for("b", 5)
+        machine.wait_for("b", 30)
         if event is not None:
             machine.send(event)
         machine.wait_for(left_in, 5)
@@ -180,7 +180,7 @@ def test_a_job_that_was_under_way_is_tried_again_when_the_machine_starts_elsewhe
 
     with Runtime(db, sockets=False) as runtime:
         machine = restarted(runtime, **more)
-        machine.wait_for("c", 5)
+        machine.wait_for("c", 30)
         machine.parts.desk.settle()
 
     assert JobQueue(db).get(job_id).status == "pending"
@@ -200,7 +200,7 @@ def test_timers_keep_their_deadline_or_what_they_had_left_or_begin_anew(
         with Runtime(db, sockets=False) as runtime:
             machine = restarted(runtime, **more)
             machine.send("go")
-            machine.wait_for("b", 5)
+            machine.wait_for("b", 30)
             clock.advance(40)
             machine.parts.shared.recorder.flush()
         _saved_later(db, clock)
@@ -208,9 +208,9 @@ def test_timers_keep_their_deadline_or_what_they_had_left_or_begin_anew(
         with Runtime(db, sockets=False) as runtime:
             machine = restarted(runtime, **more)
             if left_s == 0:
-                machine.wait_for("c", 5)
+                machine.wait_for("c", 30)
             else:
-                machine.wait_for("b", 5)
+                machine.wait_for("b", 30)
                 runtime.shared.recorder.flush()
                 found = snapshots.get(db, "m")
                 assert found is not None
@@ -222,7 +222,7 @@ def test_a_machine_that_ended_starts_from_the_beginning(db: Database) -> None:
         machine = restarted(runtime)
         machine.send("go")
         machine.send("stop")
-        machine.wait(5)
+        machine.wait(30)
     assert snapshots.get(db, "m") is None
 
     with Runtime(db, sockets=False) as runtime:
@@ -234,7 +234,7 @@ def test_a_state_may_be_named_to_start_in_after_the_first_time(db: Database) -> 
 
     with Runtime(db, sockets=False) as runtime:
         machine = restarted(runtime, on_restart="c")
-        machine.wait_for("c", 5)
+        machine.wait_for("c", 30)
         assert machine.context["x"] == 1
 
 
@@ -245,14 +245,14 @@ def test_a_changed_definition_is_said_and_a_state_that_is_gone_is_refused(
     caplog.set_level(logging.WARNING)
 
     with Runtime(db, sockets=False) as runtime:
-        runtime.add(definition(description="new"), "m").wait_for("b", 5)
+        runtime.add(definition(description="new"), "m").wait_for("b", 30)
     assert "has changed since it was in state b" in caplog.text
 
     without_b = {"initial_state": "a", "on_restart": "resume", "states": ["a", "z"], "transitions": []}
     with Runtime(db, sockets=False) as runtime:
         with pytest.raises(CannotResume, match="no state b .* --from and one of a, z"):
             runtime.add(without_b, "m")
-        runtime.add(without_b, "m", from_state="z").wait_for("z", 5)
+        runtime.add(without_b, "m", from_state="z").wait_for("z", 30)
 
 
 def test_only_what_is_json_is_saved() -> None:

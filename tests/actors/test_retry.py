@@ -153,7 +153,7 @@ def test_an_interrupting_transition_ends_the_wait_at_once(start: Start, journal:
     machine = start(machine_of("{type: flaky, retry: {delay: 0.05, factor: 9000}}"))
     journal.wait_for("action_retry", count=2)
     machine.send("leave")
-    machine.wait_for("away", 5)
+    machine.wait_for("away", 30)
 
     assert machine.context["tries"] == 2
 
@@ -190,7 +190,7 @@ def test_machines_that_wait_keep_no_worker_from_others(
             "transitions": [{"from": "a", "to": "b", "event": "job_done"}],
             "actions": {"a": [{"type": "bash", "command": "true"}]},
         }
-        runtime.add(works, "works").wait_for("b", 5)
+        runtime.add(works, "works").wait_for("b", 30)
 
 
 # Beside the other things that make an action run again
@@ -215,7 +215,7 @@ def test_a_watch_before_it_still_waits_in_the_state_afterwards(
     assert machine.context["tries"] == 3
 
     jobs.enqueue(runtime.db, "j", "t")
-    machine.wait_for("end", 5)
+    machine.wait_for("end", 30)
 
 
 @pytest.mark.usefixtures("raising")
@@ -305,7 +305,7 @@ def test_a_machine_that_is_stopped_does_not_wait_and_its_job_goes_back(tmp_path:
             assert journal.wait_for("action_retry")[0]["job_id"] == "j"
             stopping = threading.Thread(target=runtime.stop)
             stopping.start()
-            stopping.join(10)
+            stopping.join(30)
             assert not stopping.is_alive()
 
         job = jobs.get(db, "j")
@@ -323,7 +323,7 @@ def test_a_job_that_is_cancelled_ends_the_wait_for_its_next_try(tmp_path: Path) 
         journal.wait_for("action_retry")
 
         jobs.cancel(runtime.db, "j")
-        machine.wait_for("gave_up", 10)
+        machine.wait_for("gave_up", 30)
 
         assert len(journal.of("action_retry")) == 1
 
@@ -335,10 +335,10 @@ def test_a_machine_that_stops_does_not_begin_a_wait(action: WriteAction, tmp_pat
     definition = {"initial_state": "a", "actions": {"a": [{"type": "gate", "retry": {"delay": 60}}]}}
     with Runtime("sqlite:///:memory:", sockets=False, actions_dir=tmp_path / "actions", grace_s=60) as runtime:
         machine = runtime.add(definition, "m")
-        assert gate.entered.wait(5)
+        assert gate.entered.wait(30)
         machine.stop()
         gate.opened.set()
-        assert machine.view.ended.wait(5)
+        assert machine.view.ended.wait(30)
 
 
 def test_a_machine_that_resumes_in_the_middle_of_a_wait_runs_the_actions_from_the_first(tmp_path: Path) -> None:

@@ -88,13 +88,13 @@ def test_stopping_waits_for_the_current_job_and_settles_it(tmp_path: Path, actio
     _worker(runtime, {"type": "gate", "success": "done"})
     job = queue.add("t")
     later = queue.add("t")
-    threads.entered.wait(5)
+    threads.entered.wait(30)
 
     stopper = threading.Thread(target=runtime.stop)
     stopper.start()
     until(lambda: runtime.machine("w").parts.desk.closed)
     threads.opened.set()
-    stopper.join(10)
+    stopper.join(30)
 
     assert queue.get(job.job_id).status == "completed"  # type: ignore[union-attr]
     assert queue.get(later.job_id).status == "pending"  # type: ignore[union-attr]
@@ -107,7 +107,7 @@ def test_a_job_cut_off_by_the_grace_goes_back_with_its_attempt(tmp_path: Path, a
     _worker(runtime, {"type": "gate", "success": "done"})
     queue = JobQueue(tmp_path / "x.db")
     job_id = queue.add("t").job_id
-    threads.entered.wait(5)
+    threads.entered.wait(30)
 
     runtime.stop(grace_s=0)
     threads.opened.set()
@@ -125,10 +125,10 @@ def test_a_job_claimed_by_an_action_that_was_cut_off_is_done_again(
     machine = _worker(runtime, {"type": "gate", "success": "done"}, interrupt="cut")
     queue = JobQueue(runtime)
     job_id = queue.add("t").job_id
-    threads.entered.wait(5)
+    threads.entered.wait(30)
 
     machine.send("cut")
-    machine.wait(5)
+    machine.wait(30)
     threads.opened.set()
 
     job = queue.get(job_id)
@@ -168,7 +168,7 @@ def test_in_a_hurry_an_action_that_hears_of_no_cancellation_is_not_waited_for(
     monkeypatch.setattr("statemachine_engine.actors.runtime.CUT_OFF_S", 60.0)
     gate = gate_in(action)
     start("{initial_state: a, transitions: [{from: a, to: b, event: done}], actions: {a: [{type: gate}]}}")
-    gate.entered.wait(5)
+    gate.entered.wait(30)
 
     runtime.hurry()
     runtime.stop()
@@ -207,7 +207,7 @@ def test_a_standby_takes_over_when_the_first_is_gone(tmp_path: Path) -> None:
             first.stop()
             until(lambda: machine.status == "running")
             machine.send("go")
-            machine.wait_for("b", 5)
+            machine.wait_for("b", 30)
 
 
 def test_a_machine_can_start_another_that_ends_with_it(start: Start, runtime: Runtime, tmp_path: Path) -> None:
@@ -221,14 +221,14 @@ def test_a_machine_can_start_another_that_ends_with_it(start: Start, runtime: Ru
     """,
         x=7,
     )
-    parent.wait_for("b", 5)
+    parent.wait_for("b", 30)
     child = runtime.machine("kid")
     assert child.context["x"] == 7
 
     parent.send("stop")
 
-    parent.wait(5)
-    child.wait(5)
+    parent.wait(30)
+    child.wait(30)
 
 
 def test_a_machine_can_start_another_in_a_process_of_its_own(sockets: Runtime, tmp_path: Path) -> None:
@@ -276,8 +276,8 @@ def test_events_reach_machines_of_other_runtimes_through_their_socket(tmp_path: 
             "sender",
         )
 
-        receiver.wait_for("b", 5)
-        sender.wait_for("b", 5)
+        receiver.wait_for("b", 30)
+        sender.wait_for("b", 30)
         until(lambda: not mailbox.unread(one.db, "receiver"))
 
 
@@ -286,7 +286,7 @@ def test_an_event_that_rang_no_bell_is_found_within_a_second_or_two(tmp_path: Pa
         machine = runtime.add(MOVE, "m")
         other = JobQueue(tmp_path / "x.db")
         mailbox.post(other.db, "m", "go")
-        machine.wait_for("b", 5)
+        machine.wait_for("b", 30)
         other.close()
 
 
@@ -296,7 +296,7 @@ def test_control_sockets_are_for_their_owner_alone_and_go_with_the_machine(socke
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
     machine.send("stop")
-    machine.wait(5)
+    machine.wait(30)
 
     assert not path.exists()
     row = machines.get(sockets.db, "m")
@@ -309,7 +309,7 @@ def test_a_datagram_without_a_row_has_one_when_it_was_taken(sockets: Runtime, tm
 
     assert wire.ring(tmp_path / "c-m.sock", {"type": "go", "payload": {"n": 1}, "source": "s"})
 
-    machine.wait_for("b", 5)
+    machine.wait_for("b", 30)
     (row,) = until(lambda: mailbox.list_(sockets.db))
     assert (row.event_type, row.payload, row.source_machine, row.status) == ("go", {"n": 1}, "s", "processed")
 
@@ -318,7 +318,7 @@ def test_what_the_machines_did_is_in_the_store_after_the_end(tmp_path: Path) -> 
     with _with_sockets(tmp_path) as runtime:
         machine = runtime.add(MOVE, "m")
         machine.send("go")
-        machine.wait_for("b", 5)
+        machine.wait_for("b", 30)
     with JobQueue(tmp_path / "x.db") as queue:
         changes = audit.transitions(queue.db, "m")
         row = machines.get(queue.db, "m")
@@ -332,7 +332,7 @@ def test_wait_returns_when_all_machines_have_ended(runtime: Runtime) -> None:
     for name in ("one", "two"):
         runtime.add(MOVE, name).send("stop")
 
-    assert runtime.wait(5) == {"one": "success", "two": "success"}
+    assert runtime.wait(30) == {"one": "success", "two": "success"}
 
 
 def test_stop_is_idempotent_and_safe_before_start() -> None:
@@ -413,7 +413,7 @@ def test_a_file_may_name_its_own_folder_of_actions(tmp_path: Path) -> None:
         "actions: {a: [{type: greet}]}\n"
     )
     with Runtime("sqlite:///:memory:", sockets=False) as without_option:
-        without_option.add(tmp_path / "m.yaml").wait_for("b", 5)
+        without_option.add(tmp_path / "m.yaml").wait_for("b", 30)
 
 
 def test_runtimes_on_postgresql_hear_each_other_without_sockets(postgres_url: str) -> None:
@@ -426,16 +426,16 @@ def test_runtimes_on_postgresql_hear_each_other_without_sockets(postgres_url: st
         listener = Notifier(queue.db, Tally(), bells.put)
         listener.start()
         machine, worker = two.add(MOVE, "m"), _worker(one, {"type": "log", "message": "hi", "success": "done"})
-        machine.wait_for("a", 5)
-        worker.wait_for("waiting", 5)
+        machine.wait_for("a", 30)
+        worker.wait_for("waiting", 30)
 
         mailbox.post(one.db, "m", "go")
-        assert bells.get(timeout=5) == Bell("mail", 1, ("m",))
-        machine.wait_for("b", 5)
+        assert bells.get(timeout=30) == Bell("mail", 1, ("m",))
+        machine.wait_for("b", 30)
         job = queue.add("t")
-        assert bells.get(timeout=5) == Bell("jobs", 1, ("t", None))
+        assert bells.get(timeout=30) == Bell("jobs", 1, ("t", None))
         assert queue.wait(job.job_id, 5).status == "completed"
-        assert bells.get(timeout=5) == Bell("done", 1, (job.job_id,))
+        assert bells.get(timeout=30) == Bell("done", 1, (job.job_id,))
         listener.stop()
 
 

@@ -44,7 +44,7 @@ def busy(db: Database, tmp_path: Path, action: Callable[[str, str], None]) -> It
     actions = {"busy": [{"type": "gate"}]}
     with Runtime(db, sockets=False, actions_dir=tmp_path / "actions") as runtime:
         runtime.add({**COUNTER, "actions": actions}, "m").send("go", {"n": 1})
-        assert gate.entered.wait(5)
+        assert gate.entered.wait(30)
         yield gate
 
 
@@ -89,11 +89,11 @@ def test_many_changes_ask_for_one_more_look_and_a_context_that_stays_leaves_noth
     with Runtime(db, sockets=False) as runtime:
         showcase = Showcase("m", runtime.shared, told.put)
         assert [len(showcase.look({"n": n})) for n in range(100)] == [1] + [0] * 99
-        assert told.get(timeout=5) == ContextDue()
+        assert told.get(timeout=30) == ContextDue()
         showcase.due()
         assert len(showcase.look({"n": 99})) == 1
         assert showcase.look({"n": 99}) == ()
-        assert told.get(timeout=5) == ContextDue()
+        assert told.get(timeout=30) == ContextDue()
         showcase.due()
         assert showcase.look({"n": 99}) == ()
         assert told.empty()
@@ -103,7 +103,7 @@ def test_the_context_of_an_ended_machine_can_still_be_looked_at(db: Database) ->
     with Runtime(db, sockets=False) as runtime:
         machine = runtime.add(COUNTER, "m", {"x": 1})
         machine.send("stop", {"n": 7})
-        assert machine.wait(5) is not None
+        assert machine.wait(30) is not None
     assert last_n(db) == 7
     assert snapshots.get(db, "m") is None
 
@@ -113,10 +113,10 @@ def test_no_machine_goes_on_from_what_another_start_left_to_look_at(db: Database
     for more in ({}, {}, {"on_restart": "resume"}):
         with Runtime(db, sockets=False) as runtime:
             machine = runtime.add({**COUNTER, **more}, "m")
-            machine.wait_for("idle", 5)
+            machine.wait_for("idle", 30)
             assert "n" not in str(machine.context["event_data"]["payload"])
             machine.send("go", {"n": 1})
-            machine.wait_for("busy", 5)
+            machine.wait_for("busy", 30)
             if not more:
                 until(lambda: last_n(db) == 1)
 

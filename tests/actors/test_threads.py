@@ -50,8 +50,8 @@ def test_work_that_crashes_is_begun_again_with_its_trace_in_the_log(caplog: pyte
     thread = SupervisedThread("tea", work, crashed=crashed.set, given_up=lambda: None)
     thread.start()
 
-    assert done.wait(5)
-    thread.join(5)
+    assert done.wait(30)
+    thread.join(30)
     assert thread.crashes == 2
     assert crashed.is_set()
     assert "thread tea crashed" in caplog.text
@@ -68,8 +68,8 @@ def test_work_that_crashes_again_and_again_is_given_up() -> None:
     thread = SupervisedThread("tea", work, given_up=given_up.set)
     thread.start()
 
-    assert given_up.wait(5)
-    thread.join(5)
+    assert given_up.wait(30)
+    thread.join(30)
     assert len(begun) == 1 + RESTARTS
 
 
@@ -85,7 +85,7 @@ def test_crashes_that_lie_far_apart_are_forgiven(monkeypatch: pytest.MonkeyPatch
     thread = SupervisedThread("tea", work, given_up=lambda: None)
     thread.start()
 
-    assert done.wait(5)
+    assert done.wait(30)
     assert thread.crashes == 3 * RESTARTS
 
 
@@ -115,7 +115,7 @@ def test_a_timer_s_delay_outlasts_a_crash(runtime: Runtime) -> None:
 
     crash("sm-timers")
 
-    assert due.wait(5)
+    assert due.wait(30)
     until(lambda: ("timers_crashed", 1, 0.0) in troubles.counts(runtime.db))
 
 
@@ -133,7 +133,7 @@ def test_a_notifier_s_crash_makes_nobody_deaf(postgres_url: str, monkeypatch: py
         crash("sm-notifier")
         mailbox.post(elsewhere, "m", "go")  # heard by nobody else so soon
 
-        machine.wait_for("b", 5)
+        machine.wait_for("b", 30)
         runtime.keeper.look(time.monotonic())
         assert ("notifier_crashed", 1, 0.0) in troubles.counts(elsewhere)
 
@@ -143,12 +143,12 @@ def test_a_listener_s_crash_loses_no_event(sockets: Runtime, caplog: pytest.LogC
 
     crash("sm-listen-m")
     post(sockets, "m", "go")  # what the thread has in hand when it crashes is still in the mailbox
-    machine.wait_for("b", 5)
+    machine.wait_for("b", 30)
     until(lambda: "thread sm-listen-m crashed" in caplog.text)
     until(lambda: ("listener_crashed", 1, 0.0) in troubles.counts(sockets.db))
     post(sockets, "m", "stop")
 
-    assert machine.wait(5) == "success"
+    assert machine.wait(30) == "success"
 
 
 def test_a_machine_whose_listener_is_given_up_goes_on_by_its_mailbox_and_says_so(sockets: Runtime) -> None:
@@ -165,7 +165,7 @@ def test_a_machine_whose_listener_is_given_up_goes_on_by_its_mailbox_and_says_so
     assert not path.exists()
     until(lambda: machines.get(sockets.db, "m").control_socket is None)  # type: ignore[union-attr]
     mailbox.post(sockets.db, "m", "go")
-    machine.wait_for("b", 5)
+    machine.wait_for("b", 30)
     assert machine.status == "running"
 
 
@@ -175,7 +175,7 @@ def test_a_runtime_whose_parts_are_given_up_stops(start: Start, runtime: Runtime
 
     keep_crashing(f"sm-{part}", lambda: (machine.send("none"), runtime.shared.timers.after(0, lambda: None)))
 
-    runtime.wait(5)
+    runtime.wait(30)
     assert runtime.broken == f"its {part} crashed again and again"
     runtime.stop()
     assert machine.wait(0) is None
@@ -196,7 +196,7 @@ def test_a_control_socket_that_is_gone_is_bound_anew(
         wire.bind(path).close()
 
     until(lambda: wire.ring(path, {"type": "go"}))
-    machine.wait_for("b", 5)
+    machine.wait_for("b", 30)
     assert f"m: its control socket was gone; {path} is bound anew" in caplog.text
 
 
@@ -221,4 +221,4 @@ def keep_crashing(name: str, wake: Callable[[], Any]) -> None:
             return False
         return True
 
-    until(is_gone, timeout_s=15)
+    until(is_gone)

@@ -24,7 +24,7 @@ def timers() -> Iterator[Timers]:
 def test_it_calls_back_not_before_the_delay_is_over(timers: Timers) -> None:
     due, begun_s = threading.Event(), time.monotonic()
     timers.after(0.05, due.set)
-    assert due.wait(5)
+    assert due.wait(30)
     assert time.monotonic() - begun_s >= 0.05
 
 
@@ -32,7 +32,7 @@ def test_it_calls_back_not_before_the_delay_is_over(timers: Timers) -> None:
 def test_no_delay_is_due_at_once(timers: Timers, delay_s: float) -> None:
     due = threading.Event()
     timers.after(delay_s, due.set)
-    assert due.wait(5)
+    assert due.wait(30)
 
 
 def test_timers_fire_in_the_order_in_which_they_are_due(timers: Timers) -> None:
@@ -40,7 +40,7 @@ def test_timers_fire_in_the_order_in_which_they_are_due(timers: Timers) -> None:
     timers.after(0.06, last.set)
     for delay_s in (0.03, 0.01, 0.02):
         timers.after(delay_s, lambda delay_s=delay_s: fired.append(delay_s))  # type: ignore[misc]
-    assert last.wait(5)
+    assert last.wait(30)
     assert fired == [0.01, 0.02, 0.03]
 
 
@@ -50,7 +50,7 @@ def test_timers_due_together_fire_in_the_order_in_which_they_were_set() -> None:
         timers.after(0, lambda number=number: fired.append(number))  # type: ignore[misc]
     timers.after(0.001, last.set)
     timers.start()
-    assert last.wait(5)
+    assert last.wait(30)
     assert fired == sorted(fired)
     timers.stop()
 
@@ -59,7 +59,7 @@ def test_a_sooner_timer_is_not_kept_waiting_by_a_later_one(timers: Timers) -> No
     due = threading.Event()
     timers.after(3600, lambda: None)
     timers.after(0.01, due.set)
-    assert due.wait(5)
+    assert due.wait(30)
 
 
 def test_a_cancelled_timer_does_not_call_back(timers: Timers) -> None:
@@ -68,7 +68,7 @@ def test_a_cancelled_timer_does_not_call_back(timers: Timers) -> None:
     timers.after(0.02, last.set)
     timer.cancel()
     timer.cancel()
-    assert last.wait(5)
+    assert last.wait(30)
     assert not fired
     assert timer.cancelled
 
@@ -76,7 +76,7 @@ def test_a_cancelled_timer_does_not_call_back(timers: Timers) -> None:
 def test_cancelling_after_it_fired_is_harmless(timers: Timers) -> None:
     fired = threading.Event()
     timer = timers.after(0, fired.set)
-    assert fired.wait(5)
+    assert fired.wait(30)
     timer.cancel()
 
 
@@ -84,7 +84,7 @@ def test_a_callback_may_set_and_cancel_timers(timers: Timers) -> None:
     fired = threading.Event()
     other = timers.after(3600, lambda: None)
     timers.after(0, lambda: (other.cancel(), timers.after(0, fired.set)))  # type: ignore[arg-type]
-    assert fired.wait(5)
+    assert fired.wait(30)
     assert other.cancelled
 
 
@@ -92,7 +92,7 @@ def test_a_callback_that_fails_stops_nothing(timers: Timers, caplog: pytest.LogC
     due = threading.Event()
     timers.after(0, lambda: [][0])
     timers.after(0.001, due.set)
-    assert due.wait(5)
+    assert due.wait(30)
     assert "a timer's callback failed" in caplog.text
 
 
@@ -101,7 +101,7 @@ def test_a_delay_without_end_never_fires_and_breaks_nothing(timers: Timers) -> N
     timers.after(math.inf, lambda: [][0])
     timers.after(1e9, lambda: [][0])
     timers.after(0, due.set)
-    assert due.wait(5)
+    assert due.wait(30)
 
 
 def test_long_timers_that_are_cancelled_do_not_fill_the_memory(timers: Timers) -> None:
@@ -128,7 +128,7 @@ def test_many_threads_may_set_and_cancel_at_once(timers: Timers) -> None:
         thread.join()
     last = threading.Event()
     timers.after(0.02, last.set)
-    assert last.wait(10)
+    assert last.wait(30)
     assert sorted(fired) == [number for number in range(4) for _ in range(400)]
 
 
@@ -145,4 +145,4 @@ def test_stop_is_safe_before_start_and_in_a_callback(timers: Timers) -> None:
     Timers().stop()
     stopped = threading.Event()
     timers.after(0, lambda: (timers.stop(), stopped.set()))  # type: ignore[arg-type]
-    assert stopped.wait(5)
+    assert stopped.wait(30)

@@ -48,7 +48,7 @@ def test_a_python_action_that_runs_long_is_reported_once_with_its_stack_and_agai
     gate = gate_in(action)
     machine = start(GATE.replace("TYPE", "gate"))
     watch = Watch(runtime, machine)
-    gate.entered.wait(5)
+    gate.entered.wait(30)
     until(lambda: machine.view.busy_since_s is None)  # else its actor is still at the message that started it
 
     watch.look(ACTION_S - 5)
@@ -60,7 +60,7 @@ def test_a_python_action_that_runs_long_is_reported_once_with_its_stack_and_agai
     assert watch.dog.actors_move
 
     gate.opened.set()
-    machine.wait_for("b", 5)
+    machine.wait_for("b", 30)
     until(lambda: not runtime.shared.running and machine.view.busy_since_s is None)
     watch.look(ACTION_S + 2)
     assert watch.said[1:] == [("m", "unstuck", "action gate")]
@@ -75,14 +75,14 @@ def test_an_actor_that_takes_long_over_one_message_is_reported(
     action("gate", source.replace("(BaseAction):", "(BaseAction):\n    instant = True"))  # it says that it never waits
     machine = start(GATE.replace("TYPE", "gate"))
     watch = Watch(runtime, machine)
-    gate.entered.wait(5)
+    gate.entered.wait(30)
 
     watch.look(MESSAGE_S)
     assert watch.said == [("m", "stuck", "a message")]
     assert not watch.dog.actors_move
 
     gate.opened.set()
-    machine.wait_for("b", 5)
+    machine.wait_for("b", 30)
     until(lambda: machine.view.busy_since_s is None)
     watch.look(MESSAGE_S)
     assert watch.said[1:] == [("m", "unstuck", "a message")]
@@ -109,7 +109,7 @@ def test_a_running_runtime_looks_by_itself(tmp_path: Path, action: WriteAction) 
         machine = runtime.add(yaml.safe_load(GATE.replace("TYPE", "gate")), "m")
         (stuck,) = journal.wait_for("stuck")
         gate.opened.set()
-        machine.wait_for("b", 5)
+        machine.wait_for("b", 30)
         (over,) = journal.wait_for("unstuck")
 
     assert stuck["what"] == over["what"] == "action gate"

@@ -195,7 +195,7 @@ def test_a_bell_rung_by_another_thread_never_falls_between_look_and_park() -> No
             version = board.version("done")
         version = board.version("done")
         if not flag and board.park(Watch("done", ("j",), awake.set), ("a", 0, 0), version):
-            assert awake.wait(5)
+            assert awake.wait(30)
         thread.join()
 
 

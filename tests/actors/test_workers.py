@@ -41,7 +41,7 @@ def test_what_finds_no_thread_waits_for_one_that_is_free_and_the_shortage_is_cou
     assert "no more threads can be started: can't start new thread; actions wait for one that is free" in caplog.text
     assert not done.is_set()
     free.set()
-    assert done.wait(5)
+    assert done.wait(30)
     threading.stack_size(0)
     assert workers.take(free.wait) is not None
     assert "no more threads can be started: over after" in caplog.text

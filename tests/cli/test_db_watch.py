@@ -61,9 +61,9 @@ def test_on_a_terminal_it_shows_what_changes_until_it_is_interrupted(place: Any)
         shown += os.read(ours, 65536).decode(errors="replace")
         return text in shown
 
-    until(lambda: sees("1 pending"), timeout_s=20)
+    until(lambda: sees("1 pending"))
     place.db("add-job", "b", "--type", "t")
-    until(lambda: sees("2 pending"), timeout_s=20)
+    until(lambda: sees("2 pending"))
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=20)
     os.close(ours)

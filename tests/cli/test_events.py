@@ -230,7 +230,7 @@ def test_an_idle_watcher_uses_hardly_any_cpu(place: Any) -> None:
 
     until(lambda: time.monotonic() - began_s > 2)
 
-    assert cpu_s(process.pid) - before_s <= 0.04
+    assert cpu_s(process.pid) - before_s <= 0.1
 
 
 def cpu_s(pid: int) -> float:

@@ -172,7 +172,7 @@ def test_all_problems_of_all_files_are_printed_before_anything_runs(place: Any) 
 def test_a_second_machine_of_a_name_is_refused_with_exit_4(place: Any) -> None:
     config = write(place, "waits.yaml", WAITS)
     first = start(place, config)
-    until(running(place, "waits"), 20)
+    until(running(place, "waits"))
 
     second = place.shell("statemachine", config)
 
@@ -184,7 +184,7 @@ def test_a_second_machine_of_a_name_is_refused_with_exit_4(place: Any) -> None:
 @pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
 def test_a_signal_ends_it_in_order(place: Any, number: signal.Signals, exit_code: int) -> None:
     process = start(place, write(place, "waits.yaml", WAITS))
-    until(running(place, "waits"), 20)
+    until(running(place, "waits"))
 
     process.send_signal(number)
 
@@ -197,7 +197,7 @@ def test_a_signal_ends_it_in_order(place: Any, number: signal.Signals, exit_code
 
 def test_a_second_signal_does_not_wait_for_running_actions(place: Any) -> None:
     process = start(place, write(place, "sleeps.yaml", SLEEPS), "--grace", "1m")
-    until((place.folder / "began").exists, 20)
+    until((place.folder / "began").exists)
 
     process.send_signal(signal.SIGTERM)
     assert process.stderr is not None
@@ -269,7 +269,7 @@ def test_a_machine_marked_failed_shows_in_the_exit_code(place: Any) -> None:
 def test_a_standby_takes_over_when_the_first_is_gone(place: Any) -> None:
     config = write(place, "waits.yaml", WAITS)
     first = start(place, config)
-    until(running(place, "waits"), 20)
+    until(running(place, "waits"))
     second = start(place, config, "--standby")
     assert second.stderr is not None
     assert any("standing by" in line for line in second.stderr)
@@ -277,7 +277,7 @@ def test_a_standby_takes_over_when_the_first_is_gone(place: Any) -> None:
     first.kill()
     first.communicate()
 
-    until(lambda: place.json("machine-state")[0]["pid"] == second.pid, 20)
+    until(lambda: place.json("machine-state")[0]["pid"] == second.pid)
     second.terminate()
     second.communicate(timeout=20)
     assert second.returncode == 0
@@ -286,7 +286,7 @@ def test_a_standby_takes_over_when_the_first_is_gone(place: Any) -> None:
 def test_an_interrupt_that_the_parent_ignores_stays_ignored(place: Any) -> None:
     config = write(place, "waits.yaml", WAITS)
     process = background(place, ["sh", "-c", f"trap '' INT; exec {place.bin / 'statemachine'} {config}"])
-    until(running(place, "waits"), 20)
+    until(running(place, "waits"))
 
     process.send_signal(signal.SIGINT)
     process.send_signal(signal.SIGTERM)
@@ -328,7 +328,7 @@ def test_an_action_that_cannot_be_ended_does_not_hold_the_process(place: Any) ->
     )
     command = [str(place.bin / "statemachine"), "m.yaml", "--actions-dir", "actions", "--grace", "0"]
     with subprocess.Popen(command, cwd=place.folder, env=place.process_environ, stderr=subprocess.PIPE) as process:
-        until((place.folder / "stuck").exists, timeout_s=20)
+        until((place.folder / "stuck").exists)
         process.terminate()
         _, said = process.communicate(timeout=30)
 
@@ -347,7 +347,7 @@ def test_a_state_that_is_gone_since_the_last_run_is_refused_with_exit_5_and_the_
     path.write_text(text.format(other="b", event="start"))
     command = [str(place.bin / "statemachine"), "m.yaml"]
     with subprocess.Popen(command, cwd=place.folder, env=place.process_environ, stderr=subprocess.PIPE) as process:
-        until(lambda: [row for row in place.json("machine-state") if row["current_state"] == "b"], timeout_s=20)
+        until(lambda: [row for row in place.json("machine-state") if row["current_state"] == "b"])
         process.terminate()
         process.communicate(timeout=30)
     path.write_text(text.format(other="c", event="go"))

@@ -148,7 +148,7 @@ def test_systemd_hears_of_it_and_sigusr1_shows_what_its_threads_are_at(
 
     server.process.send_signal(signal.SIGUSR1)
 
-    until(lambda: "thread sm-feed:" in server.said, 10)
+    until(lambda: "thread sm-feed:" in server.said)
     assert server.stop() == 0
 
 
@@ -174,7 +174,7 @@ def test_it_ends_in_order_while_clients_follow(serve: Callable[..., Server], pla
         began_s = time.monotonic()
 
         assert server.stop(number) == 0
-        assert time.monotonic() - began_s < 5
+        assert time.monotonic() - began_s < 15
         for ws in clients:
             with pytest.raises(Closed, match="1001"):
                 ws.receive()
@@ -270,8 +270,8 @@ def test_a_database_that_cannot_be_had_is_waited_for(serve: Callable[..., Server
     blocker = tmp_path / "blocker"
     blocker.write_text("a file where a folder should be")
     server = serve("--db", str(blocker / "store.db"), "--port", "0", "--no-websocket", ready=False)
-    until(lambda: "waiting:" in server.said, 20)
-    until(lambda: _answers(server, "/health"), 20)
+    until(lambda: "waiting:" in server.said)
+    until(lambda: _answers(server, "/health"))
     assert get(server.port, "/ready")[0] == 503
     assert get(server.port, "/api/machines")[0] == 503
     blocker.unlink()

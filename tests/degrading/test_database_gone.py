@@ -24,14 +24,14 @@ def test_a_deleted_database_is_made_anew_and_machines_go_on_in_it(
     runtime = house.begin()
     for _ in range(3):
         house.lamp.send("switch")
-    house.lamp.wait_for("lit", 5)
+    house.lamp.wait_for("lit", 30)
 
     for file in house.path.parent.iterdir():
         file.unlink()
     house.cli("send-event", "--target", "lamp", "--type", "switch")  # the first row of the new file: ids begin anew
     house.cli("add-job", "j1", "--type", "t")
 
-    house.lamp.wait_for("dark", 5)
+    house.lamp.wait_for("dark", 30)
     until(lambda: house.trace() == ["j1"])
     db = house.db()
     until(lambda: house.registered(db) == "dark")
@@ -51,7 +51,7 @@ def test_a_deleted_database_is_made_by_the_machines_where_nobody_else_does(house
 
     until(lambda: house.path.exists() and house.registered(house.db()) == "dark")
     house.lamp.send("switch")
-    house.lamp.wait_for("lit", 5)
+    house.lamp.wait_for("lit", 30)
 
 
 def test_a_file_put_in_the_databases_place_is_used_from_then_on(house: House, caplog: pytest.LogCaptureFixture) -> None:

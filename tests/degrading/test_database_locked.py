@@ -92,7 +92,7 @@ def test_when_too_much_waits_in_memory_machines_stand_still_and_lose_nothing(
     sending.join(20)
     until(runtime.shared.recorder.room.is_set)
     db = house.db()
-    until(lambda: len(audit.transitions(db, "lamp", limit=None)) == 2000, 20)
+    until(lambda: len(audit.transitions(db, "lamp", limit=None)) == 2000)
     until(lambda: house.troubles().get("memory_full", 0) >= 1)
 
 

@@ -54,12 +54,12 @@ def test_a_full_disk_costs_nothing_but_time(project: Project) -> None:
     project.until_logged("the store takes nothing: over after")
     inside("statemachine-db add-job j2 --type t")
     trace = project.folder / "trace"
-    until(lambda: trace.exists() and trace.read_text(), timeout_s=20)
+    until(lambda: trace.exists() and trace.read_text())
     assert trace.read_text() == "j2\n"
     moves = inside("statemachine-db transition-history --machine lamp --limit 1000 --format json")
     assert len(json.loads(moves)) == 400
     assert "Traceback" not in project.log()
-    until(lambda: "database_full" in troubles(inside(f"{sys.executable} -c {shlex.quote(SCRAPE)}")), timeout_s=20)
+    until(lambda: "database_full" in troubles(inside(f"{sys.executable} -c {shlex.quote(SCRAPE)}")))
 
 
 def _switch(project: Project) -> None:

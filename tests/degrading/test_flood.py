@@ -67,7 +67,7 @@ def test_ten_thousand_events_wait_for_a_machine_that_is_busy_and_come_in_order(h
     assert runtime.shared.recorder.flush(20)
     rows = mailbox.list_(runtime.db, target="counter", limit=None)
     assert [row.status for row in rows] == ["processed"] * 10_000
-    assert slowest_s < 2
+    assert slowest_s < 5
 
 
 def test_the_largest_payload_is_taken_and_one_byte_more_is_refused_with_its_size(house: House) -> None:
@@ -91,7 +91,7 @@ def _growth_of_four_more(house: House, runtime: Runtime) -> int:
 def _switch_with_the_largest(house: House, times: int) -> None:
     for number in range(times):
         house.lamp.send("switch", "x" * LARGEST)
-        house.lamp.wait_for("dark" if number % 2 else "lit", 10)
+        house.lamp.wait_for("dark" if number % 2 else "lit", 30)
 
 
 def _resident() -> int:

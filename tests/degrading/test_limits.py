@@ -122,4 +122,4 @@ def _limit(process: subprocess.Popen[bytes], kind: str, most: int) -> None:
 
 def _until_done(project: Project, job_id: str) -> None:
     trace = project.folder / "trace"
-    until(lambda: trace.exists() and job_id in trace.read_text(), timeout_s=20)
+    until(lambda: trace.exists() and job_id in trace.read_text())

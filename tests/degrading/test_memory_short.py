@@ -75,7 +75,7 @@ def test_a_machine_that_gets_no_memory_for_events_takes_each_when_there_is_some(
         project.until_logged("ERROR")  # of the actor that reads, or of the store that is to be written
         _limit(process, None)
 
-        until(lambda: _statuses(db) == ["processed"] * 3, 20)
+        until(lambda: _statuses(db) == ["processed"] * 3)
     assert process.poll() is None
 
 

@@ -15,7 +15,7 @@ def test_a_socket_that_was_removed_is_there_again_and_what_was_sent_meanwhile_ar
     path.unlink()
     house.cli("send-event", "--target", "lamp", "--type", "switch")
 
-    house.lamp.wait_for("lit", 5)
-    until(path.exists, 10)
+    house.lamp.wait_for("lit", 30)
+    until(path.exists)
     house.switch("dark")
     until(lambda: house.troubles() == {"socket_gone": 1})

@@ -58,7 +58,7 @@ def test_a_worker_killed_in_the_middle_loses_no_file_and_counts_none_twice(proje
     project.start("statemachine config/watcher.yaml config/controller.yaml")
     worker = project.start("statemachine config/worker.yaml")
     drop(project.folder / "inbox", "precious.txt", b"keep me")
-    until(marker.exists, timeout_s=20)
+    until(marker.exists)
 
     worker.send_signal(signal.SIGKILL)
     worker.wait()

@@ -19,7 +19,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[[], int]]:
 
     def start() -> int:
         project.start("statemachine-ui --port 0 --no-websocket")
-        found = until(lambda: re.search(r"Monitor: http://127\.0\.0\.1:(\d+)/", project.log()), 20)
+        found = until(lambda: re.search(r"Monitor: http://127\.0\.0\.1:(\d+)/", project.log()))
         return int(found[1])  # type: ignore[index]
 
     yield start

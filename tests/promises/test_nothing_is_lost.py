@@ -68,7 +68,7 @@ def test_a_job_whose_worker_is_killed_is_done_by_the_next_and_counts_once(projec
     (project.folder / "block").touch()
     worker = project.start("statemachine worker.yaml")
     project.shell("statemachine-db add-job j1 --type t")
-    until(lambda: "start j1" in _text(project, "trace"), timeout_s=20)
+    until(lambda: "start j1" in _text(project, "trace"))
 
     worker.kill()
     worker.wait()
@@ -93,7 +93,7 @@ def test_a_killed_machine_that_resumes_has_its_state_context_job_and_timer_again
         killed.wait()
 
         project.start("statemachine m.yaml")
-        again = until(lambda: (found := snapshots.get(db, "m")) and found.incarnation != left.incarnation and found, 20)
+        again = until(lambda: (found := snapshots.get(db, "m")) and found.incarnation != left.incarnation and found)
 
     assert again.state == "working"
     assert again.timers == {"timeout(100)": pytest.approx(left.timers["timeout(100)"], abs=0.1)}
@@ -110,7 +110,7 @@ def test_events_sent_while_a_machine_is_down_arrive_in_order_at_its_start(projec
 
     project.start("statemachine counter.yaml")
 
-    until(lambda: _text(project, "seen") == "- " + " ".join(map(str, range(10))) + " ", timeout_s=20)
+    until(lambda: _text(project, "seen") == "- " + " ".join(map(str, range(10))) + " ")
 
 
 def test_events_that_a_killed_machine_had_not_taken_are_delivered_to_the_next(project: Project) -> None:
@@ -126,20 +126,20 @@ def test_events_that_a_killed_machine_had_not_taken_are_delivered_to_the_next(pr
     (project.folder / "block").unlink()
     project.start("statemachine counter.yaml")
 
-    until(lambda: _text(project, "seen").endswith("0 1 2 3 4 "), timeout_s=20)
+    until(lambda: _text(project, "seen").endswith("0 1 2 3 4 "))
 
 
 def test_a_long_action_keeps_neither_stop_nor_the_exit_waiting(project: Project) -> None:
     _write(project, "w", WORKER.replace("[ -e block ] && sleep 60", "sleep 60 & echo $! > child; wait"))
     process = project.start("statemachine w.yaml")
     project.shell("statemachine-db add-job j1 --type t")
-    until(lambda: _text(project, "child"), timeout_s=20)
+    until(lambda: _text(project, "child"))
 
     started = time.monotonic()
     project.shell("statemachine-db send-event --target w --type stop")
 
-    assert process.wait(10) == 0
-    assert time.monotonic() - started < 5
+    assert process.wait(30) == 0
+    assert time.monotonic() - started < 20
     until(lambda: not alive(int(_text(project, "child"))))
 
 
@@ -180,7 +180,7 @@ db.close()
 PY
         """)
 
-    until(lambda: _text(project, "seen").split()[-2:] == ["100000", "1000000"], timeout_s=20)
+    until(lambda: _text(project, "seen").split()[-2:] == ["100000", "1000000"])
 
 
 def test_a_sender_to_a_stopped_process_is_back_within_three_seconds_and_nothing_is_lost(project: Project) -> None:
@@ -197,7 +197,7 @@ def test_a_sender_to_a_stopped_process_is_back_within_three_seconds_and_nothing_
 
     assert max(took) < 3
     changes = "statemachine-db transition-history --machine sink --limit 100"
-    until(lambda: len(project.json(changes)) == 14, timeout_s=20)
+    until(lambda: len(project.json(changes)) == 14)
     rows = project.json("statemachine-db list-events --target sink --status processed --limit 100")
     assert [_payload(row)["n"] for row in reversed(rows)] == list(range(14))
 
@@ -214,7 +214,7 @@ def test_malformed_datagrams_change_nothing(project: Project) -> None:
         sender.send(b'{"type": "n"}')
 
     changes = "statemachine-db transition-history --machine sink"
-    until(lambda: len(project.json(changes)) == 1, timeout_s=20)
+    until(lambda: len(project.json(changes)) == 1)
     assert len(project.json("statemachine-db list-events --target sink")) == 1
     assert "refused" in project.log()
     assert "Traceback" not in project.log()
@@ -229,7 +229,7 @@ def test_an_event_from_another_folder_takes_nothing_from_this_ones(project: Proj
     project.shell(f"mkdir other; cd other; for n in 91 92 93; do {send} '{{\"n\": '$n'}}'; done")
     project.shell(f"for n in 1 2 3; do {send} '{{\"n\": '$n'}}'; done")
 
-    until(lambda: _text(project, "seen").split() == ["-", "91", "92", "93", "1", "2", "3"], timeout_s=20)
+    until(lambda: _text(project, "seen").split() == ["-", "91", "92", "93", "1", "2", "3"])
     waiting = json.loads(project.shell("cd other; statemachine-db list-events --status pending --format json"))
     assert waiting == []
 

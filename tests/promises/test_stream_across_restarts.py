@@ -78,7 +78,7 @@ def test_every_transition_is_seen_once_though_the_server_was_away(tmp_path: Path
     try:
         server = project.start(f"statemachine-ui --no-websocket --port {port} --db store.db")
         follower.start()
-        until(lambda: follower.comings == 1 and follower.last_id is not None, 20)
+        until(lambda: follower.comings == 1 and follower.last_id is not None)
         with Runtime(
             db=tmp_path / "store.db", control_prefix=project.env["STATEMACHINE_CONTROL_PREFIX"],
             event_socket=project.env["STATEMACHINE_EVENT_SOCKET"],
@@ -86,7 +86,7 @@ def test_every_transition_is_seen_once_though_the_server_was_away(tmp_path: Path
             toggle = runtime.add(tmp_path / "toggle.yaml")
             flipper = Flipper(toggle.send)
             flipper.start()
-            until(lambda: len(follower.ids) > RATE / 2, 20)
+            until(lambda: len(follower.ids) > RATE / 2)
             project.interrupt(server)
             before = flipper.count
             until(lambda: flipper.count >= before + OUTAGE_S * RATE, OUTAGE_S + 30)
@@ -100,7 +100,7 @@ def test_every_transition_is_seen_once_though_the_server_was_away(tmp_path: Path
         until(lambda: follower.ids[-1:] == written[-1:], 30)
     finally:
         follower.over.set()
-        follower.join(10)
+        follower.join(30)
         project.close()
 
     assert len(written) >= (OUTAGE_S + 1) * RATE
@@ -126,4 +126,4 @@ class Flipper(threading.Thread):
 
     def stop(self) -> None:
         self._over.set()
-        self.join(10)
+        self.join(30)

@@ -164,7 +164,7 @@ def test_what_is_sent_to_a_name_that_he_squats_goes_to_the_mailbox_alone(place: 
     with mallory.running(SQUAT, place.shared / "control-m.sock") as squatter:
         begun_s = time.monotonic()
         place.project.shell("statemachine-db send-event --target m --type go --payload '{\"secret\": 1}'")
-        assert time.monotonic() - begun_s < 5
+        assert time.monotonic() - begun_s < 10
         assert squatter.communicate("\n")[0] == "got nothing\n"
     (event,) = place.project.json("statemachine-db list-events")
     assert (event["event_type"], event["status"]) == ("go", "pending")
@@ -264,7 +264,7 @@ def test_hundreds_of_connections_of_his_delay_nobody(page: int, mallory: OtherUs
     with mallory.running(program, page):
         begun_s = time.monotonic()
         assert ask(page, "/api/machines")[0] == 200
-        assert time.monotonic() - begun_s < 2
+        assert time.monotonic() - begun_s < 10
 
 
 def test_a_page_that_is_shared_lets_him_in(running: Place, mallory: OtherUser) -> None:
@@ -295,7 +295,7 @@ def start_page(project: Project, *args: str) -> int:
         except OSError:
             return False
 
-    until(ready, 20)
+    until(ready)
     return port
 
 

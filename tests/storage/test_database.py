@@ -365,5 +365,5 @@ def test_without_postgres_waiting_for_a_notification_ends_with_the_database(sqli
 
     db.notify("nobody listens")
     db.close()
-    waiter.join(5)
+    waiter.join(30)
     assert got == [[]]

@@ -41,7 +41,7 @@ def test_who_finds_all_connections_out_waits_for_one() -> None:
 
     assert got == []
     pool.give(first)
-    waiter.join(5)
+    waiter.join(30)
     assert got == [first]
 
 

@@ -135,7 +135,7 @@ def test_closing_ends_a_wait(postgres_url: str, open_db: Open) -> None:
     waiter.start()
 
     db.close()
-    waiter.join(5)
+    waiter.join(30)
     assert got == [[]]
     assert db.wait_notification(60) == []
 
@@ -240,7 +240,7 @@ def test_who_waits_for_an_answer_that_does_not_come_is_cut_off_when_the_store_is
         until(is_waiting)
         db.abandon()
         with pytest.raises(StoreUnavailable, match="see that the server runs"):
-            waiting.result(5)
+            waiting.result(30)
         with pytest.raises(StoreUnavailable, match="closed"), db.read():
             pass
 

@@ -40,7 +40,7 @@ def test_a_firing_is_taken_by_one_of_many(db: Database) -> None:
     barrier = threading.Barrier(4)
 
     def take() -> None:
-        barrier.wait(10)
+        barrier.wait(30)
         taken.append(schedules.claim(db, "worker.nightly", spec=spec, seen=1000.0, next_at=2000.0))
 
     threads = [threading.Thread(target=take) for _ in range(4)]

@@ -49,7 +49,7 @@ def cron_daemon(folder: Path, line: str) -> Iterator[Path]:
         assert daemon.poll() is None, said.read_text()
     finally:
         daemon.terminate()
-        daemon.wait(10)
+        daemon.wait(30)
 
 
 def _need_a_daemon() -> None:

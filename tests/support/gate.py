@@ -27,7 +27,7 @@ def gate_in(action: Callable[[str, str], None]) -> type[Gate]:
         class GateAction(BaseAction):
             def execute(self, context):
                 gate.entered.set()
-                gate.opened.wait(10)
+                gate.opened.wait(30)
                 context["from_gate"] = True
                 gate.left.set()
                 return self.config.get("success")

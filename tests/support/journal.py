@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from tests.support.until import PATIENCE_S
+
 Envelope = dict[str, Any]
 
 
@@ -35,14 +37,14 @@ class Journal:
         self.wait(lambda _: len(self.path(machine)) >= len(states))
         assert self.path(machine) == list(states)
 
-    def wait(self, reached: Callable[[Journal], bool], timeout_s: float = 10.0) -> None:
+    def wait(self, reached: Callable[[Journal], bool], timeout_s: float = PATIENCE_S) -> None:
         """Until the journal satisfies a condition; the failure shows what there was instead."""
         with self._more:
             if not self._more.wait_for(lambda: reached(self), timeout_s):
                 seen = [(e["machine_name"], e["type"], e["payload"]) for e in self.envelopes]
                 raise AssertionError(f"not reached within {timeout_s} s; journal: {seen}")
 
-    def wait_for(self, type: str, count: int = 1, timeout_s: float = 10.0, **fields: Any) -> list[dict[str, Any]]:
+    def wait_for(self, type: str, count: int = 1, timeout_s: float = PATIENCE_S, **fields: Any) -> list[dict[str, Any]]:
         """Until there are `count` envelopes of a type whose payload has these fields; their payloads."""
 
         def found() -> list[dict[str, Any]]:

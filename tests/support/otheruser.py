@@ -76,8 +76,8 @@ def other_user() -> Iterator[OtherUser]:
         command = ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", name]
         return subprocess.run(command, check=False, capture_output=True).returncode in (0, 9)
 
-    until(add, timeout_s=20)
+    until(add)
     try:
         yield OtherUser(name, int(subprocess.check_output(["id", "-u", name])))
     finally:
-        until(lambda: subprocess.run(["userdel", name], check=False, capture_output=True).returncode in (0, 6, 8), 20)
+        until(lambda: subprocess.run(["userdel", name], check=False, capture_output=True).returncode in (0, 6, 8))

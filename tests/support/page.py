@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import socket
 import subprocess
@@ -15,7 +14,7 @@ from statemachine_engine.storage import audit
 from statemachine_engine.storage.audit import Note
 from statemachine_engine.storage.database import Database
 from tests.support.project import Project
-from tests.support.until import until
+from tests.support.until import PATIENCE_S, until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -57,7 +56,7 @@ class Monitor:
         """Start the server; on the same port as before, if there was one."""
         self.port = self.port or free_port()
         self._server = self.project.start(f"statemachine-ui --no-websocket --port {self.port} {' '.join(options)}")
-        until(self._answers, timeout_s=30)
+        until(self._answers)
 
     def stop(self) -> None:
         """End the server."""
@@ -72,7 +71,7 @@ class Monitor:
     def open(self, address: str = "#/", **options: Any) -> Page:
         """The page in a window of its own; `options` as for playwright's new_context."""
         context = self._browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(PATIENCE_S * 1000)
         context.add_init_script(WATCH)
         page = context.new_page()
         page.goto(self.url + address)
@@ -106,11 +105,6 @@ def free_port() -> int:
         return port
 
 
-def slowed() -> float:
-    """How many times slower things are than on an idle machine, since others work on it too; at least 1."""
-    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
-
-
-def seen(look: Callable[[], Any], timeout_s: float = 20) -> Any:
+def seen(look: Callable[[], Any], timeout_s: float = PATIENCE_S) -> Any:
     """What the page shows, once it is there; playwright's own waiting would evaluate text, which the policy forbids."""
     return until(look, timeout_s=timeout_s)

@@ -19,7 +19,7 @@ from click.testing import CliRunner, Result
 
 from statemachine_engine.cli.db import db
 from statemachine_engine.cli.system import system
-from tests.support.until import until
+from tests.support.until import PATIENCE_S, until
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
@@ -43,7 +43,7 @@ class Project:
             "STATEMACHINE_EVENT_SOCKET": str(self.sockets / "events.sock"),
         }
 
-    def shell(self, script: str, *, code: int = 0, timeout_s: float = 60) -> str:
+    def shell(self, script: str, *, code: int = 0, timeout_s: float = 2 * PATIENCE_S) -> str:
         """Run a piece of shell to its end; what it printed."""
         done = subprocess.run(
             ["bash", "-euc", script],
@@ -77,7 +77,7 @@ class Project:
         """What all started processes have printed so far."""
         return self._log.read_text(encoding="utf-8", errors="replace") if self._log.exists() else ""
 
-    def until_logged(self, text: str, count: int = 1, timeout_s: float = 20) -> None:
+    def until_logged(self, text: str, count: int = 1, timeout_s: float = PATIENCE_S) -> None:
         """Wait until the started processes have printed a text, so many times."""
         until(lambda: self.log().count(text) >= count, timeout_s=timeout_s)
 
@@ -100,7 +100,7 @@ class Project:
         rows = json.loads(done.stdout) if done.exit_code == 0 else []  # there may be no database yet
         return next((row["current_state"] for row in rows if row["machine_name"] == machine), None)
 
-    def until_state(self, machine: str, state: str, timeout_s: float = 20) -> None:
+    def until_state(self, machine: str, state: str, timeout_s: float = PATIENCE_S) -> None:
         """Wait until the state table has a machine there."""
         until(lambda: self.state(machine) == state, timeout_s=timeout_s)
 
@@ -109,7 +109,7 @@ class Project:
         kind = f" --type {job_type}" if job_type else ""
         return {job["job_id"] for job in self.json(f"statemachine-db list --limit 1000 --status {status}{kind}")}
 
-    def until_jobs(self, status: str, *job_ids: str, timeout_s: float = 20) -> None:
+    def until_jobs(self, status: str, *job_ids: str, timeout_s: float = PATIENCE_S) -> None:
         """Wait until these jobs are in a status."""
         until(lambda: set(job_ids) <= self.jobs(status), timeout_s=timeout_s)
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
 T = TypeVar("T")
 
+#: what a machine that works on other things too may take for what is done at once on an idle one
+PATIENCE_S = 30.0
 
-def until(predicate: Callable[[], T], timeout_s: float = 5.0) -> T:
+
+def until(predicate: Callable[[], T], timeout_s: float = PATIENCE_S) -> T:
     """The first truthy value of `predicate`, asked again and again; AssertionError when the time is over."""
     deadline = time.monotonic() + timeout_s
     pause_s = 0.001
@@ -21,3 +25,8 @@ def until(predicate: Callable[[], T], timeout_s: float = 5.0) -> T:
             raise AssertionError(f"still {value!r} after {timeout_s} s: {predicate}")
         time.sleep(pause_s)
         pause_s = min(pause_s * 2, 0.05)
+
+
+def slowed() -> float:
+    """How many times slower things are than on an idle machine, since others work on it too; at least 1."""
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))

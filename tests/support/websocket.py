@@ -18,6 +18,8 @@ from wsproto.events import (
     TextMessage,
 )
 
+from tests.support.until import PATIENCE_S
+
 
 class Refused(Exception):
     """The server did not take the handshake; `status` is its answer."""
@@ -67,7 +69,7 @@ class WebSocket:
         """Send a text message."""
         self._send(TextMessage(data=text))
 
-    def receive(self, timeout_s: float = 10.0) -> dict[str, Any]:
+    def receive(self, timeout_s: float = PATIENCE_S) -> dict[str, Any]:
         """The next message; TimeoutError, Closed."""
         self.sock.settimeout(timeout_s)
         text = ""
@@ -84,7 +86,7 @@ class WebSocket:
                 assert not isinstance(event, BytesMessage)
                 raise Closed(repr(event))
 
-    def until(self, type: str, timeout_s: float = 10.0) -> dict[str, Any]:
+    def until(self, type: str, timeout_s: float = PATIENCE_S) -> dict[str, Any]:
         """The next message of a type; others are passed over."""
         while (message := self.receive(timeout_s))["type"] != type:
             pass

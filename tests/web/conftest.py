@@ -146,7 +146,7 @@ def make_site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
 
             stack.callback(close)
             if ready:
-                assert monitor.feed.ready.wait(10)
+                assert monitor.feed.ready.wait(30)
             return Site(server.server_port, db, monitor, tmp_path)
 
         yield make

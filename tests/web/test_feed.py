@@ -50,7 +50,7 @@ def test_stopping_it_is_safe_before_its_start_and_twice(tmp_path: Path) -> None:
     feed = Feed(Store(str(tmp_path / "store.db")), str(tmp_path / "events.sock"))
     feed.start()
     feed.start()
-    assert feed.ready.wait(10)
+    assert feed.ready.wait(30)
     feed.stop()
     feed.stop()
     assert feed.stopped.is_set()
@@ -65,7 +65,7 @@ def test_a_mistake_of_ours_ends_nothing(site: Site, monkeypatch: pytest.MonkeyPa
             stumbled = threading.Event()
             broken.setattr(module, "entry_of", lambda event: stumbled.set() or 1 / 0)
             site.happen(("m", "activity_log", {"message": "lost on the way"}))
-            assert stumbled.wait(10)
+            assert stumbled.wait(30)
         (later,) = site.happen(("m", "activity_log", {"message": "after"}))
 
         assert ws.until("resync")["last_id"] <= later
@@ -83,5 +83,5 @@ def test_a_newer_store_is_waited_for_and_said(site: Site, monkeypatch: pytest.Mo
     until(lambda: site.monitor.feed.trouble is not None)
     path.with_name("aside.db").rename(path)
 
-    until(lambda: "newer" in str(site.monitor.feed.trouble), timeout_s=10)
+    until(lambda: "newer" in str(site.monitor.feed.trouble))
     assert site.ask("/ready").status == 503

