@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,11 +17,13 @@ class Roster:
 
     def __init__(self) -> None:
         self._machines: dict[str, Machine] = {}
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        #: one for each that waits
+        self._bells: list[SimpleQueue[None]] = []
 
     def add(self, machine: Machine) -> None:
         """Enter a machine, as the last one."""
-        with self._changed:
+        with self._lock:
             self._machines.pop(machine.name, None)
             self._machines[machine.name] = machine
 
@@ -30,7 +33,7 @@ class Roster:
 
     def all(self) -> list[Machine]:
         """All machines, those that ended too, in order of their start."""
-        with self._changed:
+        with self._lock:
             return list(self._machines.values())
 
     def live(self) -> list[Machine]:
@@ -52,14 +55,26 @@ class Roster:
             _ended_by(live, time.monotonic() + cut_off_s)
 
     def notify(self) -> None:
-        """A machine ended, or something else that `wait_until` may wait for has happened."""
-        with self._changed:
-            self._changed.notify_all()
+        """A machine ended, or something else that `wait_until` may wait for has happened.
+
+        From any thread and from a signal handler: it takes no lock, and needs no thread of its own.
+        """
+        for bell in tuple(self._bells):
+            bell.put(None)
 
     def wait_until(self, condition: Callable[[], bool], timeout_s: float | None) -> bool:
-        """Wait for a condition that is looked at whenever something changed."""
-        with self._changed:
-            return self._changed.wait_for(condition, timeout_s)
+        """Wait for a condition that is looked at whenever something changed; whether it holds."""
+        deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
+        bell: SimpleQueue[None] = SimpleQueue()
+        self._bells.append(bell)
+        try:
+            while not condition():
+                bell.get(timeout=None if deadline_s is None else max(0.0, deadline_s - time.monotonic()))
+        except Empty:
+            return condition()
+        finally:
+            self._bells.remove(bell)
+        return True
 
 
 def _ended_by(live: list[Machine], deadline_s: float) -> bool:

@@ -196,10 +196,7 @@ class Runtime:
     def request_stop(self) -> None:
         """Make `wait` return; from any thread, and from a signal handler."""
         self._stop_asked = True
-        try:
-            threading.Thread(target=self._roster.notify, name="sm-stop", daemon=True).start()
-        except RuntimeError:  # the system gives no thread: an end that may wait for a lock is better than none
-            self._roster.notify()
+        self._roster.notify()
 
     def hurry(self) -> None:
         """Stop all machines at once: their actions are cut off, and waited for only where they hear of it.
