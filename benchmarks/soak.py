@@ -1,9 +1,9 @@
 """Runs one machine at half of its peak for minutes and watches what grows: `python benchmarks/soak.py [--minutes 10]`.
 
-The peak is measured first, in the same way as benchmarks/events.py does. Then a sender in a process of its own sends at
-half of that rate; each event says when it was sent, and the log action of the state that it leads to says it again, so
-the delay of each is known when its line arrives at the event socket, after its commit. One line a minute is printed;
-exit code 1 says that something grew, or that an event is missing.
+The peak is measured first, as benchmarks/events.py does, but with somebody who reads the event socket. Then a sender in
+a process of its own sends at half of that rate; each event says when it was sent, and the log action of the state that
+it leads to says it again, so the delay of each is known when its line arrives at the event socket, after its commit.
+One line a minute is printed; exit code 1 says that something grew, or that an event is missing.
 """
 
 from __future__ import annotations
@@ -88,17 +88,13 @@ HEAD = """\
 
 def main() -> int:
     minutes = _options().minutes
-    with host(CONFIG, "a") as running:
-        peak = _peak(running)
+    with host(CONFIG, "a") as running, closing(bound(running.event_socket, 1.0)) as inbox:
+        time.sleep(1.5)  # the publisher looks for a reader once a second
+        peak = _peak(running, inbox)
         rate = peak * SHARE
         print(f"peak {peak:,.0f} events/s; {minutes} minutes at {rate:,.0f}\n\n{HEAD}", flush=True)
         count = int(rate * minutes * WINDOW_S)
-        with (
-            closing(bound(running.event_socket, 1.0)) as inbox,
-            closing(Rows(running.db)) as rows,
-            script(SEND, running.control(), str(count), str(rate)) as sender,
-        ):
-            time.sleep(1.5)  # the publisher looks for a reader once a second
+        with closing(Rows(running.db)) as rows, script(SEND, running.control(), str(count), str(rate)) as sender:
             sender.go()
             windows = [_window(running, inbox, rows, minute) for minute in range(1, minutes + 1)]
             until(lambda: _seen(rows) >= count, every_s=0.5)
@@ -116,14 +112,16 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _peak(running: Host) -> float:
+def _peak(running: Host, inbox: socket.socket) -> float:
+    """Events a second at most, while the event socket is read as it is later."""
     with (
         closing(Rows(running.db)) as rows,
         script(SEND, running.control(), str(PEAK_EVENTS), str(PEAK_PER_S)) as sender,
     ):
         started_s = time.monotonic()
         sender.go()
-        until(lambda: _seen(rows) >= PEAK_EVENTS, every_s=0.01)
+        while _seen(rows) < PEAK_EVENTS:
+            _gather(inbox, [], time.monotonic() + 0.05)
         return PEAK_EVENTS / (time.monotonic() - started_s)
 
 
@@ -142,15 +140,19 @@ def _window(running: Host, inbox: socket.socket, rows: Rows, minute: int) -> Win
 
 
 def _gather(inbox: socket.socket, delays_ms: list[float], until_s: float) -> None:
-    """Delays of the log lines that arrive until then (monotonic)."""
+    """Delays of the log lines that arrive until then (monotonic).
+
+    Of events sent from now on: what came while the last window was looked at, and nobody read, waited for us.
+    """
+    since_s = time.time()
     while time.monotonic() < until_s:
         try:
             told = json.loads(inbox.recv(65536))
         except TimeoutError:
             continue
         message = str(told["payload"].get("message", ""))
-        if message.startswith("sent "):
-            delays_ms.append((time.time() - float(message[5:])) * 1000)
+        if message.startswith("sent ") and (sent_s := float(message[5:])) >= since_s:
+            delays_ms.append((time.time() - sent_s) * 1000)
 
 
 def _look(running: Host, window: Window) -> None:
