@@ -33,7 +33,7 @@ def fresh_schema(server: str | None = None) -> Iterator[str]:
         yield f"{server}&options=-csearch_path%3D{name}"
     finally:
         with psycopg.connect(server, autocommit=True) as admin:  # another: the test may have stopped its server
-            admin.execute("SET lock_timeout = '5s'")
+            admin.execute("SET lock_timeout = '30s'")
             admin.execute(f"DROP SCHEMA {name} CASCADE".encode())
 
 
