@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import logging
 import os
 import socket
 import threading
@@ -19,7 +20,12 @@ from .errors import MachineError
 from .lockfile import LockFile
 from .system import Request
 
+log = logging.getLogger(__name__)
+
 MAX_LINE = 64 * 1024
+
+#: seconds between two looks at whether lock and socket are still there: cleaners of /tmp take what is old
+LOOK_S = 1.0
 
 
 class NotUp(MachineError):
@@ -49,7 +55,10 @@ class Controls:
     def __init__(self, address: Address) -> None:
         self._address = address
         self._lock = LockFile(address.lock)
+        self._guard = threading.Lock()
         self._listener: socket.socket | None = None
+        self._inode = 0
+        self._over = threading.Event()
 
     def take(self) -> bool:
         """Claim the address, and clear away what a killed holder has left; False while another process has it."""
@@ -61,28 +70,53 @@ class Controls:
 
     def serve(self, ask: Callable[[Request], None]) -> None:
         """Hand requests on to `ask`, from threads of their own."""
+        self._bind()
+        threading.Thread(target=self._accept, args=(ask,), name="sm-controls", daemon=True).start()
+
+    def release(self) -> None:
+        """Leave nothing behind; idempotent."""
+        self._over.set()
+        with self._guard:
+            listener, self._listener = self._listener, None
+            if listener is not None:
+                self._address.socket.unlink(missing_ok=True)
+                listener.close()
+            self._lock.release()
+
+    def _bind(self) -> None:
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         os.fchmod(listener.fileno(), private.FILE)
         listener.bind(str(self._address.socket))
         listener.listen()
-        self._listener = listener
-        threading.Thread(target=self._accept, args=(listener, ask), name="sm-controls", daemon=True).start()
+        listener.settimeout(LOOK_S)
+        self._listener, self._inode = listener, self._address.socket.stat().st_ino
 
-    def release(self) -> None:
-        """Leave nothing behind; idempotent."""
-        listener, self._listener = self._listener, None
-        if listener is not None:
-            self._address.socket.unlink(missing_ok=True)
-            listener.close()
-        self._lock.release()
-
-    def _accept(self, listener: socket.socket, ask: Callable[[Request], None]) -> None:
-        while True:
+    def _accept(self, ask: Callable[[Request], None]) -> None:
+        while (listener := self._listener) is not None:
             try:
                 connection, _ = listener.accept()
-            except OSError:
+                threading.Thread(target=_answer, args=(connection, ask), name="sm-control", daemon=True).start()
+            except TimeoutError:
+                self._look()
+            except (OSError, RuntimeError) as error:  # no descriptor or no thread is left, or it is over
+                if not self._over.wait(LOOK_S):
+                    log.error("a request to the system cannot be taken: %s", error)
+
+    def _look(self) -> None:
+        """Take up our place again, if somebody has cleared it away and nobody else has it now."""
+        with self._guard, contextlib.suppress(OSError):
+            old = self._listener
+            if old is None or not self._lock.keep() or self._is_in_place():
                 return
-            threading.Thread(target=_answer, args=(connection, ask), name="sm-control", daemon=True).start()
+            self._address.socket.unlink(missing_ok=True)
+            self._bind()
+            old.close()
+            log.warning("the system's control socket was gone; %s is bound anew", self._address.socket)
+
+    def _is_in_place(self) -> bool:
+        with contextlib.suppress(OSError):
+            return self._address.socket.stat().st_ino == self._inode
+        return False
 
 
 def ask(address: Address, what: str, name: str = "", *, timeout_s: float | None = None) -> dict[str, Any]:

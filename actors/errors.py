@@ -31,7 +31,7 @@ class NoThread(MachineError):
 
 
 class CannotResume(MachineError):
-    """The machine was in a state that its definition does not have any more."""
+    """The machine was in a state that its definition does not have any more, or what it left cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)

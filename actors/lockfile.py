@@ -37,6 +37,16 @@ class LockFile:
                 if fd >= 0:
                     os.close(fd)  # its last holder has just removed it: try again with a new one
 
+    def keep(self) -> bool:
+        """Whether it is still held; taken again where somebody has removed the file. Errors as for `take`."""
+        held = self._fd
+        if held is None or _is_at(self.path, held):
+            return held is not None
+        if not self.take():
+            return False
+        os.close(held)
+        return True
+
     def release(self) -> None:
         """Remove the file, and let go of it then; idempotent."""
         fd, self._fd = self._fd, None

@@ -31,6 +31,9 @@ from .yamlnodes import Node, compose, read_text
 
 FILE_NAME = "statemachine-project.yaml"
 
+#: more is a slip of the keyboard: each instance is two threads, each process an interpreter
+MOST_INSTANCES, MOST_PROCESSES = 10_000, 1_000
+
 SYSTEM: Keys = {
     "project": "The name of the system; the folder's, unless said.",
     "description": "What the system is for.",
@@ -114,7 +117,7 @@ class _Reading:
             project=self.project(),
             db=self._db(),
             logs_dir=self._folder(logs_dir or "logs"),
-            processes=_count(root.get("processes"), "processes", 1, findings),
+            processes=_count(root.get("processes"), "processes", 1, findings, most=MOST_PROCESSES),
             ports=self._ports(),
             grace_s=10.0 if grace_s is None else grace_s,
             hooks=self._hooks(),
@@ -144,10 +147,7 @@ class _Reading:
         ports: dict[str, int] = {}
         node = self.root.get("ports")
         for key, body in pairs_of(node, "ports", self.findings):
-            number = _count(body, f"port {key.text}", 0, self.findings)
-            if number > 65535:
-                self.findings.error(body.mark, f"port {key.text} must be at most 65535, not {number}")
-            ports[key.text] = number
+            ports[key.text] = _count(body, f"port {key.text}", 0, self.findings, most=65535)
         if node is not None:
             warn_unknown_keys(node, "ports", PORTS, self.findings)
         return ports
@@ -195,10 +195,8 @@ class _Reading:
             findings.error(body.mark, "a machine needs its 'config'", "write 'config: FILE'", code="E010")
             return []
         config = self._folder(file)
-        name = self._name(key or body.get("machine_name"), body, config)
         own_actions = self._actions_dir(body.get("actions_dir"))
         start = choice_of(body.get("start"), "start", ("auto", "manual"), findings)
-        count = _count(body.get("instances"), "instances", 1, findings)
         return [
             Member(
                 name=one,
@@ -209,15 +207,19 @@ class _Reading:
                 restart=_restart(body.get("restart"), restart, findings),
                 mark=body.mark,
             )
-            for one in ([name] if count == 1 else [f"{name}_{number:03d}" for number in range(1, count + 1)])
+            for one in self._names(key or body.get("machine_name"), body, config)
         ]
 
-    def _name(self, node: Node | None, body: Node, config: Path) -> str:
+    def _names(self, node: Node | None, body: Node, config: Path) -> list[str]:
+        """One for each instance."""
         name = _name_in(config) if node is None else name_of(node, "machine_name", self.findings) or ""
-        fault = machine_name_fault(name) if name else None
+        count = _count(body.get("instances"), "instances", 1, self.findings, most=MOST_INSTANCES)
+        names = [name] if count == 1 else [f"{name}_{number:03d}" for number in range(1, count + 1)]
+        fault = machine_name_fault(names[-1]) if name else None
         if fault is not None:
-            self.findings.error((node or body).mark, f"machine name {quoted(name)} {fault}", code="E019")
-        return name
+            hint = "each instance adds its number" if count > 1 else None
+            self.findings.error((node or body).mark, f"machine name {quoted(names[-1])} {fault}", hint, code="E019")
+        return names
 
     def _actions_dir(self, node: Node | None) -> Path | None:
         given = text_of(node, "actions_dir", self.findings)
@@ -240,7 +242,11 @@ class _Reading:
                 known[member.name] = [member.name]
         for members, _ in groups:
             if len(members) > 1:
-                known[base_of(members[0].name)] = [member.name for member in members]
+                base = base_of(members[0].name)
+                if known.get(base) == [base]:
+                    message = f"{base} is a machine, and what stands for {members[0].name} and the others"
+                    self.findings.error(members[0].mark, message, "give one of them another machine_name", code="E018")
+                known[base] = [member.name for member in members]
         manual = {member.name for members, _ in groups for member in members if not member.auto}
         linked = []
         for members, node in groups:
@@ -315,11 +321,14 @@ def _context(body: Node, findings: Findings) -> dict[str, Any]:
     return context
 
 
-def _count(node: Node | None, what: str, least: int, findings: Findings) -> int:
-    """A whole number that is at least `least`, which it is where nothing is said."""
+def _count(node: Node | None, what: str, least: int, findings: Findings, *, most: int | None = None) -> int:
+    """A whole number from `least`, which it is where nothing right is said, to `most`."""
     number = number_of(node, what, least, findings)
     if number is not None and node is not None and number != int(number):
         findings.error(node.mark, f"{what} must be a whole number, not {node.kind}")
+    if number is not None and node is not None and most is not None and number > most:
+        findings.error(node.mark, f"{what} must be at most {most}, not {number:.0f}")
+        number = None
     return least if number is None else int(number)
 
 

@@ -46,11 +46,15 @@ class Child:
         """The process; None while there is none."""
         return self._process.pid if self._process is not None else None
 
-    def start(self) -> None:
-        """Start it, unless it runs."""
+    def start(self) -> str | None:
+        """Start it, unless it runs; why there can be no log, process or thread for it."""
         if self._process is None:
-            self._launch(subprocess.DEVNULL)
-            self._watch(self._wait)
+            try:
+                self._begin()
+            except (OSError, RuntimeError) as error:
+                self._undo()
+                return f"{self.label} cannot be started: {error}"
+        return None
 
     def terminate(self) -> None:
         """Ask it to end."""
@@ -67,7 +71,19 @@ class Child:
         """Its exit code has been heard."""
         self._process = None
 
+    def _begin(self) -> None:
+        self._launch(subprocess.DEVNULL)
+        self._watch(self._wait)
+
+    def _undo(self) -> None:
+        """What has begun, and nobody watches."""
+        if self._process is not None:
+            self.kill()
+            self._process.wait()
+        self.gone()
+
     def _launch(self, stdin: Any) -> None:
+        private.make_folder(self.log.parent)  # again, if somebody has cleared it away
         with private.open_log(self.log) as log:
             self._process = subprocess.Popen(
                 self._command, stdin=stdin, stdout=log, stderr=log, cwd=self._folder, env=self._env,
@@ -91,17 +107,6 @@ class Shard(Child):
         self.number = number
         self._socket: socket.socket | None = None
 
-    def start(self) -> None:
-        """Start the process, unless it runs."""
-        if self._process is not None:
-            return
-        ours, theirs = socket.socketpair()
-        with theirs:
-            self._launch(theirs)
-        ours.settimeout(None)
-        self._socket = ours
-        self._watch(self._listen, ours)
-
     def tell(self, order: Mapping[str, Any]) -> None:
         """Give it an order; one that does not take any is killed, and reported as such."""
         data = json.dumps(order, default=str).encode() + b"\n"
@@ -124,6 +129,13 @@ class Shard(Child):
         if self._socket is not None:
             self._socket.close()
             self._socket = None
+
+    def _begin(self) -> None:
+        self._socket, theirs = socket.socketpair()
+        with theirs:
+            self._launch(theirs)
+        self._socket.settimeout(None)
+        self._watch(self._listen, self._socket)
 
     def _listen(self, process: subprocess.Popen[bytes], sock: socket.socket) -> None:
         with contextlib.suppress(OSError), sock.makefile("rb") as lines:

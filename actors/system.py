@@ -119,8 +119,8 @@ class System:
             return None
         self.plan.begin()
         try:
-            if self._page is not None:
-                self._page.start()
+            if self._page is not None and (problem := self._page.start()) is not None:
+                log.error("%s", problem)
             while not self._finished():
                 self._advance()
                 self._systemd.alive(self._in_short())
@@ -172,9 +172,11 @@ class System:
     # Machines
 
     def _start(self, track: Track) -> None:
-        shard = self._shard_of[track.name]
-        shard.start()
-        member = track.member
+        shard, member = self._shard_of[track.name], track.member
+        if (problem := shard.start()) is not None:
+            self.plan.lost(track.name, problem, time.monotonic())
+            self._tell_of_failure(track.name)
+            return
         shard.tell(
             {
                 "do": "start",

@@ -46,6 +46,10 @@ class Program(click.Command):
             raise _usage(error) from error
         except KeyboardInterrupt:
             raise click.exceptions.Exit(INTERRUPTED) from None
+        except BrokenPipeError:
+            raise
+        except OSError as error:  # its help cannot be written
+            raise failure_of(error) from error
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

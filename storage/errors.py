@@ -40,6 +40,10 @@ class CommitInDoubt(StoreUnavailable):
     note_ids: Sequence[int] = ()
 
 
+class SnapshotDamaged(StorageError):
+    """What a machine left behind cannot be read any more."""
+
+
 class StoreDamaged(StoreUnavailable):
     """The store's file is damaged, or is no database at all."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from .database import Database
+from .errors import SnapshotDamaged
 from .payload import clean, loads
 
 COLUMNS = (
@@ -78,14 +79,17 @@ class Snapshot:
 
 
 def get(db: Database, machine: str) -> Snapshot | None:
-    """The last snapshot of a machine that has not ended since."""
+    """The last snapshot of a machine that has not ended since. SnapshotDamaged for one that somebody has spoiled."""
     with db.read():
         row = db.execute(f"SELECT {COLUMNS} FROM machine_snapshots WHERE machine_name = ?", (machine,)).fetchone()
     if row is None:
         return None
     name, state, settled, context, job_id, attempt, timers, *rest = row
     rest[-1] = bool(rest[-1])
-    return Snapshot(name, state, bool(settled), loads(context) or {}, job_id, attempt, loads(timers) or {}, *rest)
+    known, due = _mapping(context, "context"), _mapping(timers, "timers")
+    if not all(type(at) in (int, float) for at in due.values()):
+        raise SnapshotDamaged("its timers are no times")
+    return Snapshot(name, state, bool(settled), known, job_id, attempt, due, *rest)
 
 
 def write(db: Database, records: Iterable[Saved | Forgotten]) -> None:
@@ -96,3 +100,13 @@ def write(db: Database, records: Iterable[Saved | Forgotten]) -> None:
             db.execute(SAVE, (*record[:2], int(record.settled), *record[3:-2], failure, int(record.cut_off)))
         else:
             db.execute(FORGET, (record.machine, *record))
+
+
+# Helpers
+
+
+def _mapping(text: str | None, what: str) -> dict[str, Any]:
+    value = loads(text) or {}
+    if not isinstance(value, dict):
+        raise SnapshotDamaged(f"its {what} is no JSON mapping")
+    return value

@@ -46,6 +46,23 @@ def test_the_file_names_its_holder_and_goes_with_it(path: Path) -> None:
     assert not path.exists()
 
 
+def test_a_holder_whose_file_is_gone_takes_it_again_unless_another_one_has(path: Path) -> None:
+    lock, other = LockFile(path), LockFile(path)
+    assert not lock.keep()
+    assert lock.take()
+
+    path.unlink()
+    assert lock.keep()
+    assert not other.take()
+
+    path.unlink()
+    assert other.take()
+    assert not lock.keep()
+    other.release()
+    lock.release()
+    assert not path.exists()
+
+
 def test_a_killed_holder_has_let_go(path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", HOLD, str(path)], stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None

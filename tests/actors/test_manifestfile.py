@@ -128,6 +128,13 @@ MISTAKES: list[tuple[str, tuple[int, int, str]]] = [
     ("machines: [{config: w.yaml, initial_context: {config: 1}}]", (1, 47, "context key 'config' belongs")),
     ("machines: [{config: w.yaml, depends_on: own_name}]", (1, 12, "these wait for each other")),
     ("machines: [w.yaml]\nprocesses: 0", (2, 12, "processes must be a number from 1 on")),
+    ("machines: [{config: w.yaml, instances: 10001}]", (1, 40, "instances must be at most 10000, not 10001")),
+    (f"machines: [{{config: w.yaml, machine_name: {'n' * 74}, instances: 2}}]", (1, 43, "is longer than 76 bytes")),
+    (
+        "machines: [{config: w.yaml, machine_name: x, instances: 2}, {config: w.yaml, machine_name: x}]",
+        (1, 12, "x is a machine, and what stands for x_001 and the others"),
+    ),
+    ("machines: [w.yaml]\nprocesses: 1001", (2, 12, "processes must be at most 1000, not 1001")),
     ("machines: [w.yaml]\nports: {ui: 70000}", (2, 13, "port ui must be at most 65535, not 70000")),
     ("machines: [w.yaml]\ngrace: soon", (2, 8, "grace must be a duration")),
     ("machines: [w.yaml]\nactions_dir: nowhere", (2, 14, "actions_dir 'nowhere': no such folder")),

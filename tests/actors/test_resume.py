@@ -255,6 +255,20 @@ def test_a_changed_definition_is_said_and_a_state_that_is_gone_is_refused(
         runtime.add(without_b, "m", from_state="z").wait_for("z", 30)
 
 
+@pytest.mark.parametrize(("column", "text"), [("context", "[1]"), ("timers", '{"timeout(9)": "soon"}')])
+def test_what_it_left_behind_and_cannot_be_read_is_refused_with_the_way_out(
+    db: Database, column: str, text: str
+) -> None:
+    run_to_b(db)
+    with db.write():
+        db.execute(f"UPDATE machine_snapshots SET {column} = ?", (text,))
+
+    with Runtime(db, sockets=False) as runtime:
+        with pytest.raises(CannotResume, match=f"m left behind cannot be read, its {column} .* --from and one of a, b"):
+            restarted(runtime)
+        runtime.add(definition(), "m", from_state="b").wait_for("b", 30)
+
+
 def test_only_what_is_json_is_saved() -> None:
     assert json_part({"a": [1], "b": object(), "config": {}, "current_job": {}}) == '{"a": [1]}'
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import click
 import pytest
 from click.testing import CliRunner, Result
@@ -77,6 +80,16 @@ def test_debug_adds_the_traceback() -> None:
     assert result.exit_code == 1
     assert result.stderr.startswith("Traceback")
     assert "Error: Job j1 not found" in result.stderr.splitlines()[-1]
+
+
+def test_help_that_cannot_be_written_is_one_line() -> None:
+    program = "from statemachine_engine.cli.db import main; main()"
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-c", program, "list", "--help"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+
+    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
+    assert "No space left on device" in done.stderr
 
 
 def test_a_usage_error_is_one_line_that_names_where_help_is() -> None:

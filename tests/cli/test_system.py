@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -177,6 +178,49 @@ def test_a_killed_shard_is_back_within_five_seconds(place: Installed) -> None:
     untouched = next(row for row in place.status()["machines"] if row["process"] == 2)
     assert untouched["restarts"] == 0
     assert "was killed by SIGKILL" in place.log()
+
+
+def test_a_process_that_cannot_be_started_again_is_tried_again_while_others_run(place: Installed) -> None:
+    place.up(THREE.format(processes=2))
+    victims = [row for row in place.status()["machines"] if row["process"] == 1]
+    log = place.folder / "logs" / "process-1.log"
+    log.unlink()
+    log.mkdir()
+
+    os.kill(victims[0]["pid"], signal.SIGKILL)
+    until(lambda: "process 1 cannot be started" in str(place.machine(victims[0]["machine_name"])["error"]))
+    assert next(row for row in place.status()["machines"] if row["process"] == 2)["status"] == "running"
+    log.rmdir()
+
+    for row in victims:
+        until(lambda row=row: back(place, row))  # type: ignore[misc]
+    assert "process 1 cannot be started: [Errno 21] Is a directory" in place.log()
+    assert next(row for row in place.status()["machines"] if row["process"] == 2)["restarts"] == 0
+
+
+def test_logs_that_were_cleared_away_keep_no_process_from_starting_again(place: Installed) -> None:
+    place.up(ONE)
+    row = place.status()["machines"][0]
+    shutil.rmtree(place.folder / "logs")
+
+    os.kill(row["pid"], signal.SIGKILL)
+
+    until(lambda: back(place, row))
+    assert place.run("down").returncode == 0
+
+
+def test_a_system_whose_socket_and_lock_are_cleared_away_takes_its_place_again(place: Installed) -> None:
+    place.up(ONE)
+    folder = Path(place.project.env["STATEMACHINE_CONTROL_PREFIX"]).parent
+    (socket_path,), (lock,) = folder.glob("*.system-*.sock"), folder.glob("*.system-*.lock")
+    socket_path.unlink()
+    lock.unlink()
+
+    until(lambda: place.run("status").returncode == 0)
+    assert lock.read_text() == f"{place.status()['pid']}\n"
+    assert "control socket was gone" in place.log()
+    assert place.run("down").returncode == 0
+    until(lambda: not place.left())
 
 
 def back(place: Installed, before: dict[str, Any]) -> bool:

@@ -8,6 +8,7 @@ import pytest
 
 from statemachine_engine.storage import audit, hidden, snapshots
 from statemachine_engine.storage.database import Database
+from statemachine_engine.storage.errors import SnapshotDamaged
 from statemachine_engine.storage.snapshots import Forgotten, Saved
 from tests.support.factories import acquire
 
@@ -47,6 +48,27 @@ def test_why_the_job_has_failed_is_kept_as_a_text_that_every_database_takes_with
     assert found.failure is not None
     assert found.failure.endswith("***")
     assert "\0" not in found.failure
+
+
+@pytest.mark.parametrize(
+    ("column", "text", "why"),
+    [
+        ("context", '{"x":', "its context is no JSON mapping"),
+        ("context", "[1]", "its context is no JSON mapping"),
+        ("timers", "nope", "its timers is no JSON mapping"),
+        ("timers", '{"timeout(100)": "soon"}', "its timers are no times"),
+    ],
+)
+def test_one_that_somebody_has_spoiled_is_refused_with_the_reason(
+    db: Database, column: str, text: str, why: str
+) -> None:
+    acquire(db, "m")
+    audit.write(db, [saved("a", "run-1")])
+    with db.write():
+        db.execute(f"UPDATE machine_snapshots SET {column} = ?", (text,))
+
+    with pytest.raises(SnapshotDamaged, match=why):
+        snapshots.get(db, "m")
 
 
 def test_an_end_leaves_nothing_to_resume(db: Database) -> None:
