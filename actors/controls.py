@@ -58,6 +58,7 @@ class Controls:
         self._guard = threading.Lock()
         self._listener: socket.socket | None = None
         self._inode = 0
+        self._trouble: str | None = None
         self._over = threading.Event()
 
     def take(self) -> bool:
@@ -85,11 +86,16 @@ class Controls:
 
     def _bind(self) -> None:
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        os.fchmod(listener.fileno(), private.FILE)
-        listener.bind(str(self._address.socket))
-        listener.listen()
-        listener.settimeout(LOOK_S)
-        self._listener, self._inode = listener, self._address.socket.stat().st_ino
+        try:
+            os.fchmod(listener.fileno(), private.FILE)
+            listener.bind(str(self._address.socket))
+            listener.listen()
+            listener.settimeout(LOOK_S)
+            self._inode = self._address.socket.stat().st_ino
+        except BaseException:
+            listener.close()
+            raise
+        self._listener = listener
 
     def _accept(self, ask: Callable[[Request], None]) -> None:
         while (listener := self._listener) is not None:
@@ -104,13 +110,20 @@ class Controls:
 
     def _look(self) -> None:
         """Take up our place again, if somebody has cleared it away and nobody else has it now."""
-        with self._guard, contextlib.suppress(OSError):
+        with self._guard:
             old = self._listener
-            if old is None or not self._lock.keep() or self._is_in_place():
+            try:
+                if old is None or not self._lock.keep() or self._is_in_place():
+                    return
+                self._address.socket.unlink(missing_ok=True)
+                self._bind()
+            except OSError as error:
+                if str(error) != self._trouble:
+                    log.error("the system cannot be reached: its control socket cannot be bound: %s", error)
+                self._trouble = str(error)
                 return
-            self._address.socket.unlink(missing_ok=True)
-            self._bind()
             old.close()
+            self._trouble = None
             log.warning("the system's control socket was gone; %s is bound anew", self._address.socket)
 
     def _is_in_place(self) -> bool:
