@@ -80,7 +80,8 @@ def last(db: Database, definition: Definition, name: str, from_state: str | None
     if found is None:
         return None if from_state is None else _bare(name, from_state)
     if found.definition_hash != definition.hash:
-        log.warning("%s: its definition has changed since it was in state %s; going on there", name, found.state)
+        where = f"going on in {wanted or found.state}"
+        log.warning("%s: its definition has changed since it was in state %s; %s", name, found.state, where)
     return found if wanted in (None, found.state) else _moved(found, str(wanted))
 
 
@@ -145,8 +146,8 @@ def _bare(name: str, state: str) -> Snapshot:
 
 
 def _moved(found: Snapshot, state: str) -> Snapshot:
-    """The same machine, entering another state: actions that had not ended where it was are cut off."""
+    """The same machine, entering another state: its job had not come to its end, and no transition says that it has."""
     return snapshots.Snapshot(
         found.machine, state, False, found.context, found.job_id, found.attempt, {}, found.incarnation,
-        found.definition_hash, found.saved_at, found.failure, found.cut_off or not found.settled,
+        found.definition_hash, found.saved_at, found.failure, found.job_id is not None,
     )  # fmt: skip

@@ -344,12 +344,12 @@ class System:
         self.plan.close()
 
     def _stop_next(self) -> None:
-        """Machines that no other one needs any more; past the deadline, their processes are killed."""
+        """Machines that no other one needs any more; past the deadline, processes that were told so are killed."""
         for track in self.plan.take_stoppable():
             self._stop(track)
         if time.monotonic() >= self._deadline_s + CUT_OFF_S:
             self._deadline_s = time.monotonic()
-            for shard in {self._shard_of[track.name] for track in self.plan.alive}:
+            for shard in {self._shard_of[track.name] for track in self.plan.alive if track.phase == "stopping"}:
                 log.error("%s does not stop: killed", shard.label)
                 shard.kill()
 

@@ -219,4 +219,6 @@ def _detach(wanted: Manifest, env: dict[str, str], *, ui: bool, debug: bool) -> 
         process.terminate()
         process.wait()
         return INTERRUPTED
+    if code == TAKEN and not answer:
+        raise Failure(f"system {wanted.project} is up already, or just starting or ending; see {log}", TAKEN)
     raise Failure(f"system {wanted.project} did not come up: {answer or f'see {log}'}", code or FAILED)

@@ -186,6 +186,20 @@ def test_a_job_that_was_under_way_is_tried_again_when_the_machine_starts_elsewhe
     assert JobQueue(db).get(job_id).status == "pending"
 
 
+def test_a_job_whose_machine_is_started_elsewhere_between_its_actions_is_tried_again_too(db: Database) -> None:
+    more = {**WORKER, "actions": {"a": [{"type": "check_database_queue"}], "b": [{"type": "log", "message": "at it"}]}}
+    with Runtime(db, sockets=False) as runtime:
+        machine = restarted(runtime, **more)
+        job_id = JobQueue(runtime).add("t", backoff_s=600).job_id
+        machine.wait_for("b", 30)
+        until(lambda: machine.parts.desk.current is not None and not runtime.shared.running)
+        runtime.shared.recorder.flush()
+
+    with Runtime(db, sockets=False) as runtime:
+        runtime.add(definition(**more), "m", from_state="a")
+        until(lambda: (job := JobQueue(runtime).get(job_id)) is not None and job.attempts == 2)
+
+
 @pytest.mark.parametrize(("timers", "left_s"), [("deadline", 0.0), ("remaining", 60.0), ("restart", 100.0)])
 def test_timers_keep_their_deadline_or_what_they_had_left_or_begin_anew(
     tmp_path: Path, timers: str, left_s: float

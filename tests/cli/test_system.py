@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from statemachine_engine.actors.controls import Address, Controls
 from statemachine_engine.storage import machines
 from statemachine_engine.storage.database import Database
 from tests.support.processes import alive
@@ -28,12 +29,14 @@ transitions:
   - {from: busy, to: waiting, event: job_done}
   - {from: waiting, to: broken, event: fail}
   - {from: waiting, to: stuck, event: jam}
+  - {from: waiting, to: sleeping, event: sleep}
   - {from: "*", to: stopped, event: stop}
 final: {failure: [broken]}
 on_error: {tries: 0}
 actions:
   busy: [{type: bash, command: "touch began; sleep 1; echo done >> done"}]
   stuck: [{type: bash, command: "exit 3"}]
+  sleeping: [{type: bash, command: "echo $$ > asleep; mv asleep sleeps; sleep 60"}]
 """
 
 THREE = """
@@ -49,6 +52,15 @@ machines:
     depends_on: [first]
   - config: m.yaml
     machine_name: first
+"""
+
+HANGS = """
+project: hangs
+processes: 2
+grace: 500ms
+machines:
+  - {config: m.yaml, machine_name: needed}
+  - {config: m.yaml, machine_name: needs_it, depends_on: [needed]}
 """
 
 ONE = "project: one\nmachines: [{config: m.yaml, machine_name: m}]\n"
@@ -196,6 +208,35 @@ def test_a_process_that_cannot_be_started_again_is_tried_again_while_others_run(
         until(lambda row=row: back(place, row))  # type: ignore[misc]
     assert "process 1 cannot be started: [Errno 21] Is a directory" in place.log()
     assert next(row for row in place.status()["machines"] if row["process"] == 2)["restarts"] == 0
+
+
+def test_of_two_that_bring_it_up_at_once_one_is_told_of_the_other(place: Installed) -> None:
+    place.write(ONE)
+    manifest = place.folder / "statemachine-project.yaml"
+    first = Controls(Address.of(manifest, place.project.env["STATEMACHINE_CONTROL_PREFIX"]))
+    assert first.take()
+
+    second = place.run("up", "--detach")
+    first.release()
+
+    assert second.returncode == 4
+    assert "system one is up already, or just starting or ending" in second.stderr
+
+
+def test_a_process_that_hangs_is_killed_and_the_machines_that_it_needed_stop_in_order(place: Installed) -> None:
+    place.up(HANGS)
+    rows = {row["machine_name"]: row for row in place.status()["machines"]}
+    assert rows["needed"]["process"] != rows["needs_it"]["process"]
+    place.send("needed", "sleep")
+    until((place.folder / "sleeps").exists)
+
+    os.kill(rows["needs_it"]["pid"], signal.SIGSTOP)
+
+    assert place.run("down").returncode == 0
+    assert f"process {rows['needs_it']['process']} does not stop: killed" in place.log()
+    assert f"process {rows['needed']['process']} does not stop" not in place.log()
+    until(lambda: not alive(int((place.folder / "sleeps").read_text())))
+    until(lambda: not place.left())
 
 
 def test_logs_that_were_cleared_away_keep_no_process_from_starting_again(place: Installed) -> None:
