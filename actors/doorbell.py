@@ -68,9 +68,7 @@ class Doorbell:
                 self._inode = self.path.stat().st_ino
 
     def _is_ours(self) -> bool:
-        with contextlib.suppress(OSError):
-            return self.path.stat().st_ino == self._inode
-        return False
+        return wire.is_in_place(self.path, self._inode)
 
     def _leave(self) -> None:
         sock, self._sock = self._sock, None

@@ -101,9 +101,7 @@ class Listener:
         _shut(old)
 
     def _is_in_place(self) -> bool:
-        with contextlib.suppress(OSError):
-            return os.stat(self.path).st_ino == self._inode
-        return False
+        return wire.is_in_place(self.path, self._inode)
 
     def _complain(self, trouble: str) -> None:
         if trouble != self._trouble:

@@ -66,17 +66,16 @@ def last(db: Database, definition: Definition, name: str, from_state: str | None
 
     `from_state`, the operator's word, is where it goes on in any case. CannotResume says what can be done.
     """
-    known = ", ".join(definition.states)
+    remedy = f"start it with --from and one of {', '.join(definition.states)}"
     try:
         found = snapshots.get(db, name) if definition.on_restart != "initial" else None
     except SnapshotDamaged as error:
         if from_state is None:
-            remedy = f"start it with --from and one of {known}"
             raise CannotResume(f"what {name} left behind cannot be read, {error}; {remedy}") from error
         found = None
     wanted = from_state or (definition.on_restart if definition.on_restart != "resume" else found and found.state)
     if wanted is not None and wanted not in definition.states and (found is not None or from_state is not None):
-        raise CannotResume(f"{name} has no state {wanted} to go on in; start it with --from and one of {known}")
+        raise CannotResume(f"{name} has no state {wanted} to go on in; {remedy}")
     if found is None:
         return None if from_state is None else _bare(name, from_state)
     if found.definition_hash != definition.hash:

@@ -268,6 +268,13 @@ def is_socket(path: Path) -> bool:
         return False
 
 
+def is_in_place(path: Path, inode: int) -> bool:
+    """Whether the file that was bound at `path` is still there, and no other in its stead."""
+    with contextlib.suppress(OSError):
+        return path.stat().st_ino == inode
+    return False
+
+
 def is_listening(path: Path) -> bool:
     """Whether a process has a socket bound at `path`."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe:
