@@ -80,7 +80,8 @@ class Controls:
         with self._guard:
             listener, self._listener = self._listener, None
             if listener is not None:
-                self._address.socket.unlink(missing_ok=True)
+                if self._is_in_place():
+                    self._address.socket.unlink(missing_ok=True)
                 listener.close()
             self._lock.release()
 
@@ -127,9 +128,7 @@ class Controls:
             log.warning("the system's control socket was gone; %s is bound anew", self._address.socket)
 
     def _is_in_place(self) -> bool:
-        with contextlib.suppress(OSError):
-            return self._address.socket.stat().st_ino == self._inode
-        return False
+        return wire.is_in_place(self._address.socket, self._inode)
 
 
 def ask(address: Address, what: str, name: str = "", *, timeout_s: float | None = None) -> dict[str, Any]:

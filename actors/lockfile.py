@@ -48,10 +48,11 @@ class LockFile:
         return True
 
     def release(self) -> None:
-        """Remove the file, and let go of it then; idempotent."""
+        """Remove the file, unless it is another holder's by now, and let go of it then; idempotent."""
         fd, self._fd = self._fd, None
         if fd is not None:
-            self.path.unlink(missing_ok=True)
+            if _is_at(self.path, fd):
+                self.path.unlink(missing_ok=True)
             os.close(fd)
 
 

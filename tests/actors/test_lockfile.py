@@ -58,8 +58,9 @@ def test_a_holder_whose_file_is_gone_takes_it_again_unless_another_one_has(path:
     path.unlink()
     assert other.take()
     assert not lock.keep()
-    other.release()
     lock.release()
+    assert path.exists()
+    other.release()
     assert not path.exists()
 
 
