@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -10,34 +11,36 @@ from .errors import StoreUnavailable
 
 
 class Pool:
-    """At most `size` connections, each opened when first needed; who finds all of them out waits in line."""
+    """At most `size` connections, each opened when first needed; who finds all of them out waits in line.
+
+    The one that came back last goes out first: a program that does one thing at a time needs one connection.
+    """
 
     def __init__(self, connect: Callable[[], Any], size: int) -> None:
         self._connect = connect
         self._closed = False
         self._out: set[Any] = set()
-        self._free: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._idle: deque[Any] = deque()
+        self._places: queue.SimpleQueue[None] = queue.SimpleQueue()
         for _ in range(size):
-            self._free.put(None)  # a place whose connection is yet to be opened
+            self._places.put(None)
 
     def take(self) -> Any:
         """A connection for this thread alone. StoreUnavailable once closed."""
-        connection = self._free.get()
-        if connection is None:
-            try:
-                if self._closed:
-                    raise StoreUnavailable("the database was closed")
-                connection = self._connect()
-            except BaseException:
-                self._free.put(None)
-                raise
+        self._places.get()
+        try:
+            connection = self._latest() or self._open()
+        except BaseException:
+            self._places.put(None)
+            raise
         self._out.add(connection)
         return connection
 
     def give(self, connection: Any) -> None:
         """Hand a connection back."""
         self._out.discard(connection)
-        self._free.put(connection)
+        self._idle.append(connection)
+        self._places.put(None)
         if self._closed:
             self.close_idle()
 
@@ -45,7 +48,7 @@ class Pool:
         """Hand back a broken connection; the others of its age go with it, for the server has most likely gone."""
         self._out.discard(connection)
         connection.close()
-        self._free.put(None)
+        self._places.put(None)
         self.close_idle()
 
     def out(self) -> list[Any]:
@@ -59,14 +62,18 @@ class Pool:
 
     def close_idle(self) -> None:
         """Close the connections that nobody uses."""
-        places = 0
-        while True:
-            try:
-                connection = self._free.get_nowait()
-            except queue.Empty:
-                break
-            places += 1
-            if connection is not None:
-                connection.close()
-        for _ in range(places):
-            self._free.put(None)
+        while (connection := self._latest()) is not None:
+            connection.close()
+
+    # Helpers
+
+    def _latest(self) -> Any | None:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return None
+
+    def _open(self) -> Any:
+        if self._closed:
+            raise StoreUnavailable("the database was closed")
+        return self._connect()

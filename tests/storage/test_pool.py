@@ -25,7 +25,7 @@ def test_connections_are_opened_when_needed_and_used_again() -> None:
         opened.append(Connection())
         return opened[-1]
 
-    pool = Pool(connect, 1)
+    pool = Pool(connect, 8)
     assert opened == []
     for _ in range(3):
         pool.give(pool.take())
