@@ -94,11 +94,10 @@ def enqueue(
         backoff_s,
     )
     with db.write():
-        added = _insert(db, job)
-        if added is None:
-            return _twin(db, job)
-        bells.ring(db, "jobs", (job_type, machine_type))
-        return added
+        found, is_new = _added(db, job)
+        if is_new:
+            bells.ring(db, "jobs", (job_type, machine_type))
+        return found
 
 
 def enqueue_many(db: Database, rows: Iterable[NewJob]) -> int:
@@ -107,12 +106,7 @@ def enqueue_many(db: Database, rows: Iterable[NewJob]) -> int:
     A row whose `unique_key` an unfinished job carries already is left out.
     """
     with db.write():
-        added = 0
-        for row in rows:
-            if _insert(db, row):
-                added += 1
-            else:
-                _twin(db, row)
+        added = sum(_added(db, row)[1] for row in rows)
         bells.ring(db, "jobs", count=added)
         return added
 
@@ -252,20 +246,28 @@ def cancel(db: Database, job_id: str) -> Job:
 # Helpers
 
 
+def _added(db: Database, new: NewJob) -> tuple[Job, bool]:
+    """The job, and whether it is new: else it is the unfinished one of the same unique key. JobExists."""
+    while (job := _insert(db, new)) is None:  # on PostgreSQL what was in the way may be done with before we see it
+        if new.job_id and get(db, new.job_id):
+            raise JobExists(new.job_id)
+        if twin := _twin(db, new):
+            return twin, False
+    return job, True
+
+
 def _insert(db: Database, new: NewJob) -> Job | None:
     row = db.execute(f"{INSERT} RETURNING {COLUMNS}", values_of(new, db.now())).fetchone()
     return from_row(row) if row else None
 
 
-def _twin(db: Database, new: NewJob) -> Job:
-    """The unfinished job with the same unique key. JobExists when it was the id that is taken."""
-    if new.job_id and get(db, new.job_id):
-        raise JobExists(new.job_id)
+def _twin(db: Database, new: NewJob) -> Job | None:
+    """The unfinished job with the same unique key."""
     row = db.execute(
         f"SELECT {COLUMNS} FROM jobs WHERE unique_key = ? AND status IN ('pending', 'scheduled', 'processing')",
         (new.unique_key,),
     ).fetchone()
-    return from_row(row)
+    return from_row(row) if row else None
 
 
 def _settle(db: Database, outcome: Outcome, owner: str | None, attempt: int | None = None) -> Job:

@@ -69,15 +69,16 @@ def stop(name: str) -> Response:
 
 @blueprint.post("/jobs")
 def add_job() -> Response:
-    """Add a job to the queue, and wake a worker."""
+    """Add a job to the queue, and wake a worker; nothing, while an unfinished one has its unique key."""
     body = Body(
         "job_id", "job_type", "machine_type", "payload", "priority", "delay_s", "max_attempts", "source_job_id",
         "unique_key", "time_limit_s", "backoff_s",
     )  # fmt: skip
     priority, db = body.number("priority", low=-LARGEST, high=LARGEST), the_monitor().store.db
+    job_id = body.text("job_id") or os.urandom(6).hex()
     job = jobs.enqueue(
         db,
-        body.text("job_id"),
+        job_id,
         body.text("job_type", needed=True) or "",
         machine_type=body.text("machine_type"),
         data=body.value.get("payload"),
@@ -89,6 +90,8 @@ def add_job() -> Response:
         time_limit_s=body.number("time_limit_s", low=0, high=TEN_YEARS_S, whole=False),
         backoff_s=body.number("backoff_s", low=0, high=TEN_YEARS_S, whole=False),
     )
+    if job.job_id != job_id:
+        return reply(shown(job))
     wire.bell(db, "jobs", key=(job.job_type, job.machine_type))
     _record("add_job", job.job_id, job_type=job.job_type)
     return reply(shown(job), 201)

@@ -138,6 +138,12 @@ PATHS: dict[str, dict[str, tuple[Any, ...]]] = {
     "/api/diagram/{machine}/{diagram}": {"get": ("One of them.", [], "NamedDiagram", 200)},
 }
 
+#: (path, method) -> (status, text) of a further answer of the same schema
+OTHER_ANSWERS = {
+    ("/ready", "get"): ("503", "Not ready."),
+    ("/api/jobs", "post"): ("200", "Nothing added: this job has the same unique_key, and is not done."),
+}
+
 
 def _operation(
     path: str, method: str, summary: str, parameters: list[Json], answer: str, status: int, body: str | None = None
@@ -148,8 +154,9 @@ def _operation(
         "parameters": [*_path_parameters(path), *parameters],
         "responses": {str(status): _response("What was asked for.", answer), "default": _response("Why not.", "Error")},
     }
-    if path == "/ready":
-        found["responses"]["503"] = _response("Not ready.", "Ready")
+    if (path, method) in OTHER_ANSWERS:
+        other, text = OTHER_ANSWERS[path, method]
+        found["responses"][other] = _response(text, answer)
     if body is not None:
         found["requestBody"] = {
             "required": body != "Nothing", "content": {"application/json": {"schema": BODIES[body]}}

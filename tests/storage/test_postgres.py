@@ -118,6 +118,26 @@ def test_a_job_that_is_moved_with_many_is_claimed_by_nobody_meanwhile(
     assert taken == [None]
 
 
+@pytest.mark.parametrize("added", [{"unique_key": "nightly"}, {"job_id": "a"}])
+def test_a_job_is_added_when_what_was_in_its_way_goes_just_then(
+    added: dict[str, str], postgres_url: str, open_db: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    db, other = open_db(postgres_url), open_db(postgres_url)
+    jobs.enqueue(other, "a", "work", unique_key="nightly")
+    execute = db.execute
+
+    def remove_after(sql: str, params: Any = ()) -> Any:
+        answer = execute(sql, params)
+        if "INSERT INTO jobs" in sql:
+            monkeypatch.undo()
+            jobs.remove(other, "a")
+        return answer
+
+    monkeypatch.setattr(db, "execute", remove_after)
+    new = jobs.enqueue(db, added.get("job_id"), "work", unique_key=added.get("unique_key"))
+    assert [job.id for job in jobs.pending(db, "work", None, 10)] == [new.id]
+
+
 def test_stores_in_one_server_do_not_hear_each_other(postgres_url: str, db_url: str, open_db: Open) -> None:
     other, receiver = open_db(db_url), open_db(postgres_url)
     receiver.wait_notification(0)

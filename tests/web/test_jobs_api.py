@@ -85,6 +85,17 @@ def test_a_job_is_added_with_everything_that_it_may_have(site: Site) -> None:
     assert site.post("/api/jobs", {"job_id": "a/b c", "job_type": "work"}).status == 409
 
 
+def test_a_job_of_a_unique_key_that_is_taken_is_neither_added_nor_put_on_record(site: Site) -> None:
+    first = site.post("/api/jobs", {"job_type": "work", "unique_key": "nightly"})
+    second = site.post("/api/jobs", {"job_type": "work", "unique_key": "nightly"})
+
+    assert (first.status, second.status) == (201, 200)
+    assert first.json["job_id"] == second.json["job_id"]
+    assert [event["payload"]["target"] for event in site.get("/api/events?type=control")["items"]] == [
+        first.json["job_id"]
+    ]
+
+
 @pytest.mark.parametrize(
     "body",
     [
