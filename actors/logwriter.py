@@ -26,13 +26,8 @@ class LogWriter(logging.Handler):
     def __init__(self, descriptor: int, encoding: str = "utf-8") -> None:
         super().__init__()
         self._descriptor, self._encoding = descriptor, encoding
-        self._thread = SupervisedThread("sm-log", self._work, given_up=lambda: None)
-        self._changed = threading.Condition()
-        self._waiting: list[str] = []
-        self._size = 0
-        self._left_out = 0
-        #: what was taken last is not out yet
-        self.is_writing = False
+        self._begin()
+        os.register_at_fork(after_in_child=self._begin)
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
@@ -48,6 +43,16 @@ class LogWriter(logging.Handler):
             self._changed.wait_for(lambda: not self._waiting and not self.is_writing, FLUSH_S)
 
     # Helpers
+
+    def _begin(self) -> None:
+        """With nothing that waits, and no thread yet: a fork leaves both to the parent."""
+        self._thread = SupervisedThread("sm-log", self._work, given_up=lambda: None)
+        self._changed = threading.Condition()
+        self._waiting: list[str] = []
+        self._size = 0
+        self._left_out = 0
+        #: what was taken last is not out yet
+        self.is_writing = False
 
     def _put(self, line: str) -> None:
         if not self._thread.started:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import sys
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -132,10 +134,9 @@ def _bind_websocket(host: str, port: int) -> socket.socket | None:
         return _bind(host, port)
     except Failure:
         whose = "another monitor" if _is_monitor(port) else "another program"
-        click.echo(
+        _warn(
             f"Port {port} is taken by {whose}; the WebSocket is served with the page only "
-            "(--websocket-port chooses another, --no-websocket none)",
-            err=True,
+            "(--websocket-port chooses another, --no-websocket none)"
         )
         return None
 
@@ -159,11 +160,11 @@ def _check_database(*, create: bool) -> None:
     try:
         with Database.open(db_given(), create=create) as db:
             if db.barred:
-                click.echo(f"🔒 {db} can only be read: {db.barred}", err=True)
+                _warn(f"🔒 {db} can only be read: {db.barred}")
     except StoreTooNew:
         raise
     except StoreUnavailable as error:
-        click.echo(f"waiting: {error}", err=True)
+        _warn(f"waiting: {error}")
 
 
 def _greet(options: dict[str, Any], open_browser: bool) -> None:
@@ -174,11 +175,21 @@ def _greet(options: dict[str, Any], open_browser: bool) -> None:
     address = f"http://{host}:{options['port']}/"
     if options["token"] is not None:
         address += f"login?token={options['token']}"
-    click.echo(f"🌐 Monitor: {address}")
+    _say(f"🌐 Monitor: {address}")
     stream = options["websocket_port"] or options["port"]
-    click.echo(f"📡 WebSocket: ws://{host}:{stream}/ws/events")
+    _say(f"📡 WebSocket: ws://{host}:{stream}/ws/events")
     if options["read_only"]:
-        click.echo("🔒 Read-only")
-    sys.stdout.flush()
+        _say("🔒 Read-only")
     if open_browser:
         click.launch(address)
+
+
+def _warn(line: str) -> None:
+    _say(line, sys.stderr)
+
+
+def _say(line: str, stream: TextIO | None = None) -> None:
+    """Past its buffer: what a full disk does not take is gone, and neither start nor end of a server fails for it."""
+    stream = stream or sys.stdout
+    with suppress(OSError):
+        os.write(stream.fileno(), f"{line}\n".encode(stream.encoding, "replace"))

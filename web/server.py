@@ -15,7 +15,7 @@ from gunicorn.glogging import Logger
 from gunicorn.workers.gthread import ThreadWorker
 
 from ..actors import dump
-from ..actors.logline import LogLine
+from ..actors.logline import logging_to_stderr
 from . import peers
 from .app import monitor_of
 from .errors import PortTaken
@@ -60,13 +60,13 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
 
 
 class Log(Logger):  # type: ignore[misc]
-    """gunicorn's, where no request can forge a line."""
+    """gunicorn's, which goes the way of everything that we log: no request forges a line, no reader holds it up."""
 
     def setup(self, cfg: Any) -> None:
         super().setup(cfg)
-        for logger, form in ((self.error_log, self.error_fmt), (self.access_log, self.access_fmt)):
-            for handler in logger.handlers:
-                handler.setFormatter(LogLine(form, self.datefmt))
+        for logger in (self.error_log, self.access_log):
+            logger.handlers.clear()
+            logger.propagate = True
 
 
 class Server(BaseApplication):  # type: ignore[misc]
@@ -136,7 +136,8 @@ def serve(
 
     `own_users_only`: what listens on the loopback takes connections of our own user and of root alone.
     """
-    Server(make_app, sockets, access_log=access_log, own_users_only=own_users_only).run()
+    with logging_to_stderr(logging.INFO if access_log else logging.WARNING):
+        Server(make_app, sockets, access_log=access_log, own_users_only=own_users_only).run()
 
 
 # Helpers

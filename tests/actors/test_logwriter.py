@@ -56,6 +56,21 @@ def test_lines_wait_for_a_reader_who_stands_still_and_what_finds_no_room_is_coun
     assert pipe.reader.readline() == b"after\n"
 
 
+def test_a_process_that_is_forked_has_a_thread_of_its_own_to_write(pipe: Pipe) -> None:
+    writer = LogWriter(pipe.writing)
+    say(writer, "parent")
+    writer.flush()
+
+    child = os.fork()
+    if child == 0:
+        say(writer, "child")
+        writer.flush()
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    os.set_blocking(pipe.reader.fileno(), False)
+    assert pipe.reader.read() == b"parent\nchild\n"
+
+
 def test_what_nobody_can_take_any_more_is_thrown_away(pipe: Pipe) -> None:
     writer = LogWriter(pipe.writing)
     pipe.reader.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import http.client
 import json
 import os
 import signal
@@ -10,10 +11,13 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
+from tests.support.page import free_port
 from tests.support.project import Project
+from tests.support.until import until
 
 DOOR = """
 initial_state: open
@@ -80,6 +84,41 @@ def test_stacks_that_a_full_pipe_does_not_take_hold_up_no_end(process: subproces
     process.send_signal(signal.SIGUSR2)
     process.send_signal(signal.SIGTERM)
     assert process.wait(20) == 0
+
+
+@pytest.mark.parametrize("redirected", ["", "> /dev/full 2>&1"])
+def test_a_page_whose_log_nobody_can_take_is_served_and_ends_in_order(redirected: str, project: Project) -> None:
+    port = free_port()
+    with subprocess.Popen(
+        ["bash", "-c", f"exec statemachine-ui --debug --no-websocket --port {port} {redirected}"],
+        cwd=project.folder,
+        env=project.env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    ) as page:
+        assert page.stdout is not None
+        fcntl.fcntl(page.stdout, fcntl.F_SETPIPE_SZ, 4096)
+        until(lambda: _status(port, "/ready") == 200)
+
+        assert {_status(port, f"/{n}") for n in range(100)} == {404}  # each is a line of the log
+        (child,) = Path(f"/proc/{page.pid}/task/{page.pid}/children").read_text().split()
+        os.kill(int(child), signal.SIGKILL)  # whoever begins the next one has lines to log, too
+        until(lambda: _status(port, "/health") == 200)
+        page.stdout.close()
+        page.terminate()
+        assert page.wait(20) == 0
+
+
+def _status(port: int, path: str) -> int:
+    """What the page answers with; 0 if it does not."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status
+    except OSError:
+        return 0
+    finally:
+        connection.close()
 
 
 def _fill(project: Project) -> None:
