@@ -10,6 +10,9 @@ SECONDS ?= 60
 # Twice the cores of a small machine: many tests wait for a process, a lease or cron.
 PYTEST_FLAGS ?= -n 4 --dist worksteal
 
+# Hundreds of processes are started: without its bytecode each would compile the package again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test check lint bench chaos fuzz clean
 
 demo: $(READY)

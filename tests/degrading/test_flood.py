@@ -72,8 +72,8 @@ def test_ten_thousand_events_wait_for_a_machine_that_is_busy_and_come_in_order(h
 
 def test_the_largest_payload_is_taken_and_one_byte_more_is_refused_with_its_size(house: House) -> None:
     runtime = house.begin()
-    grown = [_growth_of_four_more(house, runtime) for _ in range(3)]
-    assert min(grown) < 2 * mailbox.MAX_PAYLOAD_BYTES, "each time as much as was sent: it is kept"
+    growths = (_growth_of_four_more(house, runtime) for _ in range(8))
+    assert any(grown < 2 * mailbox.MAX_PAYLOAD_BYTES for grown in growths), "each time as much as was sent: it is kept"
 
     with pytest.raises(PayloadTooLarge, match=f"{mailbox.MAX_PAYLOAD_BYTES + 1} bytes is over the limit of 16777216"):
         house.lamp.send("switch", "x" * (LARGEST + 1))

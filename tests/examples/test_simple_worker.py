@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 
 from tests.support.project import Project
+from tests.support.until import until
 
 
 def test_the_commands_of_its_readme_work_in_their_order(project: Project, readme: list[str]) -> None:
@@ -43,8 +44,8 @@ def test_it_behaves_as_the_seed_describes(project: Project) -> None:
         ("processing", "completed", "job_done"),
         ("completed", "completed", "stop"),
     ]
-    history = project.json("statemachine-db transition-history --machine simple_worker")
-    assert [(row["from_state"], row["to_state"], row["event"]) for row in reversed(history)] == path
+    until(lambda: len(moves(project)) == len(path))
+    assert moves(project) == path
 
 
 def test_jobs_one_after_another_are_all_completed(project: Project) -> None:
@@ -75,3 +76,9 @@ def test_what_is_sent_while_it_is_down_is_done_when_it_starts(project: Project) 
 
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(20) == 0
+
+
+def moves(project: Project) -> list[tuple[str, str, str]]:
+    """Each as (from, to, event), oldest first."""
+    history = project.json("statemachine-db transition-history --machine simple_worker")
+    return [(row["from_state"], row["to_state"], row["event"]) for row in reversed(history)]

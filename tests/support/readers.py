@@ -21,7 +21,7 @@ from typing import Any, Literal
 import pytest
 
 PROGRAM = Path(__file__).parent / "mermaid"
-INSTALL_S, READ_S = 300, 90
+INSTALL_S, READ_S = 300, 300
 
 Kind = Literal["mermaid", "dot"]
 Depth = Literal["parse", "structure", "render"]

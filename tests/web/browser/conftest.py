@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """One browser for a file's tests."""
+    """One browser for the tests of this folder, until the worker goes on to another."""
     with chromium() as started:
         yield started
 
