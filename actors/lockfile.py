@@ -27,8 +27,9 @@ class LockFile:
                 private.check_open(fd, self.path, OTHER_PLACE)
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if _is_at(self.path, fd):
-                    os.ftruncate(fd, 0)
-                    os.write(fd, f"{os.getpid()}\n".encode())
+                    with contextlib.suppress(OSError):  # a full disk: the lock is held without the note as well
+                        os.ftruncate(fd, 0)
+                        os.write(fd, f"{os.getpid()}\n".encode())
                     self._fd, fd = fd, -1
                     return True
             except BlockingIOError:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import select
 import threading
+import time
 
 from .threads import SupervisedThread
 
@@ -15,12 +17,17 @@ MOST_WAITING = 4 * 1024 * 1024
 #: seconds that the end of a process waits for lines to be taken
 FLUSH_S = 1.0
 
+#: seconds between two looks whether the disk of a log file has room again
+ROOM_S = 1.0
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
 
 class LogWriter(logging.Handler):
     """Writes to a file descriptor in a thread of its own, which is started with the first line.
 
-    A pipe takes 64 KiB that nobody reads, a terminal stands still at Ctrl-S; then lines wait here, and machines do not.
-    When the descriptor is closed at its other end, lines are thrown away.
+    A pipe takes 64 KiB that nobody reads, a terminal stands still at Ctrl-S, a file's disk is full; then lines wait
+    here, and machines do not. When the descriptor is closed at its other end, lines are thrown away.
     """
 
     def __init__(self, descriptor: int, encoding: str = "utf-8") -> None:
@@ -96,5 +103,7 @@ class LogWriter(logging.Handler):
                 left = left[os.write(self._descriptor, left) :]
             except BlockingIOError:  # whoever shares it with us has asked for that
                 select.select([], [self._descriptor], [])
-            except OSError:
-                return
+            except OSError as error:
+                if error.errno not in _FULL:
+                    return
+                time.sleep(ROOM_S)

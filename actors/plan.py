@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 Phase = Literal["off", "waiting", "starting", "running", "stopping", "ended", "failed"]
 """off: started by hand, or stopped; waiting: for its turn; ended: by itself, well; failed: given up."""
 
+#: beyond it any delay is longer than any ceiling, and further on too large for a number
+_MOST_DOUBLINGS = 64
+
 ALIVE: tuple[Phase, ...] = ("starting", "running", "stopping")
 READY: tuple[Phase, ...] = ("running", "ended")
 
@@ -31,6 +34,8 @@ class Track:
     """It starts anew when it has stopped."""
     failures: list[float] = field(default_factory=list)
     """When it failed lately."""
+    excused: int = 0
+    """Starts in a row that failed through no fault of its own."""
 
     @property
     def name(self) -> str:
@@ -88,7 +93,7 @@ class Plan:
     def start(self, name: str, now_s: float) -> None:
         """The user wants a machine that does not run to start; earlier failures are forgiven."""
         track = self.tracks[name]
-        track.phase, track.error, track.due_s = "waiting", None, now_s
+        track.phase, track.error, track.due_s, track.excused = "waiting", None, now_s, 0
         track.failures.clear()
 
     # What happened
@@ -97,7 +102,7 @@ class Plan:
         """It has started."""
         track = self.tracks[name]
         if track.phase == "starting":
-            track.phase, track.error = "running", None
+            track.phase, track.error, track.excused = "running", None, 0
 
     def stuck(self, name: str, error: str) -> None:
         """It is marked failed, stays where it is and still answers events; a restart is for the user to decide."""
@@ -113,13 +118,13 @@ class Plan:
         else:
             track.phase = "ended"
 
-    def lost(self, name: str, why: str, now_s: float) -> None:
-        """It could not be started, or is gone with its process."""
+    def lost(self, name: str, why: str, now_s: float, *, excused: bool = False) -> None:
+        """It could not be started, or is gone with its process; never given up for what is no fault of its own."""
         track = self.tracks[name]
         if track.phase == "stopping":
             self._stopped(track, now_s)
         elif track.phase in ALIVE:
-            self._try_again(track, why, now_s)
+            self._try_again(track, why, now_s, excused)
 
     # How it stands
 
@@ -169,16 +174,20 @@ class Plan:
             track.phase = "off"
         track.again = False
 
-    def _try_again(self, track: Track, why: str | None, now_s: float) -> None:
+    def _try_again(self, track: Track, why: str | None, now_s: float, excused: bool = False) -> None:
         restart = track.member.restart
         track.error = why
-        track.failures = [at_s for at_s in track.failures if now_s - at_s < restart.within_s] + [now_s]
+        track.failures = [at_s for at_s in track.failures if now_s - at_s < restart.within_s]
+        if excused:
+            track.excused += 1
+        else:
+            track.failures.append(now_s)
         if self.closing:
             track.phase = "off" if why is None else "failed"
-        elif restart.policy == "never" or len(track.failures) >= restart.crashes:
+        elif restart.policy == "never" or (not excused and len(track.failures) >= restart.crashes):
             track.phase, times = "failed", len(track.failures)
             track.error = (why or "it ended") + (f", {times} times in {restart.within_s:g} s" if times > 1 else "")
         else:
-            delay_s = restart.delay_s * 2 ** (len(track.failures) - 1)
+            delay_s = restart.delay_s * 2.0 ** min(len(track.failures) + track.excused - 1, _MOST_DOUBLINGS)
             track.phase, track.due_s = "waiting", now_s + min(delay_s, restart.max_delay_s)
             track.restarts += 1

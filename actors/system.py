@@ -13,11 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..storage import machines
 from ..storage.clock import system_clock
-from ..storage.database import Database
-from ..storage.errors import StorageError
-from . import wire
+from . import remains
 from .hooks import run_hook
 from .plan import Plan
 from .shards import Child, Shard, how_it_ended
@@ -85,7 +82,7 @@ class System:
         self.taken = False
         self._told_ready = False
         self._obeyed: int | None = None
-        self._deadline_s = 0.0
+        self._deadline_s = self._kill_at_s = 0.0
         self._waiting: list[Request] = []
         self._began_s = system_clock.now()
 
@@ -151,7 +148,7 @@ class System:
 
     def _pause_s(self) -> float | None:
         """Until something is due; None: until something happens."""
-        due_s = self._deadline_s + CUT_OFF_S if self.plan.closing else self.plan.next_due_s()
+        due_s = self._kill_at_s if self.plan.closing else self.plan.next_due_s()
         pause_s = math.inf if due_s is None else max(0.0, due_s - time.monotonic())
         pause_s = min(pause_s, self._systemd.interval_s or math.inf)
         return None if pause_s == math.inf else pause_s
@@ -191,6 +188,7 @@ class System:
         grace_s = self._manifest.grace_s
         if self.plan.closing:
             grace_s = max(0.0, self._deadline_s - time.monotonic())
+            self._kill_at_s = time.monotonic() + grace_s + CUT_OFF_S  # the one told last has as long as the first
         self._shard_of[track.name].tell({"do": "stop", "name": track.name, "grace_s": grace_s})
 
     def _reported(self, report: Mapping[str, Any]) -> None:
@@ -208,7 +206,7 @@ class System:
                 self.plan.stuck(name, report["error"] or "it cannot go on")
             case "refused":
                 self.taken = self.taken or report["taken"]
-                self.plan.lost(name, report["error"], now_s)
+                self.plan.lost(name, report["error"], now_s, excused=self._told_ready and report["store_away"])
         self._tell_of_failure(name)
 
     def _exited(self, child: Child, code: int) -> None:
@@ -221,34 +219,19 @@ class System:
         level = logging.ERROR if lost and not self.plan.closing else logging.INFO
         why = f"{child.label} (pid {pid}) {how_it_ended(code)}; see {child.log}"
         log.log(level, "%s", why)
-        self._sign_off(lost, pid)
+        store_away = not remains.clear([track.name for track in lost], pid, self._env)
         for track in lost:
-            self.plan.lost(track.name, why, time.monotonic())
+            self.plan.lost(track.name, why, time.monotonic(), excused=self._told_ready and store_away)
             self._tell_of_failure(track.name)
 
     def _tell_of_failure(self, name: str) -> None:
         track = self.plan.tracks[name]
         if track.phase == "failed":
             log.error("%s: given up: %s", name, track.error)
-        elif track.phase == "waiting" and track.failures:
+        elif track.phase == "waiting" and (track.failures or track.excused):
             log.warning(
                 "%s: starts again in %.2g s: %s", name, track.due_s - time.monotonic(), track.error or "it ended"
             )
-
-    def _sign_off(self, lost: list[Track], pid: int | None) -> None:
-        """What a killed process could not do: tell the registry, and remove the sockets of its machines."""
-        for track in lost:
-            path = wire.control_path(self._env["STATEMACHINE_CONTROL_PREFIX"], track.name)
-            if path.is_socket() and not wire.is_listening(path):
-                path.unlink(missing_ok=True)
-        try:
-            with Database.open(self._env["STATEMACHINE_DB"], create=False) as db, db.write():
-                for track in lost:
-                    row = machines.get(db, track.name)
-                    if row is not None and row.incarnation and row.pid == pid:
-                        machines.release(db, track.name, row.incarnation, status="failed")
-        except StorageError as error:
-            log.error("the registry cannot be told that machines failed: %s", error)
 
     # Requests
 
@@ -290,6 +273,8 @@ class System:
         for track in meant:
             if track.phase == "failed":
                 return f"{track.name}: {track.error}"
+            if track.phase == "waiting" and track.excused:
+                return f"{track.name}: {track.error}; it is tried again"
             if track.phase == "waiting" and (others := self.plan.blocked_by(track.name)):
                 return f"{track.name} waits for {', '.join(other.name for other in others)}"
         return None
@@ -341,14 +326,16 @@ class System:
             self._hook("pre_stop")
         self.failed = self.plan.failed
         self._deadline_s = time.monotonic() + self._manifest.grace_s
+        self._kill_at_s = self._deadline_s + CUT_OFF_S
         self.plan.close()
 
     def _stop_next(self) -> None:
-        """Machines that no other one needs any more; past the deadline, processes that were told so are killed."""
+        """Machines that no other one needs any more; processes that were told so and do not stop are killed."""
         for track in self.plan.take_stoppable():
             self._stop(track)
-        if time.monotonic() >= self._deadline_s + CUT_OFF_S:
+        if time.monotonic() >= self._kill_at_s:
             self._deadline_s = time.monotonic()
+            self._kill_at_s = self._deadline_s + CUT_OFF_S
             for shard in {self._shard_of[track.name] for track in self.plan.alive if track.phase == "stopping"}:
                 log.error("%s does not stop: killed", shard.label)
                 shard.kill()

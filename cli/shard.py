@@ -14,7 +14,7 @@ from ..actors.dump import report_of
 from ..actors.errors import ConfigError, MachineError
 from ..actors.handle import Machine, WaitTimeout
 from ..actors.runtime import Runtime
-from ..storage.errors import MachineTaken, StorageError
+from ..storage.errors import MachineTaken, StorageError, StoreUnavailable
 from .program import DONE, FAILED
 from .run import leave, logging_to_stderr
 from .signals import ending_signals
@@ -66,7 +66,9 @@ class Program:
             machine = self._runtime.add(order["config"], name, order["context"], actions_dir=actions_dir)
         except (ConfigError, MachineError, MachineTaken, StorageError, OSError) as error:
             _log.error("%s: cannot start: %s", name, error)
-            self._say({"name": name, "is": "refused", "error": str(error), "taken": isinstance(error, MachineTaken)})
+            taken, store_away = isinstance(error, MachineTaken), isinstance(error, StoreUnavailable)
+            refusal = {"name": name, "is": "refused", "error": str(error), "taken": taken, "store_away": store_away}
+            self._say(refusal)
             return
         _log.info("%s: %s, from %s", name, machine.status, order["config"])
         self._say({"name": name, "is": "running"})

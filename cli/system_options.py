@@ -91,6 +91,6 @@ def ask_status(place: Address) -> dict[str, Any] | None:
 
 def _holder(place: Address) -> str:
     try:
-        return place.lock.read_text().strip()
+        return place.lock.read_text().strip() or "unknown"
     except OSError:
         return "unknown"

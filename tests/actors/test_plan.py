@@ -182,3 +182,23 @@ def test_what_waits_for_its_turn_is_not_started_once_the_system_stops() -> None:
     assert [track.name for track in plan.take_stoppable()] == ["a"]
     plan.lost("a", "killed", 0.0)
     assert plan.tracks["a"].phase == "off"
+
+
+def test_what_fails_for_no_fault_of_its_own_is_tried_again_for_ever_at_the_longest_delay_in_the_end() -> None:
+    plan = Plan([member("a", restart=Restart(delay_s=1.0, max_delay_s=30.0, crashes=2))])
+    plan.begin()
+    now_s, delays = 100.0, []
+    for _ in range(2000):
+        startable(plan, now_s)
+        plan.lost("a", "the disk is full", now_s, excused=True)
+        assert (due_s := plan.next_due_s()) is not None
+        delays.append(due_s - now_s)
+        now_s = due_s
+    assert delays[:7] == [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]
+
+    bring_up(plan, now_s)
+    plan.lost("a", "killed", now_s)
+    assert plan.next_due_s() == now_s + 1.0
+    bring_up(plan, now_s + 1.0)
+    plan.lost("a", "killed", now_s + 1.0)
+    assert plan.given_up
