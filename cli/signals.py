@@ -19,6 +19,7 @@ END = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def ending_signals(handle: Callable[[int], Any], report: Callable[[], Iterable[str]] = tuple) -> Iterator[None]:
     """`handle` is called for each SIGINT, SIGTERM and SIGHUP, in order; what the parent had us ignore stays ignored.
 
+    So is a SIGHUP that is not the first: of a terminal that is closed, the kernel tells us, and the shell as well.
     SIGUSR1 writes all threads into the log, after what `report` has to say. SIGUSR2 writes them to stderr from within
     the interpreter, also where that is held up by a call into C and runs no Python any more.
 
@@ -64,12 +65,14 @@ def _unwaiting_stderr() -> int:
 def _carry(
     reader: int, wanted: list[signal.Signals], handle: Callable[[int], Any], report: Callable[[], Iterable[str]]
 ) -> None:
+    is_ending = False
     try:
         while numbers := os.read(reader, 64):
             for number in numbers:
                 if number == signal.SIGUSR1:
                     _dump(report)
-                elif number in wanted:
+                elif number in wanted and not (is_ending and number == signal.SIGHUP):
+                    is_ending = True
                     handle(number)
     finally:
         os.close(reader)

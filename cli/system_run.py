@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -178,7 +179,8 @@ def _announce(wanted: Manifest, problem: str | None, ready_fd: int | None, syste
     else:
         _log.error("system %s cannot come up: %s", wanted.project, problem)
     if ready_fd is not None:
-        os.write(ready_fd, (problem or READY).encode()[:4096])
+        with suppress(BrokenPipeError):  # its terminal was closed; what runs in the background goes on
+            os.write(ready_fd, (problem or READY).encode()[:4096])
         os.close(ready_fd)
 
 

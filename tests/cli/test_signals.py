@@ -101,3 +101,28 @@ def test_sigusr1_and_sigusr2_show_every_thread_and_end_nothing() -> None:
     assert "thread tea:" in readable
     assert "in wait_for_tea\n" in readable
     assert "in wait_for_tea\n" in raw
+
+
+HUNG_UP = """
+import os, signal, threading
+from statemachine_engine.cli.signals import ending_signals
+
+handled, done = [], threading.Event()
+
+def handle(number):
+    handled.append(number)
+    if number == signal.SIGTERM:
+        done.set()
+
+with ending_signals(handle):
+    for number in (signal.SIGHUP, signal.SIGHUP, signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        os.kill(os.getpid(), number)
+    done.wait()
+print(*handled)
+"""
+
+
+def test_a_terminal_that_is_closed_is_heard_of_once_though_the_shell_tells_it_too() -> None:
+    done = subprocess.run([sys.executable, "-c", HUNG_UP], capture_output=True, text=True, timeout=30, check=True)
+
+    assert done.stdout == "1 2 15\n"

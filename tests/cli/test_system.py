@@ -264,6 +264,21 @@ def test_a_system_whose_socket_and_lock_are_cleared_away_takes_its_place_again(p
     until(lambda: not place.left())
 
 
+def test_a_terminal_that_is_closed_while_it_comes_up_in_the_background_does_not_stop_it(place: Installed) -> None:
+    place.write(ONE + 'hooks: {pre_start: "touch began; until [ -e closed ]; do sleep 0.05; done"}')
+    starting = place.project.start("statemachine-system up --detach")
+    until((place.folder / "began").exists)
+
+    starting.send_signal(signal.SIGHUP)
+    assert starting.wait(20) == -signal.SIGHUP
+    (place.folder / "closed").touch()
+
+    until(lambda: "system one is up" in place.log())
+    assert place.status()["phase"] == "up"
+    assert place.run("down").returncode == 0
+    until(lambda: not place.left())
+
+
 def back(place: Installed, before: dict[str, Any]) -> bool:
     row = place.machine(before["machine_name"])
     return bool(row["status"] == "running" and row["pid"] != before["pid"])
