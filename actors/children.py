@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..storage.hidden import masked
+from . import procfs
 from .actions.errors import CommandNotStarted
 
 log = logging.getLogger(__name__)
@@ -54,7 +55,10 @@ class Children:
         return process.pid
 
     def stop(self, parent: str | None = None) -> None:
-        """Ask the children of a machine, or all of them, to stop; those that do not are killed after GRACE_S."""
+        """Ask the children of a machine, or all of them, to stop; those that do not are killed after GRACE_S.
+
+        The commands that these run are killed with them.
+        """
         with self._lock:
             ending = [process for owner, process in self._running.values() if parent in (None, owner)]
         for process in ending:
@@ -81,4 +85,4 @@ def _wait_or_kill(process: subprocess.Popen[bytes], deadline_s: float) -> None:
     try:
         process.wait(max(0.0, deadline_s - time.monotonic()))
     except subprocess.TimeoutExpired:
-        process.kill()
+        procfs.kill(process.pid, spared=STATEMACHINE)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from .cancel import CancelToken
+from .procfs import has_live_member
 
 #: how much of each output stream is kept, counted from its end
 KEPT_BYTES = 64 * 1024
@@ -189,7 +190,7 @@ class _Process:
             return False
         except PermissionError:
             return True
-        return _has_live_member(self._popen.pid)
+        return has_live_member(self._popen.pid)
 
     def _signal(self, number: signal.Signals) -> None:
         assert self._popen is not None
@@ -242,18 +243,3 @@ def _exit_fd(pid: int) -> int | None:
         return os.pidfd_open(pid)
     except (AttributeError, OSError):  # not Linux, or forbidden in this container
         return None
-
-
-def _has_live_member(group: int) -> bool:
-    """Whether a process of the group still runs: orphans that nobody reaps, as in many containers, do not count."""
-    stats = list(Path("/proc").glob("[0-9]*/stat"))
-    return not stats or any(_runs_in(group, stat) for stat in stats)
-
-
-def _runs_in(group: int, stat: Path) -> bool:
-    try:
-        # pid (program name, which may hold anything) state parent group ...
-        state, _, its_group = stat.read_text(errors="replace").rpartition(")")[2].split()[:3]
-    except (OSError, ValueError):  # it has ended meanwhile
-        return False
-    return int(its_group) == group and state not in "ZX"

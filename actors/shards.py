@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -19,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from ..storage import private
+from . import procfs
+from .children import STATEMACHINE
 
 #: the shard's side of our own installation, whatever PATH and the working directory hold
 PROGRAM = (sys.executable, "-P", "-m", "statemachine_engine.cli.shard")
@@ -62,10 +63,9 @@ class Child:
             self._process.terminate()
 
     def kill(self) -> None:
-        """End it and what it has started."""
+        """End it and the commands that it runs; machines that it has started in processes of their own go on."""
         if self._process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+            procfs.kill(self._process.pid, spared=STATEMACHINE)
 
     def gone(self) -> None:
         """Its exit code has been heard."""

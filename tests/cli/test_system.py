@@ -36,7 +36,7 @@ on_error: {tries: 0}
 actions:
   busy: [{type: bash, command: "touch began; sleep 1; echo done >> done"}]
   stuck: [{type: bash, command: "exit 3"}]
-  sleeping: [{type: bash, command: "echo $$ > asleep; mv asleep sleeps; sleep 60"}]
+  sleeping: [{type: bash, command: "sleep 60 & echo $! > asleep; mv asleep sleeps; wait"}]
 """
 
 THREE = """
@@ -227,15 +227,19 @@ def test_a_process_that_hangs_is_killed_and_the_machines_that_it_needed_stop_in_
     place.up(HANGS)
     rows = {row["machine_name"]: row for row in place.status()["machines"]}
     assert rows["needed"]["process"] != rows["needs_it"]["process"]
-    place.send("needed", "sleep")
-    until((place.folder / "sleeps").exists)
+    commands = []
+    for name in rows:
+        place.send(name, "sleep")
+        until((place.folder / "sleeps").exists)
+        commands.append(int((place.folder / "sleeps").read_text()))
+        (place.folder / "sleeps").unlink()
 
     os.kill(rows["needs_it"]["pid"], signal.SIGSTOP)
 
     assert place.run("down").returncode == 0
     assert f"process {rows['needs_it']['process']} does not stop: killed" in place.log()
     assert f"process {rows['needed']['process']} does not stop" not in place.log()
-    until(lambda: not alive(int((place.folder / "sleeps").read_text())))
+    until(lambda: not any(map(alive, commands)))
     until(lambda: not place.left())
 
 

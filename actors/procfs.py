@@ -1,0 +1,63 @@
+"""Other processes, as Linux shows them in `/proc`."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+_PROC = Path("/proc")
+
+
+class Process(NamedTuple):
+    """One that is there, or has ended and waits to be collected."""
+
+    pid: int
+    parent: int
+    group: int
+    runs: bool
+
+
+def processes() -> Iterator[Process]:
+    """All that are shown to us; none where there is no `/proc`."""
+    for stat in _PROC.glob("[0-9]*/stat"):
+        with suppress(OSError, ValueError):  # it has ended meanwhile
+            # pid (program name, which may hold anything) state parent group ...
+            state, parent, group = stat.read_text(errors="replace").rpartition(")")[2].split()[:3]
+            yield Process(int(stat.parent.name), int(parent), int(group), state not in "ZX")
+
+
+def has_live_member(group: int) -> bool:
+    """Whether a process of the group still runs: orphans that nobody reaps, as in many containers, do not count."""
+    if not (_PROC / "self" / "stat").exists():
+        return True
+    return any(process.group == group and process.runs for process in processes())
+
+
+def kill(pid: int, *, spared: Sequence[str]) -> None:
+    """SIGKILL for the leader of a process group, and for the commands that it runs in groups of their own.
+
+    What it has started by a command line that begins with `spared` goes on.
+    """
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGSTOP)  # from here on it starts none, and collects none whose id another one could get
+        for group in _led_by_children_of(pid):
+            if not _command_line(group).startswith(os.fsencode("\0".join(spared))):
+                with suppress(ProcessLookupError, PermissionError):
+                    os.killpg(group, signal.SIGKILL)
+        os.killpg(pid, signal.SIGKILL)
+
+
+def _led_by_children_of(pid: int) -> list[int]:
+    return [process.group for process in processes() if process.parent == pid and process.group == process.pid]
+
+
+def _command_line(pid: int) -> bytes:
+    """Empty for a process that has ended."""
+    try:
+        return (_PROC / str(pid) / "cmdline").read_bytes()
+    except OSError:
+        return b""
