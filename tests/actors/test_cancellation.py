@@ -121,8 +121,9 @@ def test_every_cause_reaches_every_kind_of_action_within_its_grace(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(process, "GRACE_S", 0.1)
-    monkeypatch.setattr(straggler, "PATIENCE_S", 0.7)
-    monkeypatch.setattr(runtime_module, "CUT_OFF_S", 0.7)
+    if kind == "deaf":  # the others come to their end by themselves, how long that ever takes on a busy machine
+        monkeypatch.setattr(straggler, "PATIENCE_S", 0.7)
+        monkeypatch.setattr(runtime_module, "CUT_OFF_S", 0.7)
     with Runtime("sqlite:///:memory:", sockets=False, actions_dir=folder / "actions") as runtime:
         timeout, initial = "0.3" if cause is time_out else "60", "waiting" if cause is lose_job else "busy"
         machine = runtime.add(definition(kind, timeout, initial), "m")
