@@ -89,7 +89,7 @@ class Controls:
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             os.fchmod(listener.fileno(), private.FILE)
-            listener.bind(str(self._address.socket))
+            wire.put_at(listener, self._address.socket)
             listener.listen()
             listener.settimeout(LOOK_S)
             self._inode = self._address.socket.stat().st_ino

@@ -230,6 +230,15 @@ def bell(
             send(path, message, timeout_s)
 
 
+def put_at(sock: socket.socket, path: Path) -> None:
+    """Bind it; OSError with the path, which the system's own leaves out."""
+    try:
+        sock.bind(str(path))
+    except OSError as error:
+        error.filename = str(path)
+        raise
+
+
 def bind(path: Path) -> socket.socket:
     """A datagram socket at `path`, readable by its owner alone; a dead socket file there is replaced.
 
@@ -244,7 +253,7 @@ def bind(path: Path) -> socket.socket:
             path.unlink(missing_ok=True)
         os.fchmod(sock.fileno(), private.FILE)  # the file has it from the first moment
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)  # before anything can arrive
-        sock.bind(str(path))
+        put_at(sock, path)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 * MAX_DATAGRAM)
     except BaseException:
         sock.close()

@@ -166,8 +166,8 @@ def test_what_somebody_else_has_there_is_left_alone(tmp_path: Path, kind: str) -
         assert path.stat().st_ino == before
 
 
-def test_a_folder_that_is_missing_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
+def test_a_folder_that_is_missing_is_an_error_that_names_the_place(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="missing/s"):
         wire.bind(tmp_path / "missing" / "s")
 
 
