@@ -9,15 +9,18 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from flask import Flask
+from flask import Flask, Response
 from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
+from gunicorn.http.errors import NoMoreData, ParseException
 from gunicorn.workers.gthread import ThreadWorker
 
 from ..actors import dump
 from ..actors.logline import logging_to_stderr
 from . import peers
+from .answers import reply
 from .app import monitor_of
+from .arrivals import Arrivals
 from .errors import PortTaken
 from .stream import MOST_STREAMS
 
@@ -39,6 +42,27 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     def handle_quit(self, sig: int, frame: Any) -> None:
         """Ctrl-C reaches every process of the terminal; it is no reason to cut anybody off."""
         self.handle_exit(sig, frame)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._arrivals = Arrivals(REQUEST_THREADS)
+
+    def handle(self, conn: Any) -> Any:
+        self._arrivals.begin(conn)
+        try:
+            return super().handle(conn)
+        finally:
+            self._arrivals.end(conn)
+
+    def handle_request(self, req: Any, conn: Any) -> Any:
+        if not any(name in ("CONTENT-LENGTH", "TRANSFER-ENCODING") for name, _ in req.headers):
+            self._arrivals.end(conn)  # it may be a stream, which lasts
+        return super().handle_request(req, conn)
+
+    def murder_keepalived(self, *args: Any, **kwargs: Any) -> None:
+        """gunicorn's own, once a second at least."""
+        super().murder_keepalived(*args, **kwargs)
+        self._arrivals.hang_up_on_the_slow()
 
     def accept(self, *args: Any) -> None:
         """gunicorn's own, with the listener last; strangers do not get in."""
@@ -108,6 +132,8 @@ class Server(BaseApplication):  # type: ignore[misc]
 
     def load(self) -> Flask:
         self.flask_app = self._make_app()
+        for error in (ParseException, NoMoreData):
+            self.flask_app.register_error_handler(error, _malformed)
         monitor_of(self.flask_app).feed.start()
         return self.flask_app
 
@@ -141,6 +167,10 @@ def serve(
 
 
 # Helpers
+
+
+def _malformed(_error: Exception) -> Response:
+    return reply({"error": "the body is cut off, or its chunks are no chunks"}, 400)
 
 
 def _close(_arbiter: Any, worker: Any) -> None:

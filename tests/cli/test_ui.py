@@ -18,6 +18,8 @@ from typing import Any
 
 import pytest
 
+from statemachine_engine.web.server import REQUEST_THREADS
+from statemachine_engine.web.stream import MOST_STREAMS
 from tests.cli.conftest import Installation
 from tests.support.page import free_port
 from tests.support.until import until
@@ -191,6 +193,39 @@ def test_ctrl_c_of_a_terminal_reaches_all_its_processes_and_ends_in_order(serve:
         assert server.process.wait(STOP_S) == 0
         with pytest.raises(Closed, match="1001"):
             ws.receive()
+    assert "Traceback" not in server.said
+
+
+@pytest.mark.parametrize("head", ["GET /health HTTP/1.1\r\nX: ", "POST /api/jobs HTTP/1.1\r\nContent-Length: 9\r\n"])
+def test_clients_that_never_end_their_requests_keep_nobody_waiting_for_long(
+    head: str, serve: Callable[..., Server]
+) -> None:
+    server = serve("--port", "0", "--no-websocket")
+    csrf = json.loads(get(server.port, "/api/config")[1])["csrf_token"]
+    begun = f"{head}Host: 127.0.0.1\r\nX-CSRF-Token: {csrf}\r\n"
+    begun += "\r\n" if head.startswith("POST") else ""  # its body is what does not come
+    with contextlib.ExitStack() as stack:
+        follower = stack.enter_context(WebSocket(server.port))
+        follower.receive()
+        for _ in range(MOST_STREAMS + REQUEST_THREADS):
+            client = stack.enter_context(socket.create_connection(("127.0.0.1", server.port), 10))
+            client.sendall(begun.encode())
+
+        until(lambda: _answers(server, "/health"))
+        follower.send("ping")
+        assert follower.until("pong")
+    assert "Traceback" not in server.said
+
+
+@pytest.mark.parametrize("chunks", [b"zz\r\n{}\r\n0\r\n\r\n", b"-1\r\n{}\r\n", b"2\r\n{}XX0\r\n\r\n"])
+def test_chunks_that_are_none_are_the_clients_mistake(chunks: bytes, serve: Callable[..., Server]) -> None:
+    server = serve("--port", "0", "--no-websocket")
+    csrf = json.loads(get(server.port, "/api/config")[1])["csrf_token"]
+    head = f"POST /api/jobs HTTP/1.1\r\nHost: 127.0.0.1\r\nX-CSRF-Token: {csrf}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), 10) as client:
+        client.sendall(head.encode() + chunks)
+
+        assert client.recv(100).startswith(b"HTTP/1.1 400 ")
     assert "Traceback" not in server.said
 
 

@@ -10,7 +10,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -89,13 +89,17 @@ def test_stacks_that_a_full_pipe_does_not_take_hold_up_no_end(process: subproces
 @pytest.mark.parametrize("redirected", ["", "> /dev/full 2>&1"])
 def test_a_page_whose_log_nobody_can_take_is_served_and_ends_in_order(redirected: str, project: Project) -> None:
     port = free_port()
-    with subprocess.Popen(
-        ["bash", "-c", f"exec statemachine-ui --debug --no-websocket --port {port} {redirected}"],
-        cwd=project.folder,
-        env=project.env,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    ) as page:
+    with (
+        subprocess.Popen(
+            ["bash", "-c", f"exec statemachine-ui --debug --no-websocket --port {port} {redirected}"],
+            cwd=project.folder,
+            env=project.env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        ) as page,
+        ExitStack() as stack,
+    ):
+        stack.callback(page.kill)
         assert page.stdout is not None
         fcntl.fcntl(page.stdout, fcntl.F_SETPIPE_SZ, 4096)
         until(lambda: _status(port, "/ready") == 200)
