@@ -23,7 +23,7 @@ export function Jobs({ id, query }) {
   return html`<main class=${`page jobs-page ${id ? "with-detail" : ""}`} id="main">
     <header class="page-head">
       <h1>Jobs</h1>
-      <${Chips} label="Filter by status" chosen=${status} options=${STATUSES.map((value) => ({ value, tone: value === "failed" ? "bad" : "", n: jobs.counts?.[value] && count(jobs.counts[value]) }))}
+      <${Chips} label="Filter by status" chosen=${status} options=${STATUSES.map((value) => ({ value, tone: value === "failed" && jobs.counts?.failed ? "bad" : "", n: jobs.counts?.[value] && count(jobs.counts[value]) }))}
         onToggle=${(value) => filter({ status: status.has(value) ? null : value })} />
       <span class="grow"></span>
       ${!config.read_only && html`<button class="primary" onClick=${() => setAdding(true)}>Add a job…</button>`}
