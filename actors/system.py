@@ -111,13 +111,15 @@ class System:
 
     def run(self) -> int | None:
         """Until nothing runs any more; the signal that ended it, if one did."""
-        if not self._hook("pre_start"):
+        well = self._hook("pre_start")
+        while not self._inbox.empty():  # whoever does not want it any more
+            self._take(self._inbox.get())
+        if not well:
             self._tell_ready("a pre_start hook failed")
-            return None
-        self.plan.begin()
+            return self._obeyed
         try:
-            if self._page is not None and (problem := self._page.start()) is not None:
-                log.error("%s", problem)
+            if not self.plan.closing:
+                self._begin()
             while not self._finished():
                 self._advance()
                 self._systemd.alive(self._in_short())
@@ -126,6 +128,11 @@ class System:
         finally:
             self._close()
         return self._obeyed
+
+    def _begin(self) -> None:
+        self.plan.begin()
+        if self._page is not None and (problem := self._page.start()) is not None:
+            log.error("%s", problem)
 
     def _advance(self) -> None:
         """Do what can be done now."""

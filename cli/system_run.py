@@ -162,10 +162,10 @@ def _run(
             ended_by = system.run()
     finally:
         controls.release()
-    if problems:
-        return TAKEN if system.taken else FAILED
     if ended_by == signal.SIGINT:
         return INTERRUPTED
+    if problems:
+        return TAKEN if system.taken else FAILED
     return FAILED if system.failed or system.plan.given_up else DONE
 
 

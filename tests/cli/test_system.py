@@ -474,6 +474,22 @@ def test_a_failing_pre_start_hook_keeps_everything_from_starting(place: Installe
     assert not place.left()
 
 
+@pytest.mark.parametrize("after", ["", "exit 7"])
+@pytest.mark.parametrize(("name", "code"), [("TERM", 0), ("INT", 130)])
+def test_a_signal_while_a_pre_start_hook_runs_keeps_everything_from_starting(
+    place: Installed, name: str, code: int, after: str
+) -> None:
+    # signals that wait together may change places: what came before the first USR1 has been heard before the second
+    report = "kill -USR1 $PPID; until [ $(grep -c \"^ *system one: \" seen) = %d ]; do sleep 0.05; done"
+    hook = f"kill -{name} $PPID; {report % 1}; {report % 2}; {after}"
+    place.write(f"{ONE}hooks: {{pre_start: {hook!r}}}\n")
+    process = place.project.start("statemachine-system up 2> seen")
+
+    assert process.wait(30) == (code or (1 if after else 0))
+    assert list(place.folder.glob("logs/*.log")) == []
+    assert not place.left()
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
 def test_a_signal_takes_it_down_in_order(place: Installed, number: signal.Signals, code: int) -> None:
     place.write(THREE.format(processes=2))
