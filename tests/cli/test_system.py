@@ -480,7 +480,7 @@ def test_a_signal_while_a_pre_start_hook_runs_keeps_everything_from_starting(
     place: Installed, name: str, code: int, after: str
 ) -> None:
     # signals that wait together may change places: what came before the first USR1 has been heard before the second
-    report = "kill -USR1 $PPID; until [ $(grep -c \"^ *system one: \" seen) = %d ]; do sleep 0.05; done"
+    report = 'kill -USR1 $PPID; until [ $(grep -c "^ *system one: " seen) = %d ]; do sleep 0.05; done'
     hook = f"kill -{name} $PPID; {report % 1}; {report % 2}; {after}"
     place.write(f"{ONE}hooks: {{pre_start: {hook!r}}}\n")
     process = place.project.start("statemachine-system up 2> seen")
