@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..storage.errors import StoreUnavailable
+from ..storage.errors import LeaseLost, StoreUnavailable
 from ..storage.hidden import masked
 from .cancel import Cancelled
 from .contextroom import ContextRoom
@@ -306,7 +306,7 @@ class Performer:
         if self._pauses(run, spec, failed, failed_of):
             return
         if failed:
-            self._publish_failure(run, spec)
+            self._publish_failure(run, spec, failed_of)
         if not run.final and self._definition.find(run.state, event) is not None:
             run.event = event
         elif failed:
@@ -326,10 +326,13 @@ class Performer:
         run.pause = Pause(spec.type, run.tries + 1, policy.max + 1, delay_s, _last_error(run, spec))
         return True
 
-    def _publish_failure(self, run: Run, spec: ActionSpec) -> None:
+    def _publish_failure(self, run: Run, spec: ActionSpec, failed_of: Collection[int | str]) -> None:
         message, jobs = _last_error(run, spec), run.services.jobs
         job_id = jobs.current.job_id if jobs.current is not None else None
-        jobs.note_failure(message)
+        if LeaseLost.__name__ in failed_of:
+            jobs.note_cut_off()  # no failure of the job, which is somebody else's: if it comes back, it is tried again
+        else:
+            jobs.note_failure(message)
         run.services.publish("error", {"error_message": message, "action": spec.type, "job_id": job_id})
 
     def _failed(self, run: Run, spec: ActionSpec, error: BaseException, began_s: float) -> None:

@@ -200,6 +200,31 @@ def test_a_job_whose_machine_is_started_elsewhere_between_its_actions_is_tried_a
         until(lambda: (job := JobQueue(runtime).get(job_id)) is not None and job.attempts == 2)
 
 
+def test_a_job_that_was_taken_before_it_could_be_completed_is_tried_again_and_has_not_failed(
+    db: Database, tmp_path: Path
+) -> None:
+    begin = {"type": "bash", "command": f"touch {tmp_path}/begun; until [ -e {tmp_path}/go ]; do sleep 0.01; done"}
+    work = [begin, {"type": "complete_job", "error": "broken"}]
+    more = {**WORKER, "actions": {"a": [{"type": "check_database_queue"}], "b": work}}
+    with Runtime(db, sockets=False) as runtime:
+        machine = restarted(runtime, **more)
+        job_id = JobQueue(runtime).add("t").job_id
+        until((tmp_path / "begun").exists)
+        with db.write():
+            db.execute("UPDATE jobs SET lease_until = 1")
+            assert jobs.rescue(db)
+        (tmp_path / "go").touch()
+        machine.wait_for("c", 30)
+
+    with Runtime(db, sockets=False) as runtime:
+        machine = restarted(runtime, **more)
+        machine.wait_for("c", 30)
+        machine.parts.desk.settle()
+
+    job = JobQueue(db).get(job_id)
+    assert (job.status, job.attempts) == ("scheduled", 2)
+
+
 @pytest.mark.parametrize(("timers", "left_s"), [("deadline", 0.0), ("remaining", 60.0), ("restart", 100.0)])
 def test_timers_keep_their_deadline_or_what_they_had_left_or_begin_anew(
     tmp_path: Path, timers: str, left_s: float

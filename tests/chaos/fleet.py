@@ -41,7 +41,7 @@ class Fleet:
         self._rng = rng
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._since: dict[str, float] = {}
-        self._ending: dict[str, int] = {}
+        self._ending: dict[str, tuple[int, ...]] = {}
         self._stopped: set[str] = set()
         for crew in crews:
             self.start(crew)
@@ -72,8 +72,9 @@ class Fleet:
         if len(self._ending) < len(self.crews) - 2:
             crew = self.victim()
             process = self._running[crew]
-            # one that is still coming up may not have come to hear signals: Python itself is starting
-            self._ending[crew] = 0 if self._came_up(crew, process.pid) else -signal.SIGTERM
+            # one that is still coming up may not have come to hear signals: Python itself is starting, or the database
+            # is locked for longer than a start waits, by one that stands still
+            self._ending[crew] = (0,) if self._came_up(crew, process.pid) else (-signal.SIGTERM, 0, 1)
             self._note("SIGTERM", crew)
             process.terminate()
             self._count("SIGTERM")
@@ -100,7 +101,7 @@ class Fleet:
             if process.poll() is None:
                 continue
             if crew in self._ending:
-                self._expect(crew, self._ending.pop(crew), 0)
+                self._expect(crew, *self._ending.pop(crew))
             elif process.returncode == 1 and not self._came_up(crew, process.pid):
                 self._count("starts in vain")  # the server went away meanwhile
             else:
