@@ -119,7 +119,7 @@ class Plan:
             track.phase = "ended"
 
     def lost(self, name: str, why: str, now_s: float, *, excused: bool = False) -> None:
-        """It could not be started, or is gone with its process; never given up for what is no fault of its own."""
+        """It could not be started, or is gone with its process; `excused`: through no fault of its own."""
         track = self.tracks[name]
         if track.phase == "stopping":
             self._stopped(track, now_s)

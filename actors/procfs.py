@@ -44,11 +44,18 @@ def kill(pid: int, *, spared: Sequence[str]) -> None:
     """
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGSTOP)  # from here on it starts none, and collects none whose id another one could get
-        for group in _led_by_children_of(pid):
-            if not _command_line(group).startswith(os.fsencode("\0".join(spared))):
-                with suppress(ProcessLookupError, PermissionError):
-                    os.killpg(group, signal.SIGKILL)
-        os.killpg(pid, signal.SIGKILL)
+        try:
+            with suppress(OSError):  # without a descriptor left nobody can be looked up
+                _kill_commands(pid, spared)
+        finally:
+            os.killpg(pid, signal.SIGKILL)
+
+
+def _kill_commands(pid: int, spared: Sequence[str]) -> None:
+    for group in _led_by_children_of(pid):
+        if not _command_line(group).startswith(os.fsencode("\0".join(spared))):
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(group, signal.SIGKILL)
 
 
 def _led_by_children_of(pid: int) -> list[int]:

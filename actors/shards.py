@@ -64,7 +64,7 @@ class Child:
 
     def kill(self) -> None:
         """End it and the commands that it runs; machines that it has started in processes of their own go on."""
-        if self._process is not None:
+        if self._process is not None and self._process.returncode is None:
             procfs.kill(self._process.pid, spared=STATEMACHINE)
 
     def gone(self) -> None:

@@ -82,6 +82,7 @@ class System:
         self.taken = False
         self._told_ready = False
         self._obeyed: int | None = None
+        self._hurried = False
         self._deadline_s = self._kill_at_s = 0.0
         self._waiting: list[Request] = []
         self._began_s = system_clock.now()
@@ -320,6 +321,9 @@ class System:
             log.info("%s: stopping; a second signal does not wait for running actions", signal.Signals(number).name)
             self._begin_stop()
             return
+        if self._hurried:  # whoever is impatient shall not put off the end of what hangs
+            return
+        self._hurried = True
         self._deadline_s = time.monotonic()
         for track in self.plan.alive:
             self.plan.stop(track.name)

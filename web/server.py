@@ -55,7 +55,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
             self._arrivals.end(conn)
 
     def handle_request(self, req: Any, conn: Any) -> Any:
-        if not any(name in ("CONTENT-LENGTH", "TRANSFER-ENCODING") for name, _ in req.headers):
+        if not any(
+            name == "TRANSFER-ENCODING" or (name == "CONTENT-LENGTH" and size != "0") for name, size in req.headers
+        ):
             self._arrivals.end(conn)  # it may be a stream, which lasts
         return super().handle_request(req, conn)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -41,3 +42,15 @@ def test_a_process_that_hangs_is_killed_with_its_commands_but_not_with_what_is_s
     assert alive(spared_pid)
     os.killpg(spared_pid, signal.SIGKILL)
     kill(parent.pid, spared=SPARED)  # nobody is there any more
+
+
+def test_a_process_that_hangs_is_killed_though_no_descriptor_is_left_to_look_for_its_commands() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with subprocess.Popen(["sleep", "600"], start_new_session=True) as process:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+        try:
+            kill(process.pid, spared=SPARED)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+        assert process.wait(20) == -signal.SIGKILL
