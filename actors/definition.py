@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from ..storage.backoff import back_off
 from .errors import Problem
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class Retry:
 
     def delay_before(self, attempt: int, chance: float) -> float:
         """Seconds to wait before the `attempt`-th retry, counted from 1; `chance` is a random number from 0 to 1."""
-        usual_s = _back_off(self.delay_s, self.factor, self.max_delay_s, attempt)
+        usual_s = back_off(self.delay_s, attempt, longest_s=self.max_delay_s, factor=self.factor)
         return usual_s * (1 + self.jitter * (2 * chance - 1))
 
 
@@ -128,7 +129,7 @@ class OnError:
 
     def delay_before(self, attempt: int) -> float:
         """Seconds to wait before the `attempt`-th retry, counted from 1."""
-        return _back_off(self.delay_s, self.factor, self.max_delay_s, attempt)
+        return back_off(self.delay_s, attempt, longest_s=self.max_delay_s, factor=self.factor)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -202,13 +203,6 @@ def timeouts_by_state(names: Iterable[str], transitions: Iterable[Transition]) -
             timed.setdefault(transition.source, {}).setdefault(transition.event, transition)
     anywhere = timed.get(ANY_STATE, {})
     return {name: _armed(name, timed.get(name, {}), anywhere) for name in names}
-
-
-def _back_off(delay_s: float, factor: float, max_delay_s: float, attempt: int) -> float:
-    try:
-        return min(delay_s * factor ** (attempt - 1), max_delay_s)
-    except OverflowError:
-        return max_delay_s
 
 
 def _armed(name: str, own: dict[str, Transition], anywhere: dict[str, Transition]) -> tuple[Transition, ...]:

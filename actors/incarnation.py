@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import socket
 import uuid
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from .procfs import stat_of
 
 if TYPE_CHECKING:
     from ..storage.machines import MachineRow
@@ -32,12 +33,11 @@ def may_live(row: MachineRow) -> bool:
 def started_at(pid: int) -> int | None:
     """When a process started, in clock ticks since boot; 0 where the system does not tell, None when there is none."""
     try:
-        stat = Path(f"/proc/{pid}/stat").read_bytes()  # the program's name in it may be any bytes
+        fields = stat_of(pid)
     except FileNotFoundError:
         return _without_proc(pid)
     except OSError:
         return None
-    fields = stat[stat.rindex(b")") + 2 :].split()
     return None if fields[0] == b"Z" else int(fields[19])
 
 

@@ -6,15 +6,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from ..storage.backoff import back_off
+
 if TYPE_CHECKING:
     from .definition import Outcome
     from .manifest import Member
 
 Phase = Literal["off", "waiting", "starting", "running", "stopping", "ended", "failed"]
 """off: started by hand, or stopped; waiting: for its turn; ended: by itself, well; failed: given up."""
-
-#: beyond it any delay is longer than any ceiling, and further on too large for a number
-_MOST_DOUBLINGS = 64
 
 ALIVE: tuple[Phase, ...] = ("starting", "running", "stopping")
 READY: tuple[Phase, ...] = ("running", "ended")
@@ -188,6 +187,6 @@ class Plan:
             track.phase, times = "failed", len(track.failures)
             track.error = (why or "it ended") + (f", {times} times in {restart.within_s:g} s" if times > 1 else "")
         else:
-            delay_s = restart.delay_s * 2.0 ** min(len(track.failures) + track.excused - 1, _MOST_DOUBLINGS)
-            track.phase, track.due_s = "waiting", now_s + min(delay_s, restart.max_delay_s)
+            delay_s = back_off(restart.delay_s, len(track.failures) + track.excused, longest_s=restart.max_delay_s)
+            track.phase, track.due_s = "waiting", now_s + delay_s
             track.restarts += 1

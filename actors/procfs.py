@@ -23,11 +23,17 @@ class Process(NamedTuple):
 
 def processes() -> Iterator[Process]:
     """All that are shown to us; none where there is no `/proc`."""
-    for stat in _PROC.glob("[0-9]*/stat"):
+    for folder in _PROC.glob("[0-9]*"):
         with suppress(OSError, ValueError):  # it has ended meanwhile
-            # pid (program name, which may hold anything) state parent group ...
-            state, parent, group = stat.read_text(errors="replace").rpartition(")")[2].split()[:3]
-            yield Process(int(stat.parent.name), int(parent), int(group), state not in "ZX")
+            pid = int(folder.name)
+            state, parent, group = stat_of(pid)[:3]
+            yield Process(pid, int(parent), int(group), state not in b"ZX")
+
+
+def stat_of(pid: int) -> list[bytes]:
+    """What the kernel says of a process, its state first (proc_pid_stat(5), from field 3 on); OSError."""
+    # pid (program name, which may hold anything) state parent group ...
+    return (_PROC / str(pid) / "stat").read_bytes().rpartition(b")")[2].split()
 
 
 def has_live_member(group: int) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -95,28 +94,29 @@ def add_job(
     from ..actors.wire import bell
     from ..storage import jobs
     from ..storage.errors import JobExists
+    from ..storage.job import new_id
 
     if delay_s is not None and due_at is not None:
         raise click.UsageError("--in and --at say the same; give one of them")
     with database(create=True, durable=True) as db:
         wanted = _filled(db, _Wanted(job_id, source_job_id, unique_key, input_file, payload))
-        new_id = wanted.job_id or os.urandom(6).hex()
+        wanted_id = wanted.job_id or new_id()
         try:
             job = jobs.enqueue(
-                db, new_id, job_type, data=_data(wanted), source_job_id=wanted.source_job_id, delay_s=delay_s or 0.0,
+                db, wanted_id, job_type, data=_data(wanted), source_job_id=wanted.source_job_id, delay_s=delay_s or 0.0,
                 due_at=due_at, unique_key=wanted.unique_key, **options,
             )  # fmt: skip
         except JobExists as error:
             if not if_absent:
                 raise Failure(str(error), prefix="❌ Error creating job: ") from error
-            _report(None, f"Job {new_id} exists already: nothing added", new_id, quiet, fmt)
+            _report(None, f"Job {wanted_id} exists already: nothing added", wanted_id, quiet, fmt)
             return
-        if job.job_id != new_id:
+        if job.job_id != wanted_id:
             said = f"Job {job.job_id} has the unique key {wanted.unique_key} and is not done: nothing added"
             _report(None, said, job.job_id, quiet, fmt)
             return
         bell(db, "jobs", count=1, key=(job.job_type, job.machine_type))
-    _report(job, "✅ Job created successfully!", new_id, quiet, fmt)
+    _report(job, "✅ Job created successfully!", wanted_id, quiet, fmt)
 
 
 # Helpers

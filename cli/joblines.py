@@ -6,13 +6,12 @@ import csv
 import io
 import json
 import math
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import IO, Any
 
 from ..storage.clock import from_text
-from ..storage.job import NewJob
+from ..storage.job import NewJob, new_id
 from ..storage.strictjson import parse
 
 #: the names of a column or key, the first of them ours
@@ -122,7 +121,7 @@ class Reader:
 
     def _job(self, row: Mapping[str, Any], number: int) -> NewJob:
         found = {name: _first(row, names) for name, names in NAMES.items()}
-        made = f"{self.id_prefix}-{number}" if self.id_prefix else os.urandom(6).hex()
+        made = f"{self.id_prefix}-{number}" if self.id_prefix else new_id()
         return NewJob(
             job_type=_text(found["job_type"], "job_type") or self.defaults.job_type or _missing("job_type"),
             job_id=_text(found["job_id"], "job_id") or made,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from .backoff import back_off
 from .clock import to_text
 from .names import check_names
 from .payload import dumps, loads
@@ -69,7 +70,7 @@ class Job:
         """
         if self.attempts < 2:
             return 0.0
-        return min(self.backoff_s * 2.0 ** min(self.attempts - 2, 1000), LONGEST_BACKOFF_S)
+        return back_off(self.backoff_s, self.attempts - 1, longest_s=LONGEST_BACKOFF_S)
 
     def as_dict(self) -> dict[str, Any]:
         """All fields by name, ready for JSON."""
@@ -115,6 +116,11 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT DO NOTHING"""
 
 
+def new_id() -> str:
+    """A name for a job that was given none."""
+    return os.urandom(6).hex()
+
+
 def values_of(new: NewJob, now: float) -> tuple[Any, ...]:
     """What INSERT takes for a job that is added at `now`. ValueRefused for what is no name."""
     check_names(
@@ -126,7 +132,7 @@ def values_of(new: NewJob, now: float) -> tuple[Any, ...]:
     )
     due_at = (now if new.due_at is None else new.due_at) + new.delay_s
     return (
-        new.job_id or os.urandom(6).hex(),
+        new.job_id or new_id(),
         new.job_type,
         new.machine_type,
         new.source_job_id,

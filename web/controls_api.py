@@ -14,6 +14,7 @@ from ..actors.incarnation import started_at
 from ..actors.liveness import is_here
 from ..storage import audit, jobs
 from ..storage.errors import StorageError
+from ..storage.job import new_id
 from .answers import reply
 from .auth import who
 from .errors import Refused
@@ -75,7 +76,7 @@ def add_job() -> Response:
         "unique_key", "time_limit_s", "backoff_s",
     )  # fmt: skip
     priority, db = body.number("priority", low=-LARGEST, high=LARGEST), the_monitor().store.db
-    job_id = body.text("job_id") or os.urandom(6).hex()
+    job_id = body.text("job_id") or new_id()
     job = jobs.enqueue(
         db,
         job_id,

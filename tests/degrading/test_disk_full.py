@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -35,11 +36,7 @@ def test_a_full_disk_costs_nothing_but_time(project: Project) -> None:
     process = project.start(MOUNT)
     project.until_logged("worker: running")
 
-    def inside(script: str, code: int = 0) -> str:
-        """Run it where the small disk is mounted."""
-        at_home = f"cd {project.folder} && {script}"
-        return project.shell(f"nsenter --mount=/proc/{process.pid}/ns/mnt bash -c {shlex.quote(at_home)}", code=code)
-
+    inside = partial(shell_inside, project, process.pid)
     inside("head -c 3M /dev/zero > data/ballast || true")
     for _ in range(400):
         _switch(project)
@@ -130,10 +127,7 @@ def test_a_system_goes_on_while_its_disks_are_full_and_has_all_its_machines_when
     process = project.start(MOUNT_SYSTEM)
     project.until_logged("system full is up")
 
-    def inside(script: str, code: int = 0) -> str:
-        at_home = f"cd {project.folder} && {script}"
-        return project.shell(f"nsenter --mount=/proc/{process.pid}/ns/mnt bash -c {shlex.quote(at_home)}", code=code)
-
+    inside = partial(shell_inside, project, process.pid)
     inside("for disk in data logs; do head -c 3M /dev/zero > $disk/ballast || true; done")
     rows = json.loads(inside("statemachine-system status --format json"))["machines"]
     os.kill(next(row["pid"] for row in rows if row["machine_name"] == "second"), signal.SIGKILL)
@@ -150,3 +144,9 @@ def test_a_system_goes_on_while_its_disks_are_full_and_has_all_its_machines_when
     assert process.wait(20) == 0
     assert "killed" not in project.log().partition("SIGTERM: stopping")[2]
     assert "Traceback" not in project.log()
+
+
+def shell_inside(project: Project, pid: int, script: str, code: int = 0) -> str:
+    """Run it where the small disks of a process are mounted."""
+    at_home = f"cd {project.folder} && {script}"
+    return project.shell(f"nsenter --mount=/proc/{pid}/ns/mnt bash -c {shlex.quote(at_home)}", code=code)
