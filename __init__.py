@@ -10,25 +10,25 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .actors.actions.base import BaseAction as BaseAction
-    from .actors.definition import Definition as Definition
+    from .actors.definition.loader import load as load
+    from .actors.definition.model import Definition as Definition
     from .actors.errors import ConfigError as ConfigError
-    from .actors.handle import Machine as Machine
-    from .actors.handle import WaitTimeout as WaitTimeout
-    from .actors.jobqueue import JobQueue as JobQueue
-    from .actors.loader import load as load
-    from .actors.runtime import Runtime as Runtime
+    from .actors.runtime.job_queue import JobQueue as JobQueue
+    from .actors.runtime.machine import Machine as Machine
+    from .actors.runtime.machine import WaitTimeout as WaitTimeout
+    from .actors.runtime.runtime import Runtime as Runtime
     from .storage.jobs import Job as Job
 
 _WHERE = {
     "BaseAction": ".actors.actions.base",
     "ConfigError": ".actors.errors",
-    "Definition": ".actors.definition",
+    "Definition": ".actors.definition.model",
     "Job": ".storage.jobs",
-    "JobQueue": ".actors.jobqueue",
-    "Machine": ".actors.handle",
-    "Runtime": ".actors.runtime",
-    "WaitTimeout": ".actors.handle",
-    "load": ".actors.loader",
+    "JobQueue": ".actors.runtime.job_queue",
+    "Machine": ".actors.runtime.machine",
+    "Runtime": ".actors.runtime.runtime",
+    "WaitTimeout": ".actors.runtime.machine",
+    "load": ".actors.definition.loader",
 }
 
 __all__ = [

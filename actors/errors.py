@@ -34,6 +34,16 @@ class CannotResume(MachineError):
     """The machine was in a state that its definition does not have any more, or what it left cannot be read."""
 
 
+class ActionError(MachineError):
+    """An action cannot do what its configuration asks for."""
+
+
+class CommandNotStarted(ActionError):
+    """The system gave no process, no descriptor or no memory for a command, or there is no such shell."""
+
+    trouble = "command_not_started"
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One finding in a machine's definition, at the place that has to be changed."""

@@ -19,7 +19,7 @@ import peewee
 from harness import Benchmark, Figures, Row
 from processes import Host, command, host, script, until
 
-from statemachine_engine.storage.database import Database
+from statemachine_engine.storage.engine.database import Database
 
 BATCH = 500
 

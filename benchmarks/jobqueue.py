@@ -20,9 +20,9 @@ from events import insert_s
 from harness import Benchmark, Figures, Row
 from processes import Host, command, host, script, until
 
-from statemachine_engine.actors import wire
+from statemachine_engine.actors.sockets import notifications
 from statemachine_engine.storage import jobs
-from statemachine_engine.storage.database import Database
+from statemachine_engine.storage.engine.database import Database
 
 NOTES = 5
 
@@ -112,7 +112,7 @@ def _worker(running: Host, count: int) -> float:
         rows = [jobs.NewJob("work", data={"n": number}) for number in range(count)]
         jobs.enqueue_many(db, rows)
         started_s = time.perf_counter()
-        wire.bell(db, "jobs", key=("work", None))
+        notifications.bell(db, "jobs", key=("work", None))
         until(all_done, every_s=0.01)
         return (count - 1) / (time.perf_counter() - started_s)
 

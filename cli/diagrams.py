@@ -15,8 +15,8 @@ from .options import Name, db_given, db_option
 from .program import DONE, FAILED, Failure, Program, debug_option, standard_streams
 
 if TYPE_CHECKING:
-    from ..actors.definition import Definition
-    from ..actors.diagram import Atlas, Diagram, Moves
+    from ..actors.definition.model import Definition
+    from ..actors.drawing.diagrams import Atlas, Diagram, Moves
 
 DEFAULT_FOLDER = "docs/fsm-diagrams"
 FORMATS = ("mermaid", "dot", "svg", "ascii")
@@ -114,8 +114,8 @@ def _run(
 
 
 def _load(path: Path, machine_name: str | None) -> Definition:
+    from ..actors.definition.loader import load
     from ..actors.errors import ConfigError
-    from ..actors.loader import load
 
     try:
         return load(path, machine_name=machine_name)
@@ -137,7 +137,7 @@ def _refuse_one_name_twice(definitions: Iterable[Definition]) -> None:
 
 def _moves(history: str | None, machine: str, hours: float | None) -> Moves:
     from ..storage import audit
-    from ..storage.database import Database
+    from ..storage.engine.database import Database
 
     db = Database.open(history or db_given(), create=False)
     try:
@@ -150,7 +150,7 @@ def _moves(history: str | None, machine: str, hours: float | None) -> Moves:
 
 
 def _atlas(definition: Definition, moves: Callable[[Definition], Moves] | None) -> Atlas:
-    from ..actors.diagram import Atlas
+    from ..actors.drawing.diagrams import Atlas
 
     atlas = Atlas(definition, None if moves is None else moves(definition))
     if atlas.strange_moves:

@@ -18,8 +18,8 @@ from .output import counted, json_text, text
 from .program import DONE, FAILED, Program, debug_option, standard_streams
 
 if TYPE_CHECKING:
-    from ..actors.doorbell import Doorbell
-    from ..actors.tail import Tail
+    from ..actors.audit.event_socket import Doorbell
+    from ..actors.audit.tail import Tail
     from ..storage.audit import Event
 
 #: type -> the sign before its line
@@ -89,9 +89,9 @@ def events(
 
     Exit codes: 0 ended, also by --duration, Ctrl-C or a reader that went away; 1 no database to read; 2 usage.
     """
-    from ..actors import wire
-    from ..actors.doorbell import Doorbell
-    from ..actors.tail import Tail
+    from ..actors.audit.event_socket import Doorbell
+    from ..actors.audit.tail import Tail
+    from ..actors.sockets import unix_socket
 
     after = since if isinstance(since, int) else None if since is not None or follow else 0
     tail = Tail(
@@ -101,7 +101,7 @@ def events(
     watch = _Watch(tail, fmt)
     watch.greet(machines, types, follow)
     if follow:
-        watch.follow(Doorbell(wire.event_socket(event_socket_path)), duration)
+        watch.follow(Doorbell(unix_socket.event_socket(event_socket_path)), duration)
     else:
         watch.show(tail.rest())
     ctx.exit(watch.finish())

@@ -11,7 +11,7 @@ import click
 from .drivers import without_drivers
 
 if TYPE_CHECKING:
-    from ..storage.database import Database
+    from ..storage.engine.database import Database
 
     ParamType = click.ParamType[Any, Any]
 else:
@@ -29,7 +29,7 @@ def database(*, create: bool = False, durable: bool = False) -> Iterator[Databas
     Unless it is to be made it has to be there, if somebody named it. In the usual place there may be none yet: then it
     is answered as an empty one is.
     """
-    from ..storage.database import Database, is_named
+    from ..storage.engine.database import Database, is_named
     from ..storage.errors import DatabaseMissing
 
     try:
@@ -173,7 +173,7 @@ class Seconds(ParamType):
     name = "DURATION"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        from ..actors.definition import parse_duration
+        from ..actors.definition.model import parse_duration
 
         try:
             return parse_duration(value)

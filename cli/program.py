@@ -69,9 +69,10 @@ class Program(click.Command):
 class LazyGroup(Program, click.Group):
     """A group whose subcommands' modules are imported when one of them is asked for."""
 
-    def __init__(self, *args: Any, sections: Mapping[str, Mapping[str, str]], **kwargs: Any) -> None:
-        """`sections`: heading -> command name -> "module:attribute" beside this file."""
+    def __init__(self, *args: Any, package: str, sections: Mapping[str, Mapping[str, str]], **kwargs: Any) -> None:
+        """`sections`: heading -> command name -> "module:attribute" in `package`."""
         super().__init__(*args, **kwargs)
+        self._package = package
         self.sections = sections
         self._places = {name: place for section in sections.values() for name, place in section.items()}
 
@@ -83,7 +84,7 @@ class LazyGroup(Program, click.Group):
         if place is None:
             return None
         module, _, attribute = place.partition(":")
-        command: click.Command = getattr(importlib.import_module(f".{module}", __package__), attribute)
+        command: click.Command = getattr(importlib.import_module(f".{module}", self._package), attribute)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

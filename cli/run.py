@@ -20,9 +20,9 @@ from .program import DONE, FAILED, INTERRUPTED, USAGE, Failure, Program, debug_o
 from .signals import ending_signals
 
 if TYPE_CHECKING:
-    from ..actors.definition import Definition
-    from ..actors.runtime import Runtime
-    from ..actors.systemd import Systemd
+    from ..actors.definition.model import Definition
+    from ..actors.processes.systemd import Systemd
+    from ..actors.runtime.runtime import Runtime
 
 _log = logging.getLogger("statemachine_engine.cli.run")  # not __main__, as in a process that a machine has started
 
@@ -80,11 +80,11 @@ def main() -> None:
 @contextmanager
 def logging_to_stderr(debug: bool) -> Iterator[None]:
     """What the machines report, one line each."""
-    from ..actors import logline
+    from ..actors.logs import log_format
 
     for noisy in ("peewee", "pykka"):
         logging.getLogger(noisy).setLevel(logging.INFO)
-    with logline.logging_to_stderr(logging.DEBUG if debug else logging.INFO):
+    with log_format.logging_to_stderr(logging.DEBUG if debug else logging.INFO):
         yield
 
 
@@ -118,7 +118,7 @@ def _run(
         return (line for runtime in runtimes for line in _report(runtime))
 
     with ending_signals(signals.put, report), logging_to_stderr(debug):
-        from ..actors.runtime import Runtime
+        from ..actors.runtime.runtime import Runtime
 
         actions = _folder(actions_dir)
         definitions = _load_all(configs, machine_name, actions)
@@ -135,7 +135,7 @@ def _drive(
     runtime: Runtime, definitions: Sequence[Definition], start: Mapping[str, Any], signals: SimpleQueue[int]
 ) -> int:
     """Start everything, wait for its end or a signal; the exit code."""
-    from ..actors.systemd import Systemd
+    from ..actors.processes.systemd import Systemd
 
     obeyed: list[int] = []
     systemd = Systemd()
@@ -162,7 +162,7 @@ def _drive(
 
 
 def _tell_systemd(runtime: Runtime, systemd: Systemd) -> None:
-    from ..actors.systemd import in_short
+    from ..actors.processes.systemd import in_short
 
     def status() -> str:
         machines = runtime.machines()
@@ -175,7 +175,7 @@ def _tell_systemd(runtime: Runtime, systemd: Systemd) -> None:
 
 
 def _report(runtime: Runtime) -> Iterator[str]:
-    from ..actors.dump import report_of
+    from ..actors.runtime.thread_dump import report_of
 
     return report_of(runtime)
 
@@ -210,8 +210,8 @@ def _load_all(configs: Sequence[Path], machine_name: str | None, actions_dir: Pa
 
 def _load(path: Path, machine_name: str | None, actions_dir: Path | None) -> Definition:
     from ..actors.actions.registry import ActionRegistry
+    from ..actors.definition.loader import load
     from ..actors.errors import written
-    from ..actors.loader import load
 
     folders = [actions_dir] if actions_dir else []
     definition = load(path, machine_name=machine_name, known_keys=ActionRegistry(*folders).keys_of)

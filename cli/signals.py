@@ -79,6 +79,6 @@ def _carry(
 
 
 def _dump(report: Callable[[], Iterable[str]]) -> None:
-    from ..actors import dump
+    from ..actors.runtime import thread_dump
 
-    dump.write(report)
+    thread_dump.write(report)

@@ -154,7 +154,7 @@ def _is_monitor(port: int) -> bool:
 
 def _check_database(*, create: bool) -> None:
     """Make the file where there is none, if it is to be made; say now what keeps the page empty, and is waited for."""
-    from ..storage.database import Database
+    from ..storage.engine.database import Database
     from ..storage.errors import StoreTooNew, StoreUnavailable
 
     try:

@@ -77,7 +77,7 @@ def validate(ctx: click.Context, /, **options: Any) -> None:
 
     Exit codes: 0 no errors, 1 errors, 2 warnings with --strict, or wrong usage.
     """
-    from .findings_text import validation
+    from .lint_text import validation
 
     ctx.exit(_check(layout=validation, **options))
 
@@ -96,7 +96,7 @@ def lint(ctx: click.Context, /, **options: Any) -> None:
     The checks are those of statemachine-validate. Exit codes: 0 no errors, 1 errors, 2 warnings with --strict, or
     wrong usage.
     """
-    from .findings_text import linting
+    from .lint_text import linting
 
     ctx.exit(_check(layout=linting, **options))
 
@@ -150,7 +150,7 @@ def _exit_code(reports: Sequence[Report], strict: bool) -> int:
 
 
 def _show(reports: Sequence[Report], fmt: str) -> None:
-    from .findings_json import as_json, as_sarif
+    from .lint_json import as_json, as_sarif
 
     show_json(as_json(reports) if fmt == "json" else as_sarif(reports))
 
@@ -166,7 +166,7 @@ def _explain(codes: set[str], fmt: str) -> None:
 
 
 def _print_schema() -> None:
-    from ..actors.schema import schema
+    from ..actors.lint.json_schema import schema
 
     show_json(schema())
 

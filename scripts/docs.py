@@ -15,15 +15,17 @@ from typing import Any
 import click
 
 from statemachine_engine.actors.actions.registry import builtin
-from statemachine_engine.actors.schema import schema
-from statemachine_engine.cli import db, diagrams, events, run, system, ui, validate, websocket
+from statemachine_engine.actors.lint.json_schema import schema
+from statemachine_engine.cli import diagrams, events, run, ui, validate, websocket
+from statemachine_engine.cli.db.main import db
+from statemachine_engine.cli.system.main import system
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PART = re.compile(r"(<!-- made: (.+?) -->\n).*?(<!-- /made -->)", re.DOTALL)
 PROGRAMS: Mapping[str, click.Command] = {
     "statemachine": run.run,
-    "statemachine-db": db.db,
-    "statemachine-system": system.system,
+    "statemachine-db": db,
+    "statemachine-system": system,
     "statemachine-ui": ui.ui,
     "statemachine-events": events.events,
     "statemachine-validate": validate.validate,

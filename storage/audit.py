@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from . import contexts, snapshots
 from .clock import epoch_or_zero, to_text
 from .contexts import ContextRow
-from .database import Database
+from .engine.database import Database
 from .errors import CommitInDoubt
 from .payload import dumps, loads
 from .snapshots import Forgotten, Saved
@@ -253,7 +253,7 @@ def errors(
 
 def newest(db: Database, type: str, machine: str | None, hours: float | None, limit: int | None) -> list[Event]:
     """Events of one type, of a machine (None: of all), within the last hours, newest first; `limit` None: all."""
-    from .models import NoteRow, fetch  # peewee takes longer to load than most commands take to run
+    from .engine.models import NoteRow, fetch  # peewee takes longer to load than most commands take to run
 
     columns = (NoteRow.id, NoteRow.machine_name, NoteRow.event_type, NoteRow.payload, NoteRow.created_at)
     query = NoteRow.select(*columns).where(NoteRow.event_type == type)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .connections import Connections
+from .engine.connections import Connections
 from .payload import dumps
 
 #: bytes; PostgreSQL's notifications hold less than 8,000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .database import Database
+from .engine.database import Database
 from .errors import StoreUnavailable
 
 IDLE_S = 60.0

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from .database import Database
+from .engine.database import Database
 from .errors import MachineTaken
 from .payload import dumps, loads
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from . import bells, troubles
 from .clock import epoch_or_zero, to_text
-from .database import Database
+from .engine.database import Database
 from .errors import PayloadTooLarge, StorageError
 from .hidden import masked_in
 from .names import check_names, machine_name_fault, refusal
@@ -196,7 +196,7 @@ def list_(
     db: Database, *, target: str | None = None, status: str | None = None, limit: int | None = 20
 ) -> list[MailboxRow]:
     """Events that match all that is given, newest first; `limit` None: all of them."""
-    from .models import EventRow, fetch, has_status  # peewee takes longer to load than most commands take to run
+    from .engine.models import EventRow, fetch, has_status  # peewee takes longer to load than most commands take to run
 
     query = EventRow.select(*(getattr(EventRow, field.name) for field in fields(MailboxRow)))
     if target is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any
 
-from .database import Database
+from .engine.database import Database
 
 REGISTER = """
 INSERT INTO schedules (schedule_id, machine_name, config_type, cron, timezone, what, spec, next_at)

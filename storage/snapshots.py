@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from .database import Database
+from .engine.database import Database
 from .errors import SnapshotDamaged
 from .payload import clean, loads
 

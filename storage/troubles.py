@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from .database import Database
+from .engine.database import Database
 
 ADD = """
 INSERT INTO troubles (kind, times, seconds) VALUES (?, ?, ?)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from statemachine_engine.storage.clock import ManualClock
-from statemachine_engine.storage.database import Database
+from statemachine_engine.storage.engine.database import Database
 from tests.support.postgres import fresh_schema
 
 DATABASES = ("sqlite", "memory", "postgres")

@@ -24,10 +24,10 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
-from statemachine_engine.actors import loader
 from statemachine_engine.actors.actions import registry
-from statemachine_engine.actors.actionsection import COMMON_KEYS
-from statemachine_engine.storage.database import Database
+from statemachine_engine.actors.definition import loader
+from statemachine_engine.actors.definition.action_section import COMMON_KEYS
+from statemachine_engine.storage.engine.database import Database
 from tests.support.project import Project
 from tests.support.until import until
 

@@ -6,9 +6,12 @@ from pathlib import Path
 
 from flask import Flask
 
-from . import answers, api, auth, compression, metrics, openapi, pages, stream
+from . import answers, auth, compression, metrics, pages
+from .api import openapi
+from .api import routes as api
 from .monitor import EXTENSION, Monitor
 from .settings import Settings
+from .stream import routes as stream
 
 #: bytes; an event's payload may have 16 MiB
 LONGEST_BODY = 17 * 1024 * 1024

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..storage import audit
 
 if TYPE_CHECKING:
-    from ..storage.database import Database
+    from ..storage.engine.database import Database
 
 Move = tuple[str, str, str]
 """From a state, to a state, by an event."""

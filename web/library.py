@@ -11,14 +11,14 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..actors.diagram import Atlas
+from ..actors.definition.loader import load
 from ..actors.drawing import files
+from ..actors.drawing.diagrams import Atlas
 from ..actors.drawing.mermaid import mermaid
 from ..actors.errors import MachineError
-from ..actors.loader import load
 
 if TYPE_CHECKING:
-    from ..actors.definition import Definition
+    from ..actors.definition.model import Definition
     from ..storage.machines import MachineRow
 
 log = logging.getLogger(__name__)

@@ -6,17 +6,18 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from ..actors.keeper import MACHINE_LEASE_S
-from ..actors.liveness import is_running, status_of
-from ..storage import audit, job_lists, machines
-from .backlog import Place
+from ..actors.processes.liveness import is_running, status_of
+from ..actors.runtime.maintenance import MACHINE_LEASE_S
+from ..storage import audit, machines
+from ..storage.jobs import queries
+from .feed.backlog import Place
 
 if TYPE_CHECKING:
-    from ..storage.database import Database
+    from ..storage.engine.database import Database
     from ..storage.machines import MachineRow
-    from .feed import Feed
+    from .feed.feed import Feed
+    from .feed.store import Store
     from .library import Library
-    from .store import Store
 
 #: seconds for which a listing serves everybody who asks, unless something happens
 FRESH_S = 0.2
@@ -50,13 +51,13 @@ class Machines:
         """One machine, as of this moment."""
         db = self._store.db
         row = machines.get(db, name)
-        return None if row is None else (row, self._shown(db, row, job_lists.held(db), {}))
+        return None if row is None else (row, self._shown(db, row, queries.held(db), {}))
 
     # Helpers
 
     def _list(self) -> list[Machine]:
         db = self._store.db
-        jobs = job_lists.held(db)
+        jobs = queries.held(db)
         alive: dict[object, bool] = {}
         return [self._shown(db, row, jobs, alive) for row in machines.list_(db)]
 

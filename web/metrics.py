@@ -17,8 +17,9 @@ from prometheus_client.core import (
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from ..storage import durations, job_lists, mailbox, troubles
+from ..storage import durations, mailbox, troubles
 from ..storage.errors import StorageError
+from ..storage.jobs import queries
 from ..storage.kinds import KINDS
 from .durations import grouped
 from .monitor import Monitor, the_monitor
@@ -71,10 +72,10 @@ class Numbers(Collector):
         age_s = max(0.0, db.now() - min(heard)) if heard else 0.0
         text = "How long ago the machine that was silent longest was heard of, of those that run."
         yield _gauge("heartbeat_age_seconds", text, (), {(): age_s})
-        waiting = job_lists.waiting(db)
+        waiting = queries.waiting(db)
         jobs = {(type, status): count for type, status, count, _ in waiting}
         yield _gauge("jobs", "Jobs that are not over.", ("job_type", "status"), jobs)
-        yield _gauge("jobs_by_status", "All jobs.", ("status",), {(s,): n for s, n in job_lists.counts(db).items()})
+        yield _gauge("jobs_by_status", "All jobs.", ("status",), {(s,): n for s, n in queries.counts(db).items()})
         ages = {(type,): max(0.0, db.now() - due) for type, status, _, due in waiting if status == "pending" and due}
         yield _gauge("job_oldest_pending_seconds", "How long the next job has waited.", ("job_type",), ages)
         depth: Counter[str] = Counter()

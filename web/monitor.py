@@ -11,11 +11,11 @@ from flask import current_app
 
 from ..storage.clock import system_clock
 from .counts import Counts
-from .feed import Feed
+from .feed.feed import Feed
+from .feed.store import Store
 from .library import Library
 from .machines import Machines
 from .settings import Settings
-from .store import Store
 
 EXTENSION = "statemachine_monitor"
 

@@ -11,7 +11,7 @@ from collections import defaultdict
 from contextlib import suppress
 from typing import Any
 
-from ..actors.trouble import Rarely
+from ..actors.metrics.outage import Rarely
 from ..storage import private
 
 log = logging.getLogger(__name__)

@@ -15,14 +15,14 @@ from gunicorn.glogging import Logger
 from gunicorn.http.errors import NoMoreData, ParseException
 from gunicorn.workers.gthread import ThreadWorker
 
-from ..actors import dump
-from ..actors.logline import logging_to_stderr
+from ..actors.logs.log_format import logging_to_stderr
+from ..actors.runtime import thread_dump
 from . import peers
 from .answers import reply
 from .app import monitor_of
 from .arrivals import Arrivals
 from .errors import PortTaken
-from .stream import MOST_STREAMS
+from .stream.routes import MOST_STREAMS
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
 
     def handle_usr1(self, sig: int, frame: Any) -> None:
         """gunicorn reopens its log files at this, of which we have none; our other processes say what they are at."""
-        dump.write()
+        thread_dump.write()
 
     def _stop_streams(self) -> None:
         app = getattr(self.app, "flask_app", None)

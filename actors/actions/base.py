@@ -7,10 +7,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Collection, Hashable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
-from .errors import ActionError
+from ..errors import ActionError
 
 if TYPE_CHECKING:
-    from ..services import Services
+    from .services import Services
 
 Context: TypeAlias = dict[str, Any]
 Outcome: TypeAlias = str | None

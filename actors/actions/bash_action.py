@@ -11,13 +11,13 @@ from typing import Any
 
 from ...storage.hidden import masked
 from ...storage.strictjson import parse
-from .. import process
-from ..interpolation import interpolate, text_of
-from ..jobcontext import merge, with_params
-from ..shell import ShellCommand, rewrite
+from ..errors import ActionError, CommandNotStarted
+from ..jobs.job_context import merge, with_params
+from ..placeholders.interpolation import interpolate, text_of
+from ..processes import command
+from ..shell.shell import ShellCommand, rewrite
 from .base import Context
 from .builtin import BuiltinAction, shortened
-from .errors import ActionError, CommandNotStarted
 
 _DEFAULT_TIMEOUT_S = 30.0
 _JSON_BYTES = 16 * 1024 * 1024
@@ -83,16 +83,16 @@ class BashAction(BuiltinAction):
                 return command
         return str(self.required("command"))
 
-    def _run(self, shell: ShellCommand) -> process.Ended:
+    def _run(self, shell: ShellCommand) -> command.Ended:
         try:
-            return process.run(
+            return command.run(
                 [*shlex.split(str(self.config.get("shell") or "/bin/sh")), "-c", shell.text],
                 env=self._env(shell.env),
                 cwd=self._cwd(),
                 stdin=_input(self.config.get("stdin")),
                 timeout_s=self._timeout_s(),
                 cancel=self._services.cancel if self._services else None,
-                kept_bytes=_JSON_BYTES if self._captures_json() else process.KEPT_BYTES,
+                kept_bytes=_JSON_BYTES if self._captures_json() else command.KEPT_BYTES,
                 hear=self._services.jobs.output_sink() if self._services else None,
             )
         except OSError as error:
@@ -136,7 +136,7 @@ class BashAction(BuiltinAction):
         if key:
             self.store(context, "store_as", "", value)
 
-    def _failed(self, text: str, ended: process.Ended, context: Context) -> str:
+    def _failed(self, text: str, ended: command.Ended, context: Context) -> str:
         code = ended.exit_code
         self.failed_of = code
         mapped = self._mappings().get(str(code))
@@ -150,7 +150,7 @@ class BashAction(BuiltinAction):
             raise ActionError("'error_mappings' has to be a mapping of exit codes to events")
         return {str(code): event for code, event in mappings.items()}
 
-    def _timed_out(self, text: str, ended: process.Ended, context: Context) -> str:
+    def _timed_out(self, text: str, ended: command.Ended, context: Context) -> str:
         self.failed_of = "timeout"
         self._note(f"Command timed out after {self._timeout_s():g} seconds", text, ended, context)
         return self.event("timeout_event", self._error_event())
@@ -158,14 +158,14 @@ class BashAction(BuiltinAction):
     def _error_event(self) -> str:
         return self.event("error", self.event("failure", "error"))
 
-    def _note(self, what: str, text: str, ended: process.Ended, context: Context) -> None:
+    def _note(self, what: str, text: str, ended: command.Ended, context: Context) -> None:
         context["last_error"] = f"{what}\nCommand: {text}"
         context["last_error_action"] = "bash"
         context["last_error_command"] = text
         context["last_error_exit_code"] = ended.exit_code
         self.logger.warning("[%s] %s", self.get_machine_name(context), context["last_error"])
 
-    def _log_output(self, ended: process.Ended, context: Context) -> None:
+    def _log_output(self, ended: command.Ended, context: Context) -> None:
         for output in (ended.stdout, ended.stderr if not ended.exit_code else b""):
             text = _decoded(output[: 4 * _LOGGED_CHARS]).strip()
             if text:
@@ -177,7 +177,7 @@ def _input(value: Any) -> bytes | None:
 
 
 def _decoded(output: bytes) -> str:
-    return output[-process.KEPT_BYTES :].decode("utf-8", "replace")
+    return output[-command.KEPT_BYTES :].decode("utf-8", "replace")
 
 
 def _cannot_start(error: OSError) -> str:

@@ -6,10 +6,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ..definition import parse_duration
-from ..jobcontext import RESERVED, current_job_id
+from ..definition.model import parse_duration
+from ..definition.reserved_keys import RESERVED
+from ..errors import ActionError
+from ..jobs.job_context import current_job_id
 from .base import BaseAction, Context
-from .errors import ActionError
 
 #: a value that consists of a placeholder still: there was nothing to fill it with
 LONE_PLACEHOLDER = re.compile(r"\{[^{}]+\}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
-from ..jobcontext import drop, hold
+from ..jobs.job_context import drop, hold
 from .base import Context
 from .builtin import BuiltinAction
 

@@ -6,7 +6,7 @@ from collections.abc import Hashable
 from math import inf
 
 from ...storage.machines import MachineRow
-from ..incarnation import may_live
+from ..processes.incarnation import may_live
 from .base import Context
 from .builtin import BuiltinAction
 

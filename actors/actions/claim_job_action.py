@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..jobcontext import hold
+from ..jobs.job_context import hold
 from .base import Context
 from .builtin import BuiltinAction
 

@@ -31,16 +31,6 @@ class UnknownAction(ActionLoadError):
         MachineError.__init__(self, f"Could not load action '{action_type}': {self.reason}")
 
 
-class ActionError(MachineError):
-    """An action cannot do what its configuration asks for."""
-
-
-class CommandNotStarted(ActionError):
-    """The system gave no process, no descriptor or no memory for a command, or there is no such shell."""
-
-    trouble = "command_not_started"
-
-
 def _unknown(action_type: str, near: tuple[str, ...], folders: tuple[Path, ...]) -> str:
     places = " and ".join([*(str(folder) for folder in folders), "the built-ins"])
     hint = f"; did you mean {' or '.join(repr(name) for name in near)}?" if near else ""

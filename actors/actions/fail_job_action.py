@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..interpolation import text_of
+from ..placeholders.interpolation import text_of
 from .base import Context
 from .builtin import BuiltinAction
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from ..interpolation import text_of
+from ..placeholders.interpolation import text_of
 from .base import Context
 from .builtin import BuiltinAction, shortened
 

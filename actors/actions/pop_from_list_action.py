@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..jobcontext import hold_row
+from ..jobs.job_context import hold_row
 from .base import Context
 from .builtin import BuiltinAction
 

@@ -18,7 +18,7 @@ from .custom import CustomFile, class_in
 from .errors import UnknownAction
 
 if TYPE_CHECKING:
-    from ..definition import Definition
+    from ..definition.model import Definition
 
 _SUFFIX = "_action.py"
 #: an actions directory with more folders below it is hardly one: `actions_root: /` must not walk the whole disk

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..interpolation import text_of
-from ..jobcontext import current_job_id, drop
+from ..jobs.job_context import current_job_id, drop
+from ..placeholders.interpolation import text_of
 from .base import Context
 from .builtin import BuiltinAction
 

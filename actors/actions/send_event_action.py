@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..jobcontext import current_job_id
+from ..jobs.job_context import current_job_id
 from .base import Context
 from .builtin import LONE_PLACEHOLDER, BuiltinAction
 

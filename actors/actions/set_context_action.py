@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from ..errors import ActionError
 from .base import Context
 from .builtin import BuiltinAction
-from .errors import ActionError
 
 
 class SetContextAction(BuiltinAction):

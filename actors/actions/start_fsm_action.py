@@ -6,10 +6,10 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from ..interpolation import MISSING, resolve
+from ..errors import ActionError
+from ..placeholders.interpolation import MISSING, resolve
 from .base import Context
 from .builtin import BuiltinAction
-from .errors import ActionError
 
 _ISOLATIONS = ("thread", "process")
 

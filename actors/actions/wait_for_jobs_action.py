@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...storage import jobs
+from ..errors import ActionError
 from .base import Context
 from .builtin import BuiltinAction
-from .errors import ActionError
 
 _WAIT = "_wait_for_jobs"
 _LOOK_S = 60.0

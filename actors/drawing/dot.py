@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..diagram import Diagram, Edge, Node
+from .diagrams import Diagram, Edge, Node
 
 _SHAPES = {
     "state": 'shape=box, style="rounded"',

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ..diagram import Atlas
+from .diagrams import Atlas
 from .markdown import markdown
 from .mermaid import mermaid
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from ..definition import ANY_STATE, Definition, State, Transition
-from ..diagram import Atlas, Diagram
+from ..definition.model import ANY_STATE, Definition, State, Transition
+from .diagrams import Atlas, Diagram
 from .mermaid import mermaid
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>&|~#!$])")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from unicodedata import category
 
-from ..diagram import Diagram, Edge, Node
+from .diagrams import Diagram, Edge, Node
 
 _INDENT = "    "
 _STYLES = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..diagram import END, START, Diagram, Node
+from .diagrams import END, START, Diagram, Node
 
 
 def outline(diagram: Diagram) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from unicodedata import combining, east_asian_width
 from xml.sax.saxutils import escape
 
-from ..diagram import Diagram, Edge, Node
+from .diagrams import Diagram, Edge, Node
 from .layout import Arrow, Layout, Point, Size, layered
 
 _CHARACTER, _LINE = 7.3, 15.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..actions.errors import ActionLoadError, UnknownAction
-from ..findings import quoted
+from ..definition.problems import quoted
 from .finding import Finding
 from .outcomes import Kind
 from .subject import Action, ActionList, Subject

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..definition import State, Transition
-from ..findings import listing, quoted
-from ..statesection import STOPPED
-from ..yamlnodes import Node
+from ..definition.model import State, Transition
+from ..definition.problems import listing, quoted
+from ..definition.state_section import STOPPED
+from ..definition.yaml_nodes import Node
 from .finding import Finding
 from .graph import backwards, connected
 from .outcomes import Kind

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..context import START, event_data
-from ..definition import ANY_STATE, Mark
-from ..findings import did_you_mean, listing, quoted
-from ..schedule import ScheduledEvent
-from ..yamlnodes import Node
+from ..definition.model import ANY_STATE, Mark
+from ..definition.problems import did_you_mean, listing, quoted
+from ..definition.schedule import ScheduledEvent
+from ..definition.yaml_nodes import Node
+from ..sockets.messages import START, event_data
 from .finding import Finding
 from .outcomes import Kind, Outcome
 from .subject import Action, ActionList, Subject, names_in

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from ..actions.registry import ActionRegistry
+from ..definition.loader import load_text
+from ..definition.problems import Findings
+from ..definition.yaml_nodes import compose, read_text
 from ..errors import ConfigError, MachineError
-from ..findings import Findings
-from ..loader import load_text
-from ..yamlnodes import compose, read_text
 from .actioncheck import CHECKS as OF_ACTIONS
 from .endings import CHECKS as OF_ENDINGS
 from .events import CHECKS as OF_EVENTS

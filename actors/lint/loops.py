@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from ..definition import Transition
-from ..findings import listing, quoted
+from ..definition.model import Transition
+from ..definition.problems import listing, quoted
 from .finding import Finding
 from .graph import backwards, connected
 from .outcomes import Kind

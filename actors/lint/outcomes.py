@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Any
 
 from ..actions.base import BaseAction
-from ..definition import ActionSpec
+from ..definition.model import ActionSpec
 
 
 class Kind(Enum):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..definition import ANY_STATE
-from ..findings import did_you_mean, quoted
-from ..statesection import STOPPED
+from ..definition.model import ANY_STATE
+from ..definition.problems import did_you_mean, quoted
+from ..definition.state_section import STOPPED
 from .finding import Finding
 from .subject import Subject
 

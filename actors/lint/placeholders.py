@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
-from ..context import START, event_data
-from ..definition import Mark
-from ..filters import FILTERS
-from ..findings import quoted
-from ..interpolation import MISSING, Placeholder, pieces_at, resolve
-from ..jobcontext import RESERVED
-from ..yamlnodes import Node
+from ..definition.model import Mark
+from ..definition.problems import quoted
+from ..definition.reserved_keys import RESERVED
+from ..definition.yaml_nodes import Node
+from ..placeholders.filters import FILTERS
+from ..placeholders.interpolation import MISSING, Placeholder, pieces_at, resolve
+from ..sockets.messages import START, event_data
 from .finding import Finding
 from .subject import Action, Subject
 

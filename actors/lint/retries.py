@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..actions.bash_action import BashAction
-from ..findings import quoted
+from ..definition.problems import quoted
 from .finding import Finding
 from .subject import Action, Subject
 

@@ -8,9 +8,9 @@ from functools import cached_property
 
 from ..actions.base import BaseAction
 from ..actions.registry import ActionRegistry
-from ..definition import ANY_STATE, ActionSpec, Definition, Mark, State, Transition
+from ..definition.model import ANY_STATE, ActionSpec, Definition, Mark, State, Transition
+from ..definition.yaml_nodes import Node
 from ..errors import MachineError
-from ..yamlnodes import Node
 from .finding import Finding
 from .graph import Steps, connected
 from .outcomes import Outcome, Outcomes, outcomes_of

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ..definition import ANY_STATE, Transition, parse_duration
-from ..findings import quoted
+from ..definition.model import ANY_STATE, Transition, parse_duration
+from ..definition.problems import quoted
 from .finding import Finding
 from .subject import Action, ActionList, Subject
 

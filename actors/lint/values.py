@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from ..definition import parse_duration
-from ..findings import did_you_mean, listing, quoted
-from ..yamlnodes import Node
+from ..definition.model import parse_duration
+from ..definition.problems import did_you_mean, listing, quoted
+from ..definition.yaml_nodes import Node
 from .finding import Finding
 from .subject import Action, Subject
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from statemachine_engine.actors.definition import Definition
-from statemachine_engine.actors.loader import load
-from statemachine_engine.actors.runtime import Runtime
+from statemachine_engine.actors.definition.loader import load
+from statemachine_engine.actors.definition.model import Definition
+from statemachine_engine.actors.runtime.runtime import Runtime
 
 
 class StateMachineEngine:

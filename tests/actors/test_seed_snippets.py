@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from statemachine_engine.actors.actions.registry import keys_of
-from statemachine_engine.actors.definition import Definition
+from statemachine_engine.actors.definition.loader import load_text
+from statemachine_engine.actors.definition.model import Definition
 from statemachine_engine.actors.errors import ConfigError
-from statemachine_engine.actors.loader import load_text
 from tests.support.seed import CONTROLLER, QUICK_START
 
 LOG = """

@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from statemachine_engine.actors import deliver
+from statemachine_engine.actors.sockets import delivery
 from statemachine_engine.storage import jobs, mailbox, schedules, snapshots
-from statemachine_engine.storage.database import Database
+from statemachine_engine.storage.engine.database import Database
 from tests.chaos.campaign import RESUMING, left_over, prepared, unfinished
 from tests.chaos.fleet import HERE
 from tests.chaos.load import Accepted
@@ -108,9 +108,9 @@ class Series:
     def _send(self, kind: str, target: str, more: dict[str, object] | None = None) -> None:
         self._number += 1
         key = f"{kind}-{self._number:06}"
-        event = deliver.Event(kind, {"key": key, key: 1, **(more or {})}, source="series")
+        event = delivery.Event(kind, {"key": key, key: 1, **(more or {})}, source="series")
         prefix = self.project.env["STATEMACHINE_CONTROL_PREFIX"]
-        (sent,) = deliver.send(self.db, [target], event, prefix=prefix, event_socket=f"{prefix}-none")
+        (sent,) = delivery.send(self.db, [target], event, prefix=prefix, event_socket=f"{prefix}-none")
         self.accepted.events[key] = [sent.letter.id]
 
     def _order(self) -> None:

@@ -16,14 +16,14 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from statemachine_engine.storage.postgres import PostgresDialect
-from statemachine_engine.storage.sqlite import SqliteDialect
+from statemachine_engine.storage.engine.postgres import PostgresDialect
+from statemachine_engine.storage.engine.sqlite import SqliteDialect
 
 #: before the function; after it; before the COMMIT of the transaction that it worked in; after that COMMIT
 MOMENTS = ("before", "after", "commit", "committed")
 
 #: command -> the module whose main() it is
-COMMANDS = {"statemachine": "run", "statemachine-db": "db"}
+COMMANDS = {"statemachine": "run", "statemachine-db": "db.main"}
 
 _thread = threading.local()
 _lock = threading.Lock()

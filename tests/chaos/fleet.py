@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from statemachine_engine.storage.clock import to_text
-from statemachine_engine.storage.database import Database
+from statemachine_engine.storage.engine.database import Database
 from tests.support.project import Project
 from tests.support.until import until
 

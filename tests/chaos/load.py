@@ -9,9 +9,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from statemachine_engine.actors import deliver
+from statemachine_engine.actors.sockets import delivery
 from statemachine_engine.storage import jobs, mailbox
-from statemachine_engine.storage.database import Database
+from statemachine_engine.storage.engine.database import Database
 from statemachine_engine.storage.errors import JobExists, StorageError
 
 SENDERS = 3
@@ -136,8 +136,8 @@ class Load:
             if kind == "stale":
                 number = mailbox.post(db, item["target"], "tick", payload, source=item["source"], ttl_s=STALE_S).id
             else:
-                event = deliver.Event(kind, payload, source=item["source"])
-                sent = deliver.send(db, [item["target"]], event, prefix=prefix, event_socket=f"{prefix}-none")
+                event = delivery.Event(kind, payload, source=item["source"])
+                sent = delivery.send(db, [item["target"]], event, prefix=prefix, event_socket=f"{prefix}-none")
                 number = sent[0].letter.id
         except StorageError:
             self.accepted.doubtful[key] += 1

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from statemachine_engine.storage.database import Database
+from statemachine_engine.storage.engine.database import Database
 from tests.chaos.load import ENDS, Accepted
 
 #: what may become of an event of each kind

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from statemachine_engine.actors import wire
-from statemachine_engine.cli.db import db as command
+from statemachine_engine.actors.sockets import datagrams, unix_socket
+from statemachine_engine.cli.db.main import db as command
 from statemachine_engine.storage import machines
-from statemachine_engine.storage.database import Database
+from statemachine_engine.storage.engine.database import Database
 
 BIN = Path(sys.executable).parent
 
@@ -71,11 +71,11 @@ class Installation:
 
     def listen(self, path: Path | str) -> socket.socket:
         """A bound datagram socket; closed with the installation."""
-        return self._stack.enter_context(wire.bind(Path(path)))
+        return self._stack.enter_context(unix_socket.bind(Path(path)))
 
     def machine(self, name: str, *, state: str = "waiting", pid: int | None = None, host: str | None = None) -> Path:
         """A machine that the registry calls running; the path of its control socket, where nobody listens yet."""
-        path = wire.control_path(self.prefix, name)
+        path = unix_socket.control_path(self.prefix, name)
         pid, host = pid or os.getpid(), host or socket.gethostname()
         machines.acquire(
             self.open(), name, incarnation=f"{host}/{pid}/0/{name}", pid=pid, host=host, config_type=f"{name}_config",
@@ -114,7 +114,7 @@ def received() -> Callable[[socket.socket], list[dict[str, Any]]]:
         messages = []
         while True:
             try:
-                messages.append(json.loads(listener.recv(wire.MAX_DATAGRAM)))
+                messages.append(json.loads(listener.recv(datagrams.MAX_DATAGRAM)))
             except BlockingIOError:
                 return messages
 

@@ -4,11 +4,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from statemachine_engine.storage.database import Database
+from statemachine_engine.storage.engine.database import Database
 
 PROGRAM = """
 import sys
-from statemachine_engine.cli.db import db
+from statemachine_engine.cli.db.main import db
 db(["--db", sys.argv[1], "list"], standalone_mode=False)
 print(*({"peewee", "psycopg"} & set(sys.modules)))
 import psycopg

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from statemachine_engine.actors import wire
+from statemachine_engine.actors.sockets import unix_socket
 from statemachine_engine.cli.events import compact, human
 from statemachine_engine.cli.events import events as command
 from statemachine_engine.storage import audit
@@ -191,7 +191,7 @@ def test_the_event_socket_rings_it_before_it_looks_by_itself(place: Any) -> None
     for _ in range(5):
         began_s = time.monotonic()
         tell(place, "said", {})
-        wire.ring(place.events, {"type": "said"})
+        unix_socket.ring(place.events, {"type": "said"})
         assert process.stdout is not None
         process.stdout.readline()
         took_s.append(time.monotonic() - began_s)

@@ -15,11 +15,11 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from statemachine_engine.cli.db import db
+from statemachine_engine.cli.db.main import db
 from statemachine_engine.cli.diagrams import diagrams
 from statemachine_engine.cli.events import events
 from statemachine_engine.cli.run import run
-from statemachine_engine.cli.system import system
+from statemachine_engine.cli.system.main import system
 from statemachine_engine.cli.ui import ui
 from statemachine_engine.cli.validate import lint, validate
 from statemachine_engine.cli.websocket import websocket_server

@@ -83,7 +83,7 @@ def test_debug_adds_the_traceback() -> None:
 
 
 def test_help_that_cannot_be_written_is_one_line() -> None:
-    program = "from statemachine_engine.cli.db import main; main()"
+    program = "from statemachine_engine.cli.db.main import main; main()"
     with open("/dev/full", "w") as full:
         command = [sys.executable, "-c", program, "list", "--help"]
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from statemachine_engine.web.server import REQUEST_THREADS
-from statemachine_engine.web.stream import MOST_STREAMS
+from statemachine_engine.web.stream.routes import MOST_STREAMS
 from tests.cli.conftest import Installation
 from tests.support.page import free_port
 from tests.support.until import until

@@ -22,7 +22,7 @@ from werkzeug.test import TestResponse
 
 from statemachine_engine import Machine, Runtime
 from statemachine_engine.storage import jobs, machines
-from statemachine_engine.storage.database import Database
+from statemachine_engine.storage.engine.database import Database
 from statemachine_engine.web.app import create_app, monitor_of
 from tests.support.metrics import troubles
 from tests.support.project import Project

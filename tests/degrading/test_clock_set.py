@@ -9,7 +9,7 @@ import yaml
 
 from statemachine_engine.storage import jobs, schedules
 from statemachine_engine.storage.clock import ManualClock
-from statemachine_engine.storage.database import Database
+from statemachine_engine.storage.engine.database import Database
 from tests.degrading.conftest import House
 from tests.support.faketime import FakeClock
 from tests.support.project import Project

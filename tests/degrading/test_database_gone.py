@@ -9,9 +9,10 @@ from contextlib import closing
 
 import pytest
 
-from statemachine_engine.actors import keeper, trouble
+from statemachine_engine.actors.metrics import outage
+from statemachine_engine.actors.runtime import maintenance
 from statemachine_engine.storage import audit, jobs
-from statemachine_engine.storage.database import Database
+from statemachine_engine.storage.engine.database import Database
 from statemachine_engine.storage.errors import StoreUnavailable
 from tests.degrading.conftest import House
 from tests.support.metrics import numbers, trouble_seconds
@@ -76,8 +77,8 @@ def test_a_file_put_in_the_databases_place_is_used_from_then_on(house: House, ca
 @pytest.fixture
 def away(house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Away:
     """Looks ten times a second, and says every half second that it is not over, so that a short outage shows all."""
-    monkeypatch.setattr(keeper, "LOOK_S", 0.1)
-    monkeypatch.setattr(trouble, "QUIET_S", 0.5)
+    monkeypatch.setattr(maintenance, "LOOK_S", 0.1)
+    monkeypatch.setattr(outage, "QUIET_S", 0.5)
     return Away(house, caplog)
 
 

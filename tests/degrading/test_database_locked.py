@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from statemachine_engine.actors import recorder
-from statemachine_engine.storage import audit, jobs, sqlite
+from statemachine_engine.actors.audit import recorder
+from statemachine_engine.storage import audit, jobs
+from statemachine_engine.storage.engine import sqlite
 from statemachine_engine.storage.errors import StoreUnavailable
 from tests.degrading.conftest import House
 from tests.support.metrics import trouble_seconds

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from statemachine_engine.storage import audit, jobs
-from statemachine_engine.storage.database import Database
+from statemachine_engine.storage.engine.database import Database
 from statemachine_engine.storage.errors import ReadOnlyStore, StoreUnavailable
 from tests.degrading.conftest import House
 from tests.support.older_engines import make_old_file
@@ -115,7 +115,7 @@ def test_another_user_reads_a_file_of_its_own_that_it_has_protected(house: House
         said = mallory.run(
             """
             from statemachine_engine.storage import jobs
-            from statemachine_engine.storage.database import Database
+            from statemachine_engine.storage.engine.database import Database
             with Database.open(args[0]) as db:
                 print(jobs.get(db, "j1").status)
                 try:
@@ -124,7 +124,7 @@ def test_another_user_reads_a_file_of_its_own_that_it_has_protected(house: House
                     print(type(error).__name__)
             """,
             file,
-            load="statemachine_engine.storage.jobs statemachine_engine.storage.database difflib",
+            load="statemachine_engine.storage.jobs statemachine_engine.storage.engine.database difflib",
         )
         assert os.listdir(folder) == ["pipeline.db"]
 

@@ -88,8 +88,8 @@ MOUNT_SYSTEM = (
 SMALL = """
 import logging, os, subprocess, sys
 from pathlib import Path
-from statemachine_engine.actors.lockfile import LockFile
-from statemachine_engine.actors.logwriter import LogWriter
+from statemachine_engine.actors.system.lock_file import LockFile
+from statemachine_engine.actors.logs.log_writer import LogWriter
 from statemachine_engine.storage import private
 
 disk = Path(sys.argv[1])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from statemachine_engine.storage import mailbox
-from statemachine_engine.storage.database import Database
+from statemachine_engine.storage.engine.database import Database
 from tests.support.project import Project
 from tests.support.until import until
 

@@ -10,9 +10,9 @@ from urllib.parse import unquote
 
 import pytest
 
-from statemachine_engine.actors import runtime
+from statemachine_engine.actors.runtime import runtime
 from statemachine_engine.storage import audit, jobs, mailbox
-from statemachine_engine.storage.database import Database
+from statemachine_engine.storage.engine.database import Database
 from statemachine_engine.storage.errors import StoreUnavailable
 from tests.degrading.conftest import House
 from tests.support.postgres import OwnServer, fresh_schema, own_server

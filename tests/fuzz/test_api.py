@@ -13,7 +13,7 @@ from urllib.parse import quote
 import pytest
 
 from statemachine_engine.storage import jobs
-from statemachine_engine.storage.database import Database
+from statemachine_engine.storage.engine.database import Database
 from statemachine_engine.web.app import create_app, monitor_of
 from tests.fuzz import hostile
 from tests.fuzz.campaign import campaign

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from statemachine_engine.actors.listener import Listener
-from statemachine_engine.actors.messages import Bell, Incoming
-from statemachine_engine.actors.tally import Tally
+from statemachine_engine.actors.metrics.counters import Tally
+from statemachine_engine.actors.sockets.listener import Listener
+from statemachine_engine.actors.sockets.messages import Bell, Incoming
 from statemachine_engine.storage.clock import system_clock
 from tests.fuzz import hostile
 from tests.fuzz.campaign import campaign

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from statemachine_engine.actors.logline import LogLine
+from statemachine_engine.actors.logs.log_format import LogLine
 from statemachine_engine.cli.events import compact, human
 from statemachine_engine.cli.output import json_text, text
 from statemachine_engine.storage import audit, jobs, mailbox
 from statemachine_engine.storage.audit import Event, Note
-from statemachine_engine.storage.database import Database
+from statemachine_engine.storage.engine.database import Database
 from statemachine_engine.storage.errors import StorageError
 from statemachine_engine.storage.names import UNSAFE
 from tests.fuzz import hostile

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from statemachine_engine.actors.definition.loader import load
 from statemachine_engine.actors.errors import ConfigError
 from statemachine_engine.actors.lint.examine import examine_text
-from statemachine_engine.actors.loader import load
-from statemachine_engine.actors.manifestfile import read_manifest
+from statemachine_engine.actors.system.manifest_file import read_manifest
 from statemachine_engine.storage.names import UNSAFE, escaped
 from tests.fuzz import hostile
 from tests.fuzz.campaign import campaign

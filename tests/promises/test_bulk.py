@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from statemachine_engine.storage import jobs
-from statemachine_engine.storage.database import Database
+from statemachine_engine.storage.engine.database import Database
 from tests.support.project import BIN
 from tests.support.until import until
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from statemachine_engine.storage import audit, mailbox
-from statemachine_engine.storage.database import Database
+from statemachine_engine.storage.engine.database import Database
 from tests.support.project import Project
 from tests.support.until import until
 

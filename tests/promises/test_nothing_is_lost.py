@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from statemachine_engine.storage import snapshots
-from statemachine_engine.storage.database import Database
+from statemachine_engine.storage.engine.database import Database
 from tests.support.processes import alive
 from tests.support.project import Project
 from tests.support.until import until
@@ -169,7 +169,7 @@ def test_a_payload_of_100_kb_arrives_whole_and_one_of_1_mb_as_well(project: Proj
         (project.folder / "payload.json").write_text(json.dumps({"n": "x" * size}))
         project.shell("""
             python3 - <<'PY'
-from statemachine_engine.storage.database import Database
+from statemachine_engine.storage.engine.database import Database
 from statemachine_engine.storage import mailbox, machines
 from statemachine_engine.actors import wire
 import json

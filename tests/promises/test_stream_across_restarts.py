@@ -14,7 +14,7 @@ from pathlib import Path
 
 from statemachine_engine import Runtime
 from statemachine_engine.storage import audit
-from statemachine_engine.storage.database import Database
+from statemachine_engine.storage.engine.database import Database
 from tests.support.project import Project
 from tests.support.until import until
 from tests.support.websocket import Closed, Refused, WebSocket

@@ -11,10 +11,10 @@ import pytest
 from click.testing import CliRunner
 from werkzeug.test import TestResponse
 
-from statemachine_engine.actors import wire
-from statemachine_engine.cli.db import db as command
+from statemachine_engine.actors.sockets import datagrams
+from statemachine_engine.cli.db.main import db as command
 from statemachine_engine.cli.options import KeyValue
-from statemachine_engine.storage.database import Database
+from statemachine_engine.storage.engine.database import Database
 from statemachine_engine.storage.strictjson import MAX_DEPTH, TooDeep, parse
 from statemachine_engine.web.app import create_app, monitor_of
 
@@ -36,13 +36,13 @@ def test_the_deepest_value_that_is_taken() -> None:
 
 @BOMBS
 def test_a_datagram(depth: int) -> None:
-    with pytest.raises(wire.MalformedMessage, match="nested more than 64 levels deep|larger than"):
-        wire.decode(b'{"type": "x", "payload": %s}' % nested(depth).encode(), 0.0)
+    with pytest.raises(datagrams.MalformedMessage, match="nested more than 64 levels deep|larger than"):
+        datagrams.decode(b'{"type": "x", "payload": %s}' % nested(depth).encode(), 0.0)
 
 
 def test_a_datagram_whose_payload_is_a_text_that_holds_one() -> None:
     data = json.dumps({"type": "x", "payload": nested(900)}).encode()
-    assert wire.decode(data, 0.0).payload == nested(900)  # type: ignore[union-attr]
+    assert datagrams.decode(data, 0.0).payload == nested(900)  # type: ignore[union-attr]
 
 
 @BOMBS
@@ -82,8 +82,8 @@ def test_a_number_without_an_end(tmp_path: Path) -> None:
     (tmp_path / "payload.json").write_text(LONG)
     (tmp_path / "jobs.jsonl").write_text(f'{{"job_type": "t", "data": {LONG}}}\n')
     (tmp_path / "jobs.csv").write_text(f"job_type,data\nt,{LONG}\n")
-    with pytest.raises(wire.MalformedMessage, match=REFUSED):
-        wire.decode(b'{"type": "x", "payload": %s}' % LONG.encode(), 0.0)
+    with pytest.raises(datagrams.MalformedMessage, match=REFUSED):
+        datagrams.decode(b'{"type": "x", "payload": %s}' % LONG.encode(), 0.0)
     for args in (
         ["add-job", "--type", "t", "--payload", f"@{tmp_path}/payload.json"],
         ["send-event", "--target", "m", "--type", "go", "--payload", f"@{tmp_path}/payload.json"],

@@ -12,12 +12,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from statemachine_engine import JobQueue, Runtime
-from statemachine_engine.actors import wire
+from statemachine_engine.actors.definition.loader import load
 from statemachine_engine.actors.errors import ConfigError
-from statemachine_engine.actors.loader import load
-from statemachine_engine.cli.db import db as command
+from statemachine_engine.actors.sockets import datagrams
+from statemachine_engine.cli.db.main import db as command
 from statemachine_engine.storage import mailbox
-from statemachine_engine.storage.database import Database
+from statemachine_engine.storage.engine.database import Database
 from statemachine_engine.storage.errors import ValueRefused
 from statemachine_engine.web.app import create_app, monitor_of
 
@@ -136,8 +136,8 @@ def test_the_api_refuses_them(db: Database, post: Callable[..., tuple[int, Any]]
 @unfit
 def test_a_datagram_with_them_is_no_message(name: str) -> None:
     for message in ({"type": name}, {"type": "go", "job_id": name}, {"type": "go", "source": name}):
-        with pytest.raises(wire.MalformedMessage) as refusal:
-            wire.decode(json.dumps(message).encode("utf-8", "surrogatepass"), 0.0)
+        with pytest.raises(datagrams.MalformedMessage) as refusal:
+            datagrams.decode(json.dumps(message).encode("utf-8", "surrogatepass"), 0.0)
         assert str(refusal.value).isprintable()
 
 

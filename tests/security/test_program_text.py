@@ -21,11 +21,11 @@ FORBIDDEN = {
 
 #: place -> why it may
 ALLOWED = {
-    "actors/process.py: subprocess.Popen": "the bash action: the machine's text; values are environment variables",
-    "actors/children.py: subprocess.Popen": "our own interpreter, with a list of words",
-    "actors/shards.py: subprocess.Popen": "our own interpreter, with a list of words",
-    "actors/hooks.py: subprocess.run": "the manifest's own hooks, whose text no value is put into",
-    "cli/system_run.py: subprocess.Popen": "our own interpreter, with a list of words",
+    "actors/processes/command.py: subprocess.Popen": "the bash action, whose values are environment variables",
+    "actors/processes/children.py: subprocess.Popen": "our own interpreter, with a list of words",
+    "actors/system/worker_process.py: subprocess.Popen": "our own interpreter, with a list of words",
+    "actors/system/hooks.py: subprocess.run": "the manifest's own hooks, whose text no value is put into",
+    "cli/system/run.py: subprocess.Popen": "our own interpreter, with a list of words",
     "actors/actions/registry.py: import_module": "a built-in action, whose file is looked for by name first",
     "actors/actions/custom.py: loader.exec_module": "the user's own actions",
     "cli/program.py: importlib.import_module": "our own modules, from a table in the code",

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from statemachine_engine.storage import troubles
-from statemachine_engine.storage.database import Database
+from statemachine_engine.storage.engine.database import Database
 from tests.security.conftest import Place
 from tests.support.otheruser import OtherUser
 from tests.support.project import Project
@@ -88,13 +88,13 @@ def test_a_database_that_another_user_has_laid_out_is_refused_by_his_name(place:
     os.chown(path, 1, 1)
     path.chmod(0o666)
     program = """
-    from statemachine_engine.storage.database import Database
+    from statemachine_engine.storage.engine.database import Database
     try:
         Database.open(args[0])
     except Exception as error:
         print(error)
     """
-    said = mallory.run(program, path, load="statemachine_engine.storage.database")
+    said = mallory.run(program, path, load="statemachine_engine.storage.engine.database")
     assert re.search(r"it belongs to user \w+ \(uid 1\), not to us or root: remove it if you may, or name a", said)
 
 
@@ -312,7 +312,7 @@ def ask(port: int, path: str) -> tuple[int, str]:
 
 def lock_of(project: Project) -> Any:
     """Where the project's system keeps its lock."""
-    from statemachine_engine.actors.controls import Address
+    from statemachine_engine.actors.system.control_server import Address
 
     manifest = (project.folder / "statemachine-project.yaml").resolve()
     return Address.of(manifest, project.env["STATEMACHINE_CONTROL_PREFIX"]).lock

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 
 from statemachine_engine.storage import jobs, mailbox
-from statemachine_engine.storage.database import Database
+from statemachine_engine.storage.engine.database import Database
 from tests.support.factories import add_jobs
 
 WORKER = """
 import json, sys
 from statemachine_engine.storage import jobs
-from statemachine_engine.storage.database import Database
+from statemachine_engine.storage.engine.database import Database
 
 url, owner = sys.argv[1:]
 db = Database.open(url)
@@ -34,7 +34,7 @@ print(json.dumps(taken))
 POSTER = """
 import sys
 from statemachine_engine.storage import mailbox
-from statemachine_engine.storage.database import Database
+from statemachine_engine.storage.engine.database import Database
 
 url, source = sys.argv[1:]
 db = Database.open(url)

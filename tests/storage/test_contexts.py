@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from statemachine_engine.storage import audit, contexts
 from statemachine_engine.storage.contexts import ContextRow, MachineContext
-from statemachine_engine.storage.database import Database
+from statemachine_engine.storage.engine.database import Database
 
 
 def test_of_a_machines_contexts_the_last_one_is_there(db: Database) -> None:

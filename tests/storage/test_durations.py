@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from statemachine_engine.storage import durations
-from statemachine_engine.storage.database import Database
 from statemachine_engine.storage.durations import Bar
+from statemachine_engine.storage.engine.database import Database
 
 
 def test_what_is_added_is_added_to_what_there_is(db: Database) -> None:

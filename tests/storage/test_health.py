@@ -8,7 +8,7 @@ import pytest
 
 from statemachine_engine.storage import health, jobs, mailbox
 from statemachine_engine.storage.clock import ManualClock
-from statemachine_engine.storage.database import Database
+from statemachine_engine.storage.engine.database import Database
 from tests.support.factories import add_jobs, claimed
 
 

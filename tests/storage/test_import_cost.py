@@ -9,7 +9,7 @@ from pathlib import Path
 PROGRAM = """
 import sys
 from statemachine_engine.storage import audit, jobs, machines, mailbox
-from statemachine_engine.storage.database import Database
+from statemachine_engine.storage.engine.database import Database
 
 with Database.open(sys.argv[1]) as db:
     jobs.enqueue(db, None, "work", data={"a": 1})

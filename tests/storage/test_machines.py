@@ -6,7 +6,7 @@ import pytest
 
 from statemachine_engine.storage import audit, machines
 from statemachine_engine.storage.clock import ManualClock
-from statemachine_engine.storage.database import Database
+from statemachine_engine.storage.engine.database import Database
 from statemachine_engine.storage.errors import MachineTaken
 from tests.support.factories import acquire
 

@@ -6,7 +6,7 @@ import threading
 from typing import Any
 
 from statemachine_engine.storage import schedules
-from statemachine_engine.storage.database import Database
+from statemachine_engine.storage.engine.database import Database
 from statemachine_engine.storage.schedules import ScheduleRow
 
 

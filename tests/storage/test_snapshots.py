@@ -7,7 +7,7 @@ import re
 import pytest
 
 from statemachine_engine.storage import audit, hidden, snapshots
-from statemachine_engine.storage.database import Database
+from statemachine_engine.storage.engine.database import Database
 from statemachine_engine.storage.errors import SnapshotDamaged
 from statemachine_engine.storage.snapshots import Forgotten, Saved
 from tests.support.factories import acquire

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from statemachine_engine.storage import mailbox, troubles
-from statemachine_engine.storage.database import Database
+from statemachine_engine.storage.engine.database import Database
 from statemachine_engine.storage.errors import PayloadTooLarge
 from statemachine_engine.storage.troubles import Count
 

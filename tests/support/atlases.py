@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from statemachine_engine.actors.diagram import Atlas, Diagram
-from statemachine_engine.actors.loader import from_dict, load
+from statemachine_engine.actors.definition.loader import from_dict, load
+from statemachine_engine.actors.drawing.diagrams import Atlas, Diagram
 from tests.support.oddconfigs import odd_config
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*/config/*.yaml"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from statemachine_engine.storage import jobs, machines
-from statemachine_engine.storage.database import Database
+from statemachine_engine.storage.engine.database import Database
 from statemachine_engine.storage.jobs import Job
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from statemachine_engine.storage import audit
 from statemachine_engine.storage.audit import Note
-from statemachine_engine.storage.database import Database
+from statemachine_engine.storage.engine.database import Database
 from tests.support.project import Project
 from tests.support.until import PATIENCE_S, until
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from statemachine_engine.storage.database import Database
+from statemachine_engine.storage.engine.database import Database
 
 
 @contextmanager

@@ -17,8 +17,8 @@ from typing import Any
 
 from click.testing import CliRunner, Result
 
-from statemachine_engine.cli.db import db
-from statemachine_engine.cli.system import system
+from statemachine_engine.cli.db.main import db
+from statemachine_engine.cli.system.main import system
 from tests.support.until import PATIENCE_S, until
 
 ROOT = Path(__file__).parents[2]

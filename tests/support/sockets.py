@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from statemachine_engine.actors import wire
+from statemachine_engine.actors.sockets import datagrams
 
 MALFORMED = {
     "empty": b"",
@@ -52,7 +52,7 @@ MALFORMED = {
     "a key twice": b'{"type": "x", "type": "y"}',
     "a key twice inside": b'{"type": "x", "payload": {"a": 1, "a": 2}}',
     "nested too deeply": b'{"type": "x", "payload": ' + b"[" * 60_000 + b"]" * 60_000 + b"}",
-    "larger than 128 KiB": json.dumps({"type": "x", "payload": "y" * wire.MAX_DATAGRAM}).encode(),
+    "larger than 128 KiB": json.dumps({"type": "x", "payload": "y" * datagrams.MAX_DATAGRAM}).encode(),
     "a bell without a topic": b'{"bell": null}',
     "a bell for nothing known": b'{"bell": "doom"}',
     "a bell for minus one": b'{"bell": "jobs", "count": -1}',

@@ -20,7 +20,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 from statemachine_engine.storage import audit, machines
 from statemachine_engine.storage.audit import Note, StateRow
-from statemachine_engine.storage.database import Database
+from statemachine_engine.storage.engine.database import Database
 from statemachine_engine.web.app import create_app, monitor_of
 from statemachine_engine.web.monitor import Monitor
 from tests.support.websocket import WebSocket

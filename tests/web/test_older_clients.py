@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from statemachine_engine import Runtime
-from statemachine_engine.actors import wire
+from statemachine_engine.actors.sockets import unix_socket
 from statemachine_engine.cli.diagrams import diagrams
 from tests.support.until import until
 from tests.web.conftest import Site
@@ -59,7 +59,7 @@ def test_the_stream_of_a_machine_has_the_older_shapes(site: Site, config: Path, 
         ) as runtime:
             runtime.add(config)
             registered = ws.until("machine_registered")
-            control = wire.control_path(settings.control_prefix or "", "telephony")
+            control = unix_socket.control_path(settings.control_prefix or "", "telephony")
             for message in ({"type": "call", "payload": {}}, {"type": "answer", "payload": {"who": "Ada"}}):
                 with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
                     sender.sendto(json.dumps(message).encode(), str(control))

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from statemachine_engine.actors.actions.registry import builtin
-from statemachine_engine.actors.cancel import CancelToken
-from statemachine_engine.actors.jobdesk import JobDesk
-from statemachine_engine.actors.runtime import Runtime
-from statemachine_engine.actors.services import Services
-from statemachine_engine.storage.database import Database
+from statemachine_engine.actors.actions.services import Services
+from statemachine_engine.actors.concurrency.cancel_token import CancelToken
+from statemachine_engine.actors.jobs.job_holder import JobDesk
+from statemachine_engine.actors.runtime.runtime import Runtime
+from statemachine_engine.storage.engine.database import Database
 
 MACHINE = "tester"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from statemachine_engine.actions import BaseAction
-from statemachine_engine.actors.actions.errors import ActionError
 from statemachine_engine.actors.actions.log_action import LogAction
+from statemachine_engine.actors.errors import ActionError
 
 
 class PlainAction(BaseAction):

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from statemachine_engine.actors import process
 from statemachine_engine.actors.actions.bash_action import BashAction
-from statemachine_engine.actors.actions.errors import ActionError
-from statemachine_engine.actors.errors import MachineError
-from statemachine_engine.storage import attempts, jobs
+from statemachine_engine.actors.errors import ActionError, MachineError
+from statemachine_engine.actors.processes import command
+from statemachine_engine.storage import jobs
+from statemachine_engine.storage.jobs import attempts
 from tests.support.until import until
 
 
@@ -42,7 +42,7 @@ def test_much_output_is_shown_in_part_and_kept_in_part(bench, caplog):
     with caplog.at_level(logging.INFO):
         bench.run("bash", command="yes | head -c 200000")
 
-    assert len(bench.context["last_stdout"]) == process.KEPT_BYTES
+    assert len(bench.context["last_stdout"]) == command.KEPT_BYTES
     assert max(map(len, caplog.messages)) < 2100
 
 
@@ -257,7 +257,7 @@ def test_json_may_be_longer_than_the_output_that_is_kept(bench):
     )
 
     assert len(bench.context["a"]) == 300_000
-    assert len(bench.context["last_stdout"]) == process.KEPT_BYTES
+    assert len(bench.context["last_stdout"]) == command.KEPT_BYTES
 
 
 def test_json_that_is_no_object_can_be_stored_under_a_name(bench):

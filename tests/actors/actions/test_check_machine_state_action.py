@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from statemachine_engine.actors.actions.errors import ActionError
+from statemachine_engine.actors.errors import ActionError
 from statemachine_engine.storage import machines
 
 

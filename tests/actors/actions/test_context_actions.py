@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from statemachine_engine.actors.actions.errors import ActionError
+from statemachine_engine.actors.errors import ActionError
 
 
 @pytest.mark.parametrize("value", [1, "a", None, [1], {"a": 1}, False])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from statemachine_engine.actors.actions.errors import ActionError
+from statemachine_engine.actors.errors import ActionError
 from statemachine_engine.storage import jobs
 from statemachine_engine.storage.errors import JobExists, JobNotFound, LeaseLost
 from tests.support.until import until

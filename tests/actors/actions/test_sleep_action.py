@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from statemachine_engine.actors.actions.errors import ActionError
+from statemachine_engine.actors.errors import ActionError
 
 
 @pytest.mark.parametrize("duration", [0.01, "0.01", ".01", "10ms", 0])

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from statemachine_engine.actors.actions.errors import ActionError
-from statemachine_engine.actors.errors import ConfigError
+from statemachine_engine.actors.errors import ActionError, ConfigError
 
 CONTROLLER = {
     "initial_state": "starting",

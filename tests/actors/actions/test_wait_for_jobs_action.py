@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from statemachine_engine.actors.actions.errors import ActionError
-from statemachine_engine.actors.runtime import Runtime
+from statemachine_engine.actors.errors import ActionError
+from statemachine_engine.actors.runtime.runtime import Runtime
 from statemachine_engine.storage import jobs
 from statemachine_engine.storage.clock import ManualClock
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 
-from statemachine_engine.actors.diagram import Atlas
+from statemachine_engine.actors.definition.loader import load_text
+from statemachine_engine.actors.drawing.diagrams import Atlas
 from statemachine_engine.actors.drawing.dot import dot, quoted
-from statemachine_engine.actors.loader import load_text
 from tests.support.atlases import example_atlases, odd_atlases
 from tests.support.readers import read
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from statemachine_engine.actors.diagram import Atlas
+from statemachine_engine.actors.definition.loader import load_text
+from statemachine_engine.actors.drawing.diagrams import Atlas
 from statemachine_engine.actors.drawing.files import drawings, find_folder, folder_name, leftovers
-from statemachine_engine.actors.loader import load_text
 from tests.support.atlases import odd_atlases
 
 GROUPED = "initial_state: a\nstates: {a: {group: IDLE}, b: {group: JOB WORK}}\ntransitions: []"

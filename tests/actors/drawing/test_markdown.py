@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-from statemachine_engine.actors.diagram import Atlas
+from statemachine_engine.actors.definition.loader import load_text
+from statemachine_engine.actors.drawing.diagrams import Atlas
 from statemachine_engine.actors.drawing.markdown import code, markdown, plain
-from statemachine_engine.actors.loader import load_text
 from tests.support.atlases import odd_atlases
 from tests.support.oddconfigs import PHRASES
 

@@ -6,9 +6,9 @@ from collections import Counter
 
 import pytest
 
-from statemachine_engine.actors.diagram import Atlas, Diagram, Edge, Node
+from statemachine_engine.actors.definition.loader import load_text
+from statemachine_engine.actors.drawing.diagrams import Atlas, Diagram, Edge, Node
 from statemachine_engine.actors.drawing.mermaid import escaped, mermaid
-from statemachine_engine.actors.loader import load_text
 from tests.support.atlases import all_views, example_atlases, odd_atlases, views
 from tests.support.oddconfigs import PHRASES
 from tests.support.readers import READ_S, complaints, read

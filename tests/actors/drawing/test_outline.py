@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from statemachine_engine.actors.diagram import Atlas
+from statemachine_engine.actors.definition.loader import load_text
+from statemachine_engine.actors.drawing.diagrams import Atlas
 from statemachine_engine.actors.drawing.outline import outline
-from statemachine_engine.actors.loader import load_text
 from tests.support.atlases import example_atlases
 
 MACHINE = """

@@ -8,9 +8,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from statemachine_engine.actors.diagram import Atlas
+from statemachine_engine.actors.definition.loader import from_dict, load_text
+from statemachine_engine.actors.drawing.diagrams import Atlas
 from statemachine_engine.actors.drawing.svg import svg
-from statemachine_engine.actors.loader import from_dict, load_text
 from tests.support.atlases import example_atlases, odd_atlases
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from statemachine_engine.actors.lint.catalogue import rules
 from statemachine_engine.actors.lint.examine import examine, examine_text
 from statemachine_engine.actors.lint.finding import Report
-from tests.actors import test_any_config as odd
+from tests.actors.definition import test_any_config as odd
 from tests.actors import test_seed_snippets as seed
 from tests.actors.lint import corpus
 from tests.actors.lint.corpus import Entry
@@ -224,8 +224,8 @@ def test_findings_come_in_the_order_of_the_lines_on_every_run() -> None:
 def test_it_needs_neither_database_nor_actors() -> None:
     program = (
         "import sys; from pathlib import Path\n"
-        "from statemachine_engine.cli import validate, findings_json, findings_text\n"
-        "from statemachine_engine.actors import schema\n"
+        "from statemachine_engine.cli import lint_json, lint_text, validate\n"
+        "from statemachine_engine.actors.lint import json_schema\n"
         "from statemachine_engine.actors.lint.examine import examine\n"
         f"examine(Path({str(EXAMPLES[0])!r}))\n"
         "print([name for name in ('peewee', 'pykka', 'flask', 'rich', 'psycopg') if name in sys.modules])"

@@ -1,0 +1,86 @@
+"""The event socket as a doorbell: whoever reads the audit log is woken by what machines publish."""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import time
+from pathlib import Path
+
+from ..sockets import unix_socket
+
+#: seconds until the socket is tried again while another reader has it
+TRY_AGAIN_S = 1.0
+
+
+class Doorbell:
+    """Rings while no other reader has the socket; without it `wait` only waits. For one thread.
+
+    One process can bind the path, so readers do not compete for it: what counts is the database, and a reader that is
+    not rung looks there by itself.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = Path(path)
+        self.stopped = False
+        self._sock: socket.socket | None = None
+        self._inode = 0
+        self._try_again_at_s = 0.0
+        self._woken, self._waker = socket.socketpair()
+        self._waker.setblocking(False)
+
+    @property
+    def rings(self) -> bool:
+        """Whether the socket is ours."""
+        return self._sock is not None
+
+    def wait(self, timeout_s: float) -> None:
+        """Return when it rings, when `stop` is called, or after `timeout_s` seconds."""
+        self._hold()
+        sources = [self._woken] if self._sock is None else [self._woken, self._sock]
+        for source in select.select(sources, [], [], max(0.0, timeout_s))[0]:
+            _empty(source)
+
+    def stop(self) -> None:
+        """Make `wait` return, and tell by `stopped` that it is over; from any thread or signal handler."""
+        self.stopped = True
+        with contextlib.suppress(OSError):
+            self._waker.send(b".")
+
+    def close(self) -> None:
+        """Leave the socket to others; idempotent."""
+        self._leave()
+        self._woken.close()
+        self._waker.close()
+
+    def _hold(self) -> None:
+        """Once in a while: see that the socket is still ours, or take it if nobody has it."""
+        now_s = time.monotonic()
+        if now_s < self._try_again_at_s:
+            return
+        self._try_again_at_s = now_s + TRY_AGAIN_S
+        if self._sock is not None and not self._is_ours():
+            self._leave()
+        if self._sock is None:
+            with contextlib.suppress(OSError):
+                self._sock = unix_socket.bind(self.path)
+                self._inode = self.path.stat().st_ino
+
+    def _is_ours(self) -> bool:
+        return unix_socket.is_in_place(self.path, self._inode)
+
+    def _leave(self) -> None:
+        sock, self._sock = self._sock, None
+        if sock is None:
+            return
+        if self._is_ours():
+            self.path.unlink(missing_ok=True)
+        sock.close()
+
+
+def _empty(source: socket.socket) -> None:
+    """Take everything that waits: one look at the database answers all of it."""
+    with contextlib.suppress(BlockingIOError):
+        while source.recv(1, socket.MSG_DONTWAIT):
+            pass

@@ -1,0 +1,1 @@
+"""Threads, timers, cancellation and the event loop of async actions."""

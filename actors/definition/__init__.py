@@ -1,0 +1,1 @@
+"""The language: how a machine file is read, and the records that it becomes."""

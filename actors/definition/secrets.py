@@ -1,0 +1,162 @@
+"""Secrets: variables whose values come from the environment or from a file when a machine starts, and never show."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...storage.hidden import SHORTEST, hide, is_anything_hidden, masked
+from ..errors import ConfigError, Problem
+from .model import Definition, Mark
+
+log = logging.getLogger(__name__)
+
+KEY = "secret"
+
+FORM = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*|file:[^\x00\s][^\x00\r\n]*")
+"""Where a secret may come from."""
+
+MOST_BYTES = 64 * 1024
+_OTHERS = 0o077
+
+
+class SecretMissing(Exception):
+    """Why a secret cannot be had, and what to do."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+@dataclass(frozen=True, slots=True)
+class SecretSource:
+    """Stands in a definition's context where the secret is to be."""
+
+    where: str
+    """`env:NAME` or `file:PATH`."""
+    mark: Mark
+
+    def value(self, folder: Path) -> str:
+        """The secret as it is now; a path is seen from `folder`. SecretMissing."""
+        kind, _, place = self.where.partition(":")
+        value = _from_environment(place) if kind == "env" else _from_file(folder / os.path.expanduser(place))
+        if len(value) < SHORTEST:
+            log.warning("the secret %s is shorter than %d characters: it cannot be hidden", self.where, SHORTEST)
+        hide(value)
+        return value
+
+
+class SecretFilter(logging.Filter):
+    """For a handler: its lines, and the tracebacks below them, show no secret."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Rewrite the record; it is never left out."""
+        if not is_anything_hidden():
+            return True
+        record.msg, record.args = masked(_message(record)), None
+        if record.exc_info and not record.exc_text:
+            record.exc_text = logging.Formatter().formatException(record.exc_info)
+        if record.exc_text:
+            record.exc_text = masked(record.exc_text)
+        return True
+
+
+def sources_in(value: Any) -> Iterator[SecretSource]:
+    """Every secret in a variable's value as the definition has it."""
+    if isinstance(value, SecretSource):
+        yield value
+    elif isinstance(value, (Mapping, list)):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            yield from sources_in(item)
+
+
+def names_of(definition: Definition) -> frozenset[str]:
+    """The variables of a machine that are secrets, or have one in them."""
+    return frozenset(name for name, value in definition.context.items() if any(sources_in(value)))
+
+
+def revealed(definition: Definition, given: Mapping[str, Any]) -> dict[str, Any]:
+    """These variables with their values: from where the definition says, or as they were given at the start.
+
+    ConfigError with every secret that cannot be had.
+    """
+    folder = definition.source.parent if definition.source is not None else Path.cwd()
+    problems: list[Problem] = []
+    found = {}
+    for name in names_of(definition):
+        if name not in given:
+            found[name] = _revealed(definition.context[name], folder, problems)
+            continue
+        found[name] = given[name]
+        if isinstance(given[name], str):
+            hide(given[name])
+    if problems:
+        raise ConfigError(sorted(problems, key=lambda problem: (problem.line, problem.column)))
+    return found
+
+
+# Helpers
+
+
+def _message(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except (TypeError, ValueError, KeyError):  # what the handler would print then has the arguments in it as well
+        return f"{record.msg} {record.args}"
+
+
+def _revealed(value: Any, folder: Path, problems: list[Problem]) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _revealed(item, folder, problems) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_revealed(item, folder, problems) for item in value]
+    if not isinstance(value, SecretSource):
+        return value
+    try:
+        return value.value(folder)
+    except SecretMissing as error:
+        mark = value.mark
+        problems.append(Problem(str(error), mark.file, mark.line, mark.column, error.hint))
+        return None
+
+
+def _from_environment(name: str) -> str:
+    value = os.environ.get(name)
+    if not value:
+        state = "empty" if value == "" else "not set"
+        raise SecretMissing(
+            f"the environment variable {name} is {state}", f"start the machine with {name}=... in its environment"
+        )
+    return value
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Open a file; a pipe would keep the start waiting for somebody who writes."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+def _from_file(path: Path) -> str:
+    try:
+        with open(path, "rb", opener=_without_waiting) as file:
+            mode = os.fstat(file.fileno()).st_mode
+            if not stat.S_ISREG(mode):
+                raise SecretMissing(f"the secret's file {path} is no regular file", "write the secret into a file")
+            content = file.read(MOST_BYTES + 1)
+        value = content.decode().removesuffix("\n").removesuffix("\r")
+    except OSError as error:
+        message = f"the secret's file {path} cannot be read: {error.strerror}"
+        raise SecretMissing(message, "make the file, readable by the user that runs the machine") from error
+    except ValueError as error:
+        raise SecretMissing(f"the secret's file {path} is no text", "write the secret into it as UTF-8") from error
+    if not value or len(content) > MOST_BYTES:
+        state = "longer than 64 KiB" if value else "empty"
+        raise SecretMissing(f"the secret's file {path} is {state}", "write the secret, and nothing else, into it")
+    if mode & _OTHERS:
+        log.warning("the secret's file %s can be read by others than its owner: chmod 600 %s", path, path)
+    return value

@@ -1,0 +1,1 @@
+"""One machine: its actor, its interpreter, its actions, its mailbox."""

@@ -1,0 +1,152 @@
+"""Going on where a machine was: what it leaves behind while it runs, and what a new start makes of it."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ...storage import jobs, snapshots
+from ...storage.errors import SnapshotDamaged
+from ...storage.hidden import masked_in
+from ...storage.snapshots import Forgotten, Saved
+from ..definition import secrets
+from ..errors import CannotResume
+
+if TYPE_CHECKING:
+    from ...storage.audit import Record
+    from ...storage.engine.database import Database
+    from ...storage.snapshots import Snapshot
+    from ..definition.model import Definition, Transition
+    from ..jobs.job_holder import JobDesk
+    from .dependencies import Parts
+
+log = logging.getLogger(__name__)
+
+#: characters of JSON that a snapshot's context may have
+MOST_SAVED = 16 * 1024 * 1024
+
+#: made anew at each start
+LEFT_OUT = ("machine_name", "current_state", "previous_state", "current_job", "job_model", "config")
+
+
+class Memory:
+    """Makes the snapshots of one machine; none where it always starts from the beginning."""
+
+    def __init__(self, definition: Definition, parts: Parts) -> None:
+        self._wanted = definition.on_restart != "initial"
+        self._hash = definition.hash
+        self._left_out = {*LEFT_OUT, *secrets.names_of(definition)}
+        self._parts = parts
+
+    def snapshot(
+        self, state: str, context: Mapping[str, Any], deadlines: Mapping[str, float], *, settled: bool
+    ) -> tuple[Record, ...]:
+        """Where the machine is now; to be recorded together with what brought it there."""
+        if not self._wanted:
+            return ()
+        desk, shared = self._parts.desk, self._parts.shared
+        job = desk.current
+        job_id, attempt = (job.job_id, job.attempts) if job is not None else (None, None)
+        return (
+            Saved(
+                self._parts.view.name, state, settled, json_part(context, self._left_out), job_id, attempt,
+                json.dumps(dict(deadlines)), shared.incarnation, self._hash, shared.db.clock.now(), *desk.standing,
+            ),
+        )  # fmt: skip
+
+    def end(self) -> tuple[Record, ...]:
+        """The machine has ended: its next start is a first one."""
+        return (Forgotten(self._parts.view.name, self._parts.shared.incarnation),) if self._wanted else ()
+
+
+def last(db: Database, definition: Definition, name: str, from_state: str | None = None) -> Snapshot | None:
+    """What a start of the machine goes on from; None for a start from the beginning.
+
+    `from_state`, the operator's word, is where it goes on in any case. CannotResume says what can be done.
+    """
+    remedy = f"start it with --from and one of {', '.join(definition.states)}"
+    try:
+        found = snapshots.get(db, name) if definition.on_restart != "initial" else None
+    except SnapshotDamaged as error:
+        if from_state is None:
+            raise CannotResume(f"what {name} left behind cannot be read, {error}; {remedy}") from error
+        found = None
+    wanted = from_state or (definition.on_restart if definition.on_restart != "resume" else found and found.state)
+    if wanted is not None and wanted not in definition.states and (found is not None or from_state is not None):
+        raise CannotResume(f"{name} has no state {wanted} to go on in; {remedy}")
+    if found is None:
+        return None if from_state is None else _bare(name, from_state)
+    if found.definition_hash != definition.hash:
+        where = f"going on in {wanted or found.state}"
+        log.warning("%s: its definition has changed since it was in state %s; %s", name, found.state, where)
+    return found if wanted in (None, found.state) else _moved(found, str(wanted))
+
+
+def regain_job(db: Database, snapshot: Snapshot, desk: JobDesk, incarnation: str) -> bool:
+    """Get the job back that the machine had; False when somebody else has it, or it has ended."""
+    if snapshot.job_id is None:
+        return True
+    job = jobs.adopt(
+        db, snapshot.job_id, owner=snapshot.incarnation or "", attempt=snapshot.attempt, heir=incarnation
+    ) or jobs.claim_id(db, snapshot.job_id, owner=incarnation, machine=snapshot.machine, lease_s=None)
+    if job is None:
+        log.warning("%s: its job %s was taken or ended meanwhile", snapshot.machine, snapshot.job_id)
+        return False
+    desk.adopt(job, failure=snapshot.failure, cut_off=snapshot.cut_off)
+    return True
+
+
+def delay_of(transition: Transition, policy: str, snapshot: Snapshot, now_s: float) -> float:
+    """Seconds until a timeout of the resumed state fires."""
+    full_s = transition.timeout_s or 0.0
+    due_at = snapshot.timers.get(transition.event)
+    if due_at is None or policy == "restart":
+        return full_s
+    return min(full_s, max(0.0, due_at - (now_s if policy == "deadline" else snapshot.saved_at)))
+
+
+def json_part(context: Mapping[str, Any], left_out: Collection[str] = LEFT_OUT) -> str:
+    """The context as JSON; values that JSON does not know are left out, secrets hidden."""
+    kept = {key: value for key, value in context.items() if key not in left_out}
+    text = _json(kept)
+    if text is not None and len(text) <= MOST_SAVED:
+        return text
+    sizes = {key: len(part) for key, value in kept.items() if (part := _json({key: value})) is not None}
+    fitting = _fitting(sizes, context)
+    return json.dumps(masked_in({key: kept[key] for key in sizes if key in fitting}))
+
+
+def _json(value: Any) -> str | None:
+    try:
+        return json.dumps(masked_in(value))
+    except (TypeError, ValueError, RuntimeError):
+        return None
+
+
+def _fitting(sizes: Mapping[str, int], context: Mapping[str, Any]) -> set[str]:
+    """All but the largest where they are too large together."""
+    kept: set[str] = set()
+    room = MOST_SAVED
+    for key in sorted(sizes, key=lambda key: sizes[key]):
+        room -= sizes[key]
+        if room < 0:
+            break
+        kept.add(key)
+    if lost := [str(key) for key in sizes if key not in kept]:
+        name, most = context.get("machine_name"), MOST_SAVED >> 20
+        log.warning("%s: its context has over %d MiB: it will resume without %s", name, most, ", ".join(lost))
+    return kept
+
+
+def _bare(name: str, state: str) -> Snapshot:
+    return snapshots.Snapshot(name, state, False, {}, None, None, {}, None, None, 0.0)
+
+
+def _moved(found: Snapshot, state: str) -> Snapshot:
+    """The same machine, entering another state: its job had not come to its end, and no transition says that it has."""
+    return snapshots.Snapshot(
+        found.machine, state, False, found.context, found.job_id, found.attempt, {}, found.incarnation,
+        found.definition_hash, found.saved_at, found.failure, found.job_id is not None,
+    )  # fmt: skip

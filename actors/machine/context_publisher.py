@@ -1,0 +1,117 @@
+"""Puts a machine's context where the monitor can read it: soon after it changed, once a second at most."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ...storage.contexts import ContextRow
+from ...storage.hidden import masked, masked_in
+from ..definition.reserved_keys import JOB_KEYS
+from .checkpoint import LEFT_OUT
+from .messages import ContextDue
+
+if TYPE_CHECKING:
+    from ...storage.audit import Record
+    from .dependencies import Shared
+
+#: seconds between two looks at the context of one machine
+EVERY_S = 1.0
+
+#: characters of JSON that are kept of one value, and of all of them
+MOST_OF_ONE, MOST = 8 * 1024, 64 * 1024
+
+OWN = frozenset((*LEFT_OUT, JOB_KEYS))
+
+_encode = json.JSONEncoder(separators=(",", ":")).iterencode  # piece by piece: of a huge value only the beginning
+
+
+class Showcase:
+    """One machine's; belongs to its actor's thread.
+
+    `tell` puts a message into the actor's inbox: what changes too soon after the last look is looked at when ContextDue
+    arrives, so that what a machine leaves is never older than EVERY_S, and a machine that is still is not woken again.
+    """
+
+    def __init__(self, machine: str, shared: Shared, tell: Callable[[Any], None]) -> None:
+        self._machine = machine
+        self._shared = shared
+        self._tell = tell
+        self._is_waiting = False
+        self._next_s = 0.0
+        self._shown = 0
+
+    def look(self, context: Mapping[str, Any]) -> tuple[Record, ...]:
+        """What there is to record now that the context may have changed; no other thread may change its keys."""
+        if self._is_waiting:
+            return ()
+        wait_s = self._next_s - time.monotonic()
+        if wait_s <= 0:
+            return self.last_look(context)
+        self._is_waiting = True
+        self._shared.timers.after(wait_s, lambda: self._tell(ContextDue()))
+        return ()
+
+    def due(self) -> None:
+        """The time is over that `look` waited for."""
+        self._is_waiting = False
+
+    def last_look(self, context: Mapping[str, Any]) -> tuple[Record, ...]:
+        """The same without waiting."""
+        self._next_s = time.monotonic() + EVERY_S
+        text = shown(context)
+        before, self._shown = self._shown, hash(text)
+        return () if before == self._shown else (ContextRow(self._machine, text, self._shared.db.clock.now()),)
+
+
+def shown(context: Mapping[str, Any]) -> str:
+    """What of a context is kept for looking at, as ContextRow has it: the part that is JSON, long values cut."""
+    values: list[str] = []
+    cut: list[str] = []
+    left_out, room = 0, MOST
+    for key, value in context.items():
+        if key in OWN:
+            continue
+        item = _item(key, value, cut) if room > 0 else None
+        if item is None:
+            left_out += 1
+        else:
+            values.append(item)
+            room -= len(item)
+    return f'{{"values":{{{",".join(values)}}},"cut":{json.dumps(cut)},"left_out":{left_out}}}'
+
+
+# Helpers
+
+
+def _item(key: Any, value: Any, cut: list[str]) -> str | None:
+    """A key and its value as they stand in a JSON object; None when that cannot be said in JSON."""
+    if not isinstance(key, str) or len(key) > MOST_OF_ONE:
+        return None
+    text = masked(value)[:MOST_OF_ONE] if isinstance(value, str) else _beginning(value)
+    if text is None:
+        return None
+    name = masked(key)
+    is_cut = len(value) > MOST_OF_ONE if isinstance(value, str) else len(text) > MOST_OF_ONE
+    if is_cut:
+        cut.append(name)
+    if is_cut or isinstance(value, str):
+        text = json.dumps(text[:MOST_OF_ONE])
+    return f"{json.dumps(name)}:{text}"
+
+
+def _beginning(value: Any) -> str | None:
+    """A value's JSON, or so much of it that its length shows that it is too long."""
+    pieces: list[str] = []
+    size = 0
+    try:
+        for piece in _encode(masked_in(value)):
+            pieces.append(piece)
+            size += len(piece)
+            if size > MOST_OF_ONE:
+                break
+    except (TypeError, ValueError, RuntimeError):  # the last: an action that was cut off works on it still
+        return None
+    return "".join(pieces)

@@ -1,0 +1,64 @@
+"""What a machine's actor is made of and leans on: its own parts, and those of the process that all share."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ...storage.engine.database import Database
+    from ..actions.services import Services
+    from ..audit.recorder import Recorder
+    from ..concurrency.timers import Timers
+    from ..concurrency.wait_board import WatchBoard
+    from ..definition.model import Outcome
+    from ..jobs.job_holder import JobDesk
+    from ..metrics.counters import Tally
+    from ..metrics.timings import Timings
+    from ..processes.children import Children
+    from .action_run import Performer, Run
+    from .status import View
+    from .worker_pool import Workers
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shared:
+    """What all machines of a process share."""
+
+    db: Database
+    #: this life of this process
+    incarnation: str
+    #: prefix of control sockets; None where none are wanted
+    control_prefix: str
+    recorder: Recorder
+    timers: Timers
+    board: WatchBoard
+    executor: Workers
+    children: Children
+    timings: Timings
+    tally: Tally
+    #: what worker threads work on
+    running: dict[Future[None], Run] = field(default_factory=dict)
+
+
+@dataclass(slots=True, eq=False)
+class Parts:
+    """What one machine's actor is handed by its runtime."""
+
+    shared: Shared
+    view: View
+    desk: JobDesk
+    performer: Performer
+    #: makes the services of one run, with a cancel token of its own
+    services: Callable[[], Services]
+    #: tells the registry how the machine fares: running or failed
+    fares: Callable[[str], None]
+    #: tells the runtime that the machine is over
+    ended: Callable[[Outcome | None], None]
+    #: tells the runtime that the actor died of a bug
+    crashed: Callable[[], None]
+    #: open while the actor keeps up with its inbox; the listener waits for it
+    gate: threading.Event = field(default_factory=threading.Event)

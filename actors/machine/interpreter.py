@@ -1,0 +1,458 @@
+"""What a machine does with each message: its state and context, changed by its actor's thread alone."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ...storage.errors import StorageError
+from ..jobs.job_context import drop, hold
+from ..sockets.messages import Incoming
+from .action_run import ActionsDone, Pause, PauseOver, Run, error_events
+from .audit_records import Records
+from .checkpoint import Memory, delay_of
+from .context import admit, first_context
+from .context_publisher import Showcase
+from .mailbox_reader import Mail
+from .messages import Begin, ContextDue, Halt, JobGone, JobOverdue, Resume, TimerFired, Unread, Woken
+from .state_visit import Stay
+from .step import Step, enter, interrupts, step
+from .work import Work
+
+if TYPE_CHECKING:
+    from ...storage.audit import Record
+    from ...storage.snapshots import Snapshot
+    from ..definition.model import ActionSpec, Definition, Outcome
+    from .dependencies import Parts
+
+log = logging.getLogger(__name__)
+
+#: seconds that a state lasts at least when its own action, or a watch that found nothing, leads on: the older
+#: engines' tick, so that no configuration can spin
+PACE_S = 0.05
+
+#: seconds until a job that is over its time, and could not be ended, is looked at again
+OVERDUE_AGAIN_S = 1.0
+
+
+class Behaviour:
+    """Takes events one at a time, moves, and hands the actions of each state it enters to a worker thread.
+
+    All its methods are called in the thread of its actor. `tell` puts a message into the actor's inbox, `stop` ends
+    the actor after the message that it handles.
+    """
+
+    def __init__(
+        self,
+        definition: Definition,
+        context: Mapping[str, Any],
+        parts: Parts,
+        resumed: Snapshot | None,
+        *,
+        tell: Callable[[Any], None],
+        stop: Callable[[], None],
+    ) -> None:
+        self._resumed = resumed
+        self._memory = Memory(definition, parts)
+        self._definition = definition
+        self._parts = parts
+        self._view = parts.view
+        self._name = parts.view.name
+        self._state = definition.initial_state
+        self._context = first_context(definition, context, self._name, resumed.context if resumed else None)
+        self._view.context = self._context
+        self._tell, self._stop = tell, stop
+        self._stay = self._new_stay(0, ())
+        self._work = Work(self._name, parts, tell)
+        self._outcome: Outcome | None = None
+        self._final = False
+        #: it does nothing any more, but keep the events that still come
+        self.ended = False
+        self._draining = False
+        self._debugs = log.isEnabledFor(logging.DEBUG)  # asked once: an event is 40 us, and asking twice is 0.5
+        self._showcase = Showcase(self._name, parts.shared, tell)
+        self._mail = Mail(parts.shared.db, self._name, parts.shared.recorder.outage)
+        self._records = Records(self._name, definition.config_type, parts.shared.incarnation, parts.shared.db.clock)
+        self._record = parts.shared.recorder.record
+        self._handlers: dict[type, Callable[[Any], None]] = {
+            Incoming: self._arrived,
+            ActionsDone: self._done,
+            PauseOver: self._pause_over,
+            Woken: self._wake,
+            TimerFired: self._timer_fired,
+            Resume: self._resume,
+            Unread: self._unread,
+            ContextDue: self._context_due,
+            JobGone: self._job_gone,
+            JobOverdue: self._job_overdue,
+            Begin: self._begin,
+            Halt: self._halt,
+        }
+
+    def receive(self, message: Any) -> None:
+        """Handle one message."""
+        if self.ended:
+            if isinstance(message, Incoming):
+                self._mail.keep(message)
+            return
+        self._work.begin_chain()
+        self._handlers[type(message)](message)
+
+    def abandon(self) -> None:
+        """Let go of everything after a crash; rows that were not processed are delivered to the next actor."""
+        self.ended = True
+        self._cancel_run()
+        self._stay.end()
+        self._work.close()
+        self._parts.gate.set()
+
+    # Messages
+
+    def _begin(self, _message: Begin) -> None:
+        self._record(self._records.registered(self._state))
+        if self._resumed is not None:
+            self._go_on_from(self._resumed)
+        else:
+            move = step(self._definition, self._state, "start")
+            self._take(move or enter(self._definition), "start" if move else None)
+        self._take_in(self._mail.fetch())
+
+    def _arrived(self, event: Incoming) -> None:
+        self._take_in(self._mail.accept(event, at_once=self._acts_at_once(event)))
+
+    def _unread(self, _message: Unread) -> None:
+        self._take_in(self._mail.overlooked())
+
+    def _done(self, message: ActionsDone) -> None:
+        run = message.run
+        if run.services.cleared:
+            self._mail.forget(run.services.cleared)
+        if self._work.done(run):
+            self._go_on()
+
+    def _settle(self, run: Run) -> None:
+        if changed := self._showcase.look(self._context):
+            self._record(*changed)
+        if run.pause is not None:
+            self._pause(run, run.pause)
+            return
+        self._work.over()
+        for action, event in run.unhandled:
+            self._note_unhandled(event, {"action": action})
+        if self._final:
+            self._end("failure" if run.failure is not None else self._outcome)
+        elif self._draining and self._parts.desk.current is None:
+            self._stop_here()
+        elif run.failure is not None:
+            self._try_again(run.actions, run.failure.message)
+        elif run.event is not None:
+            self._lead_on(run, run.event)
+        else:
+            self._park(run)
+            self._error_if_unhandled(run)
+
+    def _pause_over(self, message: PauseOver) -> None:
+        if self._work.pause_over(message.run):
+            self._go_on()
+
+    def _wake(self, message: Woken) -> None:
+        self._stay.wake(message)
+        self._go_on()
+
+    def _timer_fired(self, message: TimerFired) -> None:
+        move = step(self._definition, self._state, message.event) if message.entry == self._stay.number else None
+        if move is not None and not self._draining and not self._final:
+            self._take(move, message.event)
+            self._go_on()
+
+    def _resume(self, message: Resume) -> None:
+        self._stay.resume(message)
+        self._go_on()
+
+    def _context_due(self, _message: ContextDue) -> None:
+        self._showcase.due()
+        self._record(*self._showcase.look(dict(self._context)))  # a copy: actions may be at work on it, and for long
+
+    def _job_gone(self, message: JobGone) -> None:
+        if self._parts.desk.lose(message.job_id, message.attempt):
+            self._go_on_without_job(message.job_id, message.reason)
+
+    def _job_overdue(self, message: JobOverdue) -> None:
+        try:
+            reason = self._parts.desk.time_out(message.job_id, message.attempt)
+        except StorageError as error:
+            log.error("%s: job %s is over its time, which cannot be written: %s", self._name, message.job_id, error)
+            self._parts.shared.timers.after(OVERDUE_AGAIN_S, lambda: self._tell(message))
+            return
+        if reason is not None:
+            self._go_on_without_job(message.job_id, reason)
+
+    def _halt(self, message: Halt) -> None:
+        self._draining = True
+        if not (self._work.keeps_context and message.drain):
+            self._stop_here()
+
+    # Events
+
+    def _take_in(self, events: list[Incoming]) -> None:
+        """Handle each event now, or after the actions that run."""
+        for event in events:
+            if self.ended:
+                self._mail.keep(event)
+            elif (self._work.run is None and not self._mail) or self._acts_at_once(event):
+                self._handle(event)
+            else:
+                self._mail.wait(event)
+        self._go_on()
+
+    def _acts_at_once(self, event: Incoming) -> bool:
+        return not (self._final or self._draining) and interrupts(self._definition, self._state, event.type)
+
+    def _handle(self, event: Incoming) -> None:
+        move = step(self._definition, self._state, event.type)
+        if move is None and self._stay.goes_on and self._mail.defer(event):
+            return  # what the state does has not ended, only been put off: the next one may take the event
+        admit(self._definition, self._context, event)
+        if self._debugs:
+            source = event.source or "outside"
+            log.debug("%s: event %s from %s, in state %s", self._name, event.type, source, self._state)
+        received = self._records.received(event)
+        if move is not None:
+            self._take(move, event.type, received, self._settled(event, "processed"))
+            return
+        self._record(received, self._settled(event, "ignored"), *self._showcase.look(self._context))
+        self._note_unhandled(event.type, {"source": event.source})
+        self._fail_unhandled(event.type)
+
+    def _settled(self, event: Incoming, status: str) -> Record:
+        return self._records.settled(event, status, self._mail.generation)
+
+    def _go_on(self) -> None:
+        """Settle what has run; when nothing runs any more, re-run what was woken, then take the events that waited."""
+        while not self.ended:
+            if (run := self._work.take_finished()) is not None:
+                self._settle(run)
+            elif self._work.run is not None:
+                return
+            elif self._draining:
+                self._stop_here()
+            elif self._stay.due:
+                self._stay.due.popleft()()
+            elif self._stay.woken:
+                self._run_again(self._stay.woken.pop())
+            elif self._mail.deferred and not self._stay.goes_on:
+                self._mail.recall()
+            elif (event := self._mail.next()) is not None:
+                self._handle(event)
+            else:
+                return
+
+    # Moves
+
+    def _take(self, move: Step, trigger: str | None, *records: Record) -> None:
+        """Make a move: leave, enter, record, run the actions."""
+        source = self._state
+        if self._debugs:
+            log.debug("%s: %s --%s--> %s", self._name, source, trigger or "", move.target)
+        self._cancel_run()
+        if not move.internal:
+            self._enter(move)
+        if trigger is not None and (move.actions or not move.internal):
+            records = (*records, self._records.changed(source, move, trigger))
+        if not move.internal:
+            for transition in move.timeouts:
+                self._stay.arm(transition, transition.timeout_s or 0.0)
+        self._record(*records, self._records.state(self._state), *self._snapshot(settled=False))
+        self._parts.shared.board.ring("machine", (self._name,))
+        self._start(move.actions)
+
+    def _go_on_from(self, snapshot: Snapshot) -> None:
+        """Enter the state again that the machine was in, with its context, its job and what its timers have left."""
+        drop(self._context)
+        if self._parts.desk.current is not None:
+            hold(self._context, self._parts.desk.current)
+        move, now_s = enter(self._definition, snapshot.state), self._parts.shared.db.clock.now()
+        self._enter(move)
+        for transition in move.timeouts:
+            self._stay.arm(transition, delay_of(transition, self._definition.timers, snapshot, now_s))
+        self._record(self._records.resumed(snapshot), self._records.state(self._state), *self._snapshot(settled=False))
+        self._start(move.actions, settled=snapshot.settled)
+
+    def _snapshot(self, *, settled: bool) -> tuple[Record, ...]:
+        saved = self._memory.snapshot(self._state, self._context, self._stay.deadlines, settled=settled)
+        return saved + self._showcase.look(self._context)
+
+    def _enter(self, move: Step) -> None:
+        self._stay.end()
+        self._stay = self._new_stay(self._stay.number + 1, move.actions)
+        self._context["previous_state"] = self._state
+        self._context["current_state"] = self._state = move.target
+        self._outcome, self._final = move.outcome, move.outcome is not None
+        view = self._parts.view
+        if view.status == "failed":
+            self._parts.fares("running")
+        view.status = "running"
+        view.enter(move.target)
+
+    def _new_stay(self, number: int, actions: tuple[ActionSpec, ...]) -> Stay:
+        return Stay(number, actions, self._name, self._parts.shared, self._tell)
+
+    def _lead_on(self, run: Run, event: str) -> None:
+        """Take the transition that an action's event has, not sooner than PACE_S after entry where it could spin."""
+        move = step(self._definition, self._state, event)
+        if move is None:
+            return
+        if move.internal:
+            self._park(run)  # the state goes on, and with it what repeats or watches in it
+        wait_s = PACE_S - self._stay.lasted_s if move.reentered or run.empty else 0.0
+        if wait_s > 0:
+            self._stay.put_off(wait_s, lambda: self._take(move, event))
+        else:
+            self._take(move, event)
+
+    # Runs
+
+    def _start(
+        self, actions: tuple[ActionSpec, ...], *, start: int = 0, again: bool = False, settled: bool = False
+    ) -> None:
+        if not actions:
+            if self._final:
+                self._end(self._outcome)
+            return
+        services = self._parts.services()
+        run = Run(self._stay.number, self._state, actions, self._context, services, start, again, settled, self._final)
+        self._work.perform(run)
+
+    def _pause(self, run: Run, pause: Pause) -> None:
+        """An action of the run failed and is to be tried again."""
+        if self._draining:
+            self._stop_here()
+            return
+        log.warning("%s: %s in state %s: %s", self._name, pause.action, self._state, pause)
+        job = self._parts.desk.current
+        self._record(self._records.retrying(self._state, pause, None if job is None else job.job_id))
+        self._work.wait(run, pause.delay_s)
+
+    def _run_again(self, action: int) -> None:
+        if self._stay.unpark(action):
+            self._start(self._stay.actions, start=action, again=True)
+
+    def _cancel_run(self) -> None:
+        """Throw the running actions away, which keep the old context."""
+        if self._work.throw_away():
+            self._parts.desk.note_cut_off()
+            self._context = self._view.context = dict(self._context)
+
+    def _park(self, run: Run) -> None:
+        if run.actions is not self._stay.actions:
+            return  # an internal transition's actions are not the state's: there is nothing to come back to
+        self._stay.tries = 0
+        if snapshot := self._snapshot(settled=True):
+            self._record(*snapshot)
+        for parked in run.parked:
+            self._stay.park(parked)
+
+    # Failures
+
+    def _go_on_without_job(self, job_id: str, reason: str) -> None:
+        """Its job was taken from it: what runs is cut off, and the machine goes on as after a failed action."""
+        log.warning("%s: %s", self._name, reason)
+        run = self._work.run
+        self._cancel_run()
+        self._context["last_error"], self._context["last_error_action"] = reason, None
+        self._record(self._records.note("error", {"error_message": reason, "action": None, "job_id": job_id}))
+        if self._final:
+            self._end("failure")
+        elif not self._draining:
+            self._fail_over(run, reason)
+        self._go_on()
+
+    def _fail_over(self, run: Run | None, reason: str) -> None:
+        """Take the transition that the action's error has, or try the actions again, but not with that job's keys."""
+        for event in ("error",) if run is None else error_events(run.action):
+            if (move := step(self._definition, self._state, event)) is not None:
+                self._take(move, event)
+                return
+        drop(self._context)
+        actions = self._stay.actions if run is None else run.actions
+        if not actions:
+            self._mark_failed(reason)
+        elif not self._stay.goes_on:
+            self._try_again(actions, reason)
+
+    def _try_again(self, actions: tuple[ActionSpec, ...], reason: str) -> None:
+        """Nothing takes the error event: the actions are tried again, more slowly each time."""
+        policy, stay = self._definition.on_error, self._stay
+        stay.tries += 1
+        if stay.tries > policy.tries:
+            self._mark_failed(reason)
+            return
+        delay_s = policy.delay_before(stay.tries)
+        where = f"no transition takes its event in state {self._state}"
+        log.warning("%s: %s; %s: try %d of %d in %g s", self._name, reason, where, stay.tries, policy.tries, delay_s)
+        stay.put_off(delay_s, lambda: self._start(actions))
+
+    def _mark_failed(self, message: str) -> None:
+        """Stay where it is, keep answering events, and show it."""
+        log.error("%s: failed in state %s: %s", self._name, self._state, message)
+        view = self._parts.view
+        view.status, view.last_error = "failed", message
+        self._settle_jobs(lambda desk: desk.settle(failure=message))
+        self._parts.fares("failed")
+        self._record(self._records.failed(self._state, message), self._records.state(self._state))
+
+    def _error_if_unhandled(self, run: Run) -> None:
+        if run.unhandled:
+            self._fail_unhandled(run.unhandled[0][1])
+
+    def _fail_unhandled(self, event: str) -> None:
+        """`on_unhandled: error`: an event that no transition takes is an error of the machine."""
+        if self._definition.on_unhandled != "error" or self.ended:
+            return
+        message = f"no transition takes event {event} in state {self._state}"
+        self._context["last_error"], self._context["last_error_action"] = message, None
+        move = step(self._definition, self._state, "error")
+        if move is not None:
+            self._take(move, "error")
+        else:
+            self._mark_failed(message)
+
+    def _note_unhandled(self, event: str, more: Mapping[str, Any]) -> None:
+        self._parts.view.unhandled += 1
+        log.info("%s: no transition takes event %s in state %s", self._name, event, self._state)
+        self._record(self._records.unhandled(event, self._state, more))
+
+    # The end
+
+    def _end(self, outcome: Outcome | None) -> None:
+        """A final state's actions have run."""
+        error = self._context.get("last_error")
+        self._settle_jobs(lambda desk: desk.settle(failure=str(error or "failed") if outcome == "failure" else None))
+        self._finish(outcome)
+
+    def _stop_here(self) -> None:
+        """Stopped from outside: the job goes back to the queue, waiting events stay in the mailbox."""
+        self._cancel_run()
+        self._settle_jobs(lambda desk: desk.give_back())
+        self._finish(None)
+
+    def _settle_jobs(self, settle: Callable[[Any], None]) -> None:
+        try:
+            settle(self._parts.desk)
+        except StorageError as error:
+            log.error("%s: cannot settle its job: %s", self._name, error)
+
+    def _finish(self, outcome: Outcome | None) -> None:
+        self.ended = True
+        self._stay.end()
+        self._mail.keep_all()
+        self._work.close()
+        self._record(
+            self._records.terminated(self._state, outcome),
+            *(self._memory.end() if outcome is not None else ()),
+            *self._showcase.last_look(self._context),
+        )
+        self._parts.gate.set()
+        self._parts.ended(outcome)
+        self._stop()

@@ -1,0 +1,1 @@
+"""Counters, and outages of what the engine depends on."""

@@ -1,0 +1,111 @@
+"""A trouble that lasts: said when it begins, once a minute while it goes on, and when it is over; and counted."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ...storage.errors import StoreUnavailable
+
+if TYPE_CHECKING:
+    from ...storage.kinds import Kind
+    from .counters import Tally
+
+log = logging.getLogger(__name__)
+
+#: seconds between two lines about the same trouble
+QUIET_S = 60.0
+
+
+class Rarely:
+    """Paces lines about what happens again and again; not thread-safe by itself."""
+
+    def __init__(self) -> None:
+        self._next_s = 0.0
+
+    def due(self) -> bool:
+        """Whether there was no line for QUIET_S; the one that is written now is the last for as long."""
+        now_s = time.monotonic()
+        if now_s < self._next_s:
+            return False
+        self._next_s = now_s + QUIET_S
+        return True
+
+
+class Trouble:
+    """Thread-safe: what several threads meet is one trouble."""
+
+    def __init__(
+        self, tally: Tally, kind: Kind | None, what: str, meanwhile: Callable[[], str], kept: Callable[[], str] = str
+    ) -> None:
+        """`what` is wrong; what goes on `meanwhile`, and what was `kept` when it is over, are asked at that moment.
+
+        `kind` is what it counts as; None for the store's, of which each error says it.
+        """
+        self._tally, self._kind = tally, kind
+        self._what, self._meanwhile, self._kept = what, meanwhile, kept
+        self._lock = threading.Lock()
+        self._since_s: float | None = None
+        self._met_s = self._over_s = 0.0
+        #: what it was when it was last met, and when that was counted
+        self._lasting: Kind | None = None
+        self._counted_s = 0.0
+        self._rarely = Rarely()
+        self._said = False
+
+    @property
+    def lasts(self) -> bool:
+        """Whether it is there."""
+        return self._since_s is not None
+
+    def met(self, error: object, began_s: float | None = None) -> None:
+        """It is there, or still there; `error` says where and what to do.
+
+        `began_s` (monotonic): when what failed was begun, if it took its time: it lasts since then.
+        """
+        now_s = self._met_s = time.monotonic()
+        with self._lock:
+            if self._since_s is None:
+                self._since_s = now_s if began_s is None else max(began_s, self._over_s)
+                self._count(self._since_s, self._kind_of(error))
+            self._count(now_s, self._kind_of(error))
+            if not self._rarely.due():
+                return
+            self._said = True
+            for_s = now_s - self._since_s
+        since = f" (for {for_s:.0f} s now)" if for_s >= 1 else ""
+        log.error("%s%s: %s; %s", self._what, since, error, self._meanwhile())
+
+    def over(self, began_s: float = math.inf) -> None:
+        """It is over, if there was any.
+
+        `began_s` (monotonic): when what went well was begun; it says nothing of a trouble that was met since.
+        """
+        if self._since_s is None:
+            return
+        now_s = time.monotonic()
+        with self._lock:
+            if self._since_s is None or began_s < self._met_s:
+                return
+            since_s, self._since_s = self._since_s, None
+            self._over_s = now_s
+            said, self._said = self._said, False
+            self._count(now_s, None)
+        if said:
+            after = f"over after {now_s - since_s:.1f} s"
+            log.warning("%s: %s", self._what, "; ".join(filter(None, (after, self._kept()))))
+
+    def _kind_of(self, error: object) -> Kind:
+        return self._kind or (error.trouble if isinstance(error, StoreUnavailable) else "database_failed")
+
+    def _count(self, now_s: float, kind: Kind | None) -> None:
+        """From the last time on it was what it was then; now it is this."""
+        if self._lasting is not None:
+            self._tally.lasted(self._lasting, now_s - self._counted_s)
+        if kind is not None and kind != self._lasting:
+            self._tally.add(kind)
+        self._lasting, self._counted_s = kind, now_s

@@ -1,0 +1,1 @@
+"""Placeholders in texts, their filters and timestamps."""

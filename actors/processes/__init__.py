@@ -1,0 +1,1 @@
+"""Child processes, commands, and how a process is recognised."""

@@ -1,0 +1,1 @@
+"""All machines of one process, and the tasks that look after them."""

@@ -1,0 +1,107 @@
+"""Sees what stands still: an actor that takes long over one message, an action that runs long and hears nothing."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from ..machine.action_run import Run
+    from ..machine.status import View
+    from .machine_registry import Roster
+
+log = logging.getLogger(__name__)
+
+#: seconds that an actor may take over one message: it runs no action that can wait
+MESSAGE_S = 10.0
+
+MESSAGE = "a message"
+
+#: frames of a stack that are reported, the innermost ones
+DEPTH = 12
+
+Publish = Callable[[str, str, dict[str, Any]], None]
+"""Machine, type and payload of a row of the audit log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stuck:
+    """One occurrence; equal while it is the same one."""
+
+    machine: str
+    #: what goes on, as in "action poll"
+    what: str
+    #: monotonic seconds
+    since_s: float
+    thread: int
+
+
+class Watchdog:
+    """Reports each occurrence once, with the thread's stack, and once more when it is over; it ends nothing.
+
+    Commands, sleeps and coroutines hear when they are cancelled, and may take as long as their configuration allows;
+    what is reported is a plain Python action, which nothing could end.
+    """
+
+    def __init__(self, roster: Roster, running: dict[Future[None], Run], publish: Publish, *, action_s: float) -> None:
+        """`action_s` is how long an action may run, in seconds; 0: neither actions nor actors are looked at."""
+        self._roster = roster
+        self._running = running
+        self._publish = publish
+        self._action_s = action_s
+        self._known: set[Stuck] = set()
+
+    @property
+    def actors_move(self) -> bool:
+        """Whether no actor was stuck at the last look."""
+        return not any(stuck.what == MESSAGE for stuck in self._known)
+
+    def look(self, now_s: float) -> None:
+        """Compare with the last look, at `now_s` on the monotonic clock."""
+        found = set(self._found(now_s)) if self._action_s else set()
+        for stuck in found - self._known:
+            self._report(stuck, now_s)
+        for stuck in self._known - found:
+            self._close(stuck, now_s)
+        self._known = found
+
+    def _found(self, now_s: float) -> Iterator[Stuck]:
+        for machine in self._roster.live():
+            view = machine.view
+            since_s, thread = view.busy_since_s, view.thread
+            if since_s is not None and thread is not None and now_s - since_s >= MESSAGE_S:
+                yield Stuck(view.name, MESSAGE, since_s, thread)
+        for run in list(self._running.values()):
+            since_s, thread = run.since_s, run.thread
+            if thread is not None and now_s - since_s >= self._action_s and not run.services.cancel.listened:
+                yield Stuck(run.services.machine, f"action {run.action.type}", since_s, thread)
+
+    def _report(self, stuck: Stuck, now_s: float) -> None:
+        seconds, stack = now_s - stuck.since_s, stack_of(stuck.thread)
+        log.warning("%s: %s has been going on for %.0f s; it is at\n%s", stuck.machine, stuck.what, seconds, stack)
+        self._publish(stuck.machine, "stuck", {"what": stuck.what, "seconds": round(seconds, 1), "stack": stack})
+        if (view := self._view(stuck)) is not None:
+            view.stuck = stuck.what
+
+    def _close(self, stuck: Stuck, now_s: float) -> None:
+        seconds = now_s - stuck.since_s
+        log.warning("%s: %s is over, after %.0f s", stuck.machine, stuck.what, seconds)
+        self._publish(stuck.machine, "unstuck", {"what": stuck.what, "seconds": round(seconds, 1)})
+        if (view := self._view(stuck)) is not None:
+            view.stuck = None
+
+    def _view(self, stuck: Stuck) -> View | None:
+        machine = self._roster.get(stuck.machine)
+        return None if machine is None else machine.view
+
+
+def stack_of(thread: int) -> str:
+    """Where a thread of this identifier is, the innermost call last, as in a traceback; empty when it has ended."""
+    frame = sys._current_frames().get(thread)
+    return "" if frame is None else "".join(traceback.format_stack(frame)[-DEPTH:]).rstrip()

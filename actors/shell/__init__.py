@@ -1,0 +1,1 @@
+"""Values in shell commands: how they reach the shell without becoming code."""

@@ -1,0 +1,1 @@
+"""Unix datagram sockets: messages, delivery, the listener thread."""

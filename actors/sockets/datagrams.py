@@ -1,0 +1,134 @@
+"""Datagrams between processes on one host: their shape, their limits, where they go.
+
+The format is the older engines' (`{"type", "payload", "job_id"}`); `event_id` and `after` name the mailbox row
+behind a datagram, so that a machine can tell what it has seen and what it missed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ...storage.names import name_fault
+from ...storage.payload import dumps
+from ...storage.strictjson import TooDeep, parse
+from ..errors import MachineError
+from .messages import Bell, Incoming
+
+if TYPE_CHECKING:
+    from ...storage.mailbox import Letter
+
+#: bytes; a larger message travels as its mailbox row alone
+MAX_DATAGRAM = 128 * 1024
+
+#: characters
+MAX_NAME = 256
+
+#: what bells are rung for: what parked machines watch for, and mail that no datagram told of
+TOPICS = ("jobs", "done", "events", "machine", "mail")
+
+
+class MalformedMessage(MachineError):
+    """A datagram that is not a message; the text says why."""
+
+
+class Stranger(MalformedMessage):
+    """A datagram of another user, whatever is in it."""
+
+
+#: made once: an encoder for each message would take a third of the time
+_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str, allow_nan=False).encode
+
+
+def encode(message: Mapping[str, Any]) -> bytes:
+    """JSON bytes of a message; what JSON cannot say is written as it is stored."""
+    try:
+        text = _json(message)
+    except (ValueError, TypeError, RecursionError):
+        text = dumps(message)
+    return text.encode("utf-8", "replace")
+
+
+def decode(data: bytes, now_s: float) -> Incoming | Bell:
+    """The message in a datagram; MalformedMessage says what is wrong with it."""
+    if len(data) > MAX_DATAGRAM:
+        raise MalformedMessage(f"larger than {MAX_DATAGRAM} bytes")
+    try:
+        message = parse(data.decode("utf-8"), around=1)
+    except TooDeep as error:
+        raise MalformedMessage(str(error)) from None
+    except ValueError as error:
+        raise MalformedMessage(f"not JSON: {error}") from None
+    if not isinstance(message, dict):
+        raise MalformedMessage(f"a JSON object is expected, not {type(message).__name__}")
+    if "bell" in message:
+        return _bell(message)
+    job_id = message.get("job_id")
+    return Incoming(
+        event_name(message.get("type")),
+        _payload(message.get("payload")),
+        None if job_id is None else _text(job_id, "job_id"),
+        None if message.get("source") is None else _text(message["source"], "source"),
+        now_s,
+        _row_id(message.get("event_id"), "event_id"),
+        _row_id(message.get("after"), "after"),
+    )
+
+
+def event_name(value: object) -> str:
+    """The name of an event, if the value is one; MalformedMessage."""
+    if not isinstance(value, str) or not value.strip():
+        raise MalformedMessage('"type" must be the name of an event')
+    if len(value) > MAX_NAME or not value.isprintable():
+        raise MalformedMessage(f'"type" must be printable and have at most {MAX_NAME} characters')
+    return value
+
+
+def letter_message(letter: Letter) -> dict[str, Any]:
+    """The datagram that announces a mailbox row."""
+    return {
+        "type": letter.type,
+        "payload": letter.payload,
+        "job_id": letter.job_id,
+        "source": letter.source,
+        "event_id": letter.id,
+        "after": letter.after,
+    }
+
+
+# Helpers
+
+
+def _payload(value: Any) -> Any:
+    """None is {}; a string that holds a JSON object or list is parsed, as the older engines' senders expect."""
+    if value is None:
+        return {}
+    if isinstance(value, str) and value[:1] in ("{", "["):
+        with contextlib.suppress(ValueError):
+            return parse(value)
+    return value
+
+
+def _text(value: object, key: str) -> str:
+    if isinstance(value, (str, int)) and not isinstance(value, bool):
+        text = str(value)
+        fault = name_fault(text)
+        if fault is None:
+            return text
+        raise MalformedMessage(f'"{key}" {fault}')
+    raise MalformedMessage(f'"{key}" must be a string')
+
+
+def _row_id(value: object, key: str) -> int | None:
+    if value is None or (isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**63):
+        return value
+    raise MalformedMessage(f'"{key}" must be the id of a mailbox row')
+
+
+def _bell(message: dict[str, Any]) -> Bell:
+    topic, count, key = message["bell"], message.get("count", 1), message.get("key", [])
+    if topic not in TOPICS or not isinstance(count, int) or not 0 < count < 2**31 or not isinstance(key, list):
+        raise MalformedMessage(f'a bell is {{"bell": {"|".join(TOPICS)}, "count": number, "key": [...]}}')
+    return Bell(topic, count, tuple(part if isinstance(part, str) else None for part in key))

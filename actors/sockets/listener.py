@@ -1,0 +1,163 @@
+"""The thread that reads one machine's control socket."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...storage import private
+from ..concurrency.supervised_thread import SupervisedThread
+from ..metrics.outage import Rarely
+from . import datagrams, unix_socket
+from .messages import Bell, Incoming
+
+if TYPE_CHECKING:
+    from ...storage.clock import Clock
+    from ..metrics.counters import Tally
+
+log = logging.getLogger(__name__)
+
+
+class Listener:
+    """Decodes datagrams and hands them on; what is no message is refused, counted and logged.
+
+    `deliver` may block: then the kernel's queue fills and holds the senders back. `given_up` is called when the thread
+    crashes again and again; the socket is gone then, so that nobody sends to it.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        name: str,
+        clock: Clock,
+        tally: Tally,
+        deliver: Callable[[Incoming], None],
+        ring: Callable[[Bell], None],
+        given_up: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.path = path
+        #: datagrams that were no message
+        self.refused = 0
+        self._name = name
+        self._clock = clock
+        self._tally = tally
+        self._deliver = deliver
+        self._ring = ring
+        self._tell_given_up = given_up
+        self._lock = threading.Lock()  # of the socket: the keeper may look for it while the machine ends
+        self._sock: socket.socket | None = None
+        self._inode = 0
+        self._thread = SupervisedThread(
+            f"sm-listen-{name}", self._run, crashed=lambda: tally.add("listener_crashed"), given_up=self._give_up
+        )
+        self._rarely = Rarely()
+        self._trouble: str | None = None
+
+    def open(self) -> None:
+        """Bind the socket; OSError when somebody else listens there."""
+        sock = unix_socket.bind(self.path)
+        self._sock, self._inode = sock, os.stat(self.path).st_ino
+
+    def start(self) -> None:
+        """Start the thread, which ends at once if a machine that ended at once has stopped it before."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Close the socket, remove its file if it is still ours, and end the thread; idempotent."""
+        with self._lock:
+            sock, self._sock = self._sock, None
+        if sock is None:
+            return
+        if self._is_in_place():
+            unix_socket.remove(self.path)
+        _shut(sock)
+        self._thread.join(5.0)
+        sock.close()
+
+    def look(self) -> None:
+        """Bind the socket anew where its file has been removed or replaced, as by what cleans /tmp."""
+        if self._is_in_place():
+            return
+        try:
+            with self._lock:
+                if self._sock is None:
+                    return
+                old = self._sock
+                self.open()
+        except OSError as error:
+            self._complain(str(error))
+            return
+        log.warning("%s: its control socket was gone; %s is bound anew", self._name, self.path)
+        if self._trouble is None:
+            self._tally.add("socket_gone")
+        self._trouble = None
+        _shut(old)
+
+    def _is_in_place(self) -> bool:
+        return unix_socket.is_in_place(self.path, self._inode)
+
+    def _complain(self, trouble: str) -> None:
+        if trouble != self._trouble:
+            log.error("%s: events come by the mailbox: its control socket cannot be bound: %s", self._name, trouble)
+        if self._trouble is None:
+            self._tally.add("socket_gone")
+        self._trouble = trouble
+
+    def _run(self) -> None:
+        while (sock := self._sock) is not None:
+            self._read(sock)
+            if self._sock is not sock:
+                sock.close()
+
+    def _read(self, sock: socket.socket) -> None:
+        """Until the socket is closed, or another has taken its place and its own queue is empty."""
+        buffer = unix_socket.buffer()
+        while True:
+            try:
+                data, sender = unix_socket.receive(sock, buffer)
+            except OSError:
+                if self._sock is sock:
+                    raise
+                return
+            if self._sock is None or (self._sock is not sock and not data):
+                return
+            try:
+                self._take(data, sender)
+            except Exception:
+                log.exception("%s: cannot hand a datagram on", self._name)
+
+    def _give_up(self) -> None:
+        self.stop()
+        self._tell_given_up()
+
+    def _take(self, data: bytes, sender: int) -> None:
+        try:
+            if not private.is_trusted(sender):
+                raise datagrams.Stranger(f"sent by {private.user(sender)}")
+            message = datagrams.decode(data, self._clock.now())
+        except datagrams.MalformedMessage as error:
+            self._tally.add("stranger_refused" if isinstance(error, datagrams.Stranger) else "datagram_refused")
+            self._refuse(len(data), error)
+            return
+        if isinstance(message, Bell):
+            self._ring(message)
+        else:
+            self._deliver(message)
+
+    def _refuse(self, size: int, error: datagrams.MalformedMessage) -> None:
+        self.refused += 1
+        level = logging.WARNING if self._rarely.due() else logging.DEBUG  # a flood of them must not flood the log
+        log.log(level, "%s: refused a datagram of %d bytes (%d so far): %s", self._name, size, self.refused, error)
+
+
+def _shut(sock: socket.socket) -> None:
+    """Wake the thread that reads; it still gets what the socket's queue holds."""
+    with contextlib.suppress(OSError):
+        sock.shutdown(socket.SHUT_RDWR)

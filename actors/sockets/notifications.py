@@ -1,0 +1,99 @@
+"""The thread that hears what other hosts say through PostgreSQL."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from ...storage.errors import StorageError
+from ..concurrency.supervised_thread import SupervisedThread
+from ..metrics.outage import Trouble
+from . import datagrams
+from .messages import Bell
+from .unix_socket import send
+
+if TYPE_CHECKING:
+    from ...storage.engine.database import Database
+    from ..metrics.counters import Tally
+
+log = logging.getLogger(__name__)
+
+#: seconds of one wait; stopping takes no longer
+WAIT_S = 1.0
+
+DEAF = "other hosts are not heard any more; the look once a second goes on"
+
+
+def bell(
+    db: Database,
+    topic: str,
+    *,
+    count: int = 1,
+    key: Iterable[str | None] = (),
+    timeout_s: float = 0.2,
+    skip_incarnation: str | None = None,
+) -> None:
+    """Tell every live runtime on this host that something to watch for has happened; PostgreSQL tells other hosts.
+
+    A bell that nobody hears is made up for by the once-a-second check of each runtime.
+    """
+    from ...storage import machines
+
+    message = datagrams.encode({"bell": topic, "count": count, "key": list(key)})
+    for incarnation, path in machines.doors(db, socket.gethostname()).items():
+        if incarnation != skip_incarnation:
+            send(path, message, timeout_s)
+
+
+class Notifier:
+    """Hands every bell of the store on; on SQLite there are none, and no thread is started."""
+
+    def __init__(self, db: Database, tally: Tally, rung: Callable[[Bell], None]) -> None:
+        self._db = db
+        self._rung = rung
+        self._stopping = threading.Event()
+        self._deaf = Trouble(
+            tally,
+            "hosts_unheard",
+            "cannot hear other hosts",
+            lambda: "the look once a second goes on; it is tried again",
+        )
+        self._thread = SupervisedThread(
+            "sm-notifier",
+            self._run,
+            crashed=lambda: tally.add("notifier_crashed"),
+            given_up=lambda: log.error(DEAF),
+        )
+
+    def start(self) -> None:
+        """Start the thread where there is something to hear."""
+        if self._db.is_postgres:
+            self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread; idempotent, and safe before start."""
+        self._stopping.set()
+        self._thread.join(5 * WAIT_S)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                texts = self._db.wait_notification(WAIT_S)
+                self._deaf.over()
+                for text in texts:
+                    self._take(text)
+            except StorageError as error:
+                self._deaf.met(error)
+                self._stopping.wait(WAIT_S)
+
+    def _take(self, text: str) -> None:
+        try:
+            message = datagrams.decode(text.encode(), self._db.clock.now())
+        except datagrams.MalformedMessage as error:
+            log.warning("refused a notification: %s", error)
+            return
+        if isinstance(message, Bell):
+            self._rung(message)

@@ -1,0 +1,31 @@
+"""What a killed process of a system could not do itself, done by its parent."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Mapping
+
+from ...storage import machines
+from ...storage.engine.database import Database
+from ...storage.errors import StorageError
+from ..sockets import unix_socket
+
+log = logging.getLogger(__name__)
+
+
+def clear(names: Collection[str], pid: int | None, env: Mapping[str, str]) -> bool:
+    """Remove the sockets of its machines, and tell the registry that they failed; whether the store takes that."""
+    for name in names:
+        path = unix_socket.control_path(env["STATEMACHINE_CONTROL_PREFIX"], name)
+        if path.is_socket() and not unix_socket.is_listening(path):
+            path.unlink(missing_ok=True)
+    try:
+        with Database.open(env["STATEMACHINE_DB"], create=False) as db, db.write():
+            for name in names:
+                row = machines.get(db, name)
+                if row is not None and row.incarnation and row.pid == pid:
+                    machines.release(db, name, row.incarnation, status="failed")
+    except StorageError as error:
+        log.error("the registry cannot be told that machines failed: %s", error)
+        return False
+    return True

@@ -1,0 +1,162 @@
+"""How other processes talk to a running system: one line of JSON each way, on a socket that only its owner may use."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...storage import private
+from ..errors import MachineError
+from ..sockets import unix_socket
+from .lock_file import LockFile
+from .system import Request
+
+log = logging.getLogger(__name__)
+
+MAX_LINE = 64 * 1024
+
+#: seconds between two looks at whether lock and socket are still there: cleaners of /tmp take what is old
+LOOK_S = 1.0
+
+
+class NotUp(MachineError):
+    """No system of this manifest is up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where the system of one manifest is found; the manifest's path alone decides, whatever stands in it."""
+
+    socket: Path
+    lock: Path
+
+    @classmethod
+    def of(cls, manifest: Path, control_prefix: str) -> Address:
+        """MachineError when the prefix is too long for a socket's path."""
+        digest = hashlib.sha256(os.fsencode(manifest)).hexdigest()[:12]
+        base = f"{control_prefix}.system-{digest}"
+        if len(os.fsencode(f"{base}.sock")) > unix_socket.MAX_PATH:
+            raise MachineError(
+                f"{base}.sock: a socket path has at most {unix_socket.MAX_PATH} bytes; shorten the prefix"
+            )
+        return cls(Path(f"{base}.sock"), Path(f"{base}.lock"))
+
+
+class Controls:
+    """The system's side: held by one process at a time, which is what keeps a second system from starting."""
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
+        self._lock = LockFile(address.lock)
+        self._guard = threading.Lock()
+        self._listener: socket.socket | None = None
+        self._inode = 0
+        self._trouble: str | None = None
+        self._over = threading.Event()
+
+    def take(self) -> bool:
+        """Claim the address, and clear away what a killed holder has left; False while another process has it."""
+        private.check(self._address.socket, unix_socket.OTHER_PLACE)
+        if not self._lock.take():
+            return False
+        self._address.socket.unlink(missing_ok=True)
+        return True
+
+    def serve(self, ask: Callable[[Request], None]) -> None:
+        """Hand requests on to `ask`, from threads of their own."""
+        self._bind()
+        threading.Thread(target=self._accept, args=(ask,), name="sm-controls", daemon=True).start()
+
+    def release(self) -> None:
+        """Leave nothing behind; idempotent."""
+        self._over.set()
+        with self._guard:
+            listener, self._listener = self._listener, None
+            if listener is not None:
+                if self._is_in_place():
+                    self._address.socket.unlink(missing_ok=True)
+                listener.close()
+            self._lock.release()
+
+    def _bind(self) -> None:
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            os.fchmod(listener.fileno(), private.FILE)
+            unix_socket.put_at(listener, self._address.socket)
+            listener.listen()
+            listener.settimeout(LOOK_S)
+            self._inode = self._address.socket.stat().st_ino
+        except BaseException:
+            listener.close()
+            raise
+        self._listener = listener
+
+    def _accept(self, ask: Callable[[Request], None]) -> None:
+        while (listener := self._listener) is not None:
+            try:
+                connection, _ = listener.accept()
+                threading.Thread(target=_answer, args=(connection, ask), name="sm-control", daemon=True).start()
+            except TimeoutError:
+                self._look()
+            except (OSError, RuntimeError) as error:  # no descriptor or no thread is left, or it is over
+                if not self._over.wait(LOOK_S):
+                    log.error("a request to the system cannot be taken: %s", error)
+
+    def _look(self) -> None:
+        """Take up our place again, if somebody has cleared it away and nobody else has it now."""
+        with self._guard:
+            old = self._listener
+            try:
+                if old is None or not self._lock.keep() or self._is_in_place():
+                    return
+                self._address.socket.unlink(missing_ok=True)
+                self._bind()
+            except OSError as error:
+                if str(error) != self._trouble:
+                    log.error("the system cannot be reached: its control socket cannot be bound: %s", error)
+                self._trouble = str(error)
+                return
+            old.close()
+            self._trouble = None
+            log.warning("the system's control socket was gone; %s is bound anew", self._address.socket)
+
+    def _is_in_place(self) -> bool:
+        return unix_socket.is_in_place(self._address.socket, self._inode)
+
+
+def ask(address: Address, what: str, name: str = "", *, timeout_s: float | None = None) -> dict[str, Any]:
+    """Ask the system, and wait for its answer; {} when it ends instead of answering.
+
+    NotUp when there is none. NotOurs when a stranger listens there. TimeoutError after `timeout_s` seconds.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(timeout_s)
+        try:
+            unix_socket.connect(connection, address.socket)
+        except (FileNotFoundError, ConnectionRefusedError):
+            raise NotUp from None
+        with contextlib.suppress(ConnectionError):
+            connection.sendall(json.dumps({"what": what, "name": name}).encode() + b"\n")
+            with connection.makefile("rb") as lines:
+                answer: dict[str, Any] = json.loads(lines.readline() or b"{}")
+                return answer
+    return {}
+
+
+def _answer(connection: socket.socket, ask: Callable[[Request], None]) -> None:
+    """One request and its reply; a client that leaves early harms nobody."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError), connection:
+        with connection.makefile("rb") as lines:
+            asked = json.loads(lines.readline(MAX_LINE))
+        request = Request(str(asked["what"]), str(asked["name"]))
+        ask(request)
+        connection.sendall(json.dumps(request.reply.get()).encode() + b"\n")

@@ -1,0 +1,115 @@
+"""`statemachine-db doctor`: looks for what is wrong with an installation, and says what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from ..options import db_given, db_option, format_option, socket_options
+from ..output import show_json
+from ..program import FAILED
+from .doctor_finding import Finding
+
+if TYPE_CHECKING:
+    from ...storage.engine.database import Database
+    from ...storage.errors import StorageError
+
+SIGNS = {"ok": "✅", "warning": "⚠️ ", "error": "❌"}
+
+
+@click.command("doctor")
+@socket_options
+@db_option
+@format_option
+@click.pass_context
+def doctor(ctx: click.Context, /, event_socket_path: str | None, control_socket_prefix: str | None, fmt: str) -> None:
+    """Look for what is wrong, and say what to do about it.
+
+    It looks at versions, disk, permissions, locks, leases, machines, sockets, events and schedules, and changes
+    nothing. The exit code is 1 if something is wrong.
+
+    \b
+    Example:
+      statemachine-db doctor
+      statemachine-db doctor --format json
+    """
+    from ...actors.sockets import unix_socket
+
+    prefix, events = unix_socket.control_prefix(control_socket_prefix), unix_socket.event_socket(event_socket_path)
+    findings = list(_findings(prefix, events))
+    wrong = [finding for finding in findings if finding.severity != "ok"]
+    if fmt == "json":
+        show_json([asdict(finding) for finding in findings])
+    else:
+        for finding in findings:
+            click.echo(f"{SIGNS[finding.severity]} {finding.check}: {finding.message}")
+            if finding.remedy:
+                click.echo(f"     → {finding.remedy}")
+        click.echo(f"{len(wrong)} of {len(findings)} need attention" if wrong else "All is well")
+    ctx.exit(FAILED if wrong else 0)
+
+
+# Helpers
+
+
+def _findings(prefix: str, event_socket: str) -> Iterator[Finding]:
+    from ...storage.engine.database import Database
+    from ...storage.errors import StorageError
+    from . import doctor_files
+
+    try:
+        db = Database(db_given())
+    except StorageError as error:
+        yield Finding("store", "error", str(error), "write --db as a path, sqlite:///… or postgresql://…")
+        return
+    try:
+        yield from _of_the_store(db)
+    except StorageError as error:
+        yield Finding("store", "error", str(error), _remedy(db, error))
+    except PermissionError as error:
+        yield Finding("permissions", "error", str(error), "run as a user who may enter the folder, or give --db")
+    finally:
+        db.close()
+    yield from doctor_files.sockets(prefix, event_socket)
+
+
+def _remedy(db: Database, error: StorageError) -> str:
+    from ...storage.errors import StoreDamaged
+
+    if db.is_postgres:
+        return "see that the server runs, and that the name and password are right"
+    if isinstance(error, StoreDamaged):
+        return f"put a backup in its place, or: sqlite3 {db.path} .recover"
+    return "mend that first: what else there is to find stands in it"
+
+
+def _of_the_store(db: Database) -> Iterator[Finding]:
+    from ...storage.errors import StoreTooNew
+    from . import doctor_files, doctor_store
+
+    if db.path is not None:
+        if not db.path.is_file():
+            remedy = "go to the project's folder, give --db, or set STATEMACHINE_DB; add-job makes a new one"
+            yield Finding("store", "error", f"there is no database {db.path}", remedy)
+            return
+        yield from doctor_files.disk(db.path)
+        found = list(doctor_files.permissions(db.path))
+        yield from found
+        if any(finding.severity == "error" for finding in found):
+            return  # it cannot be opened
+    try:
+        found = list(doctor_store.versions(db))
+    except StoreTooNew as error:
+        yield Finding("versions", "error", str(error), "pip install --upgrade statemachine-engine")
+        return
+    yield from found
+    if any(finding.severity != "ok" for finding in found):
+        return  # its tables are not ours yet
+    for check in (
+        doctor_store.locks, doctor_store.leases, doctor_store.machines, doctor_store.events,
+        doctor_store.control_sockets, doctor_store.schedules,
+    ):  # fmt: skip
+        yield from check(db)

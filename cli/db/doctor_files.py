@@ -1,0 +1,122 @@
+"""The doctor's look at files: the database's, its disk, the sockets."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from ...storage.engine.sqlite_file import SqliteFile, beside
+from .doctor_finding import Finding
+
+LOW_BYTES, LOW_SHARE = 200 * 2**20, 0.05
+LARGE_WAL_BYTES = 256 * 2**20
+
+#: SQLite's locks and shared memory do not work on these
+NETWORK = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "fuse.sshfs", "9p", "afs")
+
+
+def disk(file: Path) -> Iterator[Finding]:
+    """Room on the disk, its kind, and the size of what is on it."""
+    usage = shutil.disk_usage(file.parent)
+    log, _ = beside(file)
+    size, wal = _size(file), _size(log)
+    sizes = f"{file} has {_amount(size)}, its disk {_amount(usage.free)} left"
+    if usage.free < LOW_BYTES:
+        remedy = "make room: delete other files, then statemachine-db prune --older-than 30d, which needs some itself"
+        yield Finding("disk", "error", sizes, remedy)
+    elif usage.free < usage.total * LOW_SHARE:
+        remedy = "make room: statemachine-db prune --older-than 30d, then delete other files"
+        yield Finding("disk", "warning", sizes, remedy)
+    else:
+        yield Finding("disk", "ok", sizes)
+    if wal > LARGE_WAL_BYTES:
+        message = f"{log} has {_amount(wal)}: something reads for a very long time"
+        yield Finding("disk", "warning", message, f"end it: {open_by(file) or 'look for it with lsof'}")
+    kind = _file_system(file)
+    if kind in NETWORK:
+        remedy = "move it to a local disk, or use PostgreSQL where several hosts share it"
+        yield Finding("disk", "error", f"{file} is on a network file system ({kind}), where SQLite is not safe", remedy)
+
+
+def permissions(file: Path) -> Iterator[Finding]:
+    """Whether we may read and write, and whether others may read."""
+    found = list(_permissions(file))
+    yield from found or [Finding("permissions", "ok", f"{file} can be read and written")]
+
+
+def sockets(prefix: str, event_socket: str) -> Iterator[Finding]:
+    """Socket files that nobody listens at any more."""
+    from ...actors.sockets.unix_socket import is_listening
+
+    base = Path(prefix)
+    paths = sorted(base.parent.glob(f"{base.name}-*.sock")) if base.parent.is_dir() else []
+    monitor = Path(event_socket)
+    paths += [monitor] if monitor.is_socket() else []
+    stale = [path for path in paths if path.is_socket() and not is_listening(path)]
+    for path in stale:
+        yield Finding("sockets", "warning", f"nobody listens at {path}", f"rm {shlex.quote(str(path))}")
+    if not stale:
+        yield Finding("sockets", "ok", f"{len(paths)} in use, none left behind ({prefix}-*.sock)")
+
+
+def open_by(file: Path) -> str:
+    """The processes of ours that have the file open, for a message."""
+    pids = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if any(os.path.realpath(fd) == str(file) for fd in (folder / "fd").iterdir()):
+                command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+                pids.append(f"pid {folder.name} ({command[:60]})")
+        except OSError:
+            continue  # it has ended, or is another user's
+    return ", ".join(pids)
+
+
+# Helpers
+
+
+def _permissions(file: Path) -> Iterator[Finding]:
+    quoted = shlex.quote(str(file))
+    user = str(os.geteuid())
+    unread = [path for path in (file, *beside(file)) if path.exists() and not _may(path, os.R_OK)]
+    for path in unread:
+        remedy = f"run as its owner (user {path.stat().st_uid}), or: chown {user} {shlex.quote(str(path))}"
+        yield Finding("permissions", "error", f"{path} cannot be read by us", remedy)
+    if not unread and (barred := SqliteFile(file).why_not_written()):
+        remedy = "lists and the page work so; run as its owner, on a file system that takes writes, what is to write"
+        yield Finding("permissions", "error", f"{file} can only be read: {barred}", remedy)
+    if file.stat().st_mode & (stat.S_IROTH | stat.S_IWOTH):
+        yield Finding("permissions", "warning", f"every user of this host can read {file}", f"chmod o-rwx {quoted}")
+
+
+def _may(path: Path, mode: int) -> bool:
+    return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)
+
+
+def _size(file: Path) -> int:
+    return file.stat().st_size if file.exists() else 0
+
+
+def _amount(size: float) -> str:
+    for unit in ("bytes", "KB", "MB", "GB"):
+        if size < 1024:
+            break
+        size, unit = size / 1024, unit
+    else:
+        return f"{size:.1f} TB"
+    return f"{size:.0f} {unit}" if unit in ("bytes", "KB") else f"{size:.1f} {unit}"
+
+
+def _file_system(file: Path) -> str:
+    """The kind of the file system, by the longest mount point that the path begins with; empty where nobody tells."""
+    try:
+        mounts = [line.split()[1:3] for line in Path("/proc/self/mounts").read_text().splitlines()]
+    except OSError:
+        return ""
+    path = os.path.realpath(file)
+    under = [(where, kind) for where, kind in mounts if os.path.commonpath((path, where)) == where]
+    return max(under, key=lambda mount: len(mount[0]))[1] if under else ""

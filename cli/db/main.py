@@ -1,0 +1,78 @@
+"""`statemachine-db`: jobs, events and machines from a shell; the commands stand in the files beside this."""
+
+from __future__ import annotations
+
+import click
+
+from ..options import db_option
+from ..program import LazyGroup, debug_option, end_at_once, standard_streams
+
+SECTIONS = {
+    "Jobs": {
+        "status": "jobs:status",
+        "list": "jobs:list_jobs",
+        "details": "jobs:details",
+        "add-job": "add:add_job",
+        "add-jobs": "bulk:add_jobs",
+        "export": "bulk:export",
+        "complete-job": "jobs:complete_job",
+        "fail-job": "jobs:fail_job",
+        "retry": "change:retry",
+        "cancel": "change:cancel",
+        "release": "change:release",
+        "remove-job": "jobs:remove_job",
+    },
+    "Events": {
+        "send-event": "events:send_event",
+        "list-events": "events:list_events",
+        "process-events": "events:process_events",
+    },
+    "Machines": {
+        "machine-state": "machines:machine_state",
+        "machine-status": "machines:machine_status",
+        "watch": "watch:watch",
+        "machine-health": "machines:machine_health",
+        "transition-history": "history:transition_history",
+        "error-history": "history:error_history",
+        "list-errors": "history:list_errors",
+        "controller-log": "history:controller_log",
+    },
+    "By the clock": {
+        "schedules": "cron:schedules",
+        "crontab": "cron:crontab",
+    },
+    "Maintenance": {
+        "doctor": "doctor:doctor",
+        "prune": "change:prune",
+        "cleanup": "maintenance:cleanup",
+        "cleanup-events": "maintenance:cleanup_events",
+        "reset-processing": "maintenance:reset_processing",
+        "recreate-database": "maintenance:recreate_database",
+    },
+}
+
+
+@click.group(cls=LazyGroup, package=__package__, sections=SECTIONS, invoke_without_command=True)
+@db_option
+@debug_option("Show tracebacks.")
+@click.version_option(package_name="statemachine-engine", prog_name="statemachine-db")
+@click.pass_context
+def db(ctx: click.Context, debug: bool) -> None:
+    """Jobs, events and machines of a statemachine database.
+
+    \b
+    Example:
+      statemachine-db add-job job_001 --type image_processing --payload '{"input": "image.jpg"}'
+      statemachine-db send-event --target my_worker --type new_job
+      statemachine-db machine-state
+
+    Exit codes: 0 done, 1 failed, 2 usage, 3 send-event --require-running found nobody.
+    """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+def main() -> None:
+    """The console script."""
+    standard_streams()
+    end_at_once(lambda: db(prog_name="statemachine-db"))

@@ -1,0 +1,184 @@
+"""The file of a SQLite database: made for its owner alone, and told from another that takes its place."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from .. import private
+
+ANOTHER_FILE = "remove it if you may, or name a database in a folder of your own; PostgreSQL serves several users"
+
+
+class FileId(NamedTuple):
+    """Which file it is that a path names."""
+
+    device: int
+    inode: int
+
+
+class SqliteFile:
+    """A database with the two files that SQLite puts beside it, and the file that was found there last."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._known: FileId | None = None
+        self._known_log: FileId | None = None
+
+    def make(self) -> None:
+        """Create the folder and an empty file, readable by its owner alone whatever the umask says, unless it is there.
+
+        What a deleted database has left beside it goes first: SQLite would take it for a part of the new one.
+        """
+        if self.path.exists():
+            return
+        private.make_folder(self.path.parent)
+        with _locked(self.path.parent):
+            if not self.path.exists():
+                self._remove_beside()
+                private.make_file(Path(os.path.realpath(self.path)))  # a link of ours may lead to where it is to be
+
+    def check_owner(self) -> None:
+        """NotOurs for a file that a stranger has put there, or beside it, where SQLite would read it as its own.
+
+        Root opens anybody's database as what it is.
+        """
+        trusted = [self.path.stat().st_uid] if os.geteuid() == 0 and self.path.exists() else []
+        journal = self.path.with_name(f"{self.path.name}-journal")
+        for path in (self.path, *beside(self.path), journal):
+            private.check(path, ANOTHER_FILE, trusted)
+
+    def remember(self) -> None:
+        """Know the file that is there now as ours; to be called while it is open, so that its number stays its own."""
+        self._known, self._known_log = _id(self.path), _id(beside(self.path)[0])
+
+    def missing(self) -> str:
+        """That it is not there, in words: what is there instead, and how one is made."""
+        path, folder = self.path, self.path.parent
+        what = " is a folder" if path.is_dir() else "" if folder.is_dir() else f", and no folder {folder}"
+        meant = _likely(path)
+        hint = f"did you mean {meant}? Else " if meant else ""
+        makers = "statemachine-db add-job and send-event, the start of a machine and the page make one"
+        return f"no such database: {path}{what}; {hint}{makers}"
+
+    def why_not_written(self) -> str:
+        """What keeps us from writing it; empty if nothing does, or if it is not there."""
+        file = Path(os.path.realpath(self.path))
+        companions = beside(file)
+        if not file.exists():
+            return ""
+        if os.statvfs(file).f_flag & os.ST_RDONLY:
+            return "its file system is mounted read-only"
+        if not _may_write(file):
+            return "we may not write it"
+        for path in companions:
+            if path.exists() and not _may_write(path):
+                return f"we may not write {path.name} beside it"
+        if not _may_write(file.parent) and not all(path.exists() for path in companions):
+            return "we may not write its folder, where SQLite needs two files more"
+        return ""
+
+    def at_rest(self) -> tuple[int, ...] | None:
+        """What tells whether the file has been changed, if it is all there is to read; None while somebody has it open.
+
+        Not so either after a crash: what was written last is in the log beside it. OSError.
+        """
+        file = Path(os.path.realpath(self.path))
+        if any(_size(path) for path in (*beside(file), file.with_name(f"{file.name}-journal"))):
+            return None
+        stat = file.stat()
+        return stat.st_dev, stat.st_ino, stat.st_mtime_ns, stat.st_size
+
+    def has_moved(self) -> bool:
+        """Whether it is gone, or another one stands in its place."""
+        return self._known is not None and _id(self.path) != self._known
+
+    def make_way(self) -> None:
+        """After a move: leave nothing of the old file to the one that has its place; make that if there is none.
+
+        OSError, also where a whole disk is gone: it will come back, and nothing must stand in its place.
+        """
+        if self._known is not None and os.stat(self.path.parent).st_dev != self._known.device:
+            raise FileNotFoundError(f"the disk that held {self.path} is not mounted any more")
+        with _locked(self.path.parent):
+            if self._known_log is not None and _id(beside(self.path)[0]) == self._known_log:
+                self._remove_beside()
+        self.make()
+
+    def set_aside(self) -> Path:
+        """Rename it, so that a new one can be made; where it is now. What stood beside it goes with it. OSError."""
+        number = 1
+        while (target := self.path.with_name(f"{self.path.name}.damaged-{number}")).exists():
+            number += 1
+        with _locked(self.path.parent):
+            for path in (self.path, *beside(self.path)):
+                if path.exists():
+                    path.rename(path.with_name(path.name.replace(self.path.name, target.name, 1)))
+        return target
+
+    def _remove_beside(self) -> None:
+        for path in beside(self.path):
+            path.unlink(missing_ok=True)
+
+
+def beside(path: Path) -> tuple[Path, Path]:
+    """The log and the index that SQLite puts beside a database."""
+    return path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")
+
+
+# Helpers
+
+
+def _likely(path: Path) -> Path | None:
+    """The file that was meant most likely: one whose name, or whose folder's, is much the same."""
+    if path.is_dir():
+        return next((file for file in sorted(path.glob("*.db"))), None)
+    folder = path.parent if path.parent.is_dir() else _like(path.parent)
+    if folder is None or not folder.is_dir():
+        return None
+    return folder / path.name if (folder / path.name).is_file() else _like(folder / path.name)
+
+
+def _like(path: Path) -> Path | None:
+    """Its neighbour with the name that is most like its own."""
+    from difflib import get_close_matches
+
+    try:
+        names = [name for name in os.listdir(path.parent) if not name.endswith(("-wal", "-shm"))]
+    except OSError:
+        return None
+    return next((path.with_name(name) for name in get_close_matches(path.name, names, 1)), None)
+
+
+def _may_write(path: Path) -> bool:
+    return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _id(path: Path) -> FileId | None:
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return FileId(stat.st_dev, stat.st_ino)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """One process of this host at a time; a folder can be locked as a file can."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,53 @@
+"""The job queue: every verb one transaction, its docstring the contract."""
+
+from .claims import adopt, claim, claim_id, renew
+from .deletion import cleanup, prune, remove
+from .job import STATUSES, Job, NewJob
+from .moves import release_owner, reset_processing
+from .queries import claimable, counts, find, get, held_by, pending, statuses
+from .queue import (
+    assign,
+    cancel,
+    complete,
+    enqueue,
+    enqueue_many,
+    fail,
+    release,
+    rescue,
+    retry,
+    shorten_leases,
+    time_out,
+)
+
+__all__ = [
+    "STATUSES",
+    "Job",
+    "NewJob",
+    "adopt",
+    "assign",
+    "cancel",
+    "claim",
+    "claim_id",
+    "claimable",
+    "cleanup",
+    "complete",
+    "counts",
+    "enqueue",
+    "enqueue_many",
+    "fail",
+    "find",
+    "get",
+    "held_by",
+    "pending",
+    "prune",
+    "release",
+    "release_owner",
+    "remove",
+    "renew",
+    "rescue",
+    "reset_processing",
+    "retry",
+    "shorten_leases",
+    "statuses",
+    "time_out",
+]

@@ -1,0 +1,54 @@
+"""Deleting jobs, and with them their attempts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from .. import bells
+from ..clock import to_text
+from ..engine.database import Database
+from ..errors import JobNotFound
+from . import attempts
+
+PRUNE_CHUNK = 1000
+
+
+def remove(db: Database, job_id: str) -> None:
+    """Delete the job, whatever its status; a worker that holds it loses it. JobNotFound."""
+    with db.write():
+        if not _delete(db, "job_id = ?", (job_id,)):
+            raise JobNotFound(job_id)
+        bells.ring(db, "done", (job_id,))
+
+
+def cleanup(db: Database, status: str, limit: int = PRUNE_CHUNK) -> int:
+    """Delete up to `limit` jobs of this status, oldest first; returns how many."""
+    with db.write():
+        return _delete(db, "id IN (SELECT id FROM jobs WHERE status = ? ORDER BY id LIMIT ?)", (status, limit))
+
+
+def prune(db: Database, *, older_than_s: float, statuses: Sequence[str]) -> int:
+    """Delete jobs of these final statuses that ended before then, some at a time so that workers get in between."""
+    total = 0
+    ended_before = to_text(db.now() - older_than_s)
+    marks = ", ".join("?" * len(statuses))
+    condition = (
+        f"id IN (SELECT id FROM jobs WHERE status IN ({marks}) AND coalesce(completed_at, created_at) < ? LIMIT ?)"
+    )
+    while statuses:
+        with db.write():
+            deleted = _delete(db, condition, (*statuses, ended_before, PRUNE_CHUNK))
+        total += deleted
+        if deleted < PRUNE_CHUNK:
+            break
+    return total
+
+
+# Helpers
+
+
+def _delete(db: Database, condition: str, params: Sequence[Any]) -> int:
+    deleted = [row[0] for row in db.execute(f"DELETE FROM jobs WHERE {condition} RETURNING id", params).fetchall()]
+    attempts.forget(db, deleted)
+    return len(deleted)

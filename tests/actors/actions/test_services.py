@@ -1,0 +1,167 @@
+"""What an action may ask of its runtime: sending, waking, starting."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from statemachine_engine.actors.actions.services import Sent, Services
+from statemachine_engine.actors.concurrency.cancel_token import CancelToken
+from statemachine_engine.actors.jobs.job_holder import JobDesk
+from statemachine_engine.actors.sockets import datagrams, unix_socket
+from statemachine_engine.actors.sockets.messages import Incoming
+from statemachine_engine.storage import machines, mailbox
+from statemachine_engine.storage.engine.database import Database
+from statemachine_engine.storage.errors import PayloadTooLarge
+from statemachine_engine.storage.mailbox import Letter
+from tests.support.factories import acquire
+
+HERE = socket.gethostname()
+
+
+class Hub:
+    """A runtime in which one machine, `near`, lives beside the sender."""
+
+    control_prefix, incarnation = "/tmp/none", "us"
+
+    def __init__(self, db: Database) -> None:
+        self.db = db
+        self.handed: list[Letter] = []
+        self.published: list[tuple[str, str, Mapping[str, Any]]] = []
+        self.woken: list[tuple[str, tuple[str | None, ...], int]] = []
+        self.spawned: list[tuple[Path, Path | None]] = []
+
+    def names(self) -> list[str]:
+        return ["near", "sender"]
+
+    def hand(self, letter: Letter) -> bool:
+        self.handed += [letter] if letter.target in self.names() else []
+        return letter.target in self.names()
+
+    def publish(self, machine: str, type: str, payload: Mapping[str, Any]) -> None:
+        self.published.append((machine, type, payload))
+
+    def wake(self, topic: str, key: tuple[str | None, ...], count: int) -> None:
+        self.woken.append((topic, key, count))
+
+    def pass_on(self, job_type: str | None, machine_type: str | None) -> None:
+        """Nobody else waits here."""
+
+    def lease_taken(self, lease_s: float) -> None:
+        raise AssertionError("nothing is claimed here")
+
+    def spawn(self, parent: str, path: Path, name: str, context: Mapping[str, Any], **options: Any) -> str:
+        self.spawned.append((path, options["actions_dir"]))
+        return name
+
+
+@pytest.fixture
+def hub(db: Database) -> Hub:
+    return Hub(db)
+
+
+@pytest.fixture
+def services(hub: Hub, tmp_path: Path) -> Services:
+    return Services(hub, "sender", CancelToken(), JobDesk("sender", hub), tmp_path, tmp_path / "own")
+
+
+def test_an_event_is_stored_before_a_neighbour_gets_it(services: Services, hub: Hub, db: Database) -> None:
+    sent = services.send("near", "go", {"a": 1}, "j")
+    (letter,) = mailbox.unread(db, "near")
+    assert sent == Sent(1, 1, (letter.id,))
+    assert [handed.id for handed in hub.handed] == [letter.id]
+    assert (letter.type, letter.payload, letter.job_id, letter.source) == ("go", {"a": 1}, "j", "sender")
+
+
+def test_a_machine_of_another_process_is_told_through_its_socket(
+    services: Services, db: Database, tmp_path: Path
+) -> None:
+    acquire(db, "far", "others", host=HERE, control_socket=str(tmp_path / "far.sock"))
+    with unix_socket.bind(tmp_path / "far.sock") as sock:
+        sent = services.send("far", "go", [1])
+        message = datagrams.decode(sock.recv(datagrams.MAX_DATAGRAM), 0.0)
+    assert sent.delivered == 1
+    assert message == Incoming("go", [1], None, "sender", 0.0, sent.event_ids[0], None)
+
+
+@pytest.mark.parametrize("holder", ["none", "ended", "gone", "elsewhere", "without a socket"])
+def test_an_event_that_reaches_nobody_waits_in_the_mailbox(
+    services: Services, db: Database, tmp_path: Path, holder: str
+) -> None:
+    if holder != "none":
+        path = None if holder == "without a socket" else str(tmp_path / "s")
+        acquire(db, "far", "others", host="elsewhere" if holder == "elsewhere" else HERE, control_socket=path)
+    if holder == "ended":
+        machines.release(db, "far", "others")
+    sent = services.send("far", "go")
+    assert (sent.count, sent.delivered) == (1, 0)
+    assert len(mailbox.unread(db, "far")) == 1
+
+
+def test_all_and_globs_reach_each_other_known_machine_once(services: Services, hub: Hub, db: Database) -> None:
+    for name in ("worker-1", "worker-2", "boss"):
+        acquire(db, name, "others")
+    assert services.send("worker-[12]", "go").count == 2
+    assert services.send("all", "go").count == 4
+    assert services.send("nobody-*", "go") == Sent(0, 0, ())
+    assert [len(mailbox.unread(db, name)) for name in ("worker-1", "boss", "near", "sender")] == [2, 1, 1, 0]
+
+
+@pytest.mark.parametrize("payload", [{"a": 1}, [1], "text", None])
+def test_the_page_gets_its_events_as_publications(services: Services, hub: Hub, payload: Any) -> None:
+    assert services.send("ui", "progress", payload).delivered == 1
+    assert hub.published == [("sender", "progress", payload if isinstance(payload, dict) else {"payload": payload})]
+
+
+def test_an_event_that_cannot_be_stored_is_not_sent(services: Services, hub: Hub) -> None:
+    with pytest.raises(PayloadTooLarge):
+        services.send("near", "go", "x" * (17 * 1024 * 1024))
+    assert hub.handed == []
+
+
+def test_many_machines_that_do_not_read_hold_a_sender_up_for_two_seconds_in_all(
+    services: Services, db: Database, tmp_path: Path
+) -> None:
+    sockets = []
+    for number in range(4):
+        path = tmp_path / f"{number}.sock"
+        acquire(db, f"deaf-{number}", "others", host=HERE, control_socket=str(path))
+        sockets.append(unix_socket.bind(path))
+        while unix_socket.ring(path, {"type": "x"}, 0.0):
+            pass
+    begun_s = time.monotonic()
+    assert services.send("deaf-*", "go").delivered == 0
+    assert time.monotonic() - begun_s < 6
+    for sock in sockets:
+        sock.close()
+
+
+@pytest.mark.parametrize(("key", "told"), [(None, ()), ("j", ("j",)), (("video", None), ("video", None)), (5, ("5",))])
+def test_a_bell_s_key_is_a_tuple_of_names(services: Services, hub: Hub, key: Any, told: tuple[Any, ...]) -> None:
+    services.wake("jobs", key, 3)
+    assert hub.woken == [("jobs", told, 3)]
+
+
+def test_a_machine_s_file_is_looked_for_here_and_beside_the_own_one(
+    services: Services, hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    (tmp_path / "child.yaml").touch()
+    for path in ("child.yaml", "missing.yaml", "/abs/x.yaml", "~/x.yaml"):
+        services.spawn(Path(path), "c", {})
+    (here / "child.yaml").touch()
+    services.spawn(Path("child.yaml"), "c", {}, actions_dir=Path("theirs"))
+    assert hub.spawned == [
+        (tmp_path / "child.yaml", tmp_path / "own"),
+        (Path("missing.yaml"), tmp_path / "own"),
+        (Path("/abs/x.yaml"), tmp_path / "own"),
+        (Path("~/x.yaml").expanduser(), tmp_path / "own"),
+        (Path("child.yaml"), Path("theirs")),
+    ]

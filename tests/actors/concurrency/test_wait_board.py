@@ -1,0 +1,208 @@
+"""The board of parked machines: nobody sleeps through what they wait for."""
+
+from __future__ import annotations
+
+import random
+import threading
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from statemachine_engine.actors.concurrency.wait_board import Key, Place, Watch, WatchBoard, concerns
+
+
+class Sleepers:
+    """Parks on a board and notes who was woken."""
+
+    def __init__(self) -> None:
+        self.board = WatchBoard()
+        self.woken: list[str] = []
+
+    def park(self, name: str, topic: str = "jobs", key: Key = ()) -> Place:
+        place = (name, 1, 0)
+        assert self.board.park(Watch(topic, key, lambda: self.woken.append(name)), place, self.board.version(topic))
+        return place
+
+
+@pytest.fixture
+def sleepers() -> Sleepers:
+    return Sleepers()
+
+
+def test_a_bell_wakes_who_waits_for_it_once(sleepers: Sleepers) -> None:
+    sleepers.park("a")
+    assert sleepers.board.ring("jobs") == 1
+    assert sleepers.board.ring("jobs") == 0
+    assert sleepers.woken == ["a"]
+
+
+def test_a_bell_of_another_topic_wakes_nobody(sleepers: Sleepers) -> None:
+    sleepers.park("a", "jobs")
+    assert sleepers.board.ring("done") == 0
+
+
+def test_so_many_are_woken_as_there_is_news_the_longest_waiting_first(sleepers: Sleepers) -> None:
+    for name in "abcd":
+        sleepers.park(name)
+    assert sleepers.board.ring("jobs", count=3) == 3
+    assert sleepers.woken == ["a", "b", "c"]
+
+
+def test_the_news_is_not_spent_on_those_whom_it_does_not_concern(sleepers: Sleepers) -> None:
+    sleepers.park("audio", key=("audio", None))
+    sleepers.park("video", key=("video", None))
+    assert sleepers.board.ring("jobs", ("video", None), count=1) == 1
+    assert sleepers.woken == ["video"]
+
+
+def test_an_exact_bell_wakes_only_who_waits_for_this_very_key(sleepers: Sleepers) -> None:
+    sleepers.park("cpu", key=("video", "cpu"))
+    sleepers.park("any", key=("video", None))
+    assert sleepers.board.ring("jobs", ("video", None), count=1, exact=True) == 1
+    assert sleepers.woken == ["any"]
+
+
+def test_who_left_is_not_woken(sleepers: Sleepers) -> None:
+    place = sleepers.park("a")
+    sleepers.board.leave("jobs", place)
+    sleepers.board.leave("jobs", place)
+    sleepers.board.leave("unheard of", place)
+    assert sleepers.board.ring("jobs") == 0
+
+
+def test_who_looked_before_the_bell_cannot_park_after_it(sleepers: Sleepers) -> None:
+    version = sleepers.board.version("done")
+    sleepers.board.ring("done", ("some job",))
+    assert not sleepers.board.park(Watch("done", (), lambda: None), ("a", 1, 0), version)
+    assert not sleepers.board.keys("done")
+
+
+def test_the_board_tells_what_is_waited_for(sleepers: Sleepers) -> None:
+    sleepers.park("a", key=("video", None))
+    sleepers.park("b", key=("video", None))
+    sleepers.park("c", "done")
+    assert sleepers.board.keys("jobs") == {("video", None)}
+    assert sleepers.board.keys("machine") == set()
+
+
+def test_a_watch_may_park_again_while_it_is_woken(sleepers: Sleepers) -> None:
+    def again() -> None:
+        sleepers.woken.append("a")
+        sleepers.park("a")
+
+    sleepers.board.park(Watch("jobs", (), again), ("a", 1, 0), 0)
+    assert sleepers.board.ring("jobs") == 1
+    assert sleepers.board.ring("jobs") == 1
+
+
+@pytest.mark.parametrize(
+    ("watched", "rung", "concerned"),
+    [
+        (("video", "gpu"), ("video", "gpu"), True),
+        (("video", "gpu"), ("video", None), True),
+        (("video", None), ("video", "gpu"), True),
+        (("video", "gpu"), ("video", "cpu"), False),
+        (("video", None), ("audio", None), False),
+        ((None, None), ("audio", "gpu"), True),
+        (("video", None), (), True),
+        ((), ("video", None), True),
+        (("video",), ("video", "gpu"), True),
+    ],
+)
+def test_a_job_concerns_the_workers_that_may_take_it(watched: Key, rung: Key, concerned: bool) -> None:
+    assert concerns("jobs", watched, rung) is concerned
+
+
+@pytest.mark.parametrize("topic", ["done", "events", "machine"])
+def test_other_news_concerns_those_who_named_it_or_nothing(topic: str) -> None:
+    assert concerns(topic, ("a",), ("a",))
+    assert concerns(topic, (), ("a",))
+    assert concerns(topic, ("a",), ())
+    assert not concerns(topic, ("a",), ("b",))
+
+
+@given(st.lists(st.sampled_from(["look", "park", "ring"]), max_size=30))
+def test_after_any_bell_that_followed_the_look_the_sleeper_is_awake(steps: list[str]) -> None:
+    board, rung, parked = WatchBoard(), False, False
+    version = board.version("jobs")
+
+    def wake() -> None:
+        nonlocal parked
+        parked = False
+
+    for step in steps:
+        if step == "look":
+            version, rung = board.version("jobs"), False
+        elif step == "ring":
+            board.ring("jobs")
+            rung = True
+        else:
+            parked = board.park(Watch("jobs", (), wake), ("a", 1, 0), version)
+            assert parked is not rung
+        assert not (rung and parked)
+
+
+def test_under_many_threads_no_job_is_left_while_a_worker_sleeps() -> None:
+    """Workers look for work, park when there is none; producers add and ring for one each. All work must get done."""
+    board, lock, total = WatchBoard(), threading.Lock(), 4 * 300
+    stock, done, finished = 0, 0, threading.Event()
+
+    def take() -> bool:
+        nonlocal stock, done
+        with lock:
+            if not stock:
+                return False
+            stock, done = stock - 1, done + 1
+            if done == total:
+                finished.set()
+            return True
+
+    def produce() -> None:
+        nonlocal stock
+        for _ in range(total // 4):
+            with lock:
+                stock += 1
+            board.ring("jobs", ("video", None), 1)
+
+    def work(number: int) -> None:
+        while not finished.is_set():
+            version, awake = board.version("jobs"), threading.Event()
+            if not take() and board.park(Watch("jobs", ("video", None), awake.set), (str(number), 0, 0), version):
+                while not awake.wait(0.05):
+                    if finished.is_set():
+                        return
+
+    run_all([lambda number=number: work(number) for number in range(8)] + [produce] * 4)
+    assert done == total
+
+
+def test_a_bell_rung_by_another_thread_never_falls_between_look_and_park() -> None:
+    for _ in range(500):
+        board, awake, flag = WatchBoard(), threading.Event(), []
+        barrier = threading.Barrier(2)
+
+        def ring(board: WatchBoard = board, flag: list[int] = flag, barrier: threading.Barrier = barrier) -> None:
+            barrier.wait()
+            flag.append(1)
+            board.ring("done", ("j",))
+
+        thread = threading.Thread(target=ring)
+        thread.start()
+        barrier.wait()
+        for _ in range(random.randrange(20)):
+            version = board.version("done")
+        version = board.version("done")
+        if not flag and board.park(Watch("done", ("j",), awake.set), ("a", 0, 0), version):
+            assert awake.wait(30)
+        thread.join()
+
+
+def run_all(targets: list[Any]) -> None:
+    threads = [threading.Thread(target=target, daemon=True) for target in targets]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+        assert not thread.is_alive(), "somebody sleeps for ever"

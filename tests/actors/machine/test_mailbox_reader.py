@@ -1,0 +1,287 @@
+"""A machine's mail: whatever becomes of the datagrams, each row comes once and in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from statemachine_engine.actors.machine import mailbox_reader as mail_module
+from statemachine_engine.actors.machine.mailbox_reader import Mail, incoming
+from statemachine_engine.actors.metrics.counters import Tally
+from statemachine_engine.actors.metrics.outage import Trouble
+from statemachine_engine.actors.sockets.messages import Incoming
+from statemachine_engine.storage import mailbox
+from statemachine_engine.storage.clock import ManualClock
+from statemachine_engine.storage.engine.database import Database
+from statemachine_engine.storage.mailbox import Letter
+
+
+def mail_of(db: Database) -> Mail:
+    return Mail(db, "m", Trouble(Tally(), None, "the store takes nothing", str))
+
+
+@pytest.fixture
+def mail(db: Database) -> Mail:
+    return mail_of(db)
+
+
+@pytest.fixture
+def post(db: Database) -> Callable[..., Letter]:
+    def post_one(type: str = "x", **options: Any) -> Letter:
+        return mailbox.post(db, "m", type, **options)
+
+    return post_one
+
+
+def raw(number: int, type: str = "x") -> Incoming:
+    return Incoming(type, number, None, "s", 1.0)
+
+
+def taken(mail: Mail) -> list[Incoming]:
+    """All that waits, in its order."""
+    found = []
+    while (event := mail.next()) is not None:
+        found.append(event)
+    return found
+
+
+def accept(mail: Mail, letter: Letter, *, at_once: bool = False) -> list[int | None]:
+    return [event.event_id for event in mail.accept(incoming(letter), at_once=at_once)]
+
+
+def test_a_datagram_after_the_one_before_it_is_handled_alone(mail: Mail, post: Callable[..., Letter]) -> None:
+    letters = [post() for _ in range(3)]
+    assert [accept(mail, letter) for letter in letters] == [[letter.id] for letter in letters]
+
+
+def test_a_second_datagram_of_a_row_is_dropped(mail: Mail, post: Callable[..., Letter]) -> None:
+    letter = post()
+    assert accept(mail, letter) == [letter.id]
+    assert accept(mail, letter) == []
+    assert mail.fetch() == []
+
+
+def test_what_waits_when_another_file_takes_the_databases_place_has_no_row_there(tmp_path: Path) -> None:
+    with Database.open(tmp_path / "store.db") as db:
+        mail = mail_of(db)
+        letters = [mailbox.post(db, "m", type) for type in ("a", "b")]
+        for letter in letters:
+            mail.wait(incoming(letter))
+        before = mail.next()
+        (tmp_path / "store.db").unlink()
+        assert db.follow_file()
+        after = mail.next()
+
+    assert before == incoming(letters[0])
+    assert after == incoming(letters[1])._replace(event_id=None, after=None)
+    assert mail.generation == 1
+
+
+def test_a_gap_is_filled_from_the_mailbox(mail: Mail, post: Callable[..., Letter]) -> None:
+    first, lost, third = post(), post(), post()
+    assert accept(mail, first) == [first.id]
+    assert accept(mail, third) == [lost.id, third.id]
+    assert accept(mail, lost) == []
+
+
+def test_a_gap_of_rows_that_need_no_reader_is_none(mail: Mail, db: Database, post: Callable[..., Letter]) -> None:
+    first, settled, third = post(), post(), post()
+    mailbox.settle(db, [settled.id], "processed")
+    assert accept(mail, first) == [first.id]
+    assert accept(mail, third) == [third.id]
+
+
+def test_an_event_that_acts_at_once_overtakes_and_the_missed_ones_come_before_later_ones(
+    mail: Mail, post: Callable[..., Letter]
+) -> None:
+    first, lost, urgent, later = (post() for _ in range(4))
+    accept(mail, first)
+    assert accept(mail, urgent, at_once=True) == [urgent.id]
+    assert accept(mail, later) == [lost.id, later.id]
+
+
+def test_what_an_urgent_event_overtook_is_fetched_when_nothing_else_comes(
+    mail: Mail, post: Callable[..., Letter]
+) -> None:
+    first, lost, urgent = (post() for _ in range(3))
+    accept(mail, first)
+    accept(mail, urgent, at_once=True)
+    assert mail
+    assert [event.event_id for event in taken(mail)] == [lost.id]
+    assert not mail
+
+
+def test_rows_that_expired_do_not_come(mail: Mail, clock: ManualClock, post: Callable[..., Letter]) -> None:
+    post(ttl_s=5)
+    kept = post()
+    clock.advance(6)
+    assert [event.event_id for event in mail.fetch()] == [kept.id]
+
+
+def test_a_datagram_without_a_row_passes(mail: Mail) -> None:
+    assert mail.accept(raw(1), at_once=False) == [raw(1)]
+    assert mail.accept(raw(1), at_once=False) == [raw(1)]
+
+
+def test_more_datagrams_than_memory_has_room_for_go_through_the_mailbox_in_order(
+    mail: Mail, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mail_module, "BACKLOG", 5)
+    for number in range(12):
+        mail.wait(raw(number))
+    assert len(mailbox.unread(db, "m")) == 7
+    first = mail.next()
+    assert first is not None
+    mail.wait(raw(12))
+    assert [first.payload, *(event.payload for event in taken(mail))] == list(range(13))
+
+
+def test_rows_are_fetched_as_memory_has_room_for_them(
+    mail: Mail, post: Callable[..., Letter], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mail_module, "BACKLOG", 4)
+    ids = [post().id for _ in range(11)]
+    for event in mail.fetch():
+        mail.wait(event)
+    assert len(mail._waiting) == 4
+    assert [event.event_id for event in taken(mail)] == ids
+
+
+def test_a_row_whose_mark_is_not_written_yet_does_not_come_again_however_many_came_since(
+    mail: Mail, post: Callable[..., Letter], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mail_module, "SEEN", 4)
+    letters = [post() for _ in range(20)]
+    for letter in letters:
+        assert accept(mail, letter) == [letter.id]
+    assert mail.overlooked() == []
+    assert accept(mail, letters[0]) == []
+
+
+def test_at_the_end_what_waits_has_a_row(mail: Mail, db: Database, post: Callable[..., Letter]) -> None:
+    letter = post()
+    mail.wait(raw(1))
+    for event in mail.accept(incoming(letter), at_once=False):
+        mail.wait(event)
+    mail.keep_all()
+    assert not mail
+    assert [row.payload for row in mailbox.unread(db, "m")] == [None, 1]
+
+
+def test_what_was_cleared_does_not_come(mail: Mail, post: Callable[..., Letter]) -> None:
+    waiting, cleared = post(), post()
+    for event in mail.accept(incoming(waiting), at_once=False):
+        mail.wait(event)
+    mail.forget([cleared.id, waiting.id])
+    kept = post()
+    assert accept(mail, kept) == [kept.id]
+    assert taken(mail) == []
+
+
+def test_while_the_store_is_away_datagrams_are_kept_in_memory(
+    db: Database, mail: Mail, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(mail_module, "BACKLOG", 2)
+    db.close()
+    for number in range(4):
+        mail.wait(raw(number))
+    assert mail.overlooked() == []
+    assert [event.payload for event in taken(mail)] == [0, 1, 2, 3]
+    assert "the database was closed" in caplog.text
+
+
+SENDERS = st.sampled_from("abc")
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("post"), SENDERS, st.sampled_from(["deliver", "lose", "twice", "hold"])),
+        st.tuples(st.just("urgent"), SENDERS, st.sampled_from(["deliver", "lose", "twice", "hold"])),
+        st.tuples(st.just("release"), st.integers(0, 3)),
+        st.tuples(st.sampled_from(["raw", "take", "mark", "overlooked", "fetch"])),
+    ),
+    max_size=60,
+)
+
+
+class Model:
+    """A machine that is busy until it is told to take its next event, and the datagrams on their way to it."""
+
+    def __init__(self) -> None:
+        self.db = Database.open("sqlite:///:memory:", clock=ManualClock())
+        self.mail = mail_of(self.db)
+        self.handled: list[Incoming] = []
+        self.held: list[Letter] = []
+        self.sent = 0
+
+    def step(self, kind: str, *arguments: Any) -> None:
+        if kind in ("post", "urgent"):
+            self.post(kind, *arguments)
+        elif kind == "raw":
+            self.take_in(self.mail.accept(Incoming("raw", self.number(), None, "r", 1.0), at_once=False))
+        elif kind == "release" and self.held:
+            self.deliver(self.held.pop(arguments[0] % len(self.held)))
+        elif kind == "take":
+            event = self.mail.next()
+            self.handled += [event] if event else []
+        elif kind == "mark":
+            mailbox.settle(self.db, [event.event_id for event in self.handled if event.event_id], "processed")
+        elif kind != "release":
+            self.take_in(getattr(self.mail, kind)())
+
+    def post(self, type: str, sender: str, fate: str) -> None:
+        letter = mailbox.post(self.db, "m", type, self.number(), source=sender)
+        if fate == "hold":
+            self.held.append(letter)
+        for _ in range({"deliver": 1, "twice": 2}.get(fate, 0)):
+            self.deliver(letter)
+
+    def deliver(self, letter: Letter) -> None:
+        self.take_in(self.mail.accept(incoming(letter), at_once=letter.type == "urgent"))
+
+    def take_in(self, events: list[Incoming]) -> None:
+        for event in events:
+            if event.type == "urgent":
+                self.handled.append(event)
+            else:
+                self.mail.wait(event)
+
+    def number(self) -> int:
+        self.sent += 1
+        return self.sent
+
+    def finish(self) -> None:
+        for letter in self.held:
+            self.deliver(letter)
+        while True:
+            before = len(self.handled)
+            self.take_in(self.mail.overlooked())
+            self.handled += taken(self.mail)
+            if len(self.handled) == before:
+                return
+
+
+@pytest.mark.parametrize(("backlog", "seen"), [(3, 4), (1000, 8192)])
+def test_each_event_comes_once_and_in_the_order_of_its_sender_whatever_becomes_of_the_datagrams(
+    backlog: int, seen: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mail_module, "BACKLOG", backlog)
+    monkeypatch.setattr(mail_module, "SEEN", seen)
+
+    @given(STEPS)
+    @settings(max_examples=300, deadline=None)
+    def hold(steps: list[tuple[Any, ...]]) -> None:
+        model = Model()
+        for step in steps:
+            model.step(*step)
+        model.finish()
+        model.db.close()
+        assert sorted(event.payload for event in model.handled) == list(range(1, model.sent + 1))
+        for sender in "abcr":
+            mine = [event.payload for event in model.handled if event.source == sender and event.type != "urgent"]
+            assert mine == sorted(mine)
+
+    hold()

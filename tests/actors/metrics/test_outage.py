@@ -1,0 +1,135 @@
+"""A trouble is said once a minute, and once when it is over; and counted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from statemachine_engine.actors.metrics import outage as trouble_module
+from statemachine_engine.actors.metrics.counters import Tally
+from statemachine_engine.actors.metrics.outage import Trouble
+from statemachine_engine.storage.errors import StoreUnavailable
+
+
+@dataclass
+class Stopwatch:
+    """Stands for the monotonic clock."""
+
+    now_s: float = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def watch(monkeypatch: pytest.MonkeyPatch) -> Stopwatch:
+    watch = Stopwatch()
+    monkeypatch.setattr(trouble_module, "time", watch)
+    return watch
+
+
+@pytest.fixture
+def tally() -> Tally:
+    return Tally()
+
+
+@pytest.fixture
+def trouble(tally: Tally) -> Trouble:
+    return Trouble(tally, None, "the store takes nothing", lambda: "2 writes wait", lambda: "they are stored now")
+
+
+def test_it_is_said_once_however_often_it_is_met_and_once_when_it_is_over(
+    trouble: Trouble, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(3):
+        trouble.met("disk full")
+    assert trouble.lasts
+    trouble.over()
+    trouble.over()
+
+    assert not trouble.lasts
+    assert caplog.messages == [
+        "the store takes nothing: disk full; 2 writes wait",
+        "the store takes nothing: over after 0.0 s; they are stored now",
+    ]
+
+
+def test_one_that_lasts_is_a_line_a_minute_and_one_at_its_end_and_counts_all_its_seconds(
+    watch: Stopwatch, trouble: Trouble, tally: Tally, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(150):
+        trouble.met(StoreUnavailable("no room"))
+        watch.now_s += 1
+    trouble.over()
+    watch.now_s += 1000
+
+    assert caplog.messages == [
+        "the store takes nothing: no room; 2 writes wait",
+        "the store takes nothing (for 60 s now): no room; 2 writes wait",
+        "the store takes nothing (for 120 s now): no room; 2 writes wait",
+        "the store takes nothing: over after 150.0 s; they are stored now",
+    ]
+    assert tally.take() == [("database_failed", 1, 150.0)]
+
+
+def test_one_that_comes_and_goes_does_not_fill_the_log(trouble: Trouble, caplog: pytest.LogCaptureFixture) -> None:
+    for _ in range(5):
+        trouble.met("locked")
+        trouble.over()
+
+    assert len(caplog.messages) == 2
+
+
+def test_what_was_begun_before_it_was_met_does_not_end_it(
+    watch: Stopwatch, trouble: Trouble, caplog: pytest.LogCaptureFixture
+) -> None:
+    began_s = watch.now_s
+    watch.now_s += 1
+    trouble.met("no such file")
+    trouble.over(began_s)
+    assert trouble.lasts
+
+    trouble.over(watch.now_s)
+    assert not trouble.lasts
+    assert caplog.text.count("over after") == 1
+
+
+def test_it_lasts_since_what_failed_was_begun_and_no_second_counts_twice(
+    watch: Stopwatch, trouble: Trouble, tally: Tally
+) -> None:
+    began_s = watch.now_s
+    for _ in range(2):
+        watch.now_s += 5
+        trouble.met(StoreUnavailable("locked"), began_s)
+        trouble.over()
+
+    assert tally.take() == [("database_failed", 2, 10.0)]
+
+
+def test_no_trouble_is_not_over(trouble: Trouble, caplog: pytest.LogCaptureFixture) -> None:
+    trouble.over()
+
+    assert not caplog.messages
+
+
+def test_each_cause_counts_once_with_its_own_time_however_often_it_is_met(
+    watch: Stopwatch, trouble: Trouble, tally: Tally
+) -> None:
+    locked, full = StoreUnavailable("locked"), StoreUnavailable("full")
+    locked.trouble, full.trouble = "database_locked", "database_full"
+    for error in (locked, locked, full, full, locked):
+        trouble.met(error)
+        watch.now_s += 10
+    trouble.over()
+
+    assert sorted(tally.take()) == [("database_full", 1, 20.0), ("database_locked", 2, 30.0)]
+
+
+def test_what_lasts_is_counted_while_it_lasts(watch: Stopwatch, trouble: Trouble, tally: Tally) -> None:
+    trouble.met(StoreUnavailable("away"))
+    tally.take()
+    watch.now_s += 10
+    trouble.met(StoreUnavailable("away"))
+
+    assert tally.take() == [("database_failed", 0, 10.0)]

@@ -1,0 +1,113 @@
+"""`/api/events` and its like: the audit log, filtered and page by page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from flask import Blueprint, Response, request
+
+from ...storage import audit, schedules
+from ..answers import page_of, reply
+from ..monitor import the_monitor
+from ..query import MAX_ID, Query, checked_text
+
+if TYPE_CHECKING:
+    from ...storage.audit import Event
+    from ...storage.engine.database import Database
+
+LEVELS = ("debug", "info", "warning", "error")
+#: types that are errors whatever their payload says
+ERRORS = frozenset({"error", "machine_failed", "job_failed"})
+WARNINGS = frozenset({"unhandled"})
+
+CHUNK = 500
+#: rows that one request looks through for a level; the next page goes on from there
+MOST_ROWS = 20_000
+
+blueprint = Blueprint("events", __name__, url_prefix="/api")
+
+
+@blueprint.get("/events")
+def events() -> Response:
+    """The audit log: after `since` in the order of ids, else newest first, before `before`."""
+    return history(machines=_several("machine"))
+
+
+@blueprint.get("/transitions")
+def transitions() -> Response:
+    """State changes of all machines."""
+    return history(machines=_several("machine"), types=["state_change"])
+
+
+@blueprint.get("/errors")
+def errors() -> Response:
+    """What went wrong anywhere."""
+    return history(machines=_several("machine"), types=sorted(ERRORS))
+
+
+@blueprint.get("/schedules")
+def all_schedules() -> Response:
+    """What fires by the clock."""
+    items = [row.as_dict() for row in schedules.list_(the_monitor().store.db)]
+    return reply({"items": items, "total": len(items)})
+
+
+def history(*, machines: Sequence[str] | None = None, types: Sequence[str] | None = None) -> Response:
+    """A page of the audit log, as the request's parameters say."""
+    query = Query()
+    limit = query.integer("limit", 100, low=1, high=1000)
+    since = query.integer("since", None, low=0, high=MAX_ID)
+    before = query.integer("before", None, low=0, high=MAX_ID)
+    level = query.choice("level", LEVELS)
+    types = types or _several("type")
+    db = the_monitor().store.db
+    if since is not None:
+        found, cursor = _collect(lambda at, n: audit.since(db, at or 0, n, machines, types), since, limit, level)
+    else:
+        found, cursor = _collect(lambda at, n: audit.before(db, at, n, machines, types), before, limit, level)
+    return page_of([event.envelope() for event in found], cursor, last_id=_last_id(db))
+
+
+def level_of(event: Event) -> str:
+    """debug, info, warning or error."""
+    if event.type in ERRORS:
+        return "error"
+    if event.type in WARNINGS:
+        return "warning"
+    said = str(event.payload.get("level") or "").lower() if isinstance(event.payload, dict) else ""
+    return {"warn": "warning", "critical": "error"}.get(said, said if said in LEVELS else "info")
+
+
+# Helpers
+
+_Read = Callable[[int | None, int], "list[Event]"]
+
+
+def _collect(read: _Read, at: int | None, limit: int, level: str | None) -> tuple[list[Event], int | None]:
+    """Up to `limit` events, and the cursor of the next page; None when there is none."""
+    if level is None:
+        found = read(at, limit)
+        return found, found[-1].id if len(found) == limit else None
+    found = []
+    for _ in range(MOST_ROWS // CHUNK):
+        chunk = read(at, CHUNK)
+        for event in chunk:
+            at = event.id
+            if level_of(event) == level:
+                found.append(event)
+                if len(found) == limit:
+                    return found, at
+        if len(chunk) < CHUNK:
+            return found, None
+    return found, at
+
+
+def _several(name: str) -> list[str] | None:
+    """A parameter that may be repeated, or hold several values with commas between them; None: all."""
+    texts = [checked_text(text, name) or "" for text in request.args.getlist(name)]
+    return [part for text in texts for part in text.split(",") if part][:100] or None
+
+
+def _last_id(db: Database) -> int:
+    return max(the_monitor().feed.backlog.end.id, 0) or audit.newest_id(db)

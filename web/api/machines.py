@@ -1,0 +1,202 @@
+"""`/api/machines`: what there is, how it fares, what it did."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flask import Blueprint, Response
+
+from ...actors.processes.liveness import STATUSES
+from ...storage import audit, contexts, durations
+from ..answers import page_of, reply
+from ..durations import grouped
+from ..errors import Refused
+from ..machines import Machine
+from ..monitor import the_monitor
+from ..query import MAX_ID, Query
+from .events import history
+
+if TYPE_CHECKING:
+    from ...actors.definition.model import Definition, Transition
+    from ...storage.audit import Event
+    from ...storage.machines import MachineRow
+
+SEARCHED = ("machine_name", "current_state", "config_type", "last_error", "current_job")
+
+blueprint = Blueprint("machines", __name__, url_prefix="/api")
+
+
+@blueprint.get("/machines")
+def listing() -> Response:
+    """All machines ever seen, those that match `q` and `status`."""
+    query = Query()
+    wanted, status = query.text("q"), query.choice("status", STATUSES)
+    found = [m for m in the_monitor().machines.now()[1] if _matches(m, wanted) and status in (None, m["status"])]
+    return reply({"items": found, "total": len(found)})
+
+
+@blueprint.get("/machines/<name>")
+def details(name: str) -> Response:
+    """One machine, its definition, and how often it went each way."""
+    monitor = the_monitor()
+    row, machine = known(name)
+    definition = monitor.library.definition_of(row)
+    db = monitor.store.db
+    last_id, counts = monitor.counts.of(db, name)
+    return reply(
+        {
+            **machine,
+            "definition": _definition(definition) if definition else None,
+            "allowed_events": _allowed(definition, row.current_state),
+            **_context(name),
+            "counts": [{"from": a, "to": b, "event": e, "count": count} for (a, b, e), count in counts.items()],
+            "actions": [found.as_dict() for found in grouped(durations.bars(db, row.config_type or name))],
+            "last_id": last_id,
+        }
+    )
+
+
+@blueprint.get("/machines/<name>/context")
+def context(name: str) -> Response:
+    """What it has in its context, as of a second ago at most; `context_at`: since when it is the same."""
+    known(name)
+    return reply(_context(name))
+
+
+@blueprint.get("/machines/<name>/timeline")
+def timeline(name: str) -> Response:
+    """Its transitions, newest first, each with the seconds that it stayed where it came to (null: it is there yet)."""
+    known(name)
+    query = Query()
+    limit = query.integer("limit", 50, low=1, high=1000)
+    before = query.integer("before", None, low=0, high=MAX_ID)
+    db = the_monitor().store.db
+    events = audit.before(db, before, limit, [name], ["state_change"])
+    later = audit.since(db, before - 1, 1, [name], ["state_change"]) if before else []
+    return page_of(_stays(events, later[0].timestamp if later else None), _next(events, limit))
+
+
+@blueprint.get("/machines/<name>/errors")
+def errors(name: str) -> Response:
+    """What went wrong in it, newest first."""
+    known(name)
+    return history(machines=[name], types=["error", "machine_failed"])
+
+
+@blueprint.get("/machines/<name>/log")
+def log(name: str) -> Response:
+    """Everything it put on record, newest first; `type` chooses."""
+    known(name)
+    return history(machines=[name])
+
+
+@blueprint.get("/machines/<name>/activity")
+def activity(name: str) -> Response:
+    """Events in each of the last minutes."""
+    known(name)
+    minutes = Query().integer("minutes", 15, low=1, high=60)
+    monitor = the_monitor()
+    return reply({"minutes": minutes, "counts": monitor.feed.board.activity(name, minutes, monitor.now())})
+
+
+@blueprint.get("/activity")
+def all_activity() -> Response:
+    """The same for every machine at once."""
+    minutes = Query().integer("minutes", 15, low=1, high=60)
+    monitor = the_monitor()
+    now_s = monitor.now()
+    names = [machine["machine_name"] for machine in monitor.machines.now()[1]]
+    counts = {name: monitor.feed.board.activity(name, minutes, now_s) for name in names}
+    return reply({"minutes": minutes, "machines": counts})
+
+
+def known(name: str) -> tuple[MachineRow, Machine]:
+    """The machine; Refused when nobody has ever seen it."""
+    found = the_monitor().machines.one(name)
+    if found is None:
+        raise Refused(404, f"no machine {name!r} has been seen", "/api/machines has all names")
+    return found
+
+
+# Helpers
+
+
+def _context(name: str) -> dict[str, Any]:
+    found = contexts.get(the_monitor().store.db, name)
+    return {
+        "context": found and found.values,
+        "context_cut": found.cut if found else [],
+        "context_left_out": found.left_out if found else 0,
+        "context_at": found and found.saved_at,
+    }
+
+
+def _matches(machine: Machine, wanted: str | None) -> bool:
+    return wanted is None or any(wanted.lower() in str(machine[key] or "").lower() for key in SEARCHED)
+
+
+def _next(events: list[Event], limit: int) -> int | None:
+    return events[-1].id if len(events) == limit else None
+
+
+def _stays(events: list[Event], left_s: float | None) -> list[dict[str, Any]]:
+    items = []
+    for event in events:
+        payload = event.payload if isinstance(event.payload, dict) else {}
+        items.append(
+            {
+                "id": event.id,
+                "from": payload.get("from_state"),
+                "to": payload.get("to_state"),
+                "event": payload.get("event_trigger"),
+                "timestamp": event.timestamp,
+                "duration_s": None if left_s is None else round(max(0.0, left_s - event.timestamp), 3),
+            }
+        )
+        left_s = event.timestamp
+    return items
+
+
+def _allowed(definition: Definition | None, state: str | None) -> list[str]:
+    if definition is None or state is None:
+        return []
+    timers = {t.event for t in definition.transitions if t.timeout_s is not None}
+    return [event for event in definition.allowed(state) if event not in timers]
+
+
+def _definition(definition: Definition) -> dict[str, Any]:
+    groups: dict[str, list[str]] = {}
+    for state in definition.states.values():
+        if state.group is not None:
+            groups.setdefault(state.group, []).append(state.name)
+    return {
+        "title": definition.title,
+        "description": definition.description,
+        "initial_state": definition.initial_state,
+        "states": [
+            {
+                "name": state.name,
+                "group": state.group,
+                "description": state.description,
+                "outcome": state.outcome,
+                "actions": [action.type for action in state.actions],
+            }
+            for state in definition.states.values()
+        ],
+        "events": list(definition.events),
+        "transitions": [_transition(transition) for transition in definition.transitions],
+        "final": [name for name in definition.states if definition.is_final(name)],
+        "groups": groups,
+        "template": definition.template,
+    }
+
+
+def _transition(transition: Transition) -> dict[str, Any]:
+    return {
+        "from": transition.source,
+        "to": transition.target,
+        "event": transition.event,
+        "internal": transition.internal,
+        "timeout_s": transition.timeout_s,
+        "actions": [action.type for action in transition.actions],
+    }

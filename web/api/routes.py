@@ -1,0 +1,49 @@
+"""The API under /api: its parts, what the page is told about its server, and the answers of the older one's port."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Flask, Response, request
+
+from ...actors.system.manifest_file import project_in
+from ..answers import reply
+from ..monitor import the_monitor
+from ..stream.follower import Follower
+from ..version import version
+from . import controls, diagrams, events, jobs, machines
+
+blueprint = Blueprint("api", __name__)
+
+
+def init_app(app: Flask) -> None:
+    """Add all routes."""
+    for part in (machines, events, jobs, diagrams, controls):
+        app.register_blueprint(part.blueprint)
+    app.register_blueprint(blueprint)
+
+
+@blueprint.get("/api/config")
+def config() -> Response:
+    """Where the stream is, from where the browser sees it, and what may be done."""
+    monitor = the_monitor()
+    settings = monitor.settings
+    scheme = "wss" if request.is_secure else "ws"
+    return reply(
+        {
+            "websocket_url": f"{scheme}://{request.host}{request.script_root}/ws/events",
+            "websocket_port": settings.websocket_port or settings.port,
+            "ui_port": settings.port,
+            "read_only": monitor.read_only,
+            "version": version(),
+            "project": str(settings.project_root),
+            "title": project_in(settings.project_root),
+            "csrf_token": monitor.csrf_token,
+        }
+    )
+
+
+@blueprint.get("/initial")
+def initial() -> Response:
+    """The message that a WebSocket begins with."""
+    monitor = the_monitor()
+    monitor.feed.start()
+    return Response(Follower(monitor, None).initial(), mimetype="application/json")

@@ -1,0 +1,1 @@
+"""Events to browsers: WebSocket and server-sent events."""
