@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from ..storage.kinds import Kind
+    from ..storage.kinds import ProblemKind
 
 Severity = Literal["error", "warning"]
 
@@ -17,7 +17,7 @@ class MachineError(Exception):
     """Something is wrong with a machine."""
 
     #: what it counts as where an action fails of it, if it is a trouble of the host's
-    trouble: Kind | None = None
+    trouble: ProblemKind | None = None
 
 
 class NoThread(MachineError):

@@ -16,7 +16,7 @@ from .program import DONE, FAILED, Failure, Program, debug_option, standard_stre
 
 if TYPE_CHECKING:
     from ..actors.definition.model import Definition
-    from ..actors.drawing.diagrams import Atlas, Diagram, Moves
+    from ..actors.drawing.diagrams import Diagram, DiagramSet, Moves
 
 DEFAULT_FOLDER = "docs/fsm-diagrams"
 FORMATS = ("mermaid", "dot", "svg", "ascii")
@@ -149,16 +149,16 @@ def _moves(history: str | None, machine: str, hours: float | None) -> Moves:
     return moves
 
 
-def _atlas(definition: Definition, moves: Callable[[Definition], Moves] | None) -> Atlas:
-    from ..actors.drawing.diagrams import Atlas
+def _atlas(definition: Definition, moves: Callable[[Definition], Moves] | None) -> DiagramSet:
+    from ..actors.drawing.diagrams import DiagramSet
 
-    atlas = Atlas(definition, None if moves is None else moves(definition))
+    atlas = DiagramSet(definition, None if moves is None else moves(definition))
     if atlas.strange_moves:
         click.echo(f"{atlas.strange_moves} recorded transitions are not in {definition.source} any more", err=True)
     return atlas
 
 
-def _one_picture(atlas: Atlas, fmt: str, out: Path | None, check: bool) -> int:
+def _one_picture(atlas: DiagramSet, fmt: str, out: Path | None, check: bool) -> int:
     text = _renderer(fmt)(atlas.whole())
     if out is not None and out != _STDOUT:
         output = Output({out: text})
@@ -181,7 +181,7 @@ def _renderer(fmt: str) -> Callable[[Diagram], str]:
     return render
 
 
-def _files(atlas: Atlas, output_dir: Path, out: Path | None, no_drawings: bool, no_page: bool) -> Output:
+def _files(atlas: DiagramSet, output_dir: Path, out: Path | None, no_drawings: bool, no_page: bool) -> Output:
     from ..actors.drawing import files
 
     name = atlas.definition.machine_name

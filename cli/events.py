@@ -18,8 +18,8 @@ from .output import counted, json_text, text
 from .program import DONE, FAILED, Program, debug_option, standard_streams
 
 if TYPE_CHECKING:
-    from ..actors.audit.event_socket import Doorbell
-    from ..actors.audit.tail import Tail
+    from ..actors.audit.event_socket import EventSocket
+    from ..actors.audit.tail import AuditTail
     from ..storage.audit import Event
 
 #: type -> the sign before its line
@@ -89,19 +89,19 @@ def events(
 
     Exit codes: 0 ended, also by --duration, Ctrl-C or a reader that went away; 1 no database to read; 2 usage.
     """
-    from ..actors.audit.event_socket import Doorbell
-    from ..actors.audit.tail import Tail
+    from ..actors.audit.event_socket import EventSocket
+    from ..actors.audit.tail import AuditTail
     from ..actors.sockets import unix_socket
 
     after = since if isinstance(since, int) else None if since is not None or follow else 0
-    tail = Tail(
+    tail = AuditTail(
         db_given(), after=after, last_s=since if isinstance(since, float) else 0.0,
         machines=machines or None, types=types or None,
     )  # fmt: skip
     watch = _Watch(tail, fmt)
     watch.greet(machines, types, follow)
     if follow:
-        watch.follow(Doorbell(unix_socket.event_socket(event_socket_path)), duration)
+        watch.follow(EventSocket(unix_socket.event_socket(event_socket_path)), duration)
     else:
         watch.show(tail.rest())
     ctx.exit(watch.finish())
@@ -170,7 +170,7 @@ class _Blanks(dict[str, Any]):
 
 
 @contextmanager
-def _stopped_by_signals(bell: Doorbell) -> Iterator[None]:
+def _stopped_by_signals(bell: EventSocket) -> Iterator[None]:
     def stop(number: int, _: Any) -> None:
         signal.signal(number, signal.SIG_DFL)
         bell.stop()
@@ -188,7 +188,7 @@ def _stopped_by_signals(bell: Doorbell) -> Iterator[None]:
 class _Watch:
     """One run of the command: prints, counts, and says on stderr what people want to know beside the events."""
 
-    def __init__(self, tail: Tail, fmt: str) -> None:
+    def __init__(self, tail: AuditTail, fmt: str) -> None:
         self._tail = tail
         self._line_of = FORMATS[fmt]
         self._quiet = fmt == "json"
@@ -201,7 +201,7 @@ class _Watch:
         what = ", ".join((*machines, *types)) or "all machines"
         self._say(f"📡 Watching {what}; Ctrl-C ends it" if follow else f"📡 What there is of {what}")
 
-    def follow(self, bell: Doorbell, duration_s: float | None) -> None:
+    def follow(self, bell: EventSocket, duration_s: float | None) -> None:
         """Until the time is over, or a signal comes; the next signal then does not wait for anything."""
         until_s = math.inf if duration_s is None else time.monotonic() + duration_s
         try:

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ..actors.lint.catalogue import Rule, rules
-from ..actors.lint.finding import Finding, Report
+from ..actors.lint.finding import LintFinding, Report
 
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
@@ -41,7 +41,7 @@ def as_sarif(reports: Sequence[Report]) -> dict[str, Any]:
     return {"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}
 
 
-def _issue(finding: Finding) -> dict[str, Any]:
+def _issue(finding: LintFinding) -> dict[str, Any]:
     return {
         "code": finding.code,
         "severity": finding.severity,
@@ -64,7 +64,7 @@ def _sarif_rule(rule: Rule) -> dict[str, Any]:
     }
 
 
-def _sarif_result(finding: Finding, rule: int) -> dict[str, Any]:
+def _sarif_result(finding: LintFinding, rule: int) -> dict[str, Any]:
     message = f"{finding.message}: {finding.hint}" if finding.hint else finding.message
     region = {"startLine": finding.line, "startColumn": finding.column}
     place = {"artifactLocation": {"uri": _uri(finding.file)}, "region": region}

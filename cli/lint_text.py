@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import click
 
 from ..actors.errors import MOST_SHOWN
-from ..actors.lint.finding import Finding, Report
+from ..actors.lint.finding import LintFinding, Report
 from .output import text
 
 _RULE = "=" * 70
@@ -41,7 +41,7 @@ def _validated(report: Report, *, quiet: bool, strict: bool) -> str:
     return "\n".join([heading, *lines, *more, ""])
 
 
-def _validated_finding(finding: Finding, report: Report) -> Iterator[str]:
+def _validated_finding(finding: LintFinding, report: Report) -> Iterator[str]:
     label = _colored(finding, f"[{finding.severity.upper()}]")
     yield f"  {label} {_place(finding)}: {text(finding.message)} ({finding.code})"
     yield from _pointed(finding, report)
@@ -66,7 +66,7 @@ def _linted(report: Report, *, quiet: bool, strict: bool) -> str:
     return "\n".join([text(report.file), *lines, *more, ""]) if lines else ""
 
 
-def _linted_finding(finding: Finding, report: Report) -> Iterator[str]:
+def _linted_finding(finding: LintFinding, report: Report) -> Iterator[str]:
     sign = "✗" if finding.severity == "error" else "⚠"
     yield f"  {_colored(finding, f'{sign} [{finding.code}]')} {text(finding.message)}"
     yield f"    {_place(finding)}"
@@ -75,18 +75,18 @@ def _linted_finding(finding: Finding, report: Report) -> Iterator[str]:
         yield f"    → {text(finding.hint)}"
 
 
-def _visible(report: Report, *, quiet: bool, strict: bool) -> tuple[list[Finding], list[str]]:
+def _visible(report: Report, *, quiet: bool, strict: bool) -> tuple[list[LintFinding], list[str]]:
     """Those to be shown, and a line with how many more there are; --quiet hides what does not make the command fail."""
     wanted = [finding for finding in report.findings if finding.severity == "error" or strict or not quiet]
     more = len(wanted) - MOST_SHOWN
     return wanted[:MOST_SHOWN], [f"  and {more} more: --format json has them all"] if more > 0 else []
 
 
-def _place(finding: Finding) -> str:
+def _place(finding: LintFinding) -> str:
     return f"{text(finding.file)}:{finding.line}:{finding.column}"
 
 
-def _pointed(finding: Finding, report: Report) -> Iterator[str]:
+def _pointed(finding: LintFinding, report: Report) -> Iterator[str]:
     """The line of the file, cut to what fits, and a caret under the column."""
     if not 0 < finding.line <= len(report.lines):
         return
@@ -98,7 +98,7 @@ def _pointed(finding: Finding, report: Report) -> Iterator[str]:
     yield f"  {' ' * (len(gutter) - 2)}| {' ' * (column - start)}{_colored(finding, '^')}"
 
 
-def _colored(finding: Finding, words: str) -> str:
+def _colored(finding: LintFinding, words: str) -> str:
     return _red(words) if finding.severity == "error" else _yellow(words)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .kinds import Kind
+    from .kinds import ProblemKind
 
 
 class StorageError(Exception):
@@ -17,7 +17,7 @@ class StoreUnavailable(StorageError):
     """The store cannot be opened, read or written."""
 
     #: what it counts as
-    trouble: Kind = "database_failed"
+    trouble: ProblemKind = "database_failed"
 
 
 class DatabaseMissing(StoreUnavailable):

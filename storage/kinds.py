@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-Kind = Literal[
+ProblemKind = Literal[
     # the store takes nothing; these last
     "database_locked",
     "database_read_only",
@@ -39,4 +39,4 @@ Kind = Literal[
 ]
 """As `kind` of `statemachine_troubles_total` names it."""
 
-KINDS: tuple[Kind, ...] = get_args(Kind)
+KINDS: tuple[ProblemKind, ...] = get_args(ProblemKind)

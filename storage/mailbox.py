@@ -30,7 +30,7 @@ UNREAD = "status = 'pending' AND (expires_at IS NULL OR expires_at > ?)"
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class MailboxMessage:
     """One event for one machine."""
 
     id: int
@@ -77,7 +77,7 @@ def post(
     source: str | None = None,
     ttl_s: float | None = DEFAULT_TTL_S,
     status: str = "pending",
-) -> Letter:
+) -> MailboxMessage:
     """Put an event into a machine's mailbox, unread for at most `ttl_s` seconds (None: for ever).
 
     A `status` other than pending records an event that nobody is to read. PayloadTooLarge over 16 MiB of JSON.
@@ -95,7 +95,7 @@ def post_many(
     source: str | None = None,
     ttl_s: float | None = DEFAULT_TTL_S,
     status: str = "pending",
-) -> list[Letter]:
+) -> list[MailboxMessage]:
     """The same event to several machines, to all of them or to none. ValueRefused for what is no name."""
     check_names(event_type=type, job_id=job_id, source=source)
     for target in targets:
@@ -115,13 +115,13 @@ def post_many(
             after = db.execute(NEWEST, (target,)).fetchone()[0]
             values = (source, target, type, job_id, text, status, created, settled, expires_at)
             number = db.execute(INSERT, values).fetchone()[0]
-            letters.append(Letter(number, source, target, type, payload, job_id, now, after))
+            letters.append(MailboxMessage(number, source, target, type, payload, job_id, now, after))
         if settled is None:
             bells.ring(db, "mail", targets)
     return letters
 
 
-def unread(db: Database, target: str, *, limit: int = 256, after_id: int = 0) -> list[Letter]:
+def unread(db: Database, target: str, *, limit: int = 256, after_id: int = 0) -> list[MailboxMessage]:
     """What waits for this machine and has not expired, in id order."""
     with db.read():
         rows = db.execute(
@@ -131,7 +131,7 @@ def unread(db: Database, target: str, *, limit: int = 256, after_id: int = 0) ->
     return [_letter(row) for row in rows]
 
 
-def peek(db: Database, target: str, types: Sequence[str] | None = None, limit: int = 256) -> list[Letter]:
+def peek(db: Database, target: str, types: Sequence[str] | None = None, limit: int = 256) -> list[MailboxMessage]:
     """Unread events of these types (None: of any), in id order; they stay unread."""
     with db.read():
         rows = db.execute(
@@ -255,5 +255,5 @@ def _mailbox_row(row: Any) -> MailboxRow:
     return MailboxRow(number, source, target, type, job_id, loads(payload), *rest)
 
 
-def _letter(row: Any) -> Letter:
-    return Letter(row[0], row[1], row[2], row[3], loads(row[4]), row[5], epoch_or_zero(row[6]))
+def _letter(row: Any) -> MailboxMessage:
+    return MailboxMessage(row[0], row[1], row[2], row[3], loads(row[4]), row[5], epoch_or_zero(row[6]))

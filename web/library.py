@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..actors.definition.loader import load
 from ..actors.drawing import files
-from ..actors.drawing.diagrams import Atlas
+from ..actors.drawing.diagrams import DiagramSet
 from ..actors.drawing.mermaid import mermaid
 from ..actors.errors import MachineError
 
@@ -84,12 +84,12 @@ class Library:
         root = self.root / "docs" / "fsm-diagrams"
         return files.find_folder(root, name, row.config_type if row else None) if root.is_dir() else None
 
-    def _atlas(self, name: str, row: MachineRow | None) -> Atlas | None:
+    def _atlas(self, name: str, row: MachineRow | None) -> DiagramSet | None:
         definition = self.definition_of(row) if row else None
         if definition is None:
             path = self._search(name)
             definition = self._definition(path) if path else None
-        return Atlas(definition) if definition else None
+        return DiagramSet(definition) if definition else None
 
     def _search(self, name: str) -> Path | None:
         """The configuration below the project's folder that is called so, by its file or its machine_name."""

@@ -11,7 +11,7 @@ from collections import defaultdict
 from contextlib import suppress
 from typing import Any
 
-from ..actors.metrics.outage import Rarely
+from ..actors.metrics.outage import RateLimit
 from ..storage import private
 
 log = logging.getLogger(__name__)
@@ -80,7 +80,7 @@ def can_tell() -> bool:
 # Helpers
 
 #: whoever knocks all the time must not flood the log
-_rarely: defaultdict[str, Rarely] = defaultdict(Rarely)
+_rarely: defaultdict[str, RateLimit] = defaultdict(RateLimit)
 
 
 def _question(family: int, theirs: Any, ours: Any) -> bytes:

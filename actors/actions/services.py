@@ -18,9 +18,9 @@ from ..sockets import datagrams, unix_socket
 if TYPE_CHECKING:
     from ...storage.engine.database import Database
     from ...storage.machines import MachineRow
-    from ...storage.mailbox import Letter
+    from ...storage.mailbox import MailboxMessage
     from ..concurrency.cancel_token import CancelToken
-    from ..jobs.job_holder import JobDesk
+    from ..jobs.job_holder import JobHolder
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class Hub(Protocol):
     def names(self) -> list[str]:
         """The machines that run in this process."""
 
-    def hand(self, letter: Letter) -> bool:
+    def hand(self, letter: MailboxMessage) -> bool:
         """Give a stored event to a machine of this process; False when it does not run here."""
 
     def publish(self, machine: str, type: str, payload: Mapping[str, Any]) -> None:
@@ -84,7 +84,7 @@ class Services:
     #: name of the machine
     machine: str
     cancel: CancelToken
-    jobs: JobDesk
+    jobs: JobHolder
     #: where relative paths of the configuration start
     base_dir: Path
     #: the machine's own --actions-dir, handed on to machines that it starts
@@ -159,7 +159,7 @@ class Services:
         known = {row.machine_name for row in machines.list_(self.db)} | set(self.hub.names())
         return sorted(name for name in known - {self.machine} if fnmatch.fnmatchcase(name, pattern))
 
-    def _deliver(self, letter: Letter, deadline_s: float) -> bool:
+    def _deliver(self, letter: MailboxMessage, deadline_s: float) -> bool:
         if self.hub.hand(letter):
             return True
         try:

@@ -14,7 +14,7 @@ from ..sockets import unix_socket
 TRY_AGAIN_S = 1.0
 
 
-class Doorbell:
+class EventSocket:
     """Rings while no other reader has the socket; without it `wait` only waits. For one thread.
 
     One process can bind the path, so readers do not compete for it: what counts is the database, and a reader that is

@@ -16,11 +16,11 @@ from ...storage.audit import Note, Record
 from ...storage.errors import CommitInDoubt, StorageError, ValueRefused
 from ...storage.hidden import masked_in
 from ..concurrency.supervised_thread import SupervisedThread
-from ..metrics.outage import Trouble
+from ..metrics.outage import Outage
 
 if TYPE_CHECKING:
     from ...storage.engine.database import Database
-    from ..metrics.counters import Tally
+    from ..metrics.counters import Counters
     from .publisher import Publisher
 
 log = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ class Recorder:
     """
 
     def __init__(
-        self, db: Database, publisher: Publisher, tally: Tally, given_up: Callable[[], None] = lambda: None
+        self, db: Database, publisher: Publisher, tally: Counters, given_up: Callable[[], None] = lambda: None
     ) -> None:
         self._db = db
         self._publisher = publisher
@@ -75,7 +75,7 @@ class Recorder:
         self._given_up = False
         self._failing = 0
         #: what goes wrong with the store, whoever of the process meets it
-        self.outage = Trouble(tally, None, "the store takes nothing", self._meanwhile, self._kept)
+        self.outage = Outage(tally, None, "the store takes nothing", self._meanwhile, self._kept)
         #: open unless too much waits to be stored; machines take no message while it is closed
         self.room = threading.Event()
         self.room.set()

@@ -12,7 +12,7 @@ from ...storage.errors import StorageError, StoreTooNew
 
 if TYPE_CHECKING:
     from ...storage.audit import Event
-    from .event_socket import Doorbell
+    from .event_socket import EventSocket
 
 BATCH = 500
 
@@ -25,7 +25,7 @@ RECONNECT_S = 0.5
 _GONE = (-1, -1)
 
 
-class Tail:
+class AuditTail:
     """Events after an id, of some machines and types or of all; for one thread.
 
     The database is the source, since ids commit in order there; the bell only says when to look. When the ids begin
@@ -57,7 +57,7 @@ class Tail:
             if len(events) < BATCH:
                 return
 
-    def follow(self, bell: Doorbell, *, until_s: float, trouble: Callable[[str | None], None]) -> Iterator[Event]:
+    def follow(self, bell: EventSocket, *, until_s: float, trouble: Callable[[str | None], None]) -> Iterator[Event]:
         """Events as they come, until `until_s` (monotonic) or until the bell is stopped.
 
         `trouble` hears after each look what keeps the database from being read, None if nothing does. StoreTooNew:
@@ -67,7 +67,7 @@ class Tail:
             yield from events
 
     def batches(
-        self, bell: Doorbell, *, until_s: float, trouble: Callable[[str | None], None]
+        self, bell: EventSocket, *, until_s: float, trouble: Callable[[str | None], None]
     ) -> Iterator[list[Event]]:
         """As `follow`, what one look found at a time; empty where nothing was new."""
         while not bell.stopped:

@@ -13,7 +13,7 @@ Key = tuple[str | None, ...]
 Place = tuple[str, int, int]
 
 
-class Watch(NamedTuple):
+class Wait(NamedTuple):
     """One parked action."""
 
     topic: str
@@ -22,7 +22,7 @@ class Watch(NamedTuple):
     wake: Callable[[], None]
 
 
-class WatchBoard:
+class WaitBoard:
     """All parked actions of a process, by topic.
 
     A watcher that looked before something happened and parks after it must not sleep through it: it takes the
@@ -31,7 +31,7 @@ class WatchBoard:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._watches: dict[str, dict[Place, Watch]] = {}
+        self._watches: dict[str, dict[Place, Wait]] = {}
         self._versions: dict[str, int] = {}
 
     def version(self, topic: str) -> int:
@@ -39,7 +39,7 @@ class WatchBoard:
         with self._lock:
             return self._versions.setdefault(topic, 0)
 
-    def park(self, watch: Watch, place: Place, version: int) -> bool:
+    def park(self, watch: Wait, place: Place, version: int) -> bool:
         """Wait for the topic; False, and not parked, when it was rung since `version`."""
         with self._lock:
             if self._versions.setdefault(watch.topic, 0) != version:

@@ -8,7 +8,7 @@ from typing import Any
 from .fields import choice_of, duration_of, flag_of, items_of, name_of, pairs_of, text_of
 from .keys import ACTION, REPEATING, RUN_POLICIES
 from .model import ActionSpec
-from .problems import Findings, did_you_mean, quoted
+from .problems import Problems, did_you_mean, quoted
 from .retry_section import read_retry
 from .yaml_nodes import Node
 
@@ -22,13 +22,13 @@ DEFAULT_EVERY_S = 0.5
 _EVENT_KEYS = ("success", "error")
 
 
-def read_actions(node: Node | None, what: str, known_keys: KnownKeys, findings: Findings) -> tuple[ActionSpec, ...]:
+def read_actions(node: Node | None, what: str, known_keys: KnownKeys, findings: Problems) -> tuple[ActionSpec, ...]:
     """The actions of a list, in order; those that cannot be read are left out."""
     specs = (_action(item, known_keys, findings) for item in items_of(node, f"actions of {what}", findings))
     return tuple(spec for spec in specs if spec is not None)
 
 
-def _action(node: Node, known_keys: KnownKeys, findings: Findings) -> ActionSpec | None:
+def _action(node: Node, known_keys: KnownKeys, findings: Problems) -> ActionSpec | None:
     if node.pairs is None:
         hint = f"write '- type: {node.text}'" if isinstance(node.value, str) else "write '- type: bash'"
         findings.error(node.mark, f"an action must be a mapping with a type, not {node.kind}", hint)
@@ -50,7 +50,7 @@ def _action(node: Node, known_keys: KnownKeys, findings: Findings) -> ActionSpec
     return ActionSpec(action_type, _config(node, findings), node.mark, every_s, retry)
 
 
-def _config(node: Node, findings: Findings) -> dict[str, Any]:
+def _config(node: Node, findings: Problems) -> dict[str, Any]:
     """Flat keys and those of `params:` together; `params` stays, for custom actions that look into it."""
     params = node.get("params")
     if params is None or params.value is None:
@@ -71,7 +71,7 @@ def _beside_or_under(node: Node, key: str) -> Node | None:
     return node.get(key) or (params.get(key) if params is not None else None)
 
 
-def _check_common(node: Node, findings: Findings) -> None:
+def _check_common(node: Node, findings: Problems) -> None:
     params = node.get("params")
     for holder in (node, params):
         for key in _EVENT_KEYS:
@@ -84,7 +84,7 @@ def _check_common(node: Node, findings: Findings) -> None:
     text_of(node.get("description"), "description of an action", findings)
 
 
-def _repeats(node: Node, findings: Findings) -> float | None:
+def _repeats(node: Node, findings: Problems) -> float | None:
     """Seconds between the runs of an action that repeats while its state lasts."""
     every_s = duration_of(node.get("every"), "every", findings, positive=True)
     repeatable = flag_of(node.get("repeatable"), "repeatable", findings)
@@ -93,7 +93,7 @@ def _repeats(node: Node, findings: Findings) -> float | None:
     return (every_s or DEFAULT_EVERY_S) if wanted else None
 
 
-def _warn_keys(node: Node, action_type: str, known: Collection[str] | None, findings: Findings) -> None:
+def _warn_keys(node: Node, action_type: str, known: Collection[str] | None, findings: Problems) -> None:
     if known is None:
         return
     names = [*COMMON_KEYS, *known]
@@ -111,7 +111,7 @@ def _is_filled_in(key: str, node: Node) -> bool:
     return used or any(_is_filled_in(key, body) for body in bodies)
 
 
-def _warn_placeholders(node: Node, findings: Findings) -> None:
+def _warn_placeholders(node: Node, findings: Problems) -> None:
     """Without quotes, `{id}` is a YAML mapping; nobody means that."""
     if node.flow and node.pairs is not None and len(node.pairs) == 1:
         key, body = node.pairs[0]

@@ -7,7 +7,7 @@ import re
 from .fields import items_of, name_of, pairs_of, text_of, warn_unknown_keys
 from .keys import EVENT
 from .model import Event
-from .problems import Findings, did_you_mean, listing, quoted
+from .problems import Problems, did_you_mean, listing, quoted
 from .reserved_keys import RESERVED
 from .yaml_nodes import Node
 
@@ -43,7 +43,7 @@ BUILT_IN_EVENTS = frozenset(
 _PATH = re.compile(r"[^\s.{}]+(\.[^\s.{}]+)*\Z")
 
 
-def read_events(root: Node, findings: Findings) -> dict[str, Event] | None:
+def read_events(root: Node, findings: Problems) -> dict[str, Event] | None:
     """The declared events in their order; None where the file has no `events:`."""
     section = root.get("events")
     if section is None or not section.value:
@@ -59,7 +59,7 @@ def read_events(root: Node, findings: Findings) -> dict[str, Event] | None:
     return events
 
 
-def warn_undeclared(node: Node, declared: dict[str, Event], findings: Findings) -> None:
+def warn_undeclared(node: Node, declared: dict[str, Event], findings: Problems) -> None:
     """Warn about an event that `events:` does not list, which is often a misspelt one."""
     if node.text not in declared and node.text not in BUILT_IN_EVENTS:
         hint = did_you_mean(node.text, [*declared, *BUILT_IN_EVENTS])
@@ -67,7 +67,7 @@ def warn_undeclared(node: Node, declared: dict[str, Event], findings: Findings) 
         findings.warn(node.mark, message, hint, code="E003")
 
 
-def _event(name: str, body: Node | None, findings: Findings) -> Event:
+def _event(name: str, body: Node | None, findings: Problems) -> Event:
     if body is None or isinstance(body.value, str):
         return Event(name, description=body.text if body else None)
     what = f"event {quoted(name)}"
@@ -77,7 +77,7 @@ def _event(name: str, body: Node | None, findings: Findings) -> Event:
     return Event(name, _context_map(body.get("context_map"), what, findings), description)
 
 
-def _context_map(node: Node | None, what: str, findings: Findings) -> dict[str, str]:
+def _context_map(node: Node | None, what: str, findings: Problems) -> dict[str, str]:
     paths = {}
     for key, body in pairs_of(node, f"context_map of {what}", findings):
         name = name_of(key, "a context key", findings)

@@ -7,14 +7,14 @@ from collections.abc import Collection, Iterator
 from ...storage.names import LONGEST_NAME, UNSAFE
 from .keys import OWN_KEYS
 from .model import ANY_STATE, parse_duration
-from .problems import Findings, did_you_mean, listing, quoted
+from .problems import Problems, did_you_mean, listing, quoted
 from .yaml_nodes import Node
 
 _TRUE = {"true", "yes", "on", "1"}
 _FALSE = {"false", "no", "off", "0"}
 
 
-def name_of(node: Node, what: str, findings: Findings) -> str | None:
+def name_of(node: Node, what: str, findings: Problems) -> str | None:
     """A name as text. Unquoted yes, no, on, off, null, numbers and dates are refused, since YAML changes them."""
     if node.items is not None or node.pairs is not None:
         findings.error(node.mark, f"{what} must be a name, not {node.kind}", code="E011")
@@ -33,7 +33,7 @@ def name_of(node: Node, what: str, findings: Findings) -> str | None:
     return None
 
 
-def state_name_of(node: Node, what: str, findings: Findings) -> str | None:
+def state_name_of(node: Node, what: str, findings: Problems) -> str | None:
     """The name of one state, which "*" is not."""
     name = name_of(node, what, findings)
     if name == ANY_STATE:
@@ -44,7 +44,7 @@ def state_name_of(node: Node, what: str, findings: Findings) -> str | None:
 
 
 def known_name_of(
-    node: Node, what: str, known: Collection[str], findings: Findings, *, code: str = "E002"
+    node: Node, what: str, known: Collection[str], findings: Problems, *, code: str = "E002"
 ) -> str | None:
     """A name that has to be one of `known`."""
     name = name_of(node, what, findings)
@@ -55,7 +55,7 @@ def known_name_of(
     return None
 
 
-def text_of(node: Node | None, what: str, findings: Findings) -> str | None:
+def text_of(node: Node | None, what: str, findings: Problems) -> str | None:
     """Free text; numbers and the like count as written."""
     if node is None or node.value is None:
         return None
@@ -65,7 +65,7 @@ def text_of(node: Node | None, what: str, findings: Findings) -> str | None:
     return node.text
 
 
-def flag_of(node: Node | None, what: str, findings: Findings) -> bool | None:
+def flag_of(node: Node | None, what: str, findings: Problems) -> bool | None:
     """True or false; the older engines also took the words as text."""
     if node is None or node.value is None:
         return None
@@ -76,7 +76,7 @@ def flag_of(node: Node | None, what: str, findings: Findings) -> bool | None:
     return word in _TRUE
 
 
-def choice_of(node: Node | None, what: str, choices: tuple[str, ...], findings: Findings) -> str | None:
+def choice_of(node: Node | None, what: str, choices: tuple[str, ...], findings: Problems) -> str | None:
     """One of a few words."""
     if node is None or node.value is None:
         return None
@@ -87,7 +87,7 @@ def choice_of(node: Node | None, what: str, choices: tuple[str, ...], findings: 
     return None
 
 
-def duration_of(node: Node | None, what: str, findings: Findings, *, positive: bool = False) -> float | None:
+def duration_of(node: Node | None, what: str, findings: Problems, *, positive: bool = False) -> float | None:
     """Seconds."""
     if node is None or node.value is None:
         return None
@@ -103,7 +103,7 @@ def duration_of(node: Node | None, what: str, findings: Findings, *, positive: b
     return seconds
 
 
-def number_of(node: Node | None, what: str, least: float, findings: Findings) -> float | None:
+def number_of(node: Node | None, what: str, least: float, findings: Problems) -> float | None:
     """A number that is at least `least`."""
     if node is None or node.value is None:
         return None
@@ -113,7 +113,7 @@ def number_of(node: Node | None, what: str, least: float, findings: Findings) ->
     return float(node.value)
 
 
-def pairs_of(node: Node | None, what: str, findings: Findings) -> Iterator[tuple[Node, Node]]:
+def pairs_of(node: Node | None, what: str, findings: Problems) -> Iterator[tuple[Node, Node]]:
     """The keys and values of a mapping; none where it is absent or empty."""
     if node is None or node.value is None:
         return
@@ -123,7 +123,7 @@ def pairs_of(node: Node | None, what: str, findings: Findings) -> Iterator[tuple
     yield from node.pairs
 
 
-def items_of(node: Node | None, what: str, findings: Findings) -> Iterator[Node]:
+def items_of(node: Node | None, what: str, findings: Problems) -> Iterator[Node]:
     """The items of a list; none where it is absent or empty."""
     if node is None or node.value is None:
         return
@@ -133,7 +133,7 @@ def items_of(node: Node | None, what: str, findings: Findings) -> Iterator[Node]
     yield from node.items
 
 
-def one_or_more(node: Node | None, what: str, findings: Findings) -> Iterator[Node]:
+def one_or_more(node: Node | None, what: str, findings: Problems) -> Iterator[Node]:
     """The items of a list, or the one value that stands for a list of one."""
     if node is not None and node.value is not None and node.items is None and node.pairs is None:
         yield node
@@ -141,7 +141,7 @@ def one_or_more(node: Node | None, what: str, findings: Findings) -> Iterator[No
         yield from items_of(node, what, findings)
 
 
-def warn_unknown_keys(node: Node, what: str, known: Collection[str], findings: Findings) -> None:
+def warn_unknown_keys(node: Node, what: str, known: Collection[str], findings: Problems) -> None:
     """Warn about each key that nothing reads; `x-...` and `_...` are the user's own."""
     for key, _ in node.pairs or ():
         if key.text not in known and not key.text.startswith(OWN_KEYS):

@@ -14,7 +14,7 @@ from .action_section import KnownKeys, read_actions
 from .event_section import read_events
 from .fields import flag_of, known_name_of, pairs_of, state_name_of, text_of, warn_unknown_keys
 from .model import ActionSpec, Definition, Event, Mark, State, Transition, timeouts_by_state
-from .problems import Findings, did_you_mean, listing, quoted
+from .problems import Problems, did_you_mean, listing, quoted
 from .schedule_section import read_schedules
 from .settings_section import (
     read_context,
@@ -43,7 +43,7 @@ def load(path: str | Path, *, machine_name: str | None = None, known_keys: Known
     `machine_name` wins over the file's own; `known_keys` gives the keys of an action type, so that misspelt ones
     are warned about. Raises ConfigError with every problem, also where the file cannot be read.
     """
-    findings = Findings()
+    findings = Problems()
     path = Path(path)
     text = read_text(path, findings)
     root = compose(text, str(path), findings)
@@ -58,7 +58,7 @@ def load_text(
     known_keys: KnownKeys = _keys_unknown,
 ) -> Definition:
     """Read a machine from YAML text; `name` stands for the file. Raises ConfigError."""
-    findings = Findings()
+    findings = Problems()
     root = compose(text, name, findings)
     return _Reading(root, findings, known_keys, _stem(name), machine_name, text.splitlines()).definition()
 
@@ -71,7 +71,7 @@ def from_dict(
     known_keys: KnownKeys = _keys_unknown,
 ) -> Definition:
     """Read a machine from Python data of the shape of its file. Raises ConfigError."""
-    findings = Findings()
+    findings = Problems()
     root = wrap(config, Mark(name), findings)
     return _Reading(root, findings, known_keys, _stem(name), machine_name).definition()
 
@@ -81,7 +81,7 @@ class _Reading:
     """One pass over a file, section by section; errors are gathered, and raised at the end."""
 
     root: Node
-    findings: Findings
+    findings: Problems
     known_keys: KnownKeys
     stem: str
     machine_name: str | None = None

@@ -14,7 +14,7 @@ _MOST_COMPARED = 2000
 _MOST_SUGGESTED = 100
 
 
-class Findings:
+class Problems:
     """The errors and warnings of one definition; reading goes on after an error, so that all come at once."""
 
     def __init__(self) -> None:

@@ -9,7 +9,7 @@ from typing import TypedDict
 from .fields import duration_of, number_of, one_or_more, pairs_of, warn_unknown_keys
 from .keys import RETRY
 from .model import OnError, Retry
-from .problems import Findings
+from .problems import Problems
 from .yaml_nodes import Node
 
 HIGHEST_EXIT_CODE = 255
@@ -29,7 +29,7 @@ class Waits(TypedDict):
     max_delay_s: float
 
 
-def read_retry(node: Node | None, findings: Findings) -> Retry | None:
+def read_retry(node: Node | None, findings: Problems) -> Retry | None:
     """The policy; None where there is none."""
     if node is None or node.value is None or (not list(pairs_of(node, "retry", findings)) and node.pairs is None):
         return None
@@ -44,7 +44,7 @@ def read_retry(node: Node | None, findings: Findings) -> Retry | None:
     )
 
 
-def read_waits(node: Node, usual: Retry | OnError, findings: Findings) -> Waits:
+def read_waits(node: Node, usual: Retry | OnError, findings: Problems) -> Waits:
     """`delay`, `factor` and `max_delay` of a policy; the usual ones where it says nothing."""
     delay_s = duration_of(node.get("delay"), "delay", findings)
     factor = number_of(node.get("factor"), "factor", 1, findings)
@@ -59,7 +59,7 @@ def read_waits(node: Node, usual: Retry | OnError, findings: Findings) -> Waits:
 # Helpers
 
 
-def _whole(node: Node | None, findings: Findings) -> int | None:
+def _whole(node: Node | None, findings: Problems) -> int | None:
     number = number_of(node, "max", 0, findings)
     if node is not None and number is not None and number != int(number):
         findings.error(node.mark, f"max must be a whole number, not {node.kind}")
@@ -67,7 +67,7 @@ def _whole(node: Node | None, findings: Findings) -> int | None:
     return None if number is None else int(number)
 
 
-def _share(node: Node | None, findings: Findings) -> float | None:
+def _share(node: Node | None, findings: Problems) -> float | None:
     share = number_of(node, "jitter", 0, findings)
     if node is not None and share is not None and share > 1:
         findings.error(node.mark, f"jitter must be a share from 0 to 1, not {node.kind}", "0.1 is a tenth of the wait")
@@ -75,7 +75,7 @@ def _share(node: Node | None, findings: Findings) -> float | None:
     return share
 
 
-def _failures(node: Node | None, findings: Findings) -> Iterator[int | str]:
+def _failures(node: Node | None, findings: Problems) -> Iterator[int | str]:
     for item in one_or_more(node, "on", findings):
         value = item.value
         if isinstance(value, int) and not isinstance(value, bool):

@@ -10,12 +10,12 @@ from .event_section import warn_undeclared
 from .fields import choice_of, duration_of, name_of, number_of, pairs_of, text_of, warn_unknown_keys
 from .keys import MISSED, OVERLAP, SCHEDULE, SCHEDULED_EVENT, SCHEDULED_JOB, Keys
 from .model import Event
-from .problems import Findings, quoted
+from .problems import Problems, quoted
 from .schedule import DEFAULT_WINDOW_S, LONGEST_WINDOW_S, Missed, Overlap, Schedule, ScheduledEvent, ScheduledJob
 from .yaml_nodes import Node
 
 
-def read_schedules(root: Node, events: dict[str, Event] | None, findings: Findings) -> tuple[Schedule, ...]:
+def read_schedules(root: Node, events: dict[str, Event] | None, findings: Problems) -> tuple[Schedule, ...]:
     """The schedules in their order; `events` are the declared ones, None where the file declares none."""
     found = []
     for key, body in pairs_of(root.get("schedules"), "schedules", findings):
@@ -26,7 +26,7 @@ def read_schedules(root: Node, events: dict[str, Event] | None, findings: Findin
     return tuple(found)
 
 
-def _schedule(name: str, key: Node, body: Node, events: dict[str, Event] | None, findings: Findings) -> Schedule | None:
+def _schedule(name: str, key: Node, body: Node, events: dict[str, Event] | None, findings: Problems) -> Schedule | None:
     what = f"schedule {quoted(name)}"
     if body.pairs is None:
         findings.error(body.mark, f"{what} must be a mapping, not {body.kind}", "write 'cron:' and 'job:' below it")
@@ -43,7 +43,7 @@ def _schedule(name: str, key: Node, body: Node, events: dict[str, Event] | None,
     return Schedule(name, cron, does, cast(Missed, missed), window_s, cast(Overlap, overlap), description)
 
 
-def _cron(key: Node, body: Node, what: str, findings: Findings) -> Cron | None:
+def _cron(key: Node, body: Node, what: str, findings: Problems) -> Cron | None:
     timezone = _timezone(body.get("timezone"), what, findings)
     node = body.get("cron")
     if node is None or node.value is None:
@@ -61,7 +61,7 @@ def _cron(key: Node, body: Node, what: str, findings: Findings) -> Cron | None:
         return None
 
 
-def _timezone(node: Node | None, what: str, findings: Findings) -> str:
+def _timezone(node: Node | None, what: str, findings: Problems) -> str:
     """The zone's name; UTC stands in for one that is wrong, so that the rest can be read."""
     if node is None or node.value is None:
         return "UTC"
@@ -74,7 +74,7 @@ def _timezone(node: Node | None, what: str, findings: Findings) -> str:
 
 
 def _does(
-    key: Node, body: Node, what: str, events: dict[str, Event] | None, findings: Findings
+    key: Node, body: Node, what: str, events: dict[str, Event] | None, findings: Problems
 ) -> ScheduledJob | ScheduledEvent | None:
     job, event = body.get("job"), body.get("event")
     if job is not None and event is not None:
@@ -88,7 +88,7 @@ def _does(
     return None
 
 
-def _job(node: Node, what: str, findings: Findings) -> ScheduledJob | None:
+def _job(node: Node, what: str, findings: Problems) -> ScheduledJob | None:
     kind = _type(node, what, SCHEDULED_JOB, findings)
     if kind is None or node.pairs is None:
         return None if kind is None else ScheduledJob(kind.text)
@@ -106,7 +106,7 @@ def _job(node: Node, what: str, findings: Findings) -> ScheduledJob | None:
     )
 
 
-def _event(node: Node, what: str, events: dict[str, Event] | None, findings: Findings) -> ScheduledEvent | None:
+def _event(node: Node, what: str, events: dict[str, Event] | None, findings: Problems) -> ScheduledEvent | None:
     kind = _type(node, what, SCHEDULED_EVENT, findings)
     if kind is None:
         return None
@@ -122,7 +122,7 @@ def _event(node: Node, what: str, events: dict[str, Event] | None, findings: Fin
     return ScheduledEvent(kind.text, _value(node.get("payload")), target)
 
 
-def _type(node: Node, what: str, keys: Keys, findings: Findings) -> Node | None:
+def _type(node: Node, what: str, keys: Keys, findings: Problems) -> Node | None:
     """The name alone, or `type` of a mapping."""
     if node.pairs is None:
         return node if name_of(node, what, findings) is not None else None
@@ -134,7 +134,7 @@ def _type(node: Node, what: str, keys: Keys, findings: Findings) -> Node | None:
     return kind if name_of(kind, f"type of {what}", findings) is not None else None
 
 
-def _window(node: Node | None, what: str, missed: str, findings: Findings) -> float:
+def _window(node: Node | None, what: str, missed: str, findings: Problems) -> float:
     seconds = duration_of(node, f"window of {what}", findings, positive=True)
     if seconds is None or node is None:
         return DEFAULT_WINDOW_S
@@ -145,14 +145,14 @@ def _window(node: Node | None, what: str, missed: str, findings: Findings) -> fl
     return seconds
 
 
-def _whole(node: Node | None, what: str, least: float, findings: Findings) -> int | None:
+def _whole(node: Node | None, what: str, least: float, findings: Problems) -> int | None:
     number = number_of(node, what, least, findings)
     if number is not None and node is not None and number != int(number):
         findings.error(node.mark, f"{what} must be a whole number, not {node.kind}")
     return None if number is None else int(number)
 
 
-def _name(node: Node | None, what: str, findings: Findings) -> str | None:
+def _name(node: Node | None, what: str, findings: Problems) -> str | None:
     return None if node is None or node.value is None else name_of(node, what, findings)
 
 

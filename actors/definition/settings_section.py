@@ -10,7 +10,7 @@ from . import secrets
 from .fields import choice_of, name_of, number_of, pairs_of, text_of, warn_unknown_keys
 from .keys import ON_ERROR, ON_RESTART, ON_UNHANDLED, TIMERS
 from .model import Mark, OnError
-from .problems import Findings, did_you_mean, quoted
+from .problems import Problems, did_you_mean, quoted
 from .reserved_keys import RESERVED
 from .retry_section import read_waits
 from .yaml_nodes import Node, key_of
@@ -19,7 +19,7 @@ _ADDRESSES = ("all", "ui")
 """Targets of events that stand for more than a machine of that name."""
 
 
-def read_machine_name(root: Node, given: str | None, stem: str, findings: Findings) -> str:
+def read_machine_name(root: Node, given: str | None, stem: str, findings: Problems) -> str:
     """The name given by the caller, else `metadata.machine_name`, else the file's stem."""
     name, mark = given if given is not None else stem, root.mark
     metadata = root.get("metadata")
@@ -32,19 +32,19 @@ def read_machine_name(root: Node, given: str | None, stem: str, findings: Findin
     return name
 
 
-def read_title(root: Node, findings: Findings) -> str | None:
+def read_title(root: Node, findings: Problems) -> str | None:
     """The name that people read: `name`, else `metadata.name`."""
     title = text_of(root.get("name"), "name", findings)
     metadata = root.get("metadata")
     return title or (text_of(metadata.get("name"), "metadata.name", findings) if metadata is not None else None)
 
 
-def read_metadata(root: Node, findings: Findings) -> dict[str, Any]:
+def read_metadata(root: Node, findings: Problems) -> dict[str, Any]:
     """The mapping under `metadata:` as it is."""
     return {key.text: body.value for key, body in pairs_of(root.get("metadata"), "metadata", findings)}
 
 
-def read_context(root: Node, findings: Findings, *, key: str = "context") -> dict[str, Any]:
+def read_context(root: Node, findings: Problems, *, key: str = "context") -> dict[str, Any]:
     """The context that the machine starts with, SecretSource where a secret is to be; the engine's keys are refused."""
     context = {}
     for key_node, body in pairs_of(root.get(key), key, findings):
@@ -57,7 +57,7 @@ def read_context(root: Node, findings: Findings, *, key: str = "context") -> dic
     return context
 
 
-def _with_secrets(node: Node, findings: Findings) -> Any:
+def _with_secrets(node: Node, findings: Problems) -> Any:
     """The value, with a SecretSource for each `{secret: ...}` in it."""
     if node.pairs is not None and [key.text for key, _ in node.pairs] == [secrets.KEY]:
         return _secret(node.pairs[0][1], findings)
@@ -69,7 +69,7 @@ def _with_secrets(node: Node, findings: Findings) -> Any:
     return node.value
 
 
-def _secret(node: Node, findings: Findings) -> secrets.SecretSource | None:
+def _secret(node: Node, findings: Problems) -> secrets.SecretSource | None:
     if isinstance(node.value, str) and secrets.FORM.fullmatch(node.value):
         return secrets.SecretSource(node.value, node.mark)
     hint = "write {secret: env:NAME} or {secret: file:PATH}"
@@ -77,7 +77,7 @@ def _secret(node: Node, findings: Findings) -> secrets.SecretSource | None:
     return None
 
 
-def _warn_of_a_secret_that_is_none(pairs: Sequence[tuple[Node, Node]], findings: Findings) -> None:
+def _warn_of_a_secret_that_is_none(pairs: Sequence[tuple[Node, Node]], findings: Problems) -> None:
     """Where a secret is clearly meant, and what stands there is a mapping like any other."""
     for key, body in pairs:
         if not (isinstance(body.value, str) and secrets.FORM.fullmatch(body.value)):
@@ -91,13 +91,13 @@ def _warn_of_a_secret_that_is_none(pairs: Sequence[tuple[Node, Node]], findings:
             findings.warn(key.mark, message, hint, code="W004")
 
 
-def read_on_unhandled(root: Node, findings: Findings) -> Literal["ignore", "error"]:
+def read_on_unhandled(root: Node, findings: Problems) -> Literal["ignore", "error"]:
     """What happens to an event that no transition takes."""
     word = choice_of(root.get("on_unhandled"), "on_unhandled", ON_UNHANDLED, findings)
     return "error" if word == "error" else "ignore"
 
 
-def read_on_restart(root: Node, states: Collection[str], findings: Findings) -> str:
+def read_on_restart(root: Node, states: Collection[str], findings: Problems) -> str:
     """Where the machine starts that had started before: `initial`, `resume` or one of its states."""
     node = root.get("on_restart")
     if node is None or node.value is None:
@@ -108,13 +108,13 @@ def read_on_restart(root: Node, states: Collection[str], findings: Findings) -> 
     return node.text
 
 
-def read_timers(root: Node, findings: Findings) -> Literal["deadline", "remaining", "restart"]:
+def read_timers(root: Node, findings: Problems) -> Literal["deadline", "remaining", "restart"]:
     """What the timeouts of a machine that resumes count from."""
     word = choice_of(root.get("timers"), "timers", TIMERS, findings)
     return "remaining" if word == "remaining" else "restart" if word == "restart" else "deadline"
 
 
-def read_on_error(root: Node, findings: Findings) -> OnError:
+def read_on_error(root: Node, findings: Problems) -> OnError:
     """How a state's actions are tried again after an error that no transition takes."""
     node = root.get("on_error")
     usual = OnError()
@@ -125,7 +125,7 @@ def read_on_error(root: Node, findings: Findings) -> OnError:
     return OnError(tries=usual.tries if tries is None else int(tries), **read_waits(node, usual, findings))
 
 
-def _check_machine_name(name: str, mark: Mark, findings: Findings) -> None:
+def _check_machine_name(name: str, mark: Mark, findings: Problems) -> None:
     fault = machine_name_fault(name)
     if fault is not None:
         findings.error(

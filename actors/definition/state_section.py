@@ -19,7 +19,7 @@ from .fields import (
 )
 from .keys import OUTCOMES, STATE
 from .model import Outcome
-from .problems import Findings, quoted
+from .problems import Problems, quoted
 from .yaml_nodes import Node
 
 STOPPED = "stopped"
@@ -45,7 +45,7 @@ class StateEntry:
     actions: Node | None = None
 
 
-def read_states(root: Node, lines: Sequence[str], findings: Findings) -> dict[str, StateEntry] | None:
+def read_states(root: Node, lines: Sequence[str], findings: Problems) -> dict[str, StateEntry] | None:
     """The declared states in their order; None where the file declares none."""
     entries: dict[str, StateEntry] = {}
     for name_node, body in _declared(root.get("states"), findings):
@@ -60,7 +60,7 @@ def read_states(root: Node, lines: Sequence[str], findings: Findings) -> dict[st
     return entries or None
 
 
-def read_groups(root: Node, entries: Mapping[str, StateEntry], findings: Findings) -> None:
+def read_groups(root: Node, entries: Mapping[str, StateEntry], findings: Problems) -> None:
     """Put the states of `state_groups:` into their groups; a state's own `group:` wins."""
     for key, body in pairs_of(root.get("state_groups"), "state_groups", findings):
         members = body.get("states") if body.pairs is not None else body
@@ -71,7 +71,7 @@ def read_groups(root: Node, entries: Mapping[str, StateEntry], findings: Finding
 
 
 def outcomes_of(
-    root: Node, entries: Mapping[str, StateEntry], left: Container[str], findings: Findings
+    root: Node, entries: Mapping[str, StateEntry], left: Container[str], findings: Problems
 ) -> dict[str, Outcome]:
     """How the machine ends in its final states; `left` are the states that transitions of their own leave."""
     listed = _read_finals(root, entries, findings)
@@ -79,7 +79,7 @@ def outcomes_of(
     return {name: outcome for name, outcome in outcomes.items() if outcome is not None}
 
 
-def parents_of(entries: Mapping[str, StateEntry], findings: Findings) -> dict[str, str]:
+def parents_of(entries: Mapping[str, StateEntry], findings: Problems) -> dict[str, str]:
     """The state that each state lies in, where it says so."""
     parents: dict[str, str] = {}
     for name, entry in entries.items():
@@ -95,7 +95,7 @@ def parents_of(entries: Mapping[str, StateEntry], findings: Findings) -> dict[st
     return parents
 
 
-def _declared(section: Node | None, findings: Findings) -> Iterator[tuple[Node, Node | None]]:
+def _declared(section: Node | None, findings: Problems) -> Iterator[tuple[Node, Node | None]]:
     if section is not None and section.pairs is not None:
         yield from section.pairs
         return
@@ -103,7 +103,7 @@ def _declared(section: Node | None, findings: Findings) -> Iterator[tuple[Node, 
         yield item, None
 
 
-def _entry(name_node: Node, body: Node | None, findings: Findings) -> StateEntry:
+def _entry(name_node: Node, body: Node | None, findings: Problems) -> StateEntry:
     entry = StateEntry(name_node)
     if body is None or body.value is None or isinstance(body.value, str):
         entry.description = body.text if body is not None else None
@@ -119,7 +119,7 @@ def _entry(name_node: Node, body: Node | None, findings: Findings) -> StateEntry
     return entry
 
 
-def _read_final(node: Node | None, entry: StateEntry, what: str, findings: Findings) -> None:
+def _read_final(node: Node | None, entry: StateEntry, what: str, findings: Problems) -> None:
     """`final: true`, `final: false`, or in short `final: failure`."""
     if node is not None and node.text in OUTCOMES:
         entry.outcome = entry.outcome or _outcome(node, what, findings)
@@ -134,7 +134,7 @@ def _own_outcome(name: str, entry: StateEntry, left: Container[str]) -> Outcome 
     return entry.outcome or ("success" if final else None)
 
 
-def _read_finals(root: Node, entries: Mapping[str, StateEntry], findings: Findings) -> dict[str, Outcome]:
+def _read_finals(root: Node, entries: Mapping[str, StateEntry], findings: Problems) -> dict[str, Outcome]:
     """The states under `final:`: a list, a map from state to outcome, or one from outcome to states."""
     section = root.get("final")
     if section is None or section.pairs is None:
@@ -152,17 +152,17 @@ def _read_finals(root: Node, entries: Mapping[str, StateEntry], findings: Findin
 
 
 def _final_states(
-    node: Node | None, outcome: Outcome, entries: Mapping[str, StateEntry], findings: Findings
+    node: Node | None, outcome: Outcome, entries: Mapping[str, StateEntry], findings: Problems
 ) -> dict[str, Outcome]:
     names = [_final_state(item, entries, findings) for item in one_or_more(node, "final", findings)]
     return {name: outcome for name in names if name is not None}
 
 
-def _final_state(node: Node, entries: Mapping[str, StateEntry], findings: Findings) -> str | None:
+def _final_state(node: Node, entries: Mapping[str, StateEntry], findings: Problems) -> str | None:
     return STOPPED if node.value == STOPPED else known_name_of(node, "final state", entries, findings)
 
 
-def _outcome(node: Node | None, what: str, findings: Findings) -> Outcome | None:
+def _outcome(node: Node | None, what: str, findings: Problems) -> Outcome | None:
     word = choice_of(node, what, OUTCOMES, findings)
     return "failure" if word == "failure" else "success" if word else None
 

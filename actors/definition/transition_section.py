@@ -10,7 +10,7 @@ from .event_section import warn_undeclared
 from .fields import flag_of, items_of, known_name_of, name_of, one_or_more, state_name_of, text_of, warn_unknown_keys
 from .keys import TRANSITION
 from .model import ANY_STATE, Event, Transition, parse_duration
-from .problems import Findings, did_you_mean, quoted
+from .problems import Problems, did_you_mean, quoted
 from .yaml_nodes import Node
 
 _OTHER_WORDS = {"source": "from", "target": "to", "dest": "to", "on": "event", "trigger": "event"}
@@ -33,7 +33,7 @@ def read_transitions(
     states: Collection[str],
     events: dict[str, Event] | None,
     known_keys: KnownKeys,
-    findings: Findings,
+    findings: Problems,
 ) -> tuple[Transition, ...]:
     """All transitions in file order; `events` are the declared ones."""
     transitions: list[Transition] = []
@@ -48,7 +48,7 @@ def read_transitions(
 
 
 def _transitions(
-    entry: Node, states: Collection[str], events: dict[str, Event] | None, known_keys: KnownKeys, findings: Findings
+    entry: Node, states: Collection[str], events: dict[str, Event] | None, known_keys: KnownKeys, findings: Problems
 ) -> Iterator[Transition]:
     internal = flag_of(entry.get("internal"), "internal", findings) or False
     interrupt = flag_of(entry.get("interrupt"), "interrupt", findings)
@@ -63,7 +63,7 @@ def _transitions(
             yield Transition(source, event, into, actions, internal, interrupt, timeout_s, entry.mark)
 
 
-def _event(entry: Node, events: dict[str, Event] | None, findings: Findings) -> tuple[str | None, float | None]:
+def _event(entry: Node, events: dict[str, Event] | None, findings: Problems) -> tuple[str | None, float | None]:
     node = _required(entry, "event", findings)
     name = None if node is None else name_of(node, "the event of a transition", findings)
     if node is None or name is None:
@@ -81,7 +81,7 @@ def _event(entry: Node, events: dict[str, Event] | None, findings: Findings) -> 
         return None, None
 
 
-def _sources(entry: Node, states: Collection[str], findings: Findings) -> list[str]:
+def _sources(entry: Node, states: Collection[str], findings: Problems) -> list[str]:
     node = _required(entry, "from", findings)
     if node is None:
         return []
@@ -94,13 +94,13 @@ def _sources(entry: Node, states: Collection[str], findings: Findings) -> list[s
     return list(dict.fromkeys(name for name in names if name is not None))
 
 
-def _source(node: Node, states: Collection[str], findings: Findings) -> str | None:
+def _source(node: Node, states: Collection[str], findings: Problems) -> str | None:
     if node.value == ANY_STATE:
         return ANY_STATE
     return known_name_of(node, "state", states, findings)
 
 
-def _target(entry: Node, states: Collection[str], internal: bool, sources: list[str], findings: Findings) -> str | None:
+def _target(entry: Node, states: Collection[str], internal: bool, sources: list[str], findings: Problems) -> str | None:
     if internal and entry.get("to") is None:
         return None
     node = _required(entry, "to", findings)
@@ -113,7 +113,7 @@ def _target(entry: Node, states: Collection[str], internal: bool, sources: list[
     return target
 
 
-def _required(entry: Node, key: str, findings: Findings) -> Node | None:
+def _required(entry: Node, key: str, findings: Problems) -> Node | None:
     node = entry.get(key)
     if node is not None:
         return node

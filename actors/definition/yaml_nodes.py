@@ -15,7 +15,7 @@ from yaml.reader import Reader
 from ...storage.strictjson import MAX_DEPTH, MAX_DIGITS, TOO_DEEP, is_endless
 from ..errors import ConfigError
 from .model import Mark
-from .problems import Findings, did_you_mean, quoted
+from .problems import Problems, did_you_mean, quoted
 
 try:
     from yaml import CSafeLoader as _Loader
@@ -68,7 +68,7 @@ class Node:
 _WORDS = {str: "text", bool: "boolean", int: "number", float: "number"}
 
 
-def read_text(path: Path, findings: Findings) -> str:
+def read_text(path: Path, findings: Problems) -> str:
     """The text of a file. Raises ConfigError if it cannot be read, is too large or not UTF-8."""
     try:
         with path.open("rb") as file:
@@ -83,7 +83,7 @@ def read_text(path: Path, findings: Findings) -> str:
     return _decoded(data.removeprefix(codecs.BOM_UTF8), str(path), findings)
 
 
-def compose(text: str, file: str, findings: Findings) -> Node:
+def compose(text: str, file: str, findings: Problems) -> Node:
     """The one document in `text`. Raises ConfigError where the text is no YAML at all."""
     _refuse_control_characters(text, file, findings)
     loader = _Loader(text)
@@ -98,7 +98,7 @@ def compose(text: str, file: str, findings: Findings) -> Node:
         loader.dispose()
 
 
-def wrap(value: Any, mark: Mark, findings: Findings, depth: int = 0) -> Node:
+def wrap(value: Any, mark: Mark, findings: Problems, depth: int = 0) -> Node:
     """Plain Python data as a node, for machines that are not written in a file."""
     if depth > MAX_DEPTH:
         raise findings.fatal(mark, TOO_DEEP)
@@ -113,7 +113,7 @@ def wrap(value: Any, mark: Mark, findings: Findings, depth: int = 0) -> Node:
 class _Composer:
     """Builds nodes from the parser's events, which unlike its own composer can be stopped in time."""
 
-    def __init__(self, loader: _Loader, file: str, findings: Findings) -> None:
+    def __init__(self, loader: _Loader, file: str, findings: Problems) -> None:
         self._loader = loader
         self._file = file
         self._findings = findings
@@ -269,7 +269,7 @@ def key_of(key: Node) -> str | int:
     return key.value if isinstance(key.value, str | int) and not isinstance(key.value, bool) else key.text
 
 
-def _plain(value: object, mark: Mark, findings: Findings) -> Node:
+def _plain(value: object, mark: Mark, findings: Problems) -> Node:
     if isinstance(value, int) and is_endless(value):
         raise findings.fatal(mark, f"a number of more than {MAX_DIGITS} digits", code="E015")
     return Node(value, mark, _written(value))
@@ -279,7 +279,7 @@ def _written(value: object) -> str:
     return value if isinstance(value, str) else "" if value is None else str(value)
 
 
-def _decoded(data: bytes, file: str, findings: Findings) -> str:
+def _decoded(data: bytes, file: str, findings: Problems) -> str:
     try:
         return data.decode()
     except UnicodeDecodeError as error:
@@ -288,7 +288,7 @@ def _decoded(data: bytes, file: str, findings: Findings) -> str:
         raise findings.fatal(place, message, "save the file with the encoding UTF-8", code="E016") from None
 
 
-def _refuse_control_characters(text: str, file: str, findings: Findings) -> None:
+def _refuse_control_characters(text: str, file: str, findings: Problems) -> None:
     found = Reader.NON_PRINTABLE.search(text)
     if found:
         character = ascii(found.group())
@@ -308,7 +308,7 @@ def _similar_file(path: Path) -> str | None:
         return None
 
 
-def _syntax_error(error: yaml.MarkedYAMLError, text: str, file: str, findings: Findings) -> ConfigError:
+def _syntax_error(error: yaml.MarkedYAMLError, text: str, file: str, findings: Problems) -> ConfigError:
     unclosed = error.problem == "found unexpected end of stream"
     mark = (error.context_mark if unclosed else None) or error.problem_mark or error.context_mark
     if mark is None:

@@ -72,7 +72,7 @@ class Diagram:
     boxes: tuple[Box, ...] = ()
 
 
-class Atlas:
+class DiagramSet:
     """All diagrams of one machine.
 
     Of several transitions for one event of one state only the first is drawn, since only that is ever taken.

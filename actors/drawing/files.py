@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from .diagrams import Atlas
+from .diagrams import DiagramSet
 from .markdown import markdown
 from .mermaid import mermaid
 
@@ -24,12 +24,12 @@ def page_name(machine_name: str) -> str:
     return f"{folder_name(machine_name)}_fsm.md"
 
 
-def page(atlas: Atlas, generated_from: str) -> str:
+def page(atlas: DiagramSet, generated_from: str) -> str:
     """The content of that file."""
     return markdown(atlas, generated_from)
 
 
-def drawings(atlas: Atlas) -> dict[str, str]:
+def drawings(atlas: DiagramSet) -> dict[str, str]:
     """Name -> content of the `.mermaid` files and of metadata.json."""
     files = {"main.mermaid": mermaid(atlas.main())}
     for name, group_id in atlas.group_ids.items():

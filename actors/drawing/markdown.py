@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from ..definition.model import ANY_STATE, Definition, State, Transition
-from .diagrams import Atlas, Diagram
+from .diagrams import Diagram, DiagramSet
 from .mermaid import mermaid
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>&|~#!$])")
 
 
-def markdown(atlas: Atlas, generated_from: str) -> str:
+def markdown(atlas: DiagramSet, generated_from: str) -> str:
     """The page; `generated_from` is the configuration's path as readers should see it."""
     definition = atlas.definition
     blocks = [
@@ -73,7 +73,7 @@ def _picture_or(diagram: Diagram, otherwise: str) -> str:
     return _picture(diagram) if diagram.edges else otherwise
 
 
-def _states(atlas: Atlas) -> str:
+def _states(atlas: DiagramSet) -> str:
     rows = [
         (
             code(s.name),
@@ -87,14 +87,14 @@ def _states(atlas: Atlas) -> str:
     return _table(("State", "Group", "Role", "Actions", "Description"), rows)
 
 
-def _role(atlas: Atlas, state: State) -> str:
+def _role(atlas: DiagramSet, state: State) -> str:
     roles = ["initial"] if state.name == atlas.definition.initial_state else []
     if state.outcome is not None:
         roles.append(f"final ({state.outcome})")
     return ", ".join(roles)
 
 
-def _events(atlas: Atlas) -> str:
+def _events(atlas: DiagramSet) -> str:
     taken: dict[str, list[Transition]] = {name: [] for name in atlas.definition.events}
     for transition in atlas.transitions:
         taken[transition.event].append(transition)
@@ -115,7 +115,7 @@ def _end(state: str) -> str:
     return "any state" if state == ANY_STATE else code(state)
 
 
-def _summary(atlas: Atlas) -> str:
+def _summary(atlas: DiagramSet) -> str:
     definition = atlas.definition
     states, transitions = definition.states.values(), atlas.transitions
     rows: list[tuple[str, object]] = [

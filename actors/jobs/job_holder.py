@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 from ...storage import jobs
 from ...storage.errors import CommitInDoubt, JobNotFound, LeaseLost
 from ...storage.jobs import Job
-from ..processes.command import Tail
+from ..processes.command import OutputTail
 
 if TYPE_CHECKING:
     from ...storage.engine.database import Database
@@ -67,7 +67,7 @@ class JobBells(Protocol):
         """Tell the machine when its attempt at the job has taken as long as it may."""
 
 
-class JobDesk:
+class JobHolder:
     """The jobs of one machine. A job that it claimed is *current* until it asks for the next one or ends.
 
     Rule (DESIGN 2, "Jobs are leased"): a current job that no action completed or failed is completed when the machine
@@ -83,7 +83,7 @@ class JobDesk:
         self._bells = bells
         self._failure: str | None = None
         self._cut_off = False
-        self._output: Tail | None = None
+        self._output: OutputTail | None = None
         self._limit: Timer | None = None
         #: the last job that was taken from the machine, or went cut off: nothing is written to it any more
         self._lost: Job | None = None
@@ -206,7 +206,7 @@ class JobDesk:
         with self._lock:
             if self.current is None:
                 return None
-            self._output = self._output or Tail(OUTPUT_BYTES)
+            self._output = self._output or OutputTail(OUTPUT_BYTES)
             return self._output.add
 
     def note_failure(self, reason: str) -> None:

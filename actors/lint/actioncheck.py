@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 from ..actions.errors import ActionLoadError, UnknownAction
 from ..definition.problems import quoted
-from .finding import Finding
+from .finding import LintFinding
 from .outcomes import Kind
 from .subject import Action, ActionList, Subject
 
 
-def actions_that_are_not_there(subject: Subject) -> Iterator[Finding]:
+def actions_that_are_not_there(subject: Subject) -> Iterator[LintFinding]:
     """E008: no built-in and no file of that name, or a file that cannot be imported."""
     for action in subject.actions:
         try:
@@ -27,7 +27,7 @@ def actions_that_are_not_there(subject: Subject) -> Iterator[Finding]:
             yield subject.finding("E008", action.mark_of("type"), message, f"see {place}")
 
 
-def actions_without_what_they_need(subject: Subject) -> Iterator[Finding]:
+def actions_without_what_they_need(subject: Subject) -> Iterator[LintFinding]:
     """E010: a key that has to be there is missing or empty."""
     for action in subject.actions:
         for key in action.kind.required_keys if action.kind is not None else ():
@@ -39,7 +39,7 @@ def actions_without_what_they_need(subject: Subject) -> Iterator[Finding]:
                 yield subject.finding("E010", action.node.mark, message, f"{key}: {meaning}" if meaning else None)
 
 
-def actions_that_never_run(subject: Subject) -> Iterator[Finding]:
+def actions_that_never_run(subject: Subject) -> Iterator[LintFinding]:
     """W012: an action before them always leads away, on every way into the state."""
     lists = [(group, _that_run(group, subject)) for group in subject.lists]
     run = {action for _, running in lists for action in running}
@@ -53,7 +53,7 @@ def actions_that_never_run(subject: Subject) -> Iterator[Finding]:
             yield subject.finding("W012", action.node.mark, message, hint, state=group.state)
 
 
-def actions_that_the_start_leads_past(subject: Subject) -> Iterator[Finding]:
+def actions_that_the_start_leads_past(subject: Subject) -> Iterator[LintFinding]:
     """W012: every machine gets `start` once, before the initial state's actions."""
     initial = subject.definition.states[subject.definition.initial_state]
     taken = subject.definition.find(initial.name, "start")

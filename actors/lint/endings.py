@@ -8,7 +8,7 @@ from ..definition.model import State, Transition
 from ..definition.problems import listing, quoted
 from ..definition.state_section import STOPPED
 from ..definition.yaml_nodes import Node
-from .finding import Finding
+from .finding import LintFinding
 from .graph import backwards, connected
 from .outcomes import Kind
 from .subject import Subject
@@ -16,7 +16,7 @@ from .subject import Subject
 _FINAL_BY_NAME = ("completed", "shutdown")
 
 
-def no_end_is_reached(subject: Subject) -> Iterator[Finding]:
+def no_end_is_reached(subject: Subject) -> Iterator[LintFinding]:
     """E006: there are final states, and no way to any."""
     ends = _ends(subject)
     if subject.is_graph and ends and not subject.reachable & {*ends, STOPPED}:
@@ -26,7 +26,7 @@ def no_end_is_reached(subject: Subject) -> Iterator[Finding]:
         yield subject.finding("E006", mark, message, "add a transition to one of them", state=ends[0])
 
 
-def states_without_a_way_out(subject: Subject) -> Iterator[Finding]:
+def states_without_a_way_out(subject: Subject) -> Iterator[LintFinding]:
     """E007: dead ends. A file that lists neither states nor ends is a sketch, and may end anywhere."""
     listed = any(subject.root.get(key) is not None for key in ("states", "final"))
     if not (listed and subject.is_graph):
@@ -38,7 +38,7 @@ def states_without_a_way_out(subject: Subject) -> Iterator[Finding]:
             yield subject.finding("E007", subject.place_of_state(state.name), message, hint, state=state.name)
 
 
-def states_left_by_errors_only(subject: Subject) -> Iterator[Finding]:
+def states_left_by_errors_only(subject: Subject) -> Iterator[LintFinding]:
     """W008: the only ways out are errors, or what ends the machine from anywhere."""
     for state in _living(subject):
         exits = subject.exits(state.name)
@@ -50,7 +50,7 @@ def states_left_by_errors_only(subject: Subject) -> Iterator[Finding]:
             yield subject.finding("W008", subject.place_of_state(state.name), message, hint, state=state.name)
 
 
-def states_that_never_end(subject: Subject) -> Iterator[Finding]:
+def states_that_never_end(subject: Subject) -> Iterator[LintFinding]:
     """W022: the machine has ends, and comes where it can reach none any more."""
     if not subject.reachable & set(_ends(subject)):
         return
@@ -62,7 +62,7 @@ def states_that_never_end(subject: Subject) -> Iterator[Finding]:
         yield subject.finding("W022", subject.place_of_state(stuck[0]), message, hint, state=stuck[0])
 
 
-def states_final_by_their_name(subject: Subject) -> Iterator[Finding]:
+def states_final_by_their_name(subject: Subject) -> Iterator[LintFinding]:
     """W020: `completed` and `shutdown` end the machine here, and did not in the oldest engines."""
     said = {*_texts(subject.root.get("final")), *_finals_among_states(subject.root.get("states"))}
     for state in subject.states:

@@ -9,14 +9,14 @@ from ..definition.problems import did_you_mean, listing, quoted
 from ..definition.schedule import ScheduledEvent
 from ..definition.yaml_nodes import Node
 from ..sockets.messages import START, event_data
-from .finding import Finding
+from .finding import LintFinding
 from .outcomes import Kind, Outcome
 from .subject import Action, ActionList, Subject, names_in
 
 _FIELDS = tuple(event_data(START))
 
 
-def named_events_that_lead_nowhere(subject: Subject) -> Iterator[Finding]:
+def named_events_that_lead_nowhere(subject: Subject) -> Iterator[LintFinding]:
     """E009: an action names an event for its end, and no transition takes it there."""
     for group in subject.lists:
         for action, outcome in subject.outcomes(group) if _is_left(group, subject) else ():
@@ -29,7 +29,7 @@ def named_events_that_lead_nowhere(subject: Subject) -> Iterator[Finding]:
                 )  # fmt: skip
 
 
-def default_events_that_lead_nowhere(subject: Subject) -> Iterator[Finding]:
+def default_events_that_lead_nowhere(subject: Subject) -> Iterator[LintFinding]:
     """W011: a list of actions may come to its end, and the event that it ends with leads nowhere."""
     for group in subject.lists:
         stays = group.transition is not None and group.transition.internal
@@ -46,7 +46,7 @@ def default_events_that_lead_nowhere(subject: Subject) -> Iterator[Finding]:
                 )  # fmt: skip
 
 
-def scheduled_events_that_lead_nowhere(subject: Subject) -> Iterator[Finding]:
+def scheduled_events_that_lead_nowhere(subject: Subject) -> Iterator[LintFinding]:
     """E009: a schedule sends the machine itself an event that it takes in no state."""
     section = subject.root.get("schedules")
     for schedule in subject.definition.schedules:
@@ -57,7 +57,7 @@ def scheduled_events_that_lead_nowhere(subject: Subject) -> Iterator[Finding]:
             yield subject.finding("E009", _scheduled_mark(section, schedule.name), message, hint, event=event)
 
 
-def events_that_nobody_uses(subject: Subject) -> Iterator[Finding]:
+def events_that_nobody_uses(subject: Subject) -> Iterator[LintFinding]:
     """W007: declared, and nothing takes, causes, sends or keeps them."""
     used = {transition.event for transition in subject.definition.transitions}
     used |= {outcome.event for group in subject.lists for _, outcome in subject.outcomes(group)}
@@ -71,7 +71,7 @@ def events_that_nobody_uses(subject: Subject) -> Iterator[Finding]:
             yield subject.finding("W007", node.mark, message, hint, event=event.name)
 
 
-def paths_into_the_message(subject: Subject) -> Iterator[Finding]:
+def paths_into_the_message(subject: Subject) -> Iterator[LintFinding]:
     """E013: a `context_map` looks for something that no message has."""
     section = subject.root.get("events")
     for name, body in (section.pairs or ()) if section is not None else ():

@@ -9,7 +9,7 @@ from ..errors import Problem, Severity
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class LintFinding:
     """One finding, at the place that has to be changed."""
 
     code: str
@@ -37,7 +37,7 @@ class Finding:
         return ", ".join(f"{what}: {name}" for what, name in named if name is not None) or None
 
     @classmethod
-    def of(cls, problem: Problem) -> Finding:
+    def of(cls, problem: Problem) -> LintFinding:
         """What the loader has found."""
         return cls(problem.code, problem.message, problem.file, problem.line, problem.column, problem.hint)
 
@@ -47,7 +47,7 @@ class Report:
     """What was found in one file, in the order of its lines."""
 
     file: str
-    findings: tuple[Finding, ...]
+    findings: tuple[LintFinding, ...]
     lines: tuple[str, ...] = ()
     """The file's text, to show the places in it."""
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from ..definition.model import Transition
 from ..definition.problems import listing, quoted
-from .finding import Finding
+from .finding import LintFinding
 from .graph import backwards, connected
 from .outcomes import Kind
 from .subject import Action, ActionList, Subject
@@ -16,7 +16,7 @@ _SLOW = ("bash", "sleep")
 _TAKING = ("check_database_queue", "wait_for_jobs")
 
 
-def busy_loops(subject: Subject) -> Iterator[Finding]:
+def busy_loops(subject: Subject) -> Iterator[LintFinding]:
     """E020: states that lead into each other at once, for ever."""
     ways = {state.name: _ways_at_once(state.name, subject) for state in subject.states}
     for loop in _loops(ways):
@@ -28,7 +28,7 @@ def busy_loops(subject: Subject) -> Iterator[Finding]:
         yield subject.finding("E020", transition.mark, message, hint, state=first, event=transition.event)
 
 
-def jobs_taken_unseen(subject: Subject) -> Iterator[Finding]:
+def jobs_taken_unseen(subject: Subject) -> Iterator[LintFinding]:
     """E021: finding a job leads back to where the next one is taken, which settles the first."""
     for group in subject.lists:
         for action in group.actions if group.transition is None else ():

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from ..definition.model import ANY_STATE
 from ..definition.problems import did_you_mean, quoted
 from ..definition.state_section import STOPPED
-from .finding import Finding
+from .finding import LintFinding
 from .subject import Subject
 
 
-def states_out_of_reach(subject: Subject) -> Iterator[Finding]:
+def states_out_of_reach(subject: Subject) -> Iterator[LintFinding]:
     """W001: no way leads there from the initial state."""
     if not subject.is_graph or not _an_end_is_reached(subject):
         return
@@ -22,7 +22,7 @@ def states_out_of_reach(subject: Subject) -> Iterator[Finding]:
             yield subject.finding("W001", subject.place_of_state(state.name), message, hint, state=state.name)
 
 
-def states_reached_from_anywhere(subject: Subject) -> Iterator[Finding]:
+def states_reached_from_anywhere(subject: Subject) -> Iterator[LintFinding]:
     """W002: a state is entered from "*" by an event that one state alone causes."""
     entered = {t.target for t in subject.definition.transitions if t.source != ANY_STATE}
     entered.add(subject.definition.initial_state)

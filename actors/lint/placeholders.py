@@ -15,7 +15,7 @@ from ..definition.yaml_nodes import Node
 from ..placeholders.filters import FILTERS
 from ..placeholders.interpolation import MISSING, Placeholder, pieces_at, resolve
 from ..sockets.messages import START, event_data
-from .finding import Finding
+from .finding import LintFinding
 from .subject import Action, Subject
 
 _JOB = ("id", "job_id", "job_type", "source_job_id")
@@ -64,7 +64,7 @@ class Names:
     """There may be others: jobs bring their own, custom actions set what they like."""
 
 
-def unknown_names(subject: Subject) -> Iterator[Finding]:
+def unknown_names(subject: Subject) -> Iterator[LintFinding]:
     """E012, W009: nothing sets the variable; an error where it looks like one that something does set."""
     names = _names(subject)
     for use in _uses(subject):
@@ -81,7 +81,7 @@ def unknown_names(subject: Subject) -> Iterator[Finding]:
             yield subject.finding("W009", use.mark(subject), message, hint)
 
 
-def paths_that_lead_nowhere(subject: Subject) -> Iterator[Finding]:
+def paths_that_lead_nowhere(subject: Subject) -> Iterator[LintFinding]:
     """E014: a known variable has no such part."""
     for use in _uses(subject):
         root, *rest = use.placeholder.path
@@ -93,7 +93,7 @@ def paths_that_lead_nowhere(subject: Subject) -> Iterator[Finding]:
             yield subject.finding("E014", use.mark(subject), message, hint)
 
 
-def text_that_is_no_placeholder(subject: Subject) -> Iterator[Finding]:
+def text_that_is_no_placeholder(subject: Subject) -> Iterator[LintFinding]:
     """W015: spaces inside the braces, filters that do not exist or lack their argument: it stays as it is written."""
     known = _names(subject).known
     for _, node in _texts(subject):
@@ -105,7 +105,7 @@ def text_that_is_no_placeholder(subject: Subject) -> Iterator[Finding]:
                 yield subject.finding("W015", subject.place_in(node, inside, found.start()), message, hint)
 
 
-def misspelt_filters(subject: Subject) -> Iterator[Finding]:
+def misspelt_filters(subject: Subject) -> Iterator[LintFinding]:
     """W015: what is no filter is another variable to look for."""
     names = _names(subject)
     for use in _uses(subject):
@@ -116,7 +116,7 @@ def misspelt_filters(subject: Subject) -> Iterator[Finding]:
                 yield subject.finding("W015", use.mark(subject), message, f"did you mean {quoted(near[0])}?")
 
 
-def shell_variables_with_our_names(subject: Subject) -> Iterator[Finding]:
+def shell_variables_with_our_names(subject: Subject) -> Iterator[LintFinding]:
     """W006: `$job_id` is the shell's own variable, and empty."""
     known = _names(subject).known
     for action, command in _commands(subject):

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 from ..actions.bash_action import BashAction
 from ..definition.problems import quoted
-from .finding import Finding
+from .finding import LintFinding
 from .subject import Action, Subject
 
 
-def retries_of_what_does_not_fail(subject: Subject) -> Iterator[Finding]:
+def retries_of_what_does_not_fail(subject: Subject) -> Iterator[LintFinding]:
     """W023: an action that touches nothing outside of the machine ends the same way each time."""
     for action in _retried(subject):
         if action.kind is not None and action.kind.instant and not action.custom:
@@ -18,7 +18,7 @@ def retries_of_what_does_not_fail(subject: Subject) -> Iterator[Finding]:
             yield subject.finding("W023", action.mark_of("retry"), message, "leave 'retry' out")
 
 
-def exit_codes_of_what_has_none(subject: Subject) -> Iterator[Finding]:
+def exit_codes_of_what_has_none(subject: Subject) -> Iterator[LintFinding]:
     """W023: `on:` names exit codes, and the action runs no command."""
     for action in _retried(subject):
         codes = sorted(code for code in action.spec.retry.on if isinstance(code, int)) if action.spec.retry else []

@@ -11,7 +11,7 @@ from ..actions.registry import ActionRegistry
 from ..definition.model import ANY_STATE, ActionSpec, Definition, Mark, State, Transition
 from ..definition.yaml_nodes import Node
 from ..errors import MachineError
-from .finding import Finding
+from .finding import LintFinding
 from .graph import Steps, connected
 from .outcomes import Outcome, Outcomes, outcomes_of
 
@@ -140,10 +140,10 @@ class Subject:
     def finding(
         self, code: str, mark: Mark | None, message: str, hint: str | None = None,
         *, state: str | None = None, event: str | None = None,
-    ) -> Finding:  # fmt: skip
+    ) -> LintFinding:  # fmt: skip
         """A finding at a place of this file."""
         mark = mark or self.root.mark
-        return Finding(code, message, mark.file, mark.line, mark.column, hint, state, event)
+        return LintFinding(code, message, mark.file, mark.line, mark.column, hint, state, event)
 
     @cached_property
     def _exits(self) -> dict[str, list[Transition]]:

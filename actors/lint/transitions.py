@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 
 from ..definition.model import ANY_STATE, Transition, parse_duration
 from ..definition.problems import quoted
-from .finding import Finding
+from .finding import LintFinding
 from .subject import Action, ActionList, Subject
 
 _MANY_WILDCARDS = 5
 
 
-def doubled_transitions(subject: Subject) -> Iterator[Finding]:
+def doubled_transitions(subject: Subject) -> Iterator[LintFinding]:
     """E005: the same event of the same state once more; the first in the file is taken."""
     first: dict[tuple[str, str], Transition] = {}
     for transition in subject.definition.transitions:
@@ -23,7 +23,7 @@ def doubled_transitions(subject: Subject) -> Iterator[Finding]:
             yield _finding(subject, "E005", transition, f"{where} has a transition already", hint)
 
 
-def many_wildcards(subject: Subject) -> Iterator[Finding]:
+def many_wildcards(subject: Subject) -> Iterator[LintFinding]:
     """W003: more than five transitions lead from "*"."""
     wild = [t for t in subject.definition.transitions if t.source == ANY_STATE]
     if len(wild) > _MANY_WILDCARDS:
@@ -32,7 +32,7 @@ def many_wildcards(subject: Subject) -> Iterator[Finding]:
         yield subject.finding("W003", wild[_MANY_WILDCARDS].mark, message, hint)
 
 
-def loops_without_effect(subject: Subject) -> Iterator[Finding]:
+def loops_without_effect(subject: Subject) -> Iterator[LintFinding]:
     """W010: a state is left for itself, and nothing runs there."""
     for transition in subject.definition.transitions:
         if transition.source != transition.target or transition.internal or transition.actions:
@@ -44,7 +44,7 @@ def loops_without_effect(subject: Subject) -> Iterator[Finding]:
             yield _finding(subject, "W010", transition, message, hint)
 
 
-def transitions_out_of_an_end(subject: Subject) -> Iterator[Finding]:
+def transitions_out_of_an_end(subject: Subject) -> Iterator[LintFinding]:
     """W013: the machine has ended there."""
     for transition in subject.definition.transitions:
         if transition.source != ANY_STATE and subject.definition.is_final(transition.source):
@@ -53,7 +53,7 @@ def transitions_out_of_an_end(subject: Subject) -> Iterator[Finding]:
             yield _finding(subject, "W013", transition, message, hint)
 
 
-def wildcards_without_a_state(subject: Subject) -> Iterator[Finding]:
+def wildcards_without_a_state(subject: Subject) -> Iterator[LintFinding]:
     """W013: every state has a transition of its own for the event, and that one is taken."""
     own = {(t.source, t.event) for t in subject.definition.transitions}
     living = [state.name for state in subject.states if state.outcome is None]
@@ -63,7 +63,7 @@ def wildcards_without_a_state(subject: Subject) -> Iterator[Finding]:
             yield _finding(subject, "W013", transition, message, "leave one or the other out")
 
 
-def late_timeouts(subject: Subject) -> Iterator[Finding]:
+def late_timeouts(subject: Subject) -> Iterator[LintFinding]:
     """W013: a shorter timeout leaves the state before."""
     for state in subject.states:
         own = [t for t in state.timeouts if t.source == state.name]
@@ -76,7 +76,7 @@ def late_timeouts(subject: Subject) -> Iterator[Finding]:
                 yield _finding(subject, "W013", transition, message, hint)
 
 
-def wildcards_that_older_engines_prefer(subject: Subject) -> Iterator[Finding]:
+def wildcards_that_older_engines_prefer(subject: Subject) -> Iterator[LintFinding]:
     """W014: where both stand, order decided in engines before 2.0."""
     wild: dict[str, Transition] = {}
     for transition in subject.definition.transitions:
@@ -88,7 +88,7 @@ def wildcards_that_older_engines_prefer(subject: Subject) -> Iterator[Finding]:
             yield _finding(subject, "W014", transition, message, hint)
 
 
-def restarted_timeouts(subject: Subject) -> Iterator[Finding]:
+def restarted_timeouts(subject: Subject) -> Iterator[LintFinding]:
     """W021: the state enters itself again before its time is over, and the time begins anew."""
     for state in subject.states:
         pause = next(filter(None, (_pause(group, subject) for group in subject.entries(state.name))), None)
@@ -113,7 +113,7 @@ CHECKS = (
 
 def _finding(
     subject: Subject, code: str, transition: Transition, message: str, hint: str, state: str | None = None
-) -> Finding:
+) -> LintFinding:
     where = state or transition.source
     return subject.finding(code, transition.mark, message, hint, state=where, event=transition.event)
 

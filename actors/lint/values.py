@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from ..definition.model import parse_duration
 from ..definition.problems import did_you_mean, listing, quoted
 from ..definition.yaml_nodes import Node
-from .finding import Finding
+from .finding import LintFinding
 from .subject import Action, Subject
 
 DURATIONS: Mapping[str, tuple[str, ...]] = {
@@ -36,21 +36,21 @@ _LONG_SLEEP_S = 300
 _DURATION_HINT = "write seconds (5, .5) or units (250ms, 90s, 1m30s, 2h, 1d)"
 
 
-def wrong_durations(subject: Subject) -> Iterator[Finding]:
+def wrong_durations(subject: Subject) -> Iterator[LintFinding]:
     """E015: a duration that is none."""
     for action, key, node in _values(subject, DURATIONS):
         if _seconds(node) is None and not _is_off(action, node):
             yield subject.finding("E015", node.mark, f"{key} must be a duration, not {node.kind}", _DURATION_HINT)
 
 
-def wrong_numbers(subject: Subject) -> Iterator[Finding]:
+def wrong_numbers(subject: Subject) -> Iterator[LintFinding]:
     """E015: a whole number that is none."""
     for _, key, node in _values(subject, NUMBERS):
         if isinstance(node.value, bool) or not str(node.value).lstrip("-").isdecimal():
             yield subject.finding("E015", node.mark, f"{key} must be a whole number, not {node.kind}")
 
 
-def wrong_choices(subject: Subject) -> Iterator[Finding]:
+def wrong_choices(subject: Subject) -> Iterator[LintFinding]:
     """E015: a word that is none of those that count."""
     for (kind, key), words in CHOICES.items():
         for _, _, node in _values(subject, {kind: (key,)}):
@@ -59,7 +59,7 @@ def wrong_choices(subject: Subject) -> Iterator[Finding]:
                 yield subject.finding("E015", node.mark, message, did_you_mean(str(node.value), words))
 
 
-def wrong_mappings(subject: Subject) -> Iterator[Finding]:
+def wrong_mappings(subject: Subject) -> Iterator[LintFinding]:
     """E015: something else where a mapping has to be."""
     for _, key, node in _values(subject, MAPPINGS):
         if node.pairs is None:
@@ -67,7 +67,7 @@ def wrong_mappings(subject: Subject) -> Iterator[Finding]:
             yield subject.finding("E015", node.mark, message, "write 'key: value' lines below it")
 
 
-def wrong_exit_codes(subject: Subject) -> Iterator[Finding]:
+def wrong_exit_codes(subject: Subject) -> Iterator[LintFinding]:
     """E015, E011: exit codes are 1 to 255, and events are names."""
     for _, _, node in _values(subject, {"bash": ("error_mappings",)}):
         for code, event in node.pairs or ():
@@ -79,7 +79,7 @@ def wrong_exit_codes(subject: Subject) -> Iterator[Finding]:
                 yield subject.finding("E011", event.mark, f"an event must be text, not {event.kind}", hint)
 
 
-def long_sleeps(subject: Subject) -> Iterator[Finding]:
+def long_sleeps(subject: Subject) -> Iterator[LintFinding]:
     """W005: more than five minutes."""
     for _, _, node in _values(subject, {"sleep": ("duration",)}):
         seconds = _seconds(node)

@@ -17,7 +17,7 @@ from ..concurrency.cancel_token import Cancelled
 from ..errors import MachineError
 from ..jobs.job_context import with_params
 from ..placeholders.interpolation import interpolate
-from .context_limit import ContextRoom
+from .context_limit import ContextLimit
 
 if TYPE_CHECKING:
     from ..actions.base import BaseAction
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from ..actions.services import Services
     from ..concurrency.event_loop import MachineLoop
     from ..concurrency.timers import Timer
-    from ..concurrency.wait_board import WatchBoard
+    from ..concurrency.wait_board import WaitBoard
     from ..definition.model import ActionSpec, Definition
-    from ..metrics.counters import Tally
-    from ..metrics.outage import Trouble
+    from ..metrics.counters import Counters
+    from ..metrics.outage import Outage
     from ..metrics.timings import Timings
 
 log = logging.getLogger(__name__)
@@ -79,7 +79,7 @@ class BadResult(MachineError):
 
 
 @dataclass(slots=True, eq=False)
-class Run:
+class ActionRun:
     """What to do, and then what came of it; the context is the run's alone while it works."""
 
     entry: int
@@ -137,26 +137,26 @@ class Run:
 class ActionsDone(NamedTuple):
     """Tells the machine that a run has ended, well or not, or pauses."""
 
-    run: Run
+    run: ActionRun
 
 
 class PauseOver(NamedTuple):
     """Tells the machine to go on with a run that paused."""
 
-    run: Run
+    run: ActionRun
 
 
-class Performer:
+class ActionExecutor:
     """Takes runs of one machine through their stages; used by any worker thread."""
 
     def __init__(
         self,
         definition: Definition,
         registry: ActionRegistry,
-        board: WatchBoard,
+        board: WaitBoard,
         timings: Timings,
-        tally: Tally,
-        outage: Trouble,
+        tally: Counters,
+        outage: Outage,
     ) -> None:
         """`outage` hears of a store that fails."""
         self._definition = definition
@@ -164,9 +164,9 @@ class Performer:
         self._board = board
         self._timings, self._tally = timings, tally
         self._outage = outage
-        self._room = ContextRoom()
+        self._room = ContextLimit()
 
-    def perform(self, run: Run, loop: MachineLoop) -> Run:
+    def perform(self, run: ActionRun, loop: MachineLoop) -> ActionRun:
         """Run the actions until one's event is taken by a transition, one fails for good, or the list ends.
 
         A run that paused is gone on with at the action that failed.
@@ -181,11 +181,11 @@ class Performer:
             run.thread = None
         return run
 
-    def is_instant(self, run: Run) -> bool:
+    def is_instant(self, run: ActionRun) -> bool:
         """Whether none of its actions can make its caller wait."""
         return all(self._has(spec, "instant") for spec in run.actions)
 
-    def _take_through(self, run: Run, loop: MachineLoop) -> None:
+    def _take_through(self, run: ActionRun, loop: MachineLoop) -> None:
         for index in range(run.at, len(run.actions)):
             if run.cancelled:
                 break
@@ -197,18 +197,18 @@ class Performer:
             if run.pause is not None or self._is_over(run):
                 break
 
-    def _is_over(self, run: Run) -> bool:
+    def _is_over(self, run: ActionRun) -> bool:
         if run.final:
             return False
         if run.event is not None or run.failure is not None:
             return True
         return run.again and run.at == run.start and self._stays(run)
 
-    def _stays(self, run: Run) -> bool:
+    def _stays(self, run: ActionRun) -> bool:
         """The action that was run again goes on waiting, or repeats and is alone in that."""
         return bool(run.parked) or run.actions[run.start].every_s is not None
 
-    def _one(self, run: Run, loop: MachineLoop) -> bool:
+    def _one(self, run: ActionRun, loop: MachineLoop) -> bool:
         """The action that it is at; True when what follows in the list is cut though no transition was taken."""
         spec, began_s = run.action, time.monotonic()
         run.since_s = began_s
@@ -240,14 +240,14 @@ class Performer:
             run.parked.append(Parked(run.at, None, (), 0, spec.every_s))
         return False
 
-    def _made(self, spec: ActionSpec, run: Run) -> BaseAction:
+    def _made(self, spec: ActionSpec, run: ActionRun) -> BaseAction:
         """The action, its configuration interpolated, bound to the runtime."""
         action_class = self._registry.find(spec.type)
         action = action_class(_filled(spec.config, action_class, run.context))
         action.bind(run.services)
         return action
 
-    def _held(self, action: BaseAction, run: Run, loop: MachineLoop) -> tuple[str | None, bool]:
+    def _held(self, action: BaseAction, run: ActionRun, loop: MachineLoop) -> tuple[str | None, bool]:
         """Its answer, unless what it puts into the context does not fit there."""
         before = self._room.before(run.context, puts_back=action.puts_back)
         try:
@@ -255,7 +255,7 @@ class Performer:
         finally:
             self._room.after(run.context, before)
 
-    def _answer(self, action: BaseAction, run: Run, loop: MachineLoop) -> tuple[str | None, bool]:
+    def _answer(self, action: BaseAction, run: ActionRun, loop: MachineLoop) -> tuple[str | None, bool]:
         """Its event, and whether the store answered: what wants nothing but the store waits until that is back.
 
         One that watches has found nothing so far, and looks again; others are tried again until they are cut off.
@@ -273,7 +273,7 @@ class Performer:
             run.services.cancel.wait(STORE_AGAIN_S)
             run.services.cancel.raise_if_cancelled()
 
-    def _result(self, action: BaseAction, run: Run, loop: MachineLoop) -> str | None:
+    def _result(self, action: BaseAction, run: ActionRun, loop: MachineLoop) -> str | None:
         result = action.execute(run.context)
         if inspect.isawaitable(result):
             result = loop.run(result, run.services.cancel)
@@ -289,19 +289,21 @@ class Performer:
         except MachineError:
             return False
 
-    def _is_quiet(self, run: Run, event: str | None) -> bool:
+    def _is_quiet(self, run: ActionRun, event: str | None) -> bool:
         """Nothing was found, and saying so would lead nowhere (or the machine takes no new work): it parks."""
         if event is None or run.services.jobs.closed:
             return True
         transition = self._definition.find(run.state, event)
         return transition is None or (transition.target == run.state and not transition.actions)
 
-    def _count(self, run: Run, spec: ActionSpec, began_s: float, *, failed: bool) -> None:
+    def _count(self, run: ActionRun, spec: ActionSpec, began_s: float, *, failed: bool) -> None:
         seconds, how = time.monotonic() - began_s, "failed" if failed else "ended"
         log.debug("%s: action %s %s after %.1f ms", run.services.machine, spec.type, how, 1000 * seconds)
         self._timings.add(self._definition.config_type, spec.type, seconds, failed=failed)
 
-    def _settle(self, run: Run, spec: ActionSpec, event: str, failed: bool, failed_of: Collection[int | str]) -> None:
+    def _settle(
+        self, run: ActionRun, spec: ActionSpec, event: str, failed: bool, failed_of: Collection[int | str]
+    ) -> None:
         """Does a transition take the event? If not, it is noted; a failure that nothing takes ends the run."""
         if self._pauses(run, spec, failed, failed_of):
             return
@@ -314,7 +316,7 @@ class Performer:
         elif not run.final:
             run.unhandled.append((spec.type, event))
 
-    def _pauses(self, run: Run, spec: ActionSpec, failed: bool, failed_of: Collection[int | str]) -> bool:
+    def _pauses(self, run: ActionRun, spec: ActionSpec, failed: bool, failed_of: Collection[int | str]) -> bool:
         """It is to be tried again; what `on:` names is tried again even where it is mapped to an event of its own."""
         policy = spec.retry
         if policy is None or run.tries >= policy.max:
@@ -326,7 +328,7 @@ class Performer:
         run.pause = Pause(spec.type, run.tries + 1, policy.max + 1, delay_s, _last_error(run, spec))
         return True
 
-    def _publish_failure(self, run: Run, spec: ActionSpec, failed_of: Collection[int | str]) -> None:
+    def _publish_failure(self, run: ActionRun, spec: ActionSpec, failed_of: Collection[int | str]) -> None:
         message, jobs = _last_error(run, spec), run.services.jobs
         job_id = jobs.current.job_id if jobs.current is not None else None
         if LeaseLost.__name__ in failed_of:
@@ -335,7 +337,7 @@ class Performer:
             jobs.note_failure(message)
         run.services.publish("error", {"error_message": message, "action": spec.type, "job_id": job_id})
 
-    def _failed(self, run: Run, spec: ActionSpec, error: BaseException, began_s: float) -> None:
+    def _failed(self, run: ActionRun, spec: ActionSpec, error: BaseException, began_s: float) -> None:
         """The action raised: says so everywhere, then yields its error event."""
         if run.cancelled:
             log.debug("%s: %s failed after it was cancelled: %r", run.services.machine, spec.type, error)
@@ -367,7 +369,7 @@ def _filled(config: Mapping[str, Any], action_class: type[BaseAction], context: 
     return {key: value if key in raw else interpolate(value, scope) for key, value in config.items()}
 
 
-def _parked(run: Run, action: BaseAction, version: int, answered: bool) -> Parked:
+def _parked(run: ActionRun, action: BaseAction, version: int, answered: bool) -> Parked:
     key = action.watch_key()
     parts = key if isinstance(key, tuple) else (key,)
     names = tuple(None if part is None else str(part) for part in parts)
@@ -381,7 +383,7 @@ def _names_of(error: BaseException) -> list[str]:
     return [*names, "timeout"] if isinstance(error, TimeoutError) else names
 
 
-def _last_error(run: Run, spec: ActionSpec) -> str:
+def _last_error(run: ActionRun, spec: ActionSpec) -> str:
     if run.context.get("last_error_action") == spec.type and run.context.get("last_error"):
         return str(run.context["last_error"])
     return f"action {spec.type} answered with an error"

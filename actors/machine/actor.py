@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import pykka
 
-from .interpreter import Behaviour
+from .interpreter import Interpreter
 from .work import teller
 
 if TYPE_CHECKING:
     from ...storage.snapshots import Snapshot
     from ..definition.model import Definition
-    from .dependencies import Parts
+    from .dependencies import MachineDependencies
 
 #: messages in the inbox at which the listener, held back, may go on
 INBOX_LOW = 500
@@ -31,12 +31,16 @@ class MachineActor(pykka.ThreadingActor):
     use_daemon_thread = True
 
     def __init__(
-        self, definition: Definition, context: Mapping[str, Any], parts: Parts, resumed: Snapshot | None = None
+        self,
+        definition: Definition,
+        context: Mapping[str, Any],
+        parts: MachineDependencies,
+        resumed: Snapshot | None = None,
     ) -> None:
         super().__init__()
         self._parts, self._view = parts, parts.view
         self._room = parts.shared.recorder.room
-        self._behaviour = Behaviour(definition, context, parts, resumed, tell=teller(self.actor_ref), stop=self.stop)
+        self._behaviour = Interpreter(definition, context, parts, resumed, tell=teller(self.actor_ref), stop=self.stop)
 
     @staticmethod
     def _create_actor_inbox() -> Any:

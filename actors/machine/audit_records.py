@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from ...storage.clock import Clock
     from ...storage.snapshots import Snapshot
     from ..definition.model import Outcome
-    from ..sockets.messages import Incoming
+    from ..sockets.messages import EventMessage
     from .action_run import Pause
     from .step import Step
 
 
-class Records:
+class AuditRecords:
     """Makes the records of one machine."""
 
     def __init__(self, machine: str, config_type: str, incarnation: str, clock: Clock) -> None:
@@ -50,7 +50,7 @@ class Records:
         """A transition was taken."""
         return self.note("state_change", {"from_state": source, "to_state": move.target, "event_trigger": trigger})
 
-    def received(self, event: Incoming) -> Note:
+    def received(self, event: EventMessage) -> Note:
         """A message arrived; whether a transition takes it is another record."""
         keys = list(event.payload) if isinstance(event.payload, dict) else []
         return self.note("activity_log", {
@@ -58,7 +58,7 @@ class Records:
             "payload_keys": keys, "source": event.source,
         })  # fmt: skip
 
-    def settled(self, event: Incoming, status: str, generation: int) -> Record:
+    def settled(self, event: EventMessage, status: str, generation: int) -> Record:
         """What became of its row in the mailbox, of that generation; a datagram without one gets it now."""
         if event.event_id is not None:
             return Mark(event.event_id, status, generation)

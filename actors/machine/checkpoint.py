@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from ...storage.engine.database import Database
     from ...storage.snapshots import Snapshot
     from ..definition.model import Definition, Transition
-    from ..jobs.job_holder import JobDesk
-    from .dependencies import Parts
+    from ..jobs.job_holder import JobHolder
+    from .dependencies import MachineDependencies
 
 log = logging.getLogger(__name__)
 
@@ -31,10 +31,10 @@ MOST_SAVED = 16 * 1024 * 1024
 LEFT_OUT = ("machine_name", "current_state", "previous_state", "current_job", "job_model", "config")
 
 
-class Memory:
+class Checkpointer:
     """Makes the snapshots of one machine; none where it always starts from the beginning."""
 
-    def __init__(self, definition: Definition, parts: Parts) -> None:
+    def __init__(self, definition: Definition, parts: MachineDependencies) -> None:
         self._wanted = definition.on_restart != "initial"
         self._hash = definition.hash
         self._left_out = {*LEFT_OUT, *secrets.names_of(definition)}
@@ -84,7 +84,7 @@ def last(db: Database, definition: Definition, name: str, from_state: str | None
     return found if wanted in (None, found.state) else _moved(found, str(wanted))
 
 
-def regain_job(db: Database, snapshot: Snapshot, desk: JobDesk, incarnation: str) -> bool:
+def regain_job(db: Database, snapshot: Snapshot, desk: JobHolder, incarnation: str) -> bool:
     """Get the job back that the machine had; False when somebody else has it, or it has ended."""
     if snapshot.job_id is None:
         return True

@@ -9,7 +9,7 @@ from typing import Any
 from ..definition.model import Definition
 from ..definition.reserved_keys import RESERVED
 from ..placeholders.interpolation import MISSING, resolve
-from ..sockets.messages import START, Incoming, event_data
+from ..sockets.messages import START, EventMessage, event_data
 
 
 def first_context(
@@ -27,7 +27,7 @@ def first_context(
     }
 
 
-def admit(definition: Definition, context: dict[str, Any], event: Incoming) -> None:
+def admit(definition: Definition, context: dict[str, Any], event: EventMessage) -> None:
     """Put an event into the context: as `event_data`, and field by field where a `context_map` says so."""
     context["event_data"] = event_data(event)
     known = definition.events.get(event.type)

@@ -62,7 +62,7 @@ class Before(NamedTuple):
     puts_back: bool
 
 
-class ContextRoom:
+class ContextLimit:
     """One machine's; used by the thread that runs its action.
 
     New values, and what lists and mappings have grown by, count at once; what was added deep within a value counts when

@@ -15,7 +15,7 @@ from .messages import ContextDue
 
 if TYPE_CHECKING:
     from ...storage.audit import Record
-    from .dependencies import Shared
+    from .dependencies import ProcessResources
 
 #: seconds between two looks at the context of one machine
 EVERY_S = 1.0
@@ -28,14 +28,14 @@ OWN = frozenset((*LEFT_OUT, JOB_KEYS))
 _encode = json.JSONEncoder(separators=(",", ":")).iterencode  # piece by piece: of a huge value only the beginning
 
 
-class Showcase:
+class ContextPublisher:
     """One machine's; belongs to its actor's thread.
 
     `tell` puts a message into the actor's inbox: what changes too soon after the last look is looked at when ContextDue
     arrives, so that what a machine leaves is never older than EVERY_S, and a machine that is still is not woken again.
     """
 
-    def __init__(self, machine: str, shared: Shared, tell: Callable[[Any], None]) -> None:
+    def __init__(self, machine: str, shared: ProcessResources, tell: Callable[[Any], None]) -> None:
         self._machine = machine
         self._shared = shared
         self._tell = tell

@@ -13,19 +13,19 @@ if TYPE_CHECKING:
     from ..actions.services import Services
     from ..audit.recorder import Recorder
     from ..concurrency.timers import Timers
-    from ..concurrency.wait_board import WatchBoard
+    from ..concurrency.wait_board import WaitBoard
     from ..definition.model import Outcome
-    from ..jobs.job_holder import JobDesk
-    from ..metrics.counters import Tally
+    from ..jobs.job_holder import JobHolder
+    from ..metrics.counters import Counters
     from ..metrics.timings import Timings
     from ..processes.children import Children
-    from .action_run import Performer, Run
-    from .status import View
-    from .worker_pool import Workers
+    from .action_run import ActionExecutor, ActionRun
+    from .status import MachineStatus
+    from .worker_pool import WorkerPool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Shared:
+class ProcessResources:
     """What all machines of a process share."""
 
     db: Database
@@ -35,23 +35,23 @@ class Shared:
     control_prefix: str
     recorder: Recorder
     timers: Timers
-    board: WatchBoard
-    executor: Workers
+    board: WaitBoard
+    executor: WorkerPool
     children: Children
     timings: Timings
-    tally: Tally
+    tally: Counters
     #: what worker threads work on
-    running: dict[Future[None], Run] = field(default_factory=dict)
+    running: dict[Future[None], ActionRun] = field(default_factory=dict)
 
 
 @dataclass(slots=True, eq=False)
-class Parts:
+class MachineDependencies:
     """What one machine's actor is handed by its runtime."""
 
-    shared: Shared
-    view: View
-    desk: JobDesk
-    performer: Performer
+    shared: ProcessResources
+    view: MachineStatus
+    desk: JobHolder
+    performer: ActionExecutor
     #: makes the services of one run, with a cancel token of its own
     services: Callable[[], Services]
     #: tells the registry how the machine fares: running or failed

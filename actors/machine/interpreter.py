@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from ...storage.errors import StorageError
 from ..jobs.job_context import drop, hold
-from ..sockets.messages import Incoming
-from .action_run import ActionsDone, Pause, PauseOver, Run, error_events
-from .audit_records import Records
-from .checkpoint import Memory, delay_of
+from ..sockets.messages import EventMessage
+from .action_run import ActionRun, ActionsDone, Pause, PauseOver, error_events
+from .audit_records import AuditRecords
+from .checkpoint import Checkpointer, delay_of
 from .context import admit, first_context
-from .context_publisher import Showcase
-from .mailbox_reader import Mail
+from .context_publisher import ContextPublisher
+from .mailbox_reader import MailboxReader
 from .messages import Begin, ContextDue, Halt, JobGone, JobOverdue, Resume, TimerFired, Unread, Woken
-from .state_visit import Stay
+from .state_visit import StateVisit
 from .step import Step, enter, interrupts, step
 from .work import Work
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ...storage.audit import Record
     from ...storage.snapshots import Snapshot
     from ..definition.model import ActionSpec, Definition, Outcome
-    from .dependencies import Parts
+    from .dependencies import MachineDependencies
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ PACE_S = 0.05
 OVERDUE_AGAIN_S = 1.0
 
 
-class Behaviour:
+class Interpreter:
     """Takes events one at a time, moves, and hands the actions of each state it enters to a worker thread.
 
     All its methods are called in the thread of its actor. `tell` puts a message into the actor's inbox, `stop` ends
@@ -47,14 +47,14 @@ class Behaviour:
         self,
         definition: Definition,
         context: Mapping[str, Any],
-        parts: Parts,
+        parts: MachineDependencies,
         resumed: Snapshot | None,
         *,
         tell: Callable[[Any], None],
         stop: Callable[[], None],
     ) -> None:
         self._resumed = resumed
-        self._memory = Memory(definition, parts)
+        self._memory = Checkpointer(definition, parts)
         self._definition = definition
         self._parts = parts
         self._view = parts.view
@@ -71,12 +71,14 @@ class Behaviour:
         self.ended = False
         self._draining = False
         self._debugs = log.isEnabledFor(logging.DEBUG)  # asked once: an event is 40 us, and asking twice is 0.5
-        self._showcase = Showcase(self._name, parts.shared, tell)
-        self._mail = Mail(parts.shared.db, self._name, parts.shared.recorder.outage)
-        self._records = Records(self._name, definition.config_type, parts.shared.incarnation, parts.shared.db.clock)
+        self._showcase = ContextPublisher(self._name, parts.shared, tell)
+        self._mail = MailboxReader(parts.shared.db, self._name, parts.shared.recorder.outage)
+        self._records = AuditRecords(
+            self._name, definition.config_type, parts.shared.incarnation, parts.shared.db.clock
+        )
         self._record = parts.shared.recorder.record
         self._handlers: dict[type, Callable[[Any], None]] = {
-            Incoming: self._arrived,
+            EventMessage: self._arrived,
             ActionsDone: self._done,
             PauseOver: self._pause_over,
             Woken: self._wake,
@@ -93,7 +95,7 @@ class Behaviour:
     def receive(self, message: Any) -> None:
         """Handle one message."""
         if self.ended:
-            if isinstance(message, Incoming):
+            if isinstance(message, EventMessage):
                 self._mail.keep(message)
             return
         self._work.begin_chain()
@@ -118,7 +120,7 @@ class Behaviour:
             self._take(move or enter(self._definition), "start" if move else None)
         self._take_in(self._mail.fetch())
 
-    def _arrived(self, event: Incoming) -> None:
+    def _arrived(self, event: EventMessage) -> None:
         self._take_in(self._mail.accept(event, at_once=self._acts_at_once(event)))
 
     def _unread(self, _message: Unread) -> None:
@@ -131,7 +133,7 @@ class Behaviour:
         if self._work.done(run):
             self._go_on()
 
-    def _settle(self, run: Run) -> None:
+    def _settle(self, run: ActionRun) -> None:
         if changed := self._showcase.look(self._context):
             self._record(*changed)
         if run.pause is not None:
@@ -195,7 +197,7 @@ class Behaviour:
 
     # Events
 
-    def _take_in(self, events: list[Incoming]) -> None:
+    def _take_in(self, events: list[EventMessage]) -> None:
         """Handle each event now, or after the actions that run."""
         for event in events:
             if self.ended:
@@ -206,10 +208,10 @@ class Behaviour:
                 self._mail.wait(event)
         self._go_on()
 
-    def _acts_at_once(self, event: Incoming) -> bool:
+    def _acts_at_once(self, event: EventMessage) -> bool:
         return not (self._final or self._draining) and interrupts(self._definition, self._state, event.type)
 
-    def _handle(self, event: Incoming) -> None:
+    def _handle(self, event: EventMessage) -> None:
         move = step(self._definition, self._state, event.type)
         if move is None and self._stay.goes_on and self._mail.defer(event):
             return  # what the state does has not ended, only been put off: the next one may take the event
@@ -225,7 +227,7 @@ class Behaviour:
         self._note_unhandled(event.type, {"source": event.source})
         self._fail_unhandled(event.type)
 
-    def _settled(self, event: Incoming, status: str) -> Record:
+    def _settled(self, event: EventMessage, status: str) -> Record:
         return self._records.settled(event, status, self._mail.generation)
 
     def _go_on(self) -> None:
@@ -295,10 +297,10 @@ class Behaviour:
         view.status = "running"
         view.enter(move.target)
 
-    def _new_stay(self, number: int, actions: tuple[ActionSpec, ...]) -> Stay:
-        return Stay(number, actions, self._name, self._parts.shared, self._tell)
+    def _new_stay(self, number: int, actions: tuple[ActionSpec, ...]) -> StateVisit:
+        return StateVisit(number, actions, self._name, self._parts.shared, self._tell)
 
-    def _lead_on(self, run: Run, event: str) -> None:
+    def _lead_on(self, run: ActionRun, event: str) -> None:
         """Take the transition that an action's event has, not sooner than PACE_S after entry where it could spin."""
         move = step(self._definition, self._state, event)
         if move is None:
@@ -321,10 +323,12 @@ class Behaviour:
                 self._end(self._outcome)
             return
         services = self._parts.services()
-        run = Run(self._stay.number, self._state, actions, self._context, services, start, again, settled, self._final)
+        run = ActionRun(
+            self._stay.number, self._state, actions, self._context, services, start, again, settled, self._final
+        )
         self._work.perform(run)
 
-    def _pause(self, run: Run, pause: Pause) -> None:
+    def _pause(self, run: ActionRun, pause: Pause) -> None:
         """An action of the run failed and is to be tried again."""
         if self._draining:
             self._stop_here()
@@ -344,7 +348,7 @@ class Behaviour:
             self._parts.desk.note_cut_off()
             self._context = self._view.context = dict(self._context)
 
-    def _park(self, run: Run) -> None:
+    def _park(self, run: ActionRun) -> None:
         if run.actions is not self._stay.actions:
             return  # an internal transition's actions are not the state's: there is nothing to come back to
         self._stay.tries = 0
@@ -368,7 +372,7 @@ class Behaviour:
             self._fail_over(run, reason)
         self._go_on()
 
-    def _fail_over(self, run: Run | None, reason: str) -> None:
+    def _fail_over(self, run: ActionRun | None, reason: str) -> None:
         """Take the transition that the action's error has, or try the actions again, but not with that job's keys."""
         for event in ("error",) if run is None else error_events(run.action):
             if (move := step(self._definition, self._state, event)) is not None:
@@ -402,7 +406,7 @@ class Behaviour:
         self._parts.fares("failed")
         self._record(self._records.failed(self._state, message), self._records.state(self._state))
 
-    def _error_if_unhandled(self, run: Run) -> None:
+    def _error_if_unhandled(self, run: ActionRun) -> None:
         if run.unhandled:
             self._fail_unhandled(run.unhandled[0][1])
 

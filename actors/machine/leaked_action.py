@@ -10,7 +10,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .action_run import Run
+    from .action_run import ActionRun
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +20,7 @@ PATIENCE_S = 3.0
 _ACTORS = Path(__file__).parents[1]
 
 
-def tell(run: Run) -> None:
+def tell(run: ActionRun) -> None:
     """Say once which action of a cancelled run goes on, and where it is; nothing where it has ended."""
     thread = run.thread
     if thread is None or run.told:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from ...storage import mailbox
 from ...storage.errors import StorageError
-from ..sockets.messages import Incoming
+from ..sockets.messages import EventMessage
 
 if TYPE_CHECKING:
     from ...storage.engine.database import Database
-    from ..metrics.outage import Trouble
+    from ..metrics.outage import Outage
 
 #: events kept in memory while actions run; more of them wait in the mailbox
 BACKLOG = 1000
@@ -22,23 +22,23 @@ BACKLOG = 1000
 SEEN = 8192
 
 
-class Mail:
+class MailboxReader:
     """Puts datagrams and rows into one order; belongs to the actor's thread.
 
     A datagram names its row and the row before it for the same machine. Where that one was not seen, a bell was not
     heard: then the rows are fetched, so that the order is the mailbox's.
     """
 
-    def __init__(self, db: Database, name: str, outage: Trouble) -> None:
+    def __init__(self, db: Database, name: str, outage: Outage) -> None:
         """`outage` hears of a mailbox that cannot be read or written."""
         self._db = db
         self._name = name
         self._outage = outage
         #: the database's that the ids belong to
         self.generation = db.generation
-        self._waiting: deque[Incoming] = deque()
+        self._waiting: deque[EventMessage] = deque()
         #: events whose turn it was, and that wait until the state has made up its mind
-        self.deferred: deque[Incoming] = deque()
+        self.deferred: deque[EventMessage] = deque()
         self._cursor = 0
         self._seen: dict[int, None] = {}
         #: no id up to this one is kept in `_seen` any more: they all were
@@ -50,7 +50,7 @@ class Mail:
         """Whether events wait, in memory or in the mailbox."""
         return bool(self._waiting or self.deferred) or self._more
 
-    def accept(self, event: Incoming, *, at_once: bool) -> list[Incoming]:
+    def accept(self, event: EventMessage, *, at_once: bool) -> list[EventMessage]:
         """The events to handle because of a datagram: it alone, none (seen before), or those missed before it too.
 
         One that must act `at_once` overtakes those that were missed; they are fetched next.
@@ -70,7 +70,7 @@ class Mail:
         self._see(event.event_id)
         return [event]
 
-    def fetch(self) -> list[Incoming]:
+    def fetch(self) -> list[EventMessage]:
         """The unread rows after the cursor, as many as there is room for."""
         self._follow_file()
         room = BACKLOG - len(self._waiting)
@@ -83,12 +83,12 @@ class Mail:
             self._cursor = letters[-1].id
         return self._fresh(letters)
 
-    def overlooked(self) -> list[Incoming]:
+    def overlooked(self) -> list[EventMessage]:
         """Unread rows that no datagram told of: after the cursor, or (ids may commit out of order) before it."""
         fresh = self.fetch()
         return fresh if fresh or self._more else self._fresh(self._unread(0, BACKLOG))
 
-    def wait(self, event: Incoming) -> None:
+    def wait(self, event: EventMessage) -> None:
         """Keep an event until the machine has time for it."""
         full = self._more or len(self._waiting) >= BACKLOG
         if event.event_id is None and full and self.keep(event):
@@ -96,7 +96,7 @@ class Mail:
         else:
             self._waiting.append(event)
 
-    def next(self) -> Incoming | None:
+    def next(self) -> EventMessage | None:
         """The event whose turn it is; None when none waits."""
         while not self._waiting and self._more:
             self._waiting.extend(self.fetch())
@@ -105,7 +105,7 @@ class Mail:
         self._follow_file()
         return self._waiting.popleft()
 
-    def defer(self, event: Incoming) -> bool:
+    def defer(self, event: EventMessage) -> bool:
         """Keep an event until `recall`; False if too many are kept so."""
         if len(self.deferred) >= BACKLOG:
             return False
@@ -117,7 +117,7 @@ class Mail:
         self._waiting.extendleft(reversed(self.deferred))
         self.deferred.clear()
 
-    def keep(self, event: Incoming) -> bool:
+    def keep(self, event: EventMessage) -> bool:
         """Give a datagram that has no row one, so that it outlives this process; False where that failed."""
         if event.event_id is not None:
             return True
@@ -142,12 +142,12 @@ class Mail:
         while self._waiting:
             self.keep(self._waiting.popleft())
 
-    def _is_behind(self, event: Incoming) -> bool:
+    def _is_behind(self, event: EventMessage) -> bool:
         if self._more or len(self._waiting) >= BACKLOG:
             return True
         return event.after is not None and event.after > self._cursor
 
-    def _unread(self, after_id: int, limit: int) -> list[mailbox.Letter]:
+    def _unread(self, after_id: int, limit: int) -> list[mailbox.MailboxMessage]:
         began_s = time.monotonic()
         try:
             return mailbox.unread(self._db, self._name, limit=limit, after_id=after_id)
@@ -165,7 +165,7 @@ class Mail:
         self.recall()
         self._waiting = deque(event._replace(event_id=None, after=None) for event in self._waiting)
 
-    def _fresh(self, letters: list[mailbox.Letter]) -> list[Incoming]:
+    def _fresh(self, letters: list[mailbox.MailboxMessage]) -> list[EventMessage]:
         fresh = [incoming(letter) for letter in letters if not self._has_seen(letter.id)]
         for event in fresh:
             if event.event_id is not None:
@@ -183,7 +183,7 @@ class Mail:
             self._all_seen = max(self._all_seen, oldest)
 
 
-def incoming(letter: mailbox.Letter) -> Incoming:
+def incoming(letter: mailbox.MailboxMessage) -> EventMessage:
     """The event that a mailbox row holds."""
     payload = {} if letter.payload is None else letter.payload
-    return Incoming(letter.type, payload, letter.job_id, letter.source, letter.created_at, letter.id, letter.after)
+    return EventMessage(letter.type, payload, letter.job_id, letter.source, letter.created_at, letter.id, letter.after)

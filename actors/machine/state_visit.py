@@ -7,17 +7,17 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ..concurrency.wait_board import Watch
+from ..concurrency.wait_board import Wait
 from .messages import Resume, TimerFired, Woken
 
 if TYPE_CHECKING:
     from ..concurrency.timers import Timer
     from ..definition.model import ActionSpec, Transition
     from .action_run import Parked
-    from .dependencies import Shared
+    from .dependencies import ProcessResources
 
 
-class Stay:
+class StateVisit:
     """Made at each entry, ended when the state is left; belongs to the actor's thread.
 
     `tell` puts a message into the actor's inbox, from any thread; messages carry the stay's number, so that one of a
@@ -25,7 +25,12 @@ class Stay:
     """
 
     def __init__(
-        self, number: int, actions: tuple[ActionSpec, ...], machine: str, shared: Shared, tell: Callable[[Any], None]
+        self,
+        number: int,
+        actions: tuple[ActionSpec, ...],
+        machine: str,
+        shared: ProcessResources,
+        tell: Callable[[Any], None],
     ) -> None:
         self.number = number
         #: what entering the state runs
@@ -107,7 +112,7 @@ class Stay:
     def _watches(self, parked: Parked, woken: Woken) -> bool:
         """False: what it watches for has happened since it looked."""
         assert parked.topic is not None
-        watch = Watch(parked.topic, parked.key, lambda: self._tell(woken))
+        watch = Wait(parked.topic, parked.key, lambda: self._tell(woken))
         return self._shared.board.park(watch, (self._machine, self.number, parked.action), parked.version)
 
     def _leave(self, parked: Parked) -> None:

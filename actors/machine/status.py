@@ -12,7 +12,7 @@ Status = Literal["starting", "running", "failed", "ended", "standby"]
 
 
 @dataclass(slots=True, eq=False)
-class View:
+class MachineStatus:
     """A machine's public face."""
 
     name: str

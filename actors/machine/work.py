@@ -10,10 +10,10 @@ import pykka
 
 from ..concurrency.event_loop import MachineLoop
 from . import leaked_action
-from .action_run import ActionsDone, PauseOver, Performer, Run
+from .action_run import ActionExecutor, ActionRun, ActionsDone, PauseOver
 
 if TYPE_CHECKING:
-    from .dependencies import Parts
+    from .dependencies import MachineDependencies
 
 #: runs of instant actions in a row, after which the inbox gets its turn
 CHAIN = 20
@@ -24,13 +24,13 @@ Tell = Callable[[Any], None]
 class Work:
     """Belongs to the actor's thread; `tell` puts a message into the actor's inbox, from any thread."""
 
-    def __init__(self, machine: str, parts: Parts, tell: Tell) -> None:
-        self.run: Run | None = None
+    def __init__(self, machine: str, parts: MachineDependencies, tell: Tell) -> None:
+        self.run: ActionRun | None = None
         self._performer = parts.performer
         self._shared = parts.shared
         self._tell = tell
         self._loop = MachineLoop(machine)
-        self._finished: Run | None = None
+        self._finished: ActionRun | None = None
         self._chain = 0
 
     @property
@@ -42,7 +42,7 @@ class Work:
         """A message is handled: instant runs may follow each other anew."""
         self._chain = 0
 
-    def perform(self, run: Run) -> None:
+    def perform(self, run: ActionRun) -> None:
         """Run its actions: here where none can make the machine wait, else on a worker thread, which tells its end."""
         self.run = run
         if not self._performer.is_instant(run):
@@ -58,23 +58,23 @@ class Work:
         else:
             self._tell(ActionsDone(run))
 
-    def done(self, run: Run) -> bool:
+    def done(self, run: ActionRun) -> bool:
         """A worker has told a run's end; False when nobody wants its result any more."""
         if run is not self.run:
             return False
         self._finished = run
         return True
 
-    def take_finished(self) -> Run | None:
+    def take_finished(self) -> ActionRun | None:
         """The run whose actions are over, once: its result is to be looked at now."""
         run, self._finished = self._finished, None
         return run
 
-    def wait(self, run: Run, delay_s: float) -> None:
+    def wait(self, run: ActionRun, delay_s: float) -> None:
         """The run stays the one under way, so that events wait; the wait keeps no thread, and ends with the run."""
         run.timer = self._shared.timers.after(delay_s, lambda: self._tell(PauseOver(run)))
 
-    def pause_over(self, run: Run) -> bool:
+    def pause_over(self, run: ActionRun) -> bool:
         """Go on with a run that waited; False when it was thrown away."""
         if run is not self.run:
             return False
@@ -113,6 +113,6 @@ def teller(ref: pykka.ActorRef[Any]) -> Tell:
     return tell
 
 
-def _perform_and_tell(performer: Performer, run: Run, loop: MachineLoop, tell: Tell) -> None:
+def _perform_and_tell(performer: ActionExecutor, run: ActionRun, loop: MachineLoop, tell: Tell) -> None:
     performer.perform(run, loop)
     tell(ActionsDone(run))

@@ -6,21 +6,21 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from ..metrics.outage import Trouble
+from ..metrics.outage import Outage
 
 if TYPE_CHECKING:
-    from ..metrics.counters import Tally
+    from ..metrics.counters import Counters
 
 #: worker threads at most; they are made one by one as actions block, and reused
 WORKERS = 4096
 
 
-class Workers(ThreadPoolExecutor):
+class WorkerPool(ThreadPoolExecutor):
     """A pool in which work waits for a thread that is free where the system gives no more of them."""
 
-    def __init__(self, tally: Tally) -> None:
+    def __init__(self, tally: Counters) -> None:
         super().__init__(WORKERS, thread_name_prefix="sm-action")
-        self._short = Trouble(
+        self._short = Outage(
             tally,
             "threads_short",
             "no more threads can be started",

@@ -6,11 +6,11 @@ import threading
 from collections.abc import Iterable
 from typing import Any
 
-from ...storage.kinds import Kind
+from ...storage.kinds import ProblemKind
 from ...storage.troubles import Count
 
 
-class Tally:
+class Counters:
     """What was counted since it was last taken; for all threads of a process."""
 
     def __init__(self) -> None:
@@ -18,11 +18,11 @@ class Tally:
         #: kind -> times, seconds
         self._counted: dict[str, list[Any]] = {}
 
-    def add(self, kind: Kind) -> None:
+    def add(self, kind: ProblemKind) -> None:
         """It happened, or it began."""
         self._add(kind, 1, 0.0)
 
-    def lasted(self, kind: Kind, seconds: float) -> None:
+    def lasted(self, kind: ProblemKind, seconds: float) -> None:
         """It went on for so much longer."""
         self._add(kind, 0, seconds)
 

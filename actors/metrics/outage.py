@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from ...storage.errors import StoreUnavailable
 
 if TYPE_CHECKING:
-    from ...storage.kinds import Kind
-    from .counters import Tally
+    from ...storage.kinds import ProblemKind
+    from .counters import Counters
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 QUIET_S = 60.0
 
 
-class Rarely:
+class RateLimit:
     """Paces lines about what happens again and again; not thread-safe by itself."""
 
     def __init__(self) -> None:
@@ -36,11 +36,16 @@ class Rarely:
         return True
 
 
-class Trouble:
+class Outage:
     """Thread-safe: what several threads meet is one trouble."""
 
     def __init__(
-        self, tally: Tally, kind: Kind | None, what: str, meanwhile: Callable[[], str], kept: Callable[[], str] = str
+        self,
+        tally: Counters,
+        kind: ProblemKind | None,
+        what: str,
+        meanwhile: Callable[[], str],
+        kept: Callable[[], str] = str,
     ) -> None:
         """`what` is wrong; what goes on `meanwhile`, and what was `kept` when it is over, are asked at that moment.
 
@@ -52,9 +57,9 @@ class Trouble:
         self._since_s: float | None = None
         self._met_s = self._over_s = 0.0
         #: what it was when it was last met, and when that was counted
-        self._lasting: Kind | None = None
+        self._lasting: ProblemKind | None = None
         self._counted_s = 0.0
-        self._rarely = Rarely()
+        self._rarely = RateLimit()
         self._said = False
 
     @property
@@ -99,10 +104,10 @@ class Trouble:
             after = f"over after {now_s - since_s:.1f} s"
             log.warning("%s: %s", self._what, "; ".join(filter(None, (after, self._kept()))))
 
-    def _kind_of(self, error: object) -> Kind:
+    def _kind_of(self, error: object) -> ProblemKind:
         return self._kind or (error.trouble if isinstance(error, StoreUnavailable) else "database_failed")
 
-    def _count(self, now_s: float, kind: Kind | None) -> None:
+    def _count(self, now_s: float, kind: ProblemKind | None) -> None:
         """From the last time on it was what it was then; now it is this."""
         if self._lasting is not None:
             self._tally.lasted(self._lasting, now_s - self._counted_s)

@@ -81,7 +81,7 @@ class _Process:
         self._stdout, self._stdout_end = os.pipe()
         self._stderr, self._stderr_end = os.pipe()
         self._cancel_seen, self._cancel_end = os.pipe()
-        self._tails = {self._stdout: Tail(kept_bytes), self._stderr: Tail(kept_bytes)}
+        self._tails = {self._stdout: OutputTail(kept_bytes), self._stderr: OutputTail(kept_bytes)}
         self._open = set(self._tails)
         self._exited = self._cancelled = self._closed = False
 
@@ -203,7 +203,7 @@ class _Process:
         self._stdout_end = self._stderr_end = -1
 
 
-class Tail:
+class OutputTail:
     """The last bytes of a stream."""
 
     def __init__(self, limit: int) -> None:

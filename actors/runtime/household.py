@@ -11,8 +11,8 @@ from ..machine.messages import Unread
 if TYPE_CHECKING:
     from ...storage.jobs import Job
     from ..audit.recorder import Recorder
-    from .machine_registry import Roster
-    from .router import ProcessHub
+    from .machine_registry import MachineRegistry
+    from .router import Router
     from .scheduler import Scheduler
     from .standby import Standby
     from .supervisor import Supervisor
@@ -27,8 +27,8 @@ class Household:
 
     def __init__(
         self,
-        roster: Roster,
-        hub: ProcessHub,
+        roster: MachineRegistry,
+        hub: Router,
         recorder: Recorder,
         supervisor: Supervisor,
         scheduler: Scheduler,

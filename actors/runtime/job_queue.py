@@ -13,7 +13,7 @@ from ...storage import jobs
 from ...storage.engine.database import Database
 from ...storage.errors import JobNotFound
 from ...storage.jobs import Job
-from ..concurrency.wait_board import Watch
+from ..concurrency.wait_board import Wait
 from ..jobs import job_options
 from ..sockets import notifications
 from .machine import WaitTimeout
@@ -105,7 +105,7 @@ class JobQueue:
             time.sleep(min(longest_s, LOOK_S))
             return
         ended, place = threading.Event(), ("", next(_places), 0)
-        if self._runtime.shared.board.park(Watch("done", (job_id,), ended.set), place, version):
+        if self._runtime.shared.board.park(Wait("done", (job_id,), ended.set), place, version):
             try:
                 ended.wait(longest_s)
             finally:

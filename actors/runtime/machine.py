@@ -14,15 +14,15 @@ from ..errors import MachineError
 from ..machine.mailbox_reader import incoming
 from ..machine.messages import Halt
 from ..sockets import datagrams
-from ..sockets.messages import Incoming
+from ..sockets.messages import EventMessage
 
 if TYPE_CHECKING:
     from ...storage.engine.database import Database
-    from ...storage.mailbox import Letter
+    from ...storage.mailbox import MailboxMessage
     from ..definition.model import Definition, Outcome
     from ..machine.actor import MachineActor
-    from ..machine.dependencies import Parts
-    from ..machine.status import View
+    from ..machine.dependencies import MachineDependencies
+    from ..machine.status import MachineStatus
     from ..sockets.listener import Listener
 
 #: messages in the inbox at which the listener is held back
@@ -39,7 +39,7 @@ class WaitTimeout(MachineError):
 class Machine:
     """Send it events, look at it, wait for it; every method may be called from any thread."""
 
-    def __init__(self, definition: Definition, view: View, db: Database, context: Mapping[str, Any]) -> None:
+    def __init__(self, definition: Definition, view: MachineStatus, db: Database, context: Mapping[str, Any]) -> None:
         self.definition = definition
         self.view = view
         #: the context that it was given at its start
@@ -50,7 +50,7 @@ class Machine:
         self.children: list[Machine] = []
         #: None where no control socket is wanted
         self.listener: Listener | None = None
-        self.parts: Parts
+        self.parts: MachineDependencies
         self._db = db
         self._ref: pykka.ActorRef[MachineActor] | None = None
         self._inbox_size: Callable[[], int] = lambda: 0
@@ -151,7 +151,7 @@ class Machine:
             return True
         return False
 
-    def hand(self, letter: Letter) -> bool:
+    def hand(self, letter: MailboxMessage) -> bool:
         """Give it an event that has a row; False when it is over (then the row waits for its next start)."""
         return not self.view.ended.is_set() and self.tell(incoming(letter))
 
@@ -160,7 +160,7 @@ class Machine:
         """Messages that its actor has not taken yet."""
         return self._inbox_size()
 
-    def deliver(self, event: Incoming) -> None:
+    def deliver(self, event: EventMessage) -> None:
         """Give it a datagram's event; waits while its inbox is full, so that the kernel holds the senders back."""
         gate = self.parts.gate
         if self._inbox_size() > INBOX_HIGH:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from .machine import Machine
 
 
-class Roster:
+class MachineRegistry:
     """Thread-safe; a name stands for the machine that was started last under it."""
 
     def __init__(self) -> None:

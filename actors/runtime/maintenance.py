@@ -15,9 +15,9 @@ from ..concurrency.supervised_thread import SupervisedThread
 if TYPE_CHECKING:
     from ...storage.engine.database import Database
     from ...storage.jobs import Job
-    from ..concurrency.wait_board import WatchBoard
-    from ..metrics.counters import Tally
-    from ..metrics.outage import Trouble
+    from ..concurrency.wait_board import WaitBoard
+    from ..metrics.counters import Counters
+    from ..metrics.outage import Outage
     from ..metrics.timings import Timings
 
 log = logging.getLogger(__name__)
@@ -63,19 +63,19 @@ class Charges(Protocol):
         """The clock was set by so many seconds, forwards or (negative) back."""
 
 
-class Keeper:
+class Maintenance:
     """Looks once a second whether another process changed the store; writes a heartbeat every ten."""
 
     def __init__(
         self,
         db: Database,
         incarnation: str,
-        board: WatchBoard,
+        board: WaitBoard,
         timings: Timings,
-        tally: Tally,
+        tally: Counters,
         charges: Charges,
         *,
-        outage: Trouble,
+        outage: Outage,
         given_up: Callable[[], None] = lambda: None,
     ) -> None:
         """`outage` hears of a store that fails."""
@@ -201,7 +201,7 @@ class Keeper:
     def _store_troubles(self) -> None:
         self._store(self._tally, troubles.add)
 
-    def _store(self, figures: Timings | Tally, add: Callable[[Database, Any], None]) -> None:
+    def _store(self, figures: Timings | Counters, add: Callable[[Database, Any], None]) -> None:
         taken: Any = figures.take()
         if not taken:
             return

@@ -13,16 +13,16 @@ from ...storage.clock import epoch_or_zero
 from ...storage.errors import StorageError
 from ..machine.messages import JobGone, JobOverdue, Unread
 from ..sockets import notifications
-from ..sockets.messages import Bell
+from ..sockets.messages import Notification
 
 if TYPE_CHECKING:
     from ...storage.engine.database import Database
     from ...storage.jobs import Job
-    from ...storage.mailbox import Letter
+    from ...storage.mailbox import MailboxMessage
     from ..concurrency.timers import Timer
-    from ..machine.dependencies import Shared
+    from ..machine.dependencies import ProcessResources
     from .machine import Machine
-    from .machine_registry import Roster
+    from .machine_registry import MachineRegistry
 
 log = logging.getLogger(__name__)
 
@@ -30,11 +30,17 @@ log = logging.getLogger(__name__)
 Start = Callable[[Path, str, Mapping[str, Any], "Path | None", "Job | None"], "Machine"]
 
 
-class ProcessHub:
+class Router:
     """The Hub and JobBells protocols of one process."""
 
     def __init__(
-        self, shared: Shared, roster: Roster, *, event_socket: str, start: Start, lease_taken: Callable[[float], None]
+        self,
+        shared: ProcessResources,
+        roster: MachineRegistry,
+        *,
+        event_socket: str,
+        start: Start,
+        lease_taken: Callable[[float], None],
     ) -> None:
         self.db: Database = shared.db
         self.incarnation = shared.incarnation
@@ -49,7 +55,7 @@ class ProcessHub:
         """The machines that live in this process."""
         return self._roster.names()
 
-    def hand(self, letter: Letter) -> bool:
+    def hand(self, letter: MailboxMessage) -> bool:
         """Give a stored event to a machine of this process; False when it does not run here."""
         machine = self._roster.get(letter.target)
         return machine is not None and machine.hand(letter)
@@ -75,7 +81,7 @@ class ProcessHub:
         """
         self._shared.board.pass_on("jobs", (job_type, machine_type))
 
-    def rung(self, bell: Bell) -> None:
+    def rung(self, bell: Notification) -> None:
         """Another process rang: there is something to watch for, or (of a topic of its own) mail for machines."""
         if bell.topic == "mail":
             for machine in self._roster.live():

@@ -21,18 +21,18 @@ from ..audit.publisher import Publisher
 from ..audit.recorder import Recorder
 from ..concurrency.cancel_token import CancelToken
 from ..concurrency.timers import Timers
-from ..concurrency.wait_board import WatchBoard
+from ..concurrency.wait_board import WaitBoard
 from ..definition import secrets
 from ..definition.loader import from_dict, load
 from ..definition.model import Definition
 from ..errors import ConfigError, MachineError, Problem
-from ..jobs.job_holder import JobDesk
+from ..jobs.job_holder import JobHolder
 from ..machine import leaked_action
-from ..machine.action_run import Performer
-from ..machine.dependencies import Parts, Shared
-from ..machine.status import View
-from ..machine.worker_pool import Workers
-from ..metrics.counters import Tally
+from ..machine.action_run import ActionExecutor
+from ..machine.dependencies import MachineDependencies, ProcessResources
+from ..machine.status import MachineStatus
+from ..machine.worker_pool import WorkerPool
+from ..metrics.counters import Counters
 from ..metrics.timings import Timings
 from ..processes.children import Children
 from ..processes.incarnation import new_incarnation
@@ -40,9 +40,9 @@ from ..sockets import unix_socket
 from ..sockets.notifications import Notifier
 from .household import Household
 from .machine import Machine
-from .machine_registry import Roster
-from .maintenance import Keeper
-from .router import ProcessHub
+from .machine_registry import MachineRegistry
+from .maintenance import Maintenance
+from .router import Router
 from .scheduler import Scheduler
 from .standby import Standby
 from .supervisor import Supervisor
@@ -100,7 +100,7 @@ class Runtime:
         self._registries: dict[Path | None, ActionRegistry] = {}
         #: what has been warned of
         self._told: set[Problem] = set()
-        self._roster = Roster()
+        self._roster = MachineRegistry()
         self._lock = threading.RLock()
         self._stop_asked = self._hurried = False
         self._running = False
@@ -116,14 +116,14 @@ class Runtime:
     def start(self) -> Runtime:
         """Start what the machines share: the store first, keeper and notifier, who use all the others, last."""
         self.db = self._opened()
-        tally = Tally()
+        tally = Counters()
         recorder = Recorder(self.db, Publisher(self._event_socket), tally, lambda: self._break("recorder"))
         timers = Timers(crashed=lambda: tally.add("timers_crashed"), given_up=lambda: self._break("timers"))
-        self.shared = Shared(
-            self.db, new_incarnation(), self._control_prefix, recorder, timers, WatchBoard(), Workers(tally),
+        self.shared = ProcessResources(
+            self.db, new_incarnation(), self._control_prefix, recorder, timers, WaitBoard(), WorkerPool(tally),
             Children(), Timings(), tally,
         )  # fmt: skip
-        self.hub = ProcessHub(
+        self.hub = Router(
             self.shared,
             self._roster,
             event_socket=self._event_socket,
@@ -138,7 +138,7 @@ class Runtime:
             self._roster, self.hub, recorder, self.supervisor, self.scheduler, self._standby, watchdog,
             progress=lambda: self.on_progress(),
         )  # fmt: skip
-        self.keeper = Keeper(
+        self.keeper = Maintenance(
             self.db,
             self.shared.incarnation,
             self.shared.board,
@@ -322,14 +322,14 @@ class Runtime:
             if problem not in self._told:  # a hundred instances of one file have one problem
                 self._told.add(problem)
                 log.warning("%s", problem)
-        machine = Machine(definition, View(name, definition.initial_state), self.db, context)
+        machine = Machine(definition, MachineStatus(name, definition.initial_state), self.db, context)
         base_dir = definition.source.parent if definition.source is not None else Path.cwd()
-        desk = JobDesk(name, self.hub)
-        machine.parts = Parts(
+        desk = JobHolder(name, self.hub)
+        machine.parts = MachineDependencies(
             shared=self.shared,
             view=machine.view,
             desk=desk,
-            performer=Performer(
+            performer=ActionExecutor(
                 definition,
                 registry,
                 self.shared.board,

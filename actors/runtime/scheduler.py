@@ -18,7 +18,7 @@ from ..sockets import datagrams, unix_socket
 
 if TYPE_CHECKING:
     from ...storage.engine.database import Database
-    from ...storage.mailbox import Letter
+    from ...storage.mailbox import MailboxMessage
     from ..definition.model import Definition
 
 log = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ RING_S = 0.5
 class Hub(Protocol):
     """The runtime as the scheduler sees it."""
 
-    def hand(self, letter: Letter) -> bool:
+    def hand(self, letter: MailboxMessage) -> bool:
         """Give a stored event to a machine of this process; False when it does not run here."""
 
     def wake(self, topic: str, key: tuple[str | None, ...], count: int) -> None:
@@ -49,7 +49,7 @@ class _Entry:
 class _Firing:
     """What one round puts in, and whom to tell of it once it is committed."""
 
-    letters: list[Letter] = field(default_factory=list)
+    letters: list[MailboxMessage] = field(default_factory=list)
     added: list[tuple[str, str | None]] = field(default_factory=list)
     fired: int = 0
     left_out: int = 0

@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 
     from ...storage.snapshots import Snapshot
     from ..definition.model import Definition, Outcome
-    from ..jobs.job_holder import JobDesk
-    from ..machine.dependencies import Shared
-    from ..sockets.messages import Bell
+    from ..jobs.job_holder import JobHolder
+    from ..machine.dependencies import ProcessResources
+    from ..sockets.messages import Notification
     from .machine import Machine
-    from .machine_registry import Roster
+    from .machine_registry import MachineRegistry
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,9 @@ AGAIN_S = 1.0
 class Supervisor:
     """One machine of a name: the registry's row is the lock, the control socket comes after it."""
 
-    def __init__(self, shared: Shared, roster: Roster, *, sockets: bool, rung: Callable[[Bell], None]) -> None:
+    def __init__(
+        self, shared: ProcessResources, roster: MachineRegistry, *, sockets: bool, rung: Callable[[Notification], None]
+    ) -> None:
         self._shared = shared
         self._roster = roster
         self._sockets = sockets
@@ -260,7 +262,7 @@ class Supervisor:
         payload = {"error_message": message, "job_id": None, "timestamp": now_s}
         self._shared.recorder.record(Note(name, "error", payload, now_s))
 
-    def _give_back(self, desk: JobDesk) -> None:
+    def _give_back(self, desk: JobHolder) -> None:
         """A crash spends an attempt of the job that the machine had."""
         try:
             if desk.current is not None:

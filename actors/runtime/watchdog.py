@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-    from ..machine.action_run import Run
-    from ..machine.status import View
-    from .machine_registry import Roster
+    from ..machine.action_run import ActionRun
+    from ..machine.status import MachineStatus
+    from .machine_registry import MachineRegistry
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,9 @@ class Watchdog:
     what is reported is a plain Python action, which nothing could end.
     """
 
-    def __init__(self, roster: Roster, running: dict[Future[None], Run], publish: Publish, *, action_s: float) -> None:
+    def __init__(
+        self, roster: MachineRegistry, running: dict[Future[None], ActionRun], publish: Publish, *, action_s: float
+    ) -> None:
         """`action_s` is how long an action may run, in seconds; 0: neither actions nor actors are looked at."""
         self._roster = roster
         self._running = running
@@ -96,7 +98,7 @@ class Watchdog:
         if (view := self._view(stuck)) is not None:
             view.stuck = None
 
-    def _view(self, stuck: Stuck) -> View | None:
+    def _view(self, stuck: Stuck) -> MachineStatus | None:
         machine = self._roster.get(stuck.machine)
         return None if machine is None else machine.view
 

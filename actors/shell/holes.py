@@ -11,7 +11,7 @@ from typing import Final
 from ..placeholders.interpolation import Placeholder
 
 
-class Guard(IntEnum):
+class Strictness(IntEnum):
     """What a value has to be where it stands; a higher one is stricter."""
 
     TEXT = 0
@@ -23,7 +23,7 @@ class Guard(IntEnum):
 
 
 @dataclass(slots=True, eq=False)
-class Hole:
+class PlaceholderSite:
     """A place in a command where a value goes."""
 
     placeholder: Placeholder
@@ -36,27 +36,27 @@ class Hole:
     """A missing value is handed over too, as the placeholder's own text, since its braces would disturb here."""
     range: bool = False
     """A bound of `{1..9}`, which the shell takes from digits only."""
-    guard: Guard = Guard.TEXT
+    guard: Strictness = Strictness.TEXT
     where: str = "in a range of numbers"
     """What stands there, for the message of a refusal."""
 
-    def demand(self, guard: Guard, where: str) -> None:
+    def demand(self, guard: Strictness, where: str) -> None:
         """Makes the guard at least this strict."""
         if guard > self.guard:
             self.guard, self.where = guard, where
 
 
-Demand = tuple[Guard, str]
+Demand = tuple[Strictness, str]
 """How strict, and what stands there that asks for it."""
 
-ARITHMETIC: Final[Demand] = (Guard.INTEGER, "in shell arithmetic, which evaluates text as code")
-SUBSCRIPT: Final[Demand] = (Guard.INTEGER, "in an array subscript, which bash evaluates as code")
-NAME: Final[Demand] = (Guard.INERT, "as the name of a shell variable, which bash evaluates")
+ARITHMETIC: Final[Demand] = (Strictness.INTEGER, "in shell arithmetic, which evaluates text as code")
+SUBSCRIPT: Final[Demand] = (Strictness.INTEGER, "in an array subscript, which bash evaluates as code")
+NAME: Final[Demand] = (Strictness.INERT, "as the name of a shell variable, which bash evaluates")
 EXPANDED_TWICE: Final[Demand] = (
-    Guard.INERT,
+    Strictness.INERT,
     "after >&, where bash expands a file's name twice (>FILE 2>&1 does not)",
 )
-EVALUATED: Final[Demand] = (Guard.INERT, "in text that a shell evaluates")
+EVALUATED: Final[Demand] = (Strictness.INERT, "in text that a shell evaluates")
 
 HOLE: Final = "\0"
 """What stands for a hole in the text of a word."""
@@ -68,17 +68,17 @@ _EVALUATED_VARIABLES = ("PS4", "PROMPT_COMMAND", "BASH_ENV", "ENV")
 
 
 @dataclass(slots=True)
-class Findings:
+class CommandTaints:
     """What a whole command does with its variables: a value in one that is used as code has to be harmless too."""
 
-    assigned: list[tuple[str, Hole]] = field(default_factory=list)
+    assigned: list[tuple[str, PlaceholderSite]] = field(default_factory=list)
     arithmetic: set[str] = field(default_factory=lambda: set(_INTEGERS))
     evaluated: set[str] = field(default_factory=lambda: set(_EVALUATED_VARIABLES))
     arrays: set[str] = field(default_factory=set)
-    declared: list[tuple[str, Hole]] = field(default_factory=list)
+    declared: list[tuple[str, PlaceholderSite]] = field(default_factory=list)
     maps: set[str] = field(default_factory=set)
     """Associative arrays: their subscripts are only text."""
-    subscripts: list[tuple[str, str, list[Hole]]] = field(default_factory=list)
+    subscripts: list[tuple[str, str, list[PlaceholderSite]]] = field(default_factory=list)
 
     def settle(self) -> None:
         """Applies to every hole what was found out about its variable anywhere in the command."""
@@ -96,7 +96,7 @@ class Findings:
                 hole.demand(*EVALUATED)
 
 
-def demand(holes: Iterable[Hole], what: Demand) -> None:
+def demand(holes: Iterable[PlaceholderSite], what: Demand) -> None:
     """Makes the same demand of all of these."""
     for hole in holes:
         hole.demand(*what)

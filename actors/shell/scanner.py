@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .holes import EVALUATED, Findings, Hole, demand
+from .holes import EVALUATED, CommandTaints, PlaceholderSite, demand
 from .rules import reads_code
 from .text import Quotes, ShellText, escaped
 from .words import Words
@@ -35,22 +35,22 @@ class Heredoc:
 class Scanner(ShellText):
     """One pass over a command."""
 
-    def __init__(self, text: str, findings: Findings) -> None:
+    def __init__(self, text: str, findings: CommandTaints) -> None:
         super().__init__(text, findings)
         self._heredocs: list[Heredoc] = []
 
-    def scan_command(self) -> list[str | Hole]:
+    def scan_command(self) -> list[str | PlaceholderSite]:
         """The parts of a whole command."""
         self._code()
         return self._finished()
 
-    def scan_body(self) -> list[str | Hole]:
+    def scan_body(self) -> list[str | PlaceholderSite]:
         """The parts of a here-document's body, where quotes are only text."""
         while self._more():
             self._quoted_char()
         return self._finished()
 
-    def scan_literal(self) -> list[str | Hole]:
+    def scan_literal(self) -> list[str | PlaceholderSite]:
         """The parts of a body after a quoted delimiter, where all but placeholders is only text."""
         while self._more():
             if not self._hole(Quotes.DOUBLE):
@@ -59,7 +59,7 @@ class Scanner(ShellText):
 
     # Commands
 
-    def _commands(self, text: str) -> list[str | Hole]:
+    def _commands(self, text: str) -> list[str | PlaceholderSite]:
         return Scanner(text, self._findings).scan_command()
 
     def _code(self, closer: str = "", *, array: str | None = None) -> None:
@@ -193,7 +193,7 @@ class Scanner(ShellText):
         end, after = self._heredoc_end(heredoc)
         body = Scanner(self._text[self._at : end], self._findings)
         parts = body.scan_literal() if heredoc.quoted else body.scan_body()
-        holes = [part for part in parts if isinstance(part, Hole)]
+        holes = [part for part in parts if isinstance(part, PlaceholderSite)]
         if parts == [self._text[self._at : end]] or not parts:
             pass
         elif heredoc.quoted:
@@ -205,7 +205,9 @@ class Scanner(ShellText):
             demand(holes, EVALUATED)
         self._at = after
 
-    def _unquote(self, heredoc: Heredoc, parts: list[str | Hole], holes: list[Hole], end: int, after: int) -> None:
+    def _unquote(
+        self, heredoc: Heredoc, parts: list[str | PlaceholderSite], holes: list[PlaceholderSite], end: int, after: int
+    ) -> None:
         """A quoted delimiter lets no value in: the body has been escaped, a plain one takes its place."""
         name = heredoc.delimiter if _NAME.fullmatch(heredoc.delimiter) else "SM_EOF"
         lines = {line.lstrip("\t") for line in self._text[self._at : end].split("\n")}

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from ..errors import MachineError
 from ..placeholders.interpolation import Placeholder
-from .holes import Findings, Guard, Hole
+from .holes import CommandTaints, PlaceholderSite, Strictness
 from .scanner import Scanner
 
 MAX_BYTES: Final = 128 * 1024 - 256
@@ -49,7 +49,7 @@ class Slot:
     placeholder: Placeholder
     variable: str
     reference: str
-    guard: Guard
+    guard: Strictness
     where: str
     pasted: bool
     kept: bool
@@ -77,9 +77,9 @@ def _filled(slot: Slot, context: Mapping[str, Any], env: dict[str, str]) -> str:
         text = source
     elif slot.pasted:
         return text
-    elif slot.guard is Guard.INTEGER or (slot.range and _INTEGER.fullmatch(text)):
+    elif slot.guard is Strictness.INTEGER or (slot.range and _INTEGER.fullmatch(text)):
         return _digits(slot, text)
-    elif slot.guard is Guard.INERT and (not _INERT.fullmatch(text) or _PREFIX in text):
+    elif slot.guard is Strictness.INERT and (not _INERT.fullmatch(text) or _PREFIX in text):
         raise ShellValueError(source, f"stands {slot.where}: {_INERT_REMEDY}")
     env[slot.variable] = _passable(source, text)
     return slot.reference
@@ -111,7 +111,7 @@ def _passable(what: str, text: str) -> str:
 
 @lru_cache(maxsize=1024)
 def _compiled(template: str) -> tuple[str | Slot, ...]:
-    findings = Findings()
+    findings = CommandTaints()
     try:
         parts = Scanner(template, findings).scan_command()
     except RecursionError:
@@ -124,7 +124,7 @@ def _compiled(template: str) -> tuple[str | Slot, ...]:
     return tuple(part if isinstance(part, str) else _slot(part, prefix, variables) for part in parts)
 
 
-def _slot(hole: Hole, prefix: str, variables: dict[str, str]) -> Slot:
+def _slot(hole: PlaceholderSite, prefix: str, variables: dict[str, str]) -> Slot:
     source = hole.placeholder.source
     variable = variables.setdefault(source, f"{prefix}{len(variables) + 1}")
     return Slot(
@@ -134,6 +134,6 @@ def _slot(hole: Hole, prefix: str, variables: dict[str, str]) -> Slot:
         guard=hole.guard,
         where=hole.where,
         pasted=hole.pasted,
-        kept=hole.guard is Guard.INTEGER or bool(_NAMED.fullmatch(source) and not hole.always),
+        kept=hole.guard is Strictness.INTEGER or bool(_NAMED.fullmatch(source) and not hole.always),
         range=hole.range,
     )

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from enum import Enum
 
 from ..placeholders.interpolation import pieces_at
-from .holes import Findings, Hole
+from .holes import CommandTaints, PlaceholderSite
 from .words import Expression, Words
 
 _VARIABLE = re.compile(r"\$([A-Za-z_]\w*|[\d@*#?$!-])")
@@ -29,8 +29,8 @@ class Quotes(Enum):
 class ShellText(ABC):
     """A position in a text that a shell will read, and the parts of what has been read: text and holes."""
 
-    def __init__(self, text: str, findings: Findings) -> None:
-        self.parts: list[str | Hole] = []
+    def __init__(self, text: str, findings: CommandTaints) -> None:
+        self.parts: list[str | PlaceholderSite] = []
         self._text = text
         self._at = 0
         self._kept = 0
@@ -43,7 +43,7 @@ class ShellText(ABC):
         """Reads what stands between parentheses, the first of which stands here: commands, or an array's elements."""
 
     @abstractmethod
-    def _commands(self, text: str) -> list[str | Hole]:
+    def _commands(self, text: str) -> list[str | PlaceholderSite]:
         """The parts of commands that are a text of their own."""
 
     # Steps
@@ -59,7 +59,7 @@ class ShellText(ABC):
             self.parts.append(self._text[self._kept : self._at])
         self._kept = self._at
 
-    def _finished(self) -> list[str | Hole]:
+    def _finished(self) -> list[str | PlaceholderSite]:
         self._at = len(self._text)
         self._flush()
         return self.parts
@@ -90,7 +90,7 @@ class ShellText(ABC):
                 self.parts.append(piece)
                 self._words.add(piece)
             else:
-                hole = Hole(piece, *quotes.value, pasted=piece.raw, always=inside, range=self._is_bound(end))
+                hole = PlaceholderSite(piece, *quotes.value, pasted=piece.raw, always=inside, range=self._is_bound(end))
                 self.parts.append(hole)
                 self._words.add_hole(hole)
         self._at = self._kept = end
@@ -261,6 +261,6 @@ class ShellText(ABC):
         return expression
 
 
-def escaped(parts: list[str | Hole], special: str) -> list[str | Hole]:
+def escaped(parts: list[str | PlaceholderSite], special: str) -> list[str | PlaceholderSite]:
     """The parts with a backslash before the special characters of their text."""
     return [re.sub(special, r"\\\g<0>", part) if isinstance(part, str) else part for part in parts]

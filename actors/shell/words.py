@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import re
 
-from .holes import ARITHMETIC, EVALUATED, EXPANDED_TWICE, HOLE, NAME, Findings, Hole, demand, identifiers
+from .holes import (
+    ARITHMETIC,
+    EVALUATED,
+    EXPANDED_TWICE,
+    HOLE,
+    NAME,
+    CommandTaints,
+    PlaceholderSite,
+    demand,
+    identifiers,
+)
 from .rules import DECLARING, builtin, demand_of, naming, reads_code
 
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w*")
@@ -16,10 +26,10 @@ _RESERVED = frozenset({"if", "then", "elif", "else", "fi", "do", "done", "while"
 class Expression:
     """Text and holes that belong together: an arithmetic expression, a subscript, or one word."""
 
-    def __init__(self, findings: Findings) -> None:
+    def __init__(self, findings: CommandTaints) -> None:
         self.findings = findings
         self.text = ""
-        self.holes: list[Hole] = []
+        self.holes: list[PlaceholderSite] = []
         self.started = False
 
     def add(self, text: str) -> None:
@@ -27,7 +37,7 @@ class Expression:
         self.text += text
         self.started = True
 
-    def add_hole(self, hole: Hole) -> None:
+    def add_hole(self, hole: PlaceholderSite) -> None:
         """A hole in it."""
         self.add(HOLE)
         self.holes.append(hole)
@@ -45,7 +55,7 @@ class Expression:
 class Words(Expression):
     """The words of a list of commands, one command after another."""
 
-    def __init__(self, findings: Findings, *, array: str | None = None) -> None:
+    def __init__(self, findings: CommandTaints, *, array: str | None = None) -> None:
         super().__init__(findings)
         self.words: list[str] = []
         self.conditional = False
@@ -54,8 +64,8 @@ class Words(Expression):
         """The array whose elements these are, in place of commands."""
         self._cases: list[str] = []
         self._redirection = ""
-        self._inputs: list[Hole] = []
-        self._operand: list[Hole] = []
+        self._inputs: list[PlaceholderSite] = []
+        self._operand: list[PlaceholderSite] = []
 
     @property
     def in_pattern(self) -> bool:
@@ -115,19 +125,19 @@ class Words(Expression):
         elif self.words or not self._opens(word, holes):
             self._end_argument(word, holes)
 
-    def _take_word(self) -> tuple[str, list[Hole]]:
+    def _take_word(self) -> tuple[str, list[PlaceholderSite]]:
         word, holes = self.text, self.holes
         self.text, self.holes, self.started = "", [], False
         return word, holes
 
-    def _end_redirection(self, holes: list[Hole]) -> None:
+    def _end_redirection(self, holes: list[PlaceholderSite]) -> None:
         if self._redirection == ">&":
             demand(holes, EXPANDED_TWICE)
         elif self._redirection == "<<<":
             self._inputs += holes
         self._redirection = ""
 
-    def _opens(self, word: str, holes: list[Hole]) -> bool:
+    def _opens(self, word: str, holes: list[PlaceholderSite]) -> bool:
         """Whether a first word is no command's name: a reserved word, or an assignment."""
         if word in ("case", "[["):
             self._cases += ["subject"] if word == "case" else []
@@ -149,7 +159,7 @@ class Words(Expression):
         elif state == "pattern" and word == "esac":
             self._cases.pop()
 
-    def _end_operand(self, word: str, holes: list[Hole]) -> None:
+    def _end_operand(self, word: str, holes: list[PlaceholderSite]) -> None:
         """A word of `[[ … ]]`: its number comparisons are arithmetic."""
         previous = self.words[-1] if self.words else ""
         if word == "]]":
@@ -164,11 +174,11 @@ class Words(Expression):
         self.words.append(word)
         self._operand = holes
 
-    def _compare(self, word: str, holes: list[Hole]) -> None:
+    def _compare(self, word: str, holes: list[PlaceholderSite]) -> None:
         self.findings.arithmetic |= identifiers(word)
         demand(holes, ARITHMETIC)
 
-    def _end_argument(self, word: str, holes: list[Hole]) -> None:
+    def _end_argument(self, word: str, holes: list[PlaceholderSite]) -> None:
         before = self.words
         if before == ["function"]:
             self.words = []
@@ -184,7 +194,7 @@ class Words(Expression):
         # An expansion may come to several words, as ${RUN:-bash -c} does.
         before += word.replace("}", "} ").split() if word.startswith("${") else [word]
 
-    def _declare(self, name: str, word: str, holes: list[Hole]) -> None:
+    def _declare(self, name: str, word: str, holes: list[PlaceholderSite]) -> None:
         flags = "".join(known for known in self.words if known.startswith("-"))
         variable, _, value = word.partition("=")
         variable = variable.removesuffix("+")
@@ -198,7 +208,7 @@ class Words(Expression):
         if HOLE in variable and name in ("declare", "typeset", "local"):
             demand(holes, naming(variable))
 
-    def _note_variable(self, name: str, holes: list[Hole]) -> None:
+    def _note_variable(self, name: str, holes: list[PlaceholderSite]) -> None:
         """`for n in VALUES` and `printf -v n VALUES` put values into variables."""
         before = self.words
         if name in ("for", "select") and len(before) > 2:

@@ -15,10 +15,10 @@ from ...storage.names import name_fault
 from ...storage.payload import dumps
 from ...storage.strictjson import TooDeep, parse
 from ..errors import MachineError
-from .messages import Bell, Incoming
+from .messages import EventMessage, Notification
 
 if TYPE_CHECKING:
-    from ...storage.mailbox import Letter
+    from ...storage.mailbox import MailboxMessage
 
 #: bytes; a larger message travels as its mailbox row alone
 MAX_DATAGRAM = 128 * 1024
@@ -51,7 +51,7 @@ def encode(message: Mapping[str, Any]) -> bytes:
     return text.encode("utf-8", "replace")
 
 
-def decode(data: bytes, now_s: float) -> Incoming | Bell:
+def decode(data: bytes, now_s: float) -> EventMessage | Notification:
     """The message in a datagram; MalformedMessage says what is wrong with it."""
     if len(data) > MAX_DATAGRAM:
         raise MalformedMessage(f"larger than {MAX_DATAGRAM} bytes")
@@ -66,7 +66,7 @@ def decode(data: bytes, now_s: float) -> Incoming | Bell:
     if "bell" in message:
         return _bell(message)
     job_id = message.get("job_id")
-    return Incoming(
+    return EventMessage(
         event_name(message.get("type")),
         _payload(message.get("payload")),
         None if job_id is None else _text(job_id, "job_id"),
@@ -86,7 +86,7 @@ def event_name(value: object) -> str:
     return value
 
 
-def letter_message(letter: Letter) -> dict[str, Any]:
+def letter_message(letter: MailboxMessage) -> dict[str, Any]:
     """The datagram that announces a mailbox row."""
     return {
         "type": letter.type,
@@ -127,8 +127,8 @@ def _row_id(value: object, key: str) -> int | None:
     raise MalformedMessage(f'"{key}" must be the id of a mailbox row')
 
 
-def _bell(message: dict[str, Any]) -> Bell:
+def _bell(message: dict[str, Any]) -> Notification:
     topic, count, key = message["bell"], message.get("count", 1), message.get("key", [])
     if topic not in TOPICS or not isinstance(count, int) or not 0 < count < 2**31 or not isinstance(key, list):
         raise MalformedMessage(f'a bell is {{"bell": {"|".join(TOPICS)}, "count": number, "key": [...]}}')
-    return Bell(topic, count, tuple(part if isinstance(part, str) else None for part in key))
+    return Notification(topic, count, tuple(part if isinstance(part, str) else None for part in key))

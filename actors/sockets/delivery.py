@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ...storage.engine.database import Database
     from ...storage.jobs import Job
     from ...storage.machines import MachineRow
-    from ...storage.mailbox import Letter
+    from ...storage.mailbox import MailboxMessage
 
 UI = "ui"
 
@@ -45,7 +45,7 @@ class Event:
 class Delivery:
     """What became of one event for one target."""
 
-    letter: Letter
+    letter: MailboxMessage
     #: the target runs; None for the page, which is no machine
     running: bool | None
     #: its control socket took the datagram
@@ -98,7 +98,7 @@ def _note(db: Database, machine: str, type: str, payload: Any) -> dict[str, Any]
     return audit.Event(row_id, machine, type, body, now_s).envelope()
 
 
-def _deliver(db: Database, letter: Letter, prefix: str, patience_s: float, shown: bool) -> Delivery:
+def _deliver(db: Database, letter: MailboxMessage, prefix: str, patience_s: float, shown: bool) -> Delivery:
     if letter.target == UI:
         return Delivery(letter, None, False, shown)
     row = machines.get(db, letter.target)
@@ -110,7 +110,7 @@ def _deliver(db: Database, letter: Letter, prefix: str, patience_s: float, shown
     return Delivery(letter, True, rung, shown)
 
 
-def _hand_over(db: Database, letter: Letter, path: Path | str, patience_s: float) -> bool:
+def _hand_over(db: Database, letter: MailboxMessage, path: Path | str, patience_s: float) -> bool:
     """Give the event to a machine of another store that listens there; the ids of our rows mean nothing to it.
 
     One of this store that has come up meanwhile is no such machine, and finds the event in its mailbox. It is on the

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 from ...storage import private
 from ..concurrency.supervised_thread import SupervisedThread
-from ..metrics.outage import Rarely
+from ..metrics.outage import RateLimit
 from . import datagrams, unix_socket
-from .messages import Bell, Incoming
+from .messages import EventMessage, Notification
 
 if TYPE_CHECKING:
     from ...storage.clock import Clock
-    from ..metrics.counters import Tally
+    from ..metrics.counters import Counters
 
 log = logging.getLogger(__name__)
 
@@ -37,9 +37,9 @@ class Listener:
         *,
         name: str,
         clock: Clock,
-        tally: Tally,
-        deliver: Callable[[Incoming], None],
-        ring: Callable[[Bell], None],
+        tally: Counters,
+        deliver: Callable[[EventMessage], None],
+        ring: Callable[[Notification], None],
         given_up: Callable[[], None] = lambda: None,
     ) -> None:
         self.path = path
@@ -57,7 +57,7 @@ class Listener:
         self._thread = SupervisedThread(
             f"sm-listen-{name}", self._run, crashed=lambda: tally.add("listener_crashed"), given_up=self._give_up
         )
-        self._rarely = Rarely()
+        self._rarely = RateLimit()
         self._trouble: str | None = None
 
     def open(self) -> None:
@@ -146,7 +146,7 @@ class Listener:
             self._tally.add("stranger_refused" if isinstance(error, datagrams.Stranger) else "datagram_refused")
             self._refuse(len(data), error)
             return
-        if isinstance(message, Bell):
+        if isinstance(message, Notification):
             self._ring(message)
         else:
             self._deliver(message)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 
-class Incoming(NamedTuple):
+class EventMessage(NamedTuple):
     """An event on its way to a machine."""
 
     type: str
@@ -20,7 +20,7 @@ class Incoming(NamedTuple):
     after: int | None = None
 
 
-class Bell(NamedTuple):
+class Notification(NamedTuple):
     """Something that parked machines may be watching for has happened."""
 
     #: jobs, done, events, machine or mail
@@ -32,10 +32,10 @@ class Bell(NamedTuple):
 
 
 #: the event that begins a machine
-START = Incoming("start", {}, None, None, 0.0)
+START = EventMessage("start", {}, None, None, 0.0)
 
 
-def event_data(event: Incoming) -> dict[str, Any]:
+def event_data(event: EventMessage) -> dict[str, Any]:
     """What `{event_data...}` refers to."""
     return {
         "type": event.type,

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 from ...storage.errors import StorageError
 from ..concurrency.supervised_thread import SupervisedThread
-from ..metrics.outage import Trouble
+from ..metrics.outage import Outage
 from . import datagrams
-from .messages import Bell
+from .messages import Notification
 from .unix_socket import send
 
 if TYPE_CHECKING:
     from ...storage.engine.database import Database
-    from ..metrics.counters import Tally
+    from ..metrics.counters import Counters
 
 log = logging.getLogger(__name__)
 
@@ -51,11 +51,11 @@ def bell(
 class Notifier:
     """Hands every bell of the store on; on SQLite there are none, and no thread is started."""
 
-    def __init__(self, db: Database, tally: Tally, rung: Callable[[Bell], None]) -> None:
+    def __init__(self, db: Database, tally: Counters, rung: Callable[[Notification], None]) -> None:
         self._db = db
         self._rung = rung
         self._stopping = threading.Event()
-        self._deaf = Trouble(
+        self._deaf = Outage(
             tally,
             "hosts_unheard",
             "cannot hear other hosts",
@@ -95,5 +95,5 @@ class Notifier:
         except datagrams.MalformedMessage as error:
             log.warning("refused a notification: %s", error)
             return
-        if isinstance(message, Bell):
+        if isinstance(message, Notification):
             self._rung(message)

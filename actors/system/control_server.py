@@ -51,7 +51,7 @@ class Address:
         return cls(Path(f"{base}.sock"), Path(f"{base}.lock"))
 
 
-class Controls:
+class ControlServer:
     """The system's side: held by one process at a time, which is what keeps a second system from starting."""
 
     def __init__(self, address: Address) -> None:

@@ -22,7 +22,7 @@ from ..definition.fields import (
 )
 from ..definition.keys import Keys
 from ..definition.loader import load
-from ..definition.problems import Findings, did_you_mean, listing, quoted
+from ..definition.problems import Problems, did_you_mean, listing, quoted
 from ..definition.secrets import sources_in
 from ..definition.settings_section import read_context
 from ..definition.yaml_nodes import Node, compose, read_text
@@ -76,7 +76,7 @@ def read_manifest(path: Path) -> Manifest:
     """Read a manifest, or the one in a folder. ConfigError has everything that is wrong with it."""
     path = path.resolve()
     path = path / FILE_NAME if path.is_dir() else path
-    findings = Findings()
+    findings = Problems()
     root = compose(read_text(path, findings), str(path), findings)
     if root.pairs is None:
         hint = "write 'machines:' at the left margin, and below it a list of '- config: FILE'"
@@ -89,7 +89,7 @@ def read_manifest(path: Path) -> Manifest:
 
 def project_in(folder: Path) -> str:
     """The name of a folder's project: what its manifest says, if it has one that can be read, else the folder's."""
-    path, findings = folder.resolve() / FILE_NAME, Findings()
+    path, findings = folder.resolve() / FILE_NAME, Problems()
     if path.is_file():
         with suppress(ConfigError):
             return _Reading(compose(read_text(path, findings), str(path), findings), path, findings).project()
@@ -102,7 +102,7 @@ class _Reading:
 
     root: Node
     path: Path
-    findings: Findings
+    findings: Problems
 
     def manifest(self) -> Manifest:
         root, findings = self.root, self.findings
@@ -291,7 +291,7 @@ def _usual_name(path: Path) -> str:
     return path.parent.name or "project"
 
 
-def _restart(node: Node | None, usual: Restart, findings: Findings) -> Restart:
+def _restart(node: Node | None, usual: Restart, findings: Problems) -> Restart:
     """A policy by name, or all of it as a map."""
     if node is None or node.value is None:
         return usual
@@ -313,7 +313,7 @@ def _replaced(usual: Restart, **given: Any) -> Restart:
     return replace(usual, **{key: value for key, value in given.items() if value is not None})
 
 
-def _context(body: Node, findings: Findings) -> dict[str, Any]:
+def _context(body: Node, findings: Problems) -> dict[str, Any]:
     context = read_context(body, findings, key="initial_context")
     for source in sources_in(context):
         hint = "write it under 'context' of the machine's own file"
@@ -321,7 +321,7 @@ def _context(body: Node, findings: Findings) -> dict[str, Any]:
     return context
 
 
-def _count(node: Node | None, what: str, least: int, findings: Findings, *, most: int | None = None) -> int:
+def _count(node: Node | None, what: str, least: int, findings: Problems, *, most: int | None = None) -> int:
     """A whole number from `least`, which it is where nothing right is said, to `most`."""
     number = number_of(node, what, least, findings)
     if number is not None and node is not None and number != int(number):

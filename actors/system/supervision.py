@@ -20,7 +20,7 @@ READY: tuple[Phase, ...] = ("running", "ended")
 
 
 @dataclass(slots=True)
-class Track:
+class SupervisedMachine:
     """One machine, and what has become of it."""
 
     member: Member
@@ -42,11 +42,11 @@ class Track:
         return self.member.name
 
 
-class Plan:
+class Supervision:
     """The tracks of all machines; times are seconds of any one clock."""
 
     def __init__(self, members: Iterable[Member]) -> None:
-        self.tracks = {member.name: Track(member) for member in members}
+        self.tracks = {member.name: SupervisedMachine(member) for member in members}
         self.closing = False
 
     # What to do
@@ -57,7 +57,7 @@ class Plan:
             if track.member.auto:
                 track.phase = "waiting"
 
-    def take_startable(self, now_s: float) -> list[Track]:
+    def take_startable(self, now_s: float) -> list[SupervisedMachine]:
         """Machines to start now, in order; they count as starting from here on."""
         found = []
         for track in self._in("waiting"):
@@ -76,7 +76,7 @@ class Plan:
         for track in self._in("waiting"):
             track.phase = "off"
 
-    def take_stoppable(self) -> list[Track]:
+    def take_stoppable(self) -> list[SupervisedMachine]:
         """While the system stops: machines that no running one depends on any more; they count as stopping then."""
         needed = {name for track in self._in(*ALIVE) for name in track.member.depends_on}
         found = [track for track in self._in("starting", "running") if track.name not in needed]
@@ -133,17 +133,17 @@ class Plan:
         return all(track.phase in READY for track in self.tracks.values() if track.member.auto)
 
     @property
-    def failed(self) -> list[Track]:
+    def failed(self) -> list[SupervisedMachine]:
         """Machines that are given up, or stuck."""
         return [track for track in self.tracks.values() if track.phase == "failed" or self._is_stuck(track)]
 
     @property
-    def given_up(self) -> list[Track]:
+    def given_up(self) -> list[SupervisedMachine]:
         """Machines that are not started again."""
         return self._in("failed")
 
     @property
-    def alive(self) -> list[Track]:
+    def alive(self) -> list[SupervisedMachine]:
         """Machines that have a process."""
         return self._in(*ALIVE)
 
@@ -152,28 +152,28 @@ class Plan:
         """Nothing runs, and nothing can start any more."""
         return not self.alive and self.next_due_s() is None
 
-    def blocked_by(self, name: str) -> list[Track]:
+    def blocked_by(self, name: str) -> list[SupervisedMachine]:
         """Machines that it waits for and that will not start by themselves."""
         waited_for = self._waits_for(self.tracks[name])
         return [track for track in waited_for if track.phase in ("off", "failed") or self.blocked_by(track.name)]
 
-    def _in(self, *phases: Phase) -> list[Track]:
+    def _in(self, *phases: Phase) -> list[SupervisedMachine]:
         return [track for track in self.tracks.values() if track.phase in phases]
 
-    def _waits_for(self, track: Track) -> list[Track]:
+    def _waits_for(self, track: SupervisedMachine) -> list[SupervisedMachine]:
         return [other for name in track.member.depends_on if (other := self.tracks[name]).phase not in READY]
 
-    def _is_stuck(self, track: Track) -> bool:
+    def _is_stuck(self, track: SupervisedMachine) -> bool:
         return track.phase == "running" and track.error is not None
 
-    def _stopped(self, track: Track, now_s: float) -> None:
+    def _stopped(self, track: SupervisedMachine, now_s: float) -> None:
         if track.again and not self.closing:
             self.start(track.name, now_s)
         else:
             track.phase = "off"
         track.again = False
 
-    def _try_again(self, track: Track, why: str | None, now_s: float, excused: bool = False) -> None:
+    def _try_again(self, track: SupervisedMachine, why: str | None, now_s: float, excused: bool = False) -> None:
         restart = track.member.restart
         track.error = why
         track.failures = [at_s for at_s in track.failures if now_s - at_s < restart.within_s]

@@ -17,12 +17,12 @@ from ...storage.clock import system_clock
 from ..processes.systemd import Systemd, in_short
 from . import cleanup
 from .hooks import run_hook
-from .supervision import Plan
-from .worker_process import Child, Shard, how_it_ended
+from .supervision import Supervision
+from .worker_process import Child, WorkerProcess, how_it_ended
 
 if TYPE_CHECKING:
     from .manifest import Manifest
-    from .supervision import Track
+    from .supervision import SupervisedMachine
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ class System:
         """`env` holds database and sockets, for shards and hooks; `page` is the command that serves the page."""
         self._systemd = systemd or Systemd({})
         self._manifest, self._env, self._ready = manifest, env, ready
-        self.plan = Plan(manifest.members)
+        self.plan = Supervision(manifest.members)
         self._inbox: queue.SimpleQueue[_Said | Request | int] = queue.SimpleQueue()
         shards = {number: self._shard(number, debug) for number in set(manifest.placement.values())}
         self._shards = list(shards.values())
@@ -77,7 +77,7 @@ class System:
             log_file = manifest.logs_dir / "page.log"
             self._page = Child("page", page, log=log_file, folder=manifest.folder, env=env, hear=self._hear)
         #: machines that had failed when the system began to stop
-        self.failed: list[Track] = []
+        self.failed: list[SupervisedMachine] = []
         #: a machine could not start because another process runs it
         self.taken = False
         self._told_ready = False
@@ -176,7 +176,7 @@ class System:
 
     # Machines
 
-    def _start(self, track: Track) -> None:
+    def _start(self, track: SupervisedMachine) -> None:
         shard, member = self._shard_of[track.name], track.member
         if (problem := shard.start()) is not None:
             self.plan.lost(track.name, problem, time.monotonic())
@@ -192,7 +192,7 @@ class System:
             }
         )
 
-    def _stop(self, track: Track) -> None:
+    def _stop(self, track: SupervisedMachine) -> None:
         grace_s = self._manifest.grace_s
         if self.plan.closing:
             grace_s = max(0.0, self._deadline_s - time.monotonic())
@@ -273,7 +273,7 @@ class System:
                 self._waiting.remove(request)
                 request.reply.put({"error": error})
 
-    def _refusal(self, request: Request, meant: list[Track]) -> str | None:
+    def _refusal(self, request: Request, meant: list[SupervisedMachine]) -> str | None:
         if not meant:
             return f"there is no machine {request.name!r} in this system"
         if self.plan.closing:
@@ -287,7 +287,7 @@ class System:
                 return f"{track.name} waits for {', '.join(other.name for other in others)}"
         return None
 
-    def _meant(self, request: Request) -> list[Track]:
+    def _meant(self, request: Request) -> list[SupervisedMachine]:
         return [self.plan.tracks[member.name] for member in self._manifest.named(request.name)]
 
     def status(self) -> dict[str, Any]:
@@ -371,9 +371,9 @@ class System:
 
     # Helpers
 
-    def _shard(self, number: int, debug: bool) -> Shard:
+    def _shard(self, number: int, debug: bool) -> WorkerProcess:
         options = [self._manifest.project, str(number), str(self._manifest.grace_s), *(["--debug"] if debug else [])]
-        return Shard(
+        return WorkerProcess(
             number, log=self._manifest.logs_dir / f"process-{number}.log", folder=self._manifest.folder, env=self._env,
             hear=self._hear, options=options,
         )  # fmt: skip
@@ -393,6 +393,6 @@ class System:
         return run_hook(name, self._manifest.hooks.get(name, ()), folder=self._manifest.folder, env=self._env)
 
 
-def describe(tracks: list[Track]) -> str:
+def describe(tracks: list[SupervisedMachine]) -> str:
     """Which machines failed, and why."""
     return "; ".join(f"{track.name}: {track.error}" for track in tracks)

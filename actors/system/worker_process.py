@@ -99,7 +99,7 @@ class Child:
         self._hear(self, process.wait())
 
 
-class Shard(Child):
+class WorkerProcess(Child):
     """A process that runs machines."""
 
     def __init__(self, number: int, *, log: Path, folder: Path, env: Mapping[str, str], hear: Hear, options: list[str]):

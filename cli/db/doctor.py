@@ -11,7 +11,7 @@ import click
 from ..options import db_given, db_option, format_option, socket_options
 from ..output import show_json
 from ..program import FAILED
-from .doctor_finding import Finding
+from .doctor_finding import DoctorFinding
 
 if TYPE_CHECKING:
     from ...storage.engine.database import Database
@@ -55,7 +55,7 @@ def doctor(ctx: click.Context, /, event_socket_path: str | None, control_socket_
 # Helpers
 
 
-def _findings(prefix: str, event_socket: str) -> Iterator[Finding]:
+def _findings(prefix: str, event_socket: str) -> Iterator[DoctorFinding]:
     from ...storage.engine.database import Database
     from ...storage.errors import StorageError
     from . import doctor_files
@@ -63,14 +63,14 @@ def _findings(prefix: str, event_socket: str) -> Iterator[Finding]:
     try:
         db = Database(db_given())
     except StorageError as error:
-        yield Finding("store", "error", str(error), "write --db as a path, sqlite:///… or postgresql://…")
+        yield DoctorFinding("store", "error", str(error), "write --db as a path, sqlite:///… or postgresql://…")
         return
     try:
         yield from _of_the_store(db)
     except StorageError as error:
-        yield Finding("store", "error", str(error), _remedy(db, error))
+        yield DoctorFinding("store", "error", str(error), _remedy(db, error))
     except PermissionError as error:
-        yield Finding("permissions", "error", str(error), "run as a user who may enter the folder, or give --db")
+        yield DoctorFinding("permissions", "error", str(error), "run as a user who may enter the folder, or give --db")
     finally:
         db.close()
     yield from doctor_files.sockets(prefix, event_socket)
@@ -86,14 +86,14 @@ def _remedy(db: Database, error: StorageError) -> str:
     return "mend that first: what else there is to find stands in it"
 
 
-def _of_the_store(db: Database) -> Iterator[Finding]:
+def _of_the_store(db: Database) -> Iterator[DoctorFinding]:
     from ...storage.errors import StoreTooNew
     from . import doctor_files, doctor_store
 
     if db.path is not None:
         if not db.path.is_file():
             remedy = "go to the project's folder, give --db, or set STATEMACHINE_DB; add-job makes a new one"
-            yield Finding("store", "error", f"there is no database {db.path}", remedy)
+            yield DoctorFinding("store", "error", f"there is no database {db.path}", remedy)
             return
         yield from doctor_files.disk(db.path)
         found = list(doctor_files.permissions(db.path))
@@ -103,7 +103,7 @@ def _of_the_store(db: Database) -> Iterator[Finding]:
     try:
         found = list(doctor_store.versions(db))
     except StoreTooNew as error:
-        yield Finding("versions", "error", str(error), "pip install --upgrade statemachine-engine")
+        yield DoctorFinding("versions", "error", str(error), "pip install --upgrade statemachine-engine")
         return
     yield from found
     if any(finding.severity != "ok" for finding in found):

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ...storage.engine.sqlite_file import SqliteFile, beside
-from .doctor_finding import Finding
+from .doctor_finding import DoctorFinding
 
 LOW_BYTES, LOW_SHARE = 200 * 2**20, 0.05
 LARGE_WAL_BYTES = 256 * 2**20
@@ -19,7 +19,7 @@ LARGE_WAL_BYTES = 256 * 2**20
 NETWORK = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "fuse.sshfs", "9p", "afs")
 
 
-def disk(file: Path) -> Iterator[Finding]:
+def disk(file: Path) -> Iterator[DoctorFinding]:
     """Room on the disk, its kind, and the size of what is on it."""
     usage = shutil.disk_usage(file.parent)
     log, _ = beside(file)
@@ -27,28 +27,30 @@ def disk(file: Path) -> Iterator[Finding]:
     sizes = f"{file} has {_amount(size)}, its disk {_amount(usage.free)} left"
     if usage.free < LOW_BYTES:
         remedy = "make room: delete other files, then statemachine-db prune --older-than 30d, which needs some itself"
-        yield Finding("disk", "error", sizes, remedy)
+        yield DoctorFinding("disk", "error", sizes, remedy)
     elif usage.free < usage.total * LOW_SHARE:
         remedy = "make room: statemachine-db prune --older-than 30d, then delete other files"
-        yield Finding("disk", "warning", sizes, remedy)
+        yield DoctorFinding("disk", "warning", sizes, remedy)
     else:
-        yield Finding("disk", "ok", sizes)
+        yield DoctorFinding("disk", "ok", sizes)
     if wal > LARGE_WAL_BYTES:
         message = f"{log} has {_amount(wal)}: something reads for a very long time"
-        yield Finding("disk", "warning", message, f"end it: {open_by(file) or 'look for it with lsof'}")
+        yield DoctorFinding("disk", "warning", message, f"end it: {open_by(file) or 'look for it with lsof'}")
     kind = _file_system(file)
     if kind in NETWORK:
         remedy = "move it to a local disk, or use PostgreSQL where several hosts share it"
-        yield Finding("disk", "error", f"{file} is on a network file system ({kind}), where SQLite is not safe", remedy)
+        yield DoctorFinding(
+            "disk", "error", f"{file} is on a network file system ({kind}), where SQLite is not safe", remedy
+        )
 
 
-def permissions(file: Path) -> Iterator[Finding]:
+def permissions(file: Path) -> Iterator[DoctorFinding]:
     """Whether we may read and write, and whether others may read."""
     found = list(_permissions(file))
-    yield from found or [Finding("permissions", "ok", f"{file} can be read and written")]
+    yield from found or [DoctorFinding("permissions", "ok", f"{file} can be read and written")]
 
 
-def sockets(prefix: str, event_socket: str) -> Iterator[Finding]:
+def sockets(prefix: str, event_socket: str) -> Iterator[DoctorFinding]:
     """Socket files that nobody listens at any more."""
     from ...actors.sockets.unix_socket import is_listening
 
@@ -58,9 +60,9 @@ def sockets(prefix: str, event_socket: str) -> Iterator[Finding]:
     paths += [monitor] if monitor.is_socket() else []
     stale = [path for path in paths if path.is_socket() and not is_listening(path)]
     for path in stale:
-        yield Finding("sockets", "warning", f"nobody listens at {path}", f"rm {shlex.quote(str(path))}")
+        yield DoctorFinding("sockets", "warning", f"nobody listens at {path}", f"rm {shlex.quote(str(path))}")
     if not stale:
-        yield Finding("sockets", "ok", f"{len(paths)} in use, none left behind ({prefix}-*.sock)")
+        yield DoctorFinding("sockets", "ok", f"{len(paths)} in use, none left behind ({prefix}-*.sock)")
 
 
 def open_by(file: Path) -> str:
@@ -79,18 +81,20 @@ def open_by(file: Path) -> str:
 # Helpers
 
 
-def _permissions(file: Path) -> Iterator[Finding]:
+def _permissions(file: Path) -> Iterator[DoctorFinding]:
     quoted = shlex.quote(str(file))
     user = str(os.geteuid())
     unread = [path for path in (file, *beside(file)) if path.exists() and not _may(path, os.R_OK)]
     for path in unread:
         remedy = f"run as its owner (user {path.stat().st_uid}), or: chown {user} {shlex.quote(str(path))}"
-        yield Finding("permissions", "error", f"{path} cannot be read by us", remedy)
+        yield DoctorFinding("permissions", "error", f"{path} cannot be read by us", remedy)
     if not unread and (barred := SqliteFile(file).why_not_written()):
         remedy = "lists and the page work so; run as its owner, on a file system that takes writes, what is to write"
-        yield Finding("permissions", "error", f"{file} can only be read: {barred}", remedy)
+        yield DoctorFinding("permissions", "error", f"{file} can only be read: {barred}", remedy)
     if file.stat().st_mode & (stat.S_IROTH | stat.S_IWOTH):
-        yield Finding("permissions", "warning", f"every user of this host can read {file}", f"chmod o-rwx {quoted}")
+        yield DoctorFinding(
+            "permissions", "warning", f"every user of this host can read {file}", f"chmod o-rwx {quoted}"
+        )
 
 
 def _may(path: Path, mode: int) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..output import moment
-from .doctor_finding import Finding
+from .doctor_finding import DoctorFinding
 
 if TYPE_CHECKING:
     from ...storage.engine.database import Database
@@ -22,7 +22,7 @@ OVERDUE_S = 120.0
 LARGEST_CHECKED = 512 * 2**20
 
 
-def versions(db: Database) -> Iterator[Finding]:
+def versions(db: Database) -> Iterator[DoctorFinding]:
     """The engine's, Python's and the database's; whether the schema is ours."""
     from importlib.metadata import version
 
@@ -33,16 +33,18 @@ def versions(db: Database) -> Iterator[Finding]:
     waiting = migrations.pending(db)
     if waiting and not db.tables():
         remedy = "any other command, such as statemachine-db status, makes them; it may be another file that you mean"
-        yield Finding("versions", "warning", f"{db} has no tables yet", remedy)
+        yield DoctorFinding("versions", "warning", f"{db} has no tables yet", remedy)
     elif waiting:
         message = f"{db} was made by an older engine; {len(waiting)} changes to its tables are pending"
         remedy = "keep a copy; any other command, such as statemachine-db status, makes them"
-        yield Finding("versions", "warning", message, remedy)
+        yield DoctorFinding("versions", "warning", message, remedy)
     else:
-        yield Finding("versions", "ok", f"{programs}, {health.server_version(db)}, schema {migrations.LATEST} of {db}")
+        yield DoctorFinding(
+            "versions", "ok", f"{programs}, {health.server_version(db)}, schema {migrations.LATEST} of {db}"
+        )
 
 
-def locks(db: Database) -> Iterator[Finding]:
+def locks(db: Database) -> Iterator[DoctorFinding]:
     """Whether anybody keeps others from writing; whether the file is sound."""
     from ...storage import health
     from .doctor_files import open_by
@@ -50,34 +52,40 @@ def locks(db: Database) -> Iterator[Finding]:
     problem = health.takes_writes(db)
     if problem:
         holders = (open_by(db.path) if db.path else "") or "another process"
-        yield Finding("locks", "error", f"nothing can be written: {problem}", f"end what holds the lock: {holders}")
+        yield DoctorFinding(
+            "locks", "error", f"nothing can be written: {problem}", f"end what holds the lock: {holders}"
+        )
     for pid, seconds in health.idle_transactions(db):
         message = f"a transaction of the server's process {pid} has done nothing for {seconds:.0f} s"
-        yield Finding("locks", "warning", message, f"SELECT pg_terminate_backend({pid});")
+        yield DoctorFinding("locks", "warning", message, f"SELECT pg_terminate_backend({pid});")
     if db.path is not None and db.path.stat().st_size < LARGEST_CHECKED:
         for fault in health.damage(db):
             remedy = f"stop all machines, then: sqlite3 {db.path} .recover | sqlite3 repaired.db"
-            yield Finding("locks", "error", f"the file is damaged: {fault}", remedy)
+            yield DoctorFinding("locks", "error", f"the file is damaged: {fault}", remedy)
     if not problem:
-        yield Finding("locks", "ok", "none is held for long")
+        yield DoctorFinding("locks", "ok", "none is held for long")
 
 
-def leases(db: Database) -> Iterator[Finding]:
+def leases(db: Database) -> Iterator[DoctorFinding]:
     """Jobs that are held and not worked on."""
     from ...storage import health
 
     without, expired = health.held(db, expired_for_s=RESCUE_S)
     if without:
         message = f"{without} jobs were left in processing by an older engine or by hand"
-        yield Finding("leases", "warning", message, "statemachine-db reset-processing puts them back into the queue")
+        yield DoctorFinding(
+            "leases", "warning", message, "statemachine-db reset-processing puts them back into the queue"
+        )
     if expired:
         message = f"{expired} jobs are held by workers that are gone, and no runtime is there to take them back"
-        yield Finding("leases", "warning", message, "start a machine, or: statemachine-db release --status processing")
+        yield DoctorFinding(
+            "leases", "warning", message, "start a machine, or: statemachine-db release --status processing"
+        )
     if not without and not expired:
-        yield Finding("leases", "ok", "every job that is held is worked on")
+        yield DoctorFinding("leases", "ok", "every job that is held is worked on")
 
 
-def machines(db: Database) -> Iterator[Finding]:
+def machines(db: Database) -> Iterator[DoctorFinding]:
     """Machines that died, failed, or do not listen; work that waits for somebody who is not there."""
     from ...storage import jobs
     from .machines import machine_rows
@@ -88,12 +96,12 @@ def machines(db: Database) -> Iterator[Finding]:
     yield from troubled
     waiting = jobs.counts(db)["pending"]
     if waiting and not running:
-        yield Finding("machines", "warning", f"{waiting} jobs wait, and no machine runs", "statemachine CONFIG")
+        yield DoctorFinding("machines", "warning", f"{waiting} jobs wait, and no machine runs", "statemachine CONFIG")
     elif not troubled:
-        yield Finding("machines", "ok", f"{len(running)} of {len(rows)} run, none has died or failed")
+        yield DoctorFinding("machines", "ok", f"{len(running)} of {len(rows)} run, none has died or failed")
 
 
-def events(db: Database) -> Iterator[Finding]:
+def events(db: Database) -> Iterator[DoctorFinding]:
     """Events that nobody reads."""
     from ...storage import health
     from .machines import machine_rows
@@ -107,12 +115,12 @@ def events(db: Database) -> Iterator[Finding]:
         else:
             remedy = f"start it, or: statemachine-db process-events {waiting.machine} shows them; they expire in time"
             events += ", which does not run"
-        yield Finding("events", "warning", events, remedy)
+        yield DoctorFinding("events", "warning", events, remedy)
     if not unread:
-        yield Finding("events", "ok", "none has waited for long")
+        yield DoctorFinding("events", "ok", "none has waited for long")
 
 
-def control_sockets(db: Database) -> Iterator[Finding]:
+def control_sockets(db: Database) -> Iterator[DoctorFinding]:
     """Machines of this host whose socket is gone."""
     from ...actors.processes.liveness import is_here, is_running
     from ...actors.sockets.unix_socket import is_listening
@@ -123,10 +131,10 @@ def control_sockets(db: Database) -> Iterator[Finding]:
             continue
         if not is_listening(Path(row.control_socket)):
             message = f"{row.machine_name} runs, but nobody listens at {row.control_socket}: events reach it late"
-            yield Finding("sockets", "error", message, f"restart {row.machine_name} (pid {row.pid})")
+            yield DoctorFinding("sockets", "error", message, f"restart {row.machine_name} (pid {row.pid})")
 
 
-def schedules(db: Database) -> Iterator[Finding]:
+def schedules(db: Database) -> Iterator[DoctorFinding]:
     """Schedules whose time has come and gone."""
     from ...storage import schedules as stored
 
@@ -135,19 +143,21 @@ def schedules(db: Database) -> Iterator[Finding]:
     for row in overdue:
         message = f"{row.schedule_id} was due at {moment(row.next_at)} UTC, and no machine that has it runs"
         remedy = f"start {row.machine_name}, or: statemachine-db schedules --forget {row.schedule_id}"
-        yield Finding("schedules", "warning", message, remedy)
+        yield DoctorFinding("schedules", "warning", message, remedy)
     if rows and not overdue:
-        yield Finding("schedules", "ok", f"{len(rows)} known, none overdue")
+        yield DoctorFinding("schedules", "ok", f"{len(rows)} known, none overdue")
 
 
 # Helpers
 
 
-def _fares(row: dict[str, Any]) -> Iterator[Finding]:
+def _fares(row: dict[str, Any]) -> Iterator[DoctorFinding]:
     name = row["machine_name"]
     if row["status"] == "dead":
         message = f"{name} died in state {row['current_state']}: its process {row['pid']} is gone without a word"
-        yield Finding("machines", "error", message, f"start it again: statemachine {row['config_type'] or name}.yaml")
+        yield DoctorFinding(
+            "machines", "error", message, f"start it again: statemachine {row['config_type'] or name}.yaml"
+        )
     elif row["status"] == "failed":
         remedy = f"statemachine-db error-history --machine {name} says why; mend that, and start it again"
-        yield Finding("machines", "error", f"{name} has failed in state {row['current_state']}", remedy)
+        yield DoctorFinding("machines", "error", f"{name} has failed in state {row['current_state']}", remedy)

@@ -82,13 +82,13 @@ def down(event_socket_path: str | None, control_socket_prefix: str | None) -> No
     Example:
       statemachine-system down
     """
-    from ...actors.system.control_server import Controls, NotUp, ask
+    from ...actors.system.control_server import ControlServer, NotUp, ask
 
     place = address(control_socket_prefix)
     try:
         ask(place, "down")
     except NotUp:
-        left_over = Controls(place)
+        left_over = ControlServer(place)
         if not left_over.take():
             raise Failure("the system is just starting or ending: try again") from None
         left_over.release()
@@ -140,11 +140,11 @@ def _run(
 ) -> int:
     """Be the system, until it ends; the exit code."""
     from ...actors.processes.systemd import Systemd
-    from ...actors.system.control_server import Controls
+    from ...actors.system.control_server import ControlServer
     from ...actors.system.system import System
     from ...storage.engine.database import Database
 
-    controls = Controls(place)
+    controls = ControlServer(place)
     if not controls.take():
         raise Failure("the system is up already, or just starting or ending", TAKEN)
     problems: list[str] = []

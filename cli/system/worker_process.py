@@ -1,4 +1,4 @@
-"""A process of a system (see actors/system/worker_process.py): starts and stops machines as its parent orders, until that is gone."""
+"""A worker process of a system: starts and stops machines as its parent orders, until the parent is gone."""
 
 from __future__ import annotations
 

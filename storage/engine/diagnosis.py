@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ..kinds import Kind
+    from ..kinds import ProblemKind
 
 
 class Diagnosis(NamedTuple):
     """What a driver's error means for the store."""
 
-    trouble: Kind
+    trouble: ProblemKind
     #: what to do about it; empty where the driver's own words have to do
     remedy: str = ""
 

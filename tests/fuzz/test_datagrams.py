@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from statemachine_engine.actors.metrics.counters import Tally
+from statemachine_engine.actors.metrics.counters import Counters
 from statemachine_engine.actors.sockets.listener import Listener
-from statemachine_engine.actors.sockets.messages import Bell, Incoming
+from statemachine_engine.actors.sockets.messages import EventMessage, Notification
 from statemachine_engine.storage.clock import system_clock
 from tests.fuzz import hostile
 from tests.fuzz.campaign import campaign
@@ -25,12 +25,12 @@ END = b'{"type": "the_end"}'
 def test_each_is_a_message_or_refused_and_the_machine_goes_on(tmp_path: Path) -> None:
     taken, ended = [0], threading.Event()
 
-    def take(message: Incoming | Bell) -> None:
+    def take(message: EventMessage | Notification) -> None:
         taken[0] += 1
-        if isinstance(message, Incoming) and message.type == "the_end":
+        if isinstance(message, EventMessage) and message.type == "the_end":
             ended.set()
 
-    listener = Listener(tmp_path / "m.sock", name="m", clock=system_clock, tally=Tally(), deliver=take, ring=take)
+    listener = Listener(tmp_path / "m.sock", name="m", clock=system_clock, tally=Counters(), deliver=take, ring=take)
     listener.open()
     listener.start()
     sent = 0

@@ -10,7 +10,7 @@ from statemachine_engine.storage.engine.database import Database
 from statemachine_engine.storage.errors import PayloadTooLarge
 
 
-def kinds(letters: list[mailbox.Letter]) -> list[str]:
+def kinds(letters: list[mailbox.MailboxMessage]) -> list[str]:
     return [letter.type for letter in letters]
 
 

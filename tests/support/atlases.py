@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from statemachine_engine.actors.definition.loader import from_dict, load
-from statemachine_engine.actors.drawing.diagrams import Atlas, Diagram
+from statemachine_engine.actors.drawing.diagrams import Diagram, DiagramSet
 from tests.support.oddconfigs import odd_config
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*/config/*.yaml"))
@@ -15,19 +15,19 @@ ODD = 200
 
 
 @cache
-def example_atlases() -> list[Atlas]:
+def example_atlases() -> list[DiagramSet]:
     """Every machine of the examples."""
-    return [Atlas(load(path)) for path in EXAMPLES]
+    return [DiagramSet(load(path)) for path in EXAMPLES]
 
 
 @cache
-def odd_atlases() -> list[Atlas]:
+def odd_atlases() -> list[DiagramSet]:
     """200 legal machines; every second with counts beside the arrows."""
     definitions = [from_dict(odd_config(seed)) for seed in range(ODD)]
-    return [Atlas(definition, {} if seed % 2 else None) for seed, definition in enumerate(definitions)]
+    return [DiagramSet(definition, {} if seed % 2 else None) for seed, definition in enumerate(definitions)]
 
 
-def views(atlas: Atlas) -> Iterator[Diagram]:
+def views(atlas: DiagramSet) -> Iterator[Diagram]:
     """Every diagram of a machine that has something of its own."""
     yield atlas.whole()
     if atlas.groups:

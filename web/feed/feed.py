@@ -9,8 +9,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
-from ...actors.audit.event_socket import Doorbell
-from ...actors.audit.tail import BATCH, RECONNECT_S, Tail
+from ...actors.audit.event_socket import EventSocket
+from ...actors.audit.tail import BATCH, RECONNECT_S, AuditTail
 from ...actors.sockets import unix_socket
 from ...storage import audit
 from ...storage.audit import Event
@@ -55,7 +55,7 @@ class Feed:
         self.ready = threading.Event()
         self._store = store
         self._bell_path = unix_socket.event_socket(event_socket)
-        self._bell: Doorbell | None = None
+        self._bell: EventSocket | None = None
         self._lock = threading.Lock()
         self._clients: list[Callable[[], None]] = []
         self._thread: threading.Thread | None = None
@@ -77,7 +77,7 @@ class Feed:
         """Start the thread, unless it runs; never before a process forks."""
         with self._lock:
             if self._thread is None and not self.stopped.is_set():
-                self._bell = Doorbell(self._bell_path)
+                self._bell = EventSocket(self._bell_path)
                 self._thread = threading.Thread(target=self._run, name="sm-feed", daemon=True)
                 self._thread.start()
 
@@ -115,7 +115,7 @@ class Feed:
             self._bell.close()
             self._end()
 
-    def _follow(self, bell: Doorbell) -> None:
+    def _follow(self, bell: EventSocket) -> None:
         """Until the end, or until something that must not happen; pages start anew then, and go on."""
         try:
             with contextlib.closing(self._open(bell)) as tail:
@@ -144,7 +144,7 @@ class Feed:
             if not is_behind:
                 time.sleep(round_s)
 
-    def _open(self, bell: Doorbell) -> Tail:
+    def _open(self, bell: EventSocket) -> AuditTail:
         """From some way back, as soon as the database can be read; from now if we are stopped before."""
         after: int | None = None
         while after is None and not bell.stopped:
@@ -154,7 +154,7 @@ class Feed:
                 self._hear(str(error))
                 bell.wait(RECONNECT_S)
         self.backlog.begin(after or 0)
-        return Tail(self._store.url, after=after)
+        return AuditTail(self._store.url, after=after)
 
     def _look_back(self, db: Database) -> int:
         """The id after which to begin."""

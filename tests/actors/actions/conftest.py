@@ -12,7 +12,7 @@ import pytest
 from statemachine_engine.actors.actions.registry import builtin
 from statemachine_engine.actors.actions.services import Services
 from statemachine_engine.actors.concurrency.cancel_token import CancelToken
-from statemachine_engine.actors.jobs.job_holder import JobDesk
+from statemachine_engine.actors.jobs.job_holder import JobHolder
 from statemachine_engine.actors.runtime.runtime import Runtime
 from statemachine_engine.storage.engine.database import Database
 
@@ -41,7 +41,7 @@ class Bench:
 
 @pytest.fixture
 def bench(runtime: Runtime, tmp_path: Path) -> Bench:
-    services = Services(runtime.hub, MACHINE, CancelToken(), JobDesk(MACHINE, runtime.hub), tmp_path)
+    services = Services(runtime.hub, MACHINE, CancelToken(), JobHolder(MACHINE, runtime.hub), tmp_path)
     return Bench(services, {"machine_name": MACHINE, "current_state": "working"})
 
 

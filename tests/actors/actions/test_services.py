@@ -12,13 +12,13 @@ import pytest
 
 from statemachine_engine.actors.actions.services import Sent, Services
 from statemachine_engine.actors.concurrency.cancel_token import CancelToken
-from statemachine_engine.actors.jobs.job_holder import JobDesk
+from statemachine_engine.actors.jobs.job_holder import JobHolder
 from statemachine_engine.actors.sockets import datagrams, unix_socket
-from statemachine_engine.actors.sockets.messages import Incoming
+from statemachine_engine.actors.sockets.messages import EventMessage
 from statemachine_engine.storage import machines, mailbox
 from statemachine_engine.storage.engine.database import Database
 from statemachine_engine.storage.errors import PayloadTooLarge
-from statemachine_engine.storage.mailbox import Letter
+from statemachine_engine.storage.mailbox import MailboxMessage
 from tests.support.factories import acquire
 
 HERE = socket.gethostname()
@@ -31,7 +31,7 @@ class Hub:
 
     def __init__(self, db: Database) -> None:
         self.db = db
-        self.handed: list[Letter] = []
+        self.handed: list[MailboxMessage] = []
         self.published: list[tuple[str, str, Mapping[str, Any]]] = []
         self.woken: list[tuple[str, tuple[str | None, ...], int]] = []
         self.spawned: list[tuple[Path, Path | None]] = []
@@ -39,7 +39,7 @@ class Hub:
     def names(self) -> list[str]:
         return ["near", "sender"]
 
-    def hand(self, letter: Letter) -> bool:
+    def hand(self, letter: MailboxMessage) -> bool:
         self.handed += [letter] if letter.target in self.names() else []
         return letter.target in self.names()
 
@@ -67,7 +67,7 @@ def hub(db: Database) -> Hub:
 
 @pytest.fixture
 def services(hub: Hub, tmp_path: Path) -> Services:
-    return Services(hub, "sender", CancelToken(), JobDesk("sender", hub), tmp_path, tmp_path / "own")
+    return Services(hub, "sender", CancelToken(), JobHolder("sender", hub), tmp_path, tmp_path / "own")
 
 
 def test_an_event_is_stored_before_a_neighbour_gets_it(services: Services, hub: Hub, db: Database) -> None:
@@ -86,7 +86,7 @@ def test_a_machine_of_another_process_is_told_through_its_socket(
         sent = services.send("far", "go", [1])
         message = datagrams.decode(sock.recv(datagrams.MAX_DATAGRAM), 0.0)
     assert sent.delivered == 1
-    assert message == Incoming("go", [1], None, "sender", 0.0, sent.event_ids[0], None)
+    assert message == EventMessage("go", [1], None, "sender", 0.0, sent.event_ids[0], None)
 
 
 @pytest.mark.parametrize("holder", ["none", "ended", "gone", "elsewhere", "without a socket"])

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from statemachine_engine.actors.audit import event_socket
-from statemachine_engine.actors.audit.event_socket import Doorbell
+from statemachine_engine.actors.audit.event_socket import EventSocket
 from statemachine_engine.actors.sockets import unix_socket
 
 
@@ -20,20 +20,20 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def bell(path: Path) -> Iterator[Doorbell]:
-    made = Doorbell(str(path))
+def bell(path: Path) -> Iterator[EventSocket]:
+    made = EventSocket(str(path))
     yield made
     made.close()
 
 
-def waited(bell: Doorbell, timeout_s: float = 10.0) -> float:
+def waited(bell: EventSocket, timeout_s: float = 10.0) -> float:
     """How many seconds a wait took."""
     began_s = time.monotonic()
     bell.wait(timeout_s)
     return time.monotonic() - began_s
 
 
-def test_a_datagram_ends_the_wait(bell: Doorbell, path: Path) -> None:
+def test_a_datagram_ends_the_wait(bell: EventSocket, path: Path) -> None:
     bell.wait(0)
 
     assert unix_socket.ring(path, {"type": "x"})
@@ -41,7 +41,7 @@ def test_a_datagram_ends_the_wait(bell: Doorbell, path: Path) -> None:
     assert waited(bell) < 5
 
 
-def test_one_wait_takes_all_datagrams(bell: Doorbell, path: Path) -> None:
+def test_one_wait_takes_all_datagrams(bell: EventSocket, path: Path) -> None:
     bell.wait(0)
     for _ in range(5):
         unix_socket.ring(path, {"type": "x"})
@@ -50,7 +50,7 @@ def test_one_wait_takes_all_datagrams(bell: Doorbell, path: Path) -> None:
     assert waited(bell, 0.05) >= 0.05
 
 
-def test_stop_ends_the_wait_of_another_thread(bell: Doorbell) -> None:
+def test_stop_ends_the_wait_of_another_thread(bell: EventSocket) -> None:
     thread = threading.Thread(target=bell.wait, args=(30,))
     thread.start()
 
@@ -61,7 +61,7 @@ def test_stop_ends_the_wait_of_another_thread(bell: Doorbell) -> None:
     assert bell.stopped
 
 
-def test_a_socket_that_another_reader_has_is_left_to_it(bell: Doorbell, path: Path) -> None:
+def test_a_socket_that_another_reader_has_is_left_to_it(bell: EventSocket, path: Path) -> None:
     with unix_socket.bind(path) as others:
         bell.wait(0)
         assert unix_socket.ring(path, {"type": "x"})
@@ -71,7 +71,9 @@ def test_a_socket_that_another_reader_has_is_left_to_it(bell: Doorbell, path: Pa
         assert path.exists()
 
 
-def test_a_socket_whose_reader_has_left_is_taken(bell: Doorbell, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_socket_whose_reader_has_left_is_taken(
+    bell: EventSocket, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(event_socket, "TRY_AGAIN_S", 0.0)
     others = unix_socket.bind(path)
     bell.wait(0)
@@ -83,7 +85,7 @@ def test_a_socket_whose_reader_has_left_is_taken(bell: Doorbell, path: Path, mon
     assert waited(bell) < 5
 
 
-def test_a_socket_that_another_has_replaced_is_not_removed_at_the_end(bell: Doorbell, path: Path) -> None:
+def test_a_socket_that_another_has_replaced_is_not_removed_at_the_end(bell: EventSocket, path: Path) -> None:
     bell.wait(0)
     path.unlink()
     with unix_socket.bind(path):
@@ -92,7 +94,7 @@ def test_a_socket_that_another_has_replaced_is_not_removed_at_the_end(bell: Door
         assert unix_socket.is_listening(path)
 
 
-def test_nothing_is_left_behind(bell: Doorbell, path: Path) -> None:
+def test_nothing_is_left_behind(bell: EventSocket, path: Path) -> None:
     bell.wait(0)
     assert path.exists()
 
@@ -102,7 +104,7 @@ def test_nothing_is_left_behind(bell: Doorbell, path: Path) -> None:
 
 
 def test_where_no_socket_can_be_it_only_waits(tmp_path: Path) -> None:
-    bell = Doorbell(str(tmp_path / "no such folder" / "events.sock"))
+    bell = EventSocket(str(tmp_path / "no such folder" / "events.sock"))
 
     assert waited(bell, 0.05) >= 0.05
     bell.close()

@@ -16,7 +16,7 @@ import pytest
 from statemachine_engine.actors.audit import recorder as recorder_module
 from statemachine_engine.actors.audit.publisher import Publisher
 from statemachine_engine.actors.audit.recorder import BATCH, Recorder
-from statemachine_engine.actors.metrics.counters import Tally
+from statemachine_engine.actors.metrics.counters import Counters
 from statemachine_engine.storage import audit, machines, mailbox
 from statemachine_engine.storage.audit import Mark, Note, Received, Record, StateRow
 from statemachine_engine.storage.engine import sqlite
@@ -29,12 +29,12 @@ from .test_publisher import reader
 
 
 @pytest.fixture
-def tally() -> Tally:
-    return Tally()
+def tally() -> Counters:
+    return Counters()
 
 
 @pytest.fixture
-def recorder(db: Database, tmp_path: Path, tally: Tally) -> Iterator[Recorder]:
+def recorder(db: Database, tmp_path: Path, tally: Counters) -> Iterator[Recorder]:
     recorder = Recorder(db, Publisher(str(tmp_path / "events.sock")), tally)
     recorder.start()
     yield recorder
@@ -133,7 +133,7 @@ class Silent:
 
 @pytest.mark.parametrize("bad", BAD.values(), ids=BAD)
 def test_a_record_that_cannot_be_stored_is_left_out_alone_and_counted(
-    recorder: Recorder, tally: Tally, db: Database, bad: Callable[[], Record], caplog: pytest.LogCaptureFixture
+    recorder: Recorder, tally: Counters, db: Database, bad: Callable[[], Record], caplog: pytest.LogCaptureFixture
 ) -> None:
     for number in range(20):
         recorder.record(note(number), *([bad()] if number in (3, 11) else []))
@@ -170,7 +170,7 @@ def test_a_store_that_another_process_holds_locked_gets_all_of_it_later(
     impatient: None, tmp_path: Path, open_db: Callable[..., Database], caplog: pytest.LogCaptureFixture
 ) -> None:
     db = open_db(tmp_path / "store.db")
-    recorder = Recorder(db, Publisher(str(tmp_path / "s")), Tally())
+    recorder = Recorder(db, Publisher(str(tmp_path / "s")), Counters())
     recorder.start()
     program = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('BEGIN IMMEDIATE'); "
     command = [sys.executable, "-c", program + "print(1, flush=True); input()", str(tmp_path / "store.db")]
@@ -193,7 +193,7 @@ def test_a_store_that_another_process_holds_locked_gets_all_of_it_later(
 def test_what_the_store_takes_nothing_of_until_the_end_is_counted(
     impatient: None, tmp_path: Path, open_db: Callable[..., Database], caplog: pytest.LogCaptureFixture
 ) -> None:
-    recorder = Recorder(open_db(tmp_path / "store.db"), Publisher(str(tmp_path / "s")), Tally())
+    recorder = Recorder(open_db(tmp_path / "store.db"), Publisher(str(tmp_path / "s")), Counters())
     blocker = sqlite3.connect(tmp_path / "store.db")
     blocker.execute("BEGIN IMMEDIATE")
     recorder.start()
@@ -207,7 +207,7 @@ def test_what_the_store_takes_nothing_of_until_the_end_is_counted(
 
 
 def test_stop_stores_what_is_left(db: Database, tmp_path: Path) -> None:
-    recorder = Recorder(db, Publisher(str(tmp_path / "s")), Tally())
+    recorder = Recorder(db, Publisher(str(tmp_path / "s")), Counters())
     for number in range(2 * BATCH + 1):
         recorder.record(note(number))
     recorder.start()
@@ -217,7 +217,7 @@ def test_stop_stores_what_is_left(db: Database, tmp_path: Path) -> None:
 
 
 def test_records_that_come_while_it_stops_are_not_forgotten(db: Database, tmp_path: Path) -> None:
-    recorder = Recorder(db, Publisher(str(tmp_path / "s")), Tally())
+    recorder = Recorder(db, Publisher(str(tmp_path / "s")), Counters())
     recorder.start()
     recorder.subscribe(lambda sent: recorder.record(note(sent["payload"]["number"] + 1)) if sent["id"] < 40 else None)
     recorder.record(note(0))
@@ -226,7 +226,7 @@ def test_records_that_come_while_it_stops_are_not_forgotten(db: Database, tmp_pa
 
 
 def test_stop_is_safe_before_start(db: Database, tmp_path: Path) -> None:
-    Recorder(db, Publisher(str(tmp_path / "s")), Tally()).stop()
+    Recorder(db, Publisher(str(tmp_path / "s")), Counters()).stop()
 
 
 @pytest.mark.usefixtures("impatient")
@@ -234,7 +234,7 @@ def test_a_batch_whose_answer_was_lost_is_stored_once(
     postgres_url: str, open_db: Callable[..., Database], tmp_path: Path
 ) -> None:
     db = open_db(postgres_url)
-    recorder = Recorder(db, Publisher(str(tmp_path / "events.sock")), Tally())
+    recorder = Recorder(db, Publisher(str(tmp_path / "events.sock")), Counters())
     lose_next_answer(db)
     recorder.record(note(1), note(2))
     recorder.start()

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from statemachine_engine.actors.audit import tail as tail_module
-from statemachine_engine.actors.audit.event_socket import Doorbell
-from statemachine_engine.actors.audit.tail import Tail
+from statemachine_engine.actors.audit.event_socket import EventSocket
+from statemachine_engine.actors.audit.tail import AuditTail
 from statemachine_engine.storage import audit
 from statemachine_engine.storage.audit import Note
 from statemachine_engine.storage.clock import system_clock
@@ -30,11 +30,11 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def tail(url: str) -> Iterator[Callable[..., Tail]]:
-    made: list[Tail] = []
+def tail(url: str) -> Iterator[Callable[..., AuditTail]]:
+    made: list[AuditTail] = []
 
-    def make(**options: Any) -> Tail:
-        made.append(Tail(url, **options))
+    def make(**options: Any) -> AuditTail:
+        made.append(AuditTail(url, **options))
         return made[-1]
 
     yield make
@@ -47,11 +47,13 @@ def tell(db: Database, *numbers: int, machine: str = "m", type: str = "said", ag
     audit.write(db, [Note(machine, type, {"n": number}, at_s) for number in numbers])
 
 
-def read(tail: Tail) -> list[int]:
+def read(tail: AuditTail) -> list[int]:
     return [event.payload["n"] for event in tail.rest()]
 
 
-def test_what_is_there_is_read_once_and_then_what_comes(url: str, open_db: Open, tail: Callable[..., Tail]) -> None:
+def test_what_is_there_is_read_once_and_then_what_comes(
+    url: str, open_db: Open, tail: Callable[..., AuditTail]
+) -> None:
     db = open_db(url)
     tell(db, 1, 2)
     reader = tail(after=0)
@@ -63,7 +65,7 @@ def test_what_is_there_is_read_once_and_then_what_comes(url: str, open_db: Open,
 
 
 def test_without_a_place_to_begin_only_what_comes_from_now_on_is_read(
-    url: str, open_db: Open, tail: Callable[..., Tail]
+    url: str, open_db: Open, tail: Callable[..., AuditTail]
 ) -> None:
     db = open_db(url)
     tell(db, 1, ago_s=0.1)
@@ -74,7 +76,7 @@ def test_without_a_place_to_begin_only_what_comes_from_now_on_is_read(
 
 
 def test_since_a_moment_begins_with_the_first_event_from_then_on(
-    url: str, open_db: Open, tail: Callable[..., Tail]
+    url: str, open_db: Open, tail: Callable[..., AuditTail]
 ) -> None:
     db = open_db(url)
     tell(db, 1, ago_s=3600)
@@ -84,14 +86,14 @@ def test_since_a_moment_begins_with_the_first_event_from_then_on(
     assert read(tail(last_s=60.0)) == [2, 3]
 
 
-def test_more_than_a_batch_is_read_whole(url: str, open_db: Open, tail: Callable[..., Tail]) -> None:
+def test_more_than_a_batch_is_read_whole(url: str, open_db: Open, tail: Callable[..., AuditTail]) -> None:
     tell(open_db(url), *range(tail_module.BATCH * 2 + 1))
 
     assert read(tail(after=0)) == list(range(tail_module.BATCH * 2 + 1))
 
 
 def test_machines_and_types_are_chosen_and_the_place_moves_past_the_others(
-    url: str, open_db: Open, tail: Callable[..., Tail]
+    url: str, open_db: Open, tail: Callable[..., AuditTail]
 ) -> None:
     db = open_db(url)
     tell(db, 1, machine="a")
@@ -104,7 +106,7 @@ def test_machines_and_types_are_chosen_and_the_place_moves_past_the_others(
 
 
 def test_a_database_that_comes_later_is_read_from_its_beginning(
-    url: str, open_db: Open, tail: Callable[..., Tail]
+    url: str, open_db: Open, tail: Callable[..., AuditTail]
 ) -> None:
     reader = tail()
     with pytest.raises(StoreUnavailable):
@@ -116,7 +118,7 @@ def test_a_database_that_comes_later_is_read_from_its_beginning(
 
 
 def test_a_log_that_was_made_anew_is_read_from_its_beginning(
-    url: str, open_db: Open, tail: Callable[..., Tail]
+    url: str, open_db: Open, tail: Callable[..., AuditTail]
 ) -> None:
     db = open_db(url)
     tell(db, 1, 2, 3, ago_s=1)
@@ -130,13 +132,13 @@ def test_a_log_that_was_made_anew_is_read_from_its_beginning(
     assert read(reader) == [4]
 
 
-def test_a_place_beyond_the_end_is_one_in_an_older_log(url: str, open_db: Open, tail: Callable[..., Tail]) -> None:
+def test_a_place_beyond_the_end_is_one_in_an_older_log(url: str, open_db: Open, tail: Callable[..., AuditTail]) -> None:
     tell(open_db(url), 1, 2)
 
     assert read(tail(after=5000)) == [1, 2]
 
 
-def test_a_log_that_was_pruned_goes_on(url: str, open_db: Open, tail: Callable[..., Tail]) -> None:
+def test_a_log_that_was_pruned_goes_on(url: str, open_db: Open, tail: Callable[..., AuditTail]) -> None:
     db = open_db(url)
     tell(db, 1, 2, ago_s=60)
     reader = tail(after=0)
@@ -154,7 +156,7 @@ def test_a_file_that_takes_the_place_of_another_is_read_from_where_the_old_one_e
 ) -> None:
     url, backup = f"sqlite:///{tmp_path / 'store.db'}", f"sqlite:///{tmp_path / 'backup.db'}"
     db, other = open_db(url), open_db(backup)
-    reader = Tail(url, after=0)
+    reader = AuditTail(url, after=0)
     notes = [Note("m", "said", {"n": number}, system_clock.now() - 20 + number) for number in (1, 2, 3)]
     audit.write(db, notes[:2])
     assert read(reader) == [1, 2]
@@ -177,7 +179,7 @@ def test_a_file_that_is_gone_is_waited_for(tmp_path: Path, open_db: Open) -> Non
     url = f"sqlite:///{tmp_path / 'store.db'}"
     db = open_db(url)
     tell(db, 1, ago_s=1)
-    reader = Tail(url, after=0)
+    reader = AuditTail(url, after=0)
     assert read(reader) == [1]
     db.close()
     for file in tmp_path.glob("store.db*"):
@@ -195,7 +197,7 @@ def test_a_file_that_is_gone_is_waited_for(tmp_path: Path, open_db: Open) -> Non
 def test_a_file_that_is_gone_is_let_go_of_though_somebody_writes_to_it_still(tmp_path: Path, open_db: Open) -> None:
     url = f"sqlite:///{tmp_path / 'store.db'}"
     db = open_db(url)
-    reader = Tail(url, after=0)
+    reader = AuditTail(url, after=0)
     for number in range(10):  # so that all its connections are open
         tell(db, number)
         assert read(reader) == [number]
@@ -213,7 +215,7 @@ def test_following_tells_of_trouble_and_goes_on_when_it_is_over(
 ) -> None:
     monkeypatch.setattr(tail_module, "RECONNECT_S", 0.01)
     url = f"sqlite:///{tmp_path / 'store.db'}"
-    bell = Doorbell(str(tmp_path / "events.sock"))
+    bell = EventSocket(str(tmp_path / "events.sock"))
     heard: list[str | None] = []
 
     def hear(trouble: str | None) -> None:
@@ -221,7 +223,7 @@ def test_following_tells_of_trouble_and_goes_on_when_it_is_over(
         if len(heard) == 2:
             tell(open_db(url), 1)
 
-    reader = Tail(url)
+    reader = AuditTail(url)
     first = next(reader.follow(bell, until_s=float("inf"), trouble=hear))
 
     assert first.payload == {"n": 1}
@@ -237,16 +239,18 @@ def test_a_schema_of_a_newer_engine_is_not_waited_for(tmp_path: Path, open_db: O
     with db.write():
         db.execute("PRAGMA user_version = 999")
     db.close()
-    bell = Doorbell(str(tmp_path / "events.sock"))
+    bell = EventSocket(str(tmp_path / "events.sock"))
 
     with pytest.raises(StoreTooNew):
-        list(Tail(url).follow(bell, until_s=0.0, trouble=lambda _: None))
+        list(AuditTail(url).follow(bell, until_s=0.0, trouble=lambda _: None))
     bell.close()
 
 
-def test_a_stopped_bell_ends_the_following(url: str, open_db: Open, tail: Callable[..., Tail], tmp_path: Path) -> None:
+def test_a_stopped_bell_ends_the_following(
+    url: str, open_db: Open, tail: Callable[..., AuditTail], tmp_path: Path
+) -> None:
     open_db(url)
-    bell = Doorbell(str(tmp_path / "events.sock"))
+    bell = EventSocket(str(tmp_path / "events.sock"))
     bell.stop()
 
     assert list(tail().follow(bell, until_s=float("inf"), trouble=lambda _: None)) == []

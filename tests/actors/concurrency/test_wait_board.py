@@ -10,19 +10,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statemachine_engine.actors.concurrency.wait_board import Key, Place, Watch, WatchBoard, concerns
+from statemachine_engine.actors.concurrency.wait_board import Key, Place, Wait, WaitBoard, concerns
 
 
 class Sleepers:
     """Parks on a board and notes who was woken."""
 
     def __init__(self) -> None:
-        self.board = WatchBoard()
+        self.board = WaitBoard()
         self.woken: list[str] = []
 
     def park(self, name: str, topic: str = "jobs", key: Key = ()) -> Place:
         place = (name, 1, 0)
-        assert self.board.park(Watch(topic, key, lambda: self.woken.append(name)), place, self.board.version(topic))
+        assert self.board.park(Wait(topic, key, lambda: self.woken.append(name)), place, self.board.version(topic))
         return place
 
 
@@ -75,7 +75,7 @@ def test_who_left_is_not_woken(sleepers: Sleepers) -> None:
 def test_who_looked_before_the_bell_cannot_park_after_it(sleepers: Sleepers) -> None:
     version = sleepers.board.version("done")
     sleepers.board.ring("done", ("some job",))
-    assert not sleepers.board.park(Watch("done", (), lambda: None), ("a", 1, 0), version)
+    assert not sleepers.board.park(Wait("done", (), lambda: None), ("a", 1, 0), version)
     assert not sleepers.board.keys("done")
 
 
@@ -92,7 +92,7 @@ def test_a_watch_may_park_again_while_it_is_woken(sleepers: Sleepers) -> None:
         sleepers.woken.append("a")
         sleepers.park("a")
 
-    sleepers.board.park(Watch("jobs", (), again), ("a", 1, 0), 0)
+    sleepers.board.park(Wait("jobs", (), again), ("a", 1, 0), 0)
     assert sleepers.board.ring("jobs") == 1
     assert sleepers.board.ring("jobs") == 1
 
@@ -125,7 +125,7 @@ def test_other_news_concerns_those_who_named_it_or_nothing(topic: str) -> None:
 
 @given(st.lists(st.sampled_from(["look", "park", "ring"]), max_size=30))
 def test_after_any_bell_that_followed_the_look_the_sleeper_is_awake(steps: list[str]) -> None:
-    board, rung, parked = WatchBoard(), False, False
+    board, rung, parked = WaitBoard(), False, False
     version = board.version("jobs")
 
     def wake() -> None:
@@ -139,14 +139,14 @@ def test_after_any_bell_that_followed_the_look_the_sleeper_is_awake(steps: list[
             board.ring("jobs")
             rung = True
         else:
-            parked = board.park(Watch("jobs", (), wake), ("a", 1, 0), version)
+            parked = board.park(Wait("jobs", (), wake), ("a", 1, 0), version)
             assert parked is not rung
         assert not (rung and parked)
 
 
 def test_under_many_threads_no_job_is_left_while_a_worker_sleeps() -> None:
     """Workers look for work, park when there is none; producers add and ring for one each. All work must get done."""
-    board, lock, total = WatchBoard(), threading.Lock(), 4 * 300
+    board, lock, total = WaitBoard(), threading.Lock(), 4 * 300
     stock, done, finished = 0, 0, threading.Event()
 
     def take() -> bool:
@@ -169,7 +169,7 @@ def test_under_many_threads_no_job_is_left_while_a_worker_sleeps() -> None:
     def work(number: int) -> None:
         while not finished.is_set():
             version, awake = board.version("jobs"), threading.Event()
-            if not take() and board.park(Watch("jobs", ("video", None), awake.set), (str(number), 0, 0), version):
+            if not take() and board.park(Wait("jobs", ("video", None), awake.set), (str(number), 0, 0), version):
                 while not awake.wait(0.05):
                     if finished.is_set():
                         return
@@ -180,10 +180,10 @@ def test_under_many_threads_no_job_is_left_while_a_worker_sleeps() -> None:
 
 def test_a_bell_rung_by_another_thread_never_falls_between_look_and_park() -> None:
     for _ in range(500):
-        board, awake, flag = WatchBoard(), threading.Event(), []
+        board, awake, flag = WaitBoard(), threading.Event(), []
         barrier = threading.Barrier(2)
 
-        def ring(board: WatchBoard = board, flag: list[int] = flag, barrier: threading.Barrier = barrier) -> None:
+        def ring(board: WaitBoard = board, flag: list[int] = flag, barrier: threading.Barrier = barrier) -> None:
             barrier.wait()
             flag.append(1)
             board.ring("done", ("j",))
@@ -194,7 +194,7 @@ def test_a_bell_rung_by_another_thread_never_falls_between_look_and_park() -> No
         for _ in range(random.randrange(20)):
             version = board.version("done")
         version = board.version("done")
-        if not flag and board.park(Watch("done", ("j",), awake.set), ("a", 0, 0), version):
+        if not flag and board.park(Wait("done", ("j",), awake.set), ("a", 0, 0), version):
             assert awake.wait(30)
         thread.join()
 

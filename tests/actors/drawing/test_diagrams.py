@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from statemachine_engine.actors.definition.loader import load_text
-from statemachine_engine.actors.drawing.diagrams import END, START, Atlas, Diagram
+from statemachine_engine.actors.drawing.diagrams import END, START, Diagram, DiagramSet
 
 MACHINE = """
 name: "Worker"
@@ -39,8 +39,8 @@ def names(diagram: Diagram, kind: str = "state") -> list[str]:
     return [node.name for node in diagram.nodes if node.kind == kind]
 
 
-def atlas(text: str = MACHINE, **options: dict[tuple[str, str, str], int]) -> Atlas:
-    return Atlas(load_text(text), **options)
+def atlas(text: str = MACHINE, **options: dict[tuple[str, str, str], int]) -> DiagramSet:
+    return DiagramSet(load_text(text), **options)
 
 
 def test_the_whole_machine_has_every_state_and_each_transition_that_can_be_taken() -> None:

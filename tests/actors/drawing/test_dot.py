@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from statemachine_engine.actors.definition.loader import load_text
-from statemachine_engine.actors.drawing.diagrams import Atlas
+from statemachine_engine.actors.drawing.diagrams import DiagramSet
 from statemachine_engine.actors.drawing.dot import dot, quoted
 from tests.support.atlases import example_atlases, odd_atlases
 from tests.support.readers import read
@@ -23,7 +23,7 @@ def test_graphviz_finds_the_states_and_arrows_of_the_examples_and_of_200_odd_mac
 
 
 def test_groups_are_clusters() -> None:
-    text = dot(Atlas(load_text("initial_state: a\nstates: {a: {group: IDLE WORK}}\ntransitions: []")).whole())
+    text = dot(DiagramSet(load_text("initial_state: a\nstates: {a: {group: IDLE WORK}}\ntransitions: []")).whole())
 
     assert 'subgraph "cluster_IDLEWORK" {\n    label="IDLE WORK"\n    "a" [label="a"' in text
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from statemachine_engine.actors.definition.loader import load_text
-from statemachine_engine.actors.drawing.diagrams import Atlas
+from statemachine_engine.actors.drawing.diagrams import DiagramSet
 from statemachine_engine.actors.drawing.files import drawings, find_folder, folder_name, leftovers
 from tests.support.atlases import odd_atlases
 
@@ -23,7 +23,7 @@ def put(root: Path, name: str, config_type: str = "") -> Path:
 
 
 def test_there_is_a_file_for_each_group_beside_main_and_metadata() -> None:
-    assert list(drawings(Atlas(load_text(GROUPED)))) == [
+    assert list(drawings(DiagramSet(load_text(GROUPED)))) == [
         "main.mermaid",
         "IDLE.mermaid",
         "JOBWORK.mermaid",
@@ -40,10 +40,10 @@ def test_the_files_of_odd_machines_are_plain_names_that_differ_in_more_than_case
 
 
 def test_files_of_groups_that_are_no_more_are_left_over(tmp_path: Path) -> None:
-    for name, text in drawings(Atlas(load_text(GROUPED))).items():
+    for name, text in drawings(DiagramSet(load_text(GROUPED))).items():
         (tmp_path / name).write_text(text)
 
-    now = drawings(Atlas(load_text("initial_state: a\nstates: {a: {group: IDLE}}\ntransitions: []")))
+    now = drawings(DiagramSet(load_text("initial_state: a\nstates: {a: {group: IDLE}}\ntransitions: []")))
 
     assert leftovers(tmp_path, now) == [tmp_path / "JOBWORK.mermaid"]
 

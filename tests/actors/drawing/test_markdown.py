@@ -7,7 +7,7 @@ import re
 import pytest
 
 from statemachine_engine.actors.definition.loader import load_text
-from statemachine_engine.actors.drawing.diagrams import Atlas
+from statemachine_engine.actors.drawing.diagrams import DiagramSet
 from statemachine_engine.actors.drawing.markdown import code, markdown, plain
 from tests.support.atlases import odd_atlases
 from tests.support.oddconfigs import PHRASES
@@ -36,7 +36,7 @@ HEADINGS = [
 
 
 def page(text: str = MACHINE) -> str:
-    return markdown(Atlas(load_text(text)), "config/worker.yaml")
+    return markdown(DiagramSet(load_text(text)), "config/worker.yaml")
 
 
 def test_it_says_what_was_drawn_from_what() -> None:

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from statemachine_engine.actors.definition.loader import load_text
-from statemachine_engine.actors.drawing.diagrams import Atlas, Diagram, Edge, Node
+from statemachine_engine.actors.drawing.diagrams import Diagram, DiagramSet, Edge, Node
 from statemachine_engine.actors.drawing.mermaid import escaped, mermaid
 from tests.support.atlases import all_views, example_atlases, odd_atlases, views
 from tests.support.oddconfigs import PHRASES
@@ -53,7 +53,7 @@ def test_a_label_is_one_line_without_what_ends_a_label(phrase: str) -> None:
 
 
 def test_plain_names_stay_readable() -> None:
-    text = mermaid(Atlas(load_text(PLAIN)).whole())
+    text = mermaid(DiagramSet(load_text(PLAIN)).whole())
 
     assert "    waiting --> in_work : new_job" in text
     assert "    in_work --> waiting : timeout(30) / log" in text

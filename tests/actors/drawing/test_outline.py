@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from statemachine_engine.actors.definition.loader import load_text
-from statemachine_engine.actors.drawing.diagrams import Atlas
+from statemachine_engine.actors.drawing.diagrams import DiagramSet
 from statemachine_engine.actors.drawing.outline import outline
 from tests.support.atlases import example_atlases
 
@@ -42,7 +42,7 @@ Worker
 def test_each_state_is_followed_by_where_its_events_lead() -> None:
     moves = {("waiting", "working", "new_job"): 3}
 
-    assert outline(Atlas(load_text(MACHINE), moves).whole()) == TEXT
+    assert outline(DiagramSet(load_text(MACHINE), moves).whole()) == TEXT
 
 
 def test_the_examples_are_ascii() -> None:

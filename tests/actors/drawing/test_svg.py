@@ -9,14 +9,14 @@ from xml.etree import ElementTree
 import pytest
 
 from statemachine_engine.actors.definition.loader import from_dict, load_text
-from statemachine_engine.actors.drawing.diagrams import Atlas
+from statemachine_engine.actors.drawing.diagrams import DiagramSet
 from statemachine_engine.actors.drawing.svg import svg
 from tests.support.atlases import example_atlases, odd_atlases
 
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def drawn(atlas: Atlas) -> ElementTree.Element:
+def drawn(atlas: DiagramSet) -> ElementTree.Element:
     return ElementTree.fromstring(svg(atlas.whole()))
 
 
@@ -48,7 +48,7 @@ def test_no_state_lies_over_another_or_beyond_the_edge() -> None:
 
 
 def test_arrows_begin_and_end_at_the_rims_of_states() -> None:
-    atlas = Atlas(
+    atlas = DiagramSet(
         load_text("initial_state: a\ntransitions: [{from: a, to: b, event: go}, {from: b, to: a, event: back}]")
     )
     root = drawn(atlas)
@@ -67,7 +67,9 @@ def test_arrows_begin_and_end_at_the_rims_of_states() -> None:
 
 def test_long_names_are_cut_and_whole_in_their_tooltips() -> None:
     name = "n" * 200
-    root = drawn(Atlas(from_dict({"initial_state": name, "transitions": [{"from": name, "to": name, "event": "go"}]})))
+    root = drawn(
+        DiagramSet(from_dict({"initial_state": name, "transitions": [{"from": name, "to": name, "event": "go"}]}))
+    )
 
     assert "n" * 43 + "…" in {text.text for text in root.iter(f"{SVG}text")}
     assert name in {title.text for title in root.iter(f"{SVG}title")}
@@ -79,7 +81,7 @@ def test_a_machine_of_a_thousand_states_is_drawn_in_seconds() -> None:
     chain = [{"from": a, "to": b, "event": "next"} for a, b in zip(names, names[1:], strict=False)]
     back = [{"from": name, "to": "s0", "event": "error"} for name in names]
 
-    text = svg(Atlas(from_dict({"initial_state": "s0", "transitions": chain + back})).whole())
+    text = svg(DiagramSet(from_dict({"initial_state": "s0", "transitions": chain + back})).whole())
 
     assert len(text) < 5_000_000
 

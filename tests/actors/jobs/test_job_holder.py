@@ -10,7 +10,7 @@ import pytest
 
 from statemachine_engine.actors.concurrency.cancel_token import CancelToken
 from statemachine_engine.actors.concurrency.timers import Timer
-from statemachine_engine.actors.jobs.job_holder import OUTPUT_BYTES, JobDesk
+from statemachine_engine.actors.jobs.job_holder import OUTPUT_BYTES, JobHolder
 from statemachine_engine.storage import jobs
 from statemachine_engine.storage.clock import ManualClock
 from statemachine_engine.storage.engine.database import Database
@@ -56,8 +56,8 @@ def bells(db: Database) -> Bells:
 
 
 @pytest.fixture
-def desk(bells: Bells) -> JobDesk:
-    return JobDesk("m", bells)
+def desk(bells: Bells) -> JobHolder:
+    return JobHolder("m", bells)
 
 
 def status(db: Database, job_id: str) -> str:
@@ -72,11 +72,11 @@ def attempts_of(db: Database, job_id: str) -> list[Attempt]:
     return attempts.of(db, job)
 
 
-def current(desk: JobDesk) -> str | None:
+def current(desk: JobHolder) -> str | None:
     return desk.current.job_id if desk.current is not None else None
 
 
-def test_a_claimed_job_is_current_and_announced(desk: JobDesk, bells: Bells, db: Database) -> None:
+def test_a_claimed_job_is_current_and_announced(desk: JobHolder, bells: Bells, db: Database) -> None:
     add_jobs(db, 1)
     job = desk.claim("work", lease_s=5.0)
     assert job == desk.current
@@ -84,13 +84,13 @@ def test_a_claimed_job_is_current_and_announced(desk: JobDesk, bells: Bells, db:
     assert (bells.published, bells.leases) == ([("job_started", "job-0")], [5.0])
 
 
-def test_without_a_job_nothing_is_current(desk: JobDesk, bells: Bells) -> None:
+def test_without_a_job_nothing_is_current(desk: JobHolder, bells: Bells) -> None:
     assert desk.claim() is None
     assert desk.claim_id("none") is None
     assert (desk.current, bells.published) == (None, [])
 
 
-def test_asking_for_the_next_job_completes_the_one_before(desk: JobDesk, bells: Bells, db: Database) -> None:
+def test_asking_for_the_next_job_completes_the_one_before(desk: JobHolder, bells: Bells, db: Database) -> None:
     add_jobs(db, 2)
     desk.claim()
     desk.claim()
@@ -99,14 +99,14 @@ def test_asking_for_the_next_job_completes_the_one_before(desk: JobDesk, bells: 
     assert bells.woken == [("done", ("job-0",), 1)]
 
 
-def test_asking_in_vain_completes_it_too(desk: JobDesk, db: Database) -> None:
+def test_asking_in_vain_completes_it_too(desk: JobHolder, db: Database) -> None:
     add_jobs(db, 1)
     desk.claim()
     assert desk.claim() is None
     assert (status(db, "job-0"), current(desk)) == ("completed", None)
 
 
-def test_a_job_whose_action_failed_has_failed_for_the_first_reason(desk: JobDesk, bells: Bells, db: Database) -> None:
+def test_a_job_whose_action_failed_has_failed_for_the_first_reason(desk: JobHolder, bells: Bells, db: Database) -> None:
     add_jobs(db, 2)
     desk.claim()
     desk.note_failure("first")
@@ -118,7 +118,7 @@ def test_a_job_whose_action_failed_has_failed_for_the_first_reason(desk: JobDesk
     assert status(db, "job-1") == "completed"
 
 
-def test_a_failure_while_no_job_is_current_fails_none(desk: JobDesk, db: Database) -> None:
+def test_a_failure_while_no_job_is_current_fails_none(desk: JobHolder, db: Database) -> None:
     add_jobs(db, 1)
     desk.note_failure("before")
     desk.claim()
@@ -128,7 +128,7 @@ def test_a_failure_while_no_job_is_current_fails_none(desk: JobDesk, db: Databas
 
 @pytest.mark.parametrize(("verb", "expected"), [("complete", "completed"), ("fail", "failed")])
 def test_an_explicit_word_wins_over_the_rule(
-    desk: JobDesk, bells: Bells, db: Database, verb: str, expected: str
+    desk: JobHolder, bells: Bells, db: Database, verb: str, expected: str
 ) -> None:
     add_jobs(db, 1)
     desk.claim()
@@ -140,14 +140,14 @@ def test_an_explicit_word_wins_over_the_rule(
     assert bells.published[1:] == [(f"job_{expected}", "job-0")]
 
 
-def test_a_retried_job_waits_again_and_its_workers_are_rung(desk: JobDesk, bells: Bells, db: Database) -> None:
+def test_a_retried_job_waits_again_and_its_workers_are_rung(desk: JobHolder, bells: Bells, db: Database) -> None:
     add_jobs(db, 1)
     desk.claim()
     assert desk.retry("job-0", reason="busy").status == "pending"
     assert (current(desk), bells.woken) == (None, [("jobs", ("work", None), 1)])
 
 
-def test_a_retry_of_a_job_whose_attempts_are_spent_is_its_failure(desk: JobDesk, bells: Bells, db: Database) -> None:
+def test_a_retry_of_a_job_whose_attempts_are_spent_is_its_failure(desk: JobHolder, bells: Bells, db: Database) -> None:
     add_jobs(db, 1, max_attempts=1)
     desk.claim()
     assert desk.retry("job-0").status == "failed"
@@ -164,7 +164,7 @@ def lose(db: Database, clock: ManualClock, bells: Bells) -> None:
 
 @pytest.mark.parametrize("verb", ["complete", "fail", "retry"])
 def test_a_worker_whose_lease_is_lost_cannot_settle_the_job_however_often_it_tries(
-    desk: JobDesk, bells: Bells, db: Database, clock: ManualClock, verb: str
+    desk: JobHolder, bells: Bells, db: Database, clock: ManualClock, verb: str
 ) -> None:
     add_jobs(db, 1)
     desk.claim()
@@ -179,7 +179,7 @@ def test_a_worker_whose_lease_is_lost_cannot_settle_the_job_however_often_it_tri
 
 @pytest.mark.parametrize("end", ["claim", "settle", "give_back"])
 def test_a_lost_job_is_let_go_at_the_end(
-    desk: JobDesk, bells: Bells, db: Database, clock: ManualClock, end: str, caplog: pytest.LogCaptureFixture
+    desk: JobHolder, bells: Bells, db: Database, clock: ManualClock, end: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     add_jobs(db, 1)
     desk.claim()
@@ -190,7 +190,7 @@ def test_a_lost_job_is_let_go_at_the_end(
     assert bells.published == [("job_started", "job-0")]
 
 
-def test_a_job_that_was_removed_meanwhile_holds_nothing_up(desk: JobDesk, db: Database) -> None:
+def test_a_job_that_was_removed_meanwhile_holds_nothing_up(desk: JobHolder, db: Database) -> None:
     add_jobs(db, 2)
     desk.claim()
     jobs.remove(db, "job-0")
@@ -199,7 +199,7 @@ def test_a_job_that_was_removed_meanwhile_holds_nothing_up(desk: JobDesk, db: Da
         desk.complete("job-0")
 
 
-def test_a_controller_settles_any_job_by_its_id(desk: JobDesk, bells: Bells, db: Database) -> None:
+def test_a_controller_settles_any_job_by_its_id(desk: JobHolder, bells: Bells, db: Database) -> None:
     add_jobs(db, 2)
     claimed(db, "another")
     desk.complete("job-0")
@@ -208,7 +208,7 @@ def test_a_controller_settles_any_job_by_its_id(desk: JobDesk, bells: Bells, db:
     assert desk.current is None
 
 
-def test_claiming_by_id_settles_the_one_before_but_not_itself(desk: JobDesk, bells: Bells, db: Database) -> None:
+def test_claiming_by_id_settles_the_one_before_but_not_itself(desk: JobHolder, bells: Bells, db: Database) -> None:
     add_jobs(db, 2)
     first = desk.claim_id("job-1")
     assert desk.claim_id("job-1") == first
@@ -217,21 +217,21 @@ def test_claiming_by_id_settles_the_one_before_but_not_itself(desk: JobDesk, bel
     assert [type for type, _ in bells.published] == ["job_started", "job_completed", "job_started"]
 
 
-def test_an_added_job_rings_the_workers_that_may_take_it(desk: JobDesk, bells: Bells) -> None:
+def test_an_added_job_rings_the_workers_that_may_take_it(desk: JobHolder, bells: Bells) -> None:
     desk.enqueue("j", "video", machine_type="gpu")
     assert bells.woken == [("jobs", ("video", "gpu"), 1)]
     with pytest.raises(JobExists):
         desk.enqueue("j", "video")
 
 
-def test_a_lease_too_short_to_be_renewed_is_lengthened(desk: JobDesk, bells: Bells, db: Database) -> None:
+def test_a_lease_too_short_to_be_renewed_is_lengthened(desk: JobHolder, bells: Bells, db: Database) -> None:
     add_jobs(db, 1)
     desk.claim(lease_s=0.0)
     assert bells.leases == [1.0]
     assert jobs.rescue(db) == []
 
 
-def test_the_lease_of_a_job_that_is_adopted_is_renewed_in_time(desk: JobDesk, bells: Bells, db: Database) -> None:
+def test_the_lease_of_a_job_that_is_adopted_is_renewed_in_time(desk: JobHolder, bells: Bells, db: Database) -> None:
     add_jobs(db, 1)
     desk.adopt(claimed(db, owner="us", lease_s=2.0))
     assert bells.leases == [2.0]
@@ -242,7 +242,7 @@ def test_a_claim_whose_answer_was_lost_holds_no_job_for_ever(
     postgres_url: str, open_db: Callable[..., Database], by_id: bool
 ) -> None:
     db = open_db(postgres_url)
-    desk = JobDesk("m", Bells(db))
+    desk = JobHolder("m", Bells(db))
     add_jobs(db, 1)
 
     def claim() -> Job | None:
@@ -259,7 +259,7 @@ def test_a_claim_whose_answer_was_lost_holds_no_job_for_ever(
     assert (job.job_id, job.attempts) == ("job-0", 1)
 
 
-def test_a_closed_desk_settles_and_claims_nothing(desk: JobDesk, db: Database) -> None:
+def test_a_closed_desk_settles_and_claims_nothing(desk: JobHolder, db: Database) -> None:
     add_jobs(db, 3)
     desk.claim()
     desk.closed = True
@@ -268,7 +268,7 @@ def test_a_closed_desk_settles_and_claims_nothing(desk: JobDesk, db: Database) -
     assert [status(db, f"job-{number}") for number in range(3)] == ["completed", "pending", "pending"]
 
 
-def test_the_machine_s_end_settles_its_job(desk: JobDesk, db: Database) -> None:
+def test_the_machine_s_end_settles_its_job(desk: JobHolder, db: Database) -> None:
     add_jobs(db, 2)
     desk.claim()
     desk.settle()
@@ -280,7 +280,7 @@ def test_the_machine_s_end_settles_its_job(desk: JobDesk, db: Database) -> None:
     assert (status(db, "job-0"), job.status, job.error_message) == ("completed", "failed", "ended badly")
 
 
-def test_a_job_given_back_waits_with_its_attempt(desk: JobDesk, db: Database) -> None:
+def test_a_job_given_back_waits_with_its_attempt(desk: JobHolder, db: Database) -> None:
     add_jobs(db, 1)
     desk.claim()
     desk.give_back()
@@ -290,8 +290,8 @@ def test_a_job_given_back_waits_with_its_attempt(desk: JobDesk, db: Database) ->
     assert (job.status, job.attempts, current(desk)) == ("pending", 0, None)
 
 
-def test_a_job_is_handed_over_without_being_settled(desk: JobDesk, bells: Bells, db: Database) -> None:
-    other = JobDesk("child", bells)
+def test_a_job_is_handed_over_without_being_settled(desk: JobHolder, bells: Bells, db: Database) -> None:
+    other = JobHolder("child", bells)
     add_jobs(db, 1)
     desk.claim()
     assert desk.hand_over("another job") is None
@@ -306,7 +306,7 @@ def test_a_job_is_handed_over_without_being_settled(desk: JobDesk, bells: Bells,
     assert [type for type, _ in bells.published] == ["job_started", "job_completed"]
 
 
-def test_the_end_of_what_commands_write_is_kept_with_the_attempt(desk: JobDesk, db: Database) -> None:
+def test_the_end_of_what_commands_write_is_kept_with_the_attempt(desk: JobHolder, db: Database) -> None:
     assert desk.output_sink() is None
     add_jobs(db, 2)
     desk.claim()
@@ -328,7 +328,7 @@ def test_the_end_of_what_commands_write_is_kept_with_the_attempt(desk: JobDesk, 
 
 
 def test_a_job_that_was_taken_away_is_forgotten_and_nothing_more_is_written_to_it(
-    desk: JobDesk, bells: Bells, db: Database
+    desk: JobHolder, bells: Bells, db: Database
 ) -> None:
     add_jobs(db, 2)
     desk.claim()
@@ -352,7 +352,7 @@ def test_a_job_that_was_taken_away_is_forgotten_and_nothing_more_is_written_to_i
 
 @pytest.mark.parametrize("go", ["claim", "settle", "give_back"])
 def test_what_goes_on_of_actions_that_were_cut_off_does_not_settle_the_job_of_another(
-    desk: JobDesk, db: Database, clock: ManualClock, go: str
+    desk: JobHolder, db: Database, clock: ManualClock, go: str
 ) -> None:
     add_jobs(db, 2)
     desk.claim()
@@ -368,7 +368,7 @@ def test_what_goes_on_of_actions_that_were_cut_off_does_not_settle_the_job_of_an
     assert jobs.get(db, "job-0") == taken
 
 
-def test_a_job_that_was_taken_away_may_be_claimed_again(desk: JobDesk, db: Database) -> None:
+def test_a_job_that_was_taken_away_may_be_claimed_again(desk: JobHolder, db: Database) -> None:
     add_jobs(db, 1)
     desk.claim()
     jobs.retry(db, "job-0")
@@ -378,7 +378,7 @@ def test_a_job_that_was_taken_away_may_be_claimed_again(desk: JobDesk, db: Datab
 
 
 def test_an_attempt_that_takes_too_long_is_ended_and_the_last_one_is_the_failure(
-    desk: JobDesk, bells: Bells, db: Database
+    desk: JobHolder, bells: Bells, db: Database
 ) -> None:
     add_jobs(db, 1, max_attempts=2, time_limit_s=90.0)
     reason = "Job job-0 took longer than its time limit of 90 s"
@@ -392,7 +392,7 @@ def test_an_attempt_that_takes_too_long_is_ended_and_the_last_one_is_the_failure
 
 
 def test_an_attempt_that_takes_too_long_may_be_lost_already(
-    desk: JobDesk, bells: Bells, db: Database, clock: ManualClock
+    desk: JobHolder, bells: Bells, db: Database, clock: ManualClock
 ) -> None:
     add_jobs(db, 1, time_limit_s=90.0)
     desk.claim()
@@ -402,7 +402,7 @@ def test_an_attempt_that_takes_too_long_may_be_lost_already(
 
 
 @pytest.mark.parametrize("end", ["claim", "complete", "give_back", "hand_over"])
-def test_a_time_limit_ends_with_the_attempt(desk: JobDesk, bells: Bells, db: Database, end: str) -> None:
+def test_a_time_limit_ends_with_the_attempt(desk: JobHolder, bells: Bells, db: Database, end: str) -> None:
     add_jobs(db, 1, time_limit_s=90.0)
     desk.claim()
     assert [limit.cancelled for limit in bells.limits] == [False]
@@ -411,7 +411,7 @@ def test_a_time_limit_ends_with_the_attempt(desk: JobDesk, bells: Bells, db: Dat
 
 
 def test_a_job_that_cannot_be_settled_now_is_settled_the_next_time(
-    desk: JobDesk, bells: Bells, db: Database, open_db: Callable[..., Database]
+    desk: JobHolder, bells: Bells, db: Database, open_db: Callable[..., Database]
 ) -> None:
     gone = open_db("sqlite:///:memory:")
     gone.close()
@@ -427,7 +427,7 @@ def test_a_job_that_cannot_be_settled_now_is_settled_the_next_time(
     assert (status(db, "job-0"), current(desk)) == ("completed", "job-1")
 
 
-def test_settling_and_claiming_are_one_transaction(desk: JobDesk, db: Database) -> None:
+def test_settling_and_claiming_are_one_transaction(desk: JobHolder, db: Database) -> None:
     add_jobs(db, 1)
     desk.claim()
     with pytest.raises(StorageError):
@@ -435,7 +435,7 @@ def test_settling_and_claiming_are_one_transaction(desk: JobDesk, db: Database) 
     assert (status(db, "job-0"), current(desk)) == ("processing", "job-0")
 
 
-def test_a_job_whose_actions_were_cut_off_is_tried_again(desk: JobDesk, bells: Bells, db: Database) -> None:
+def test_a_job_whose_actions_were_cut_off_is_tried_again(desk: JobHolder, bells: Bells, db: Database) -> None:
     add_jobs(db, 1, max_attempts=2)
     desk.claim()
     desk.note_cut_off()
@@ -452,7 +452,7 @@ def test_a_job_whose_actions_were_cut_off_is_tried_again(desk: JobDesk, bells: B
     assert bells.published[-1] == ("job_failed", "job-0")
 
 
-def test_a_job_that_was_cut_off_may_still_be_settled_by_an_action(desk: JobDesk, db: Database) -> None:
+def test_a_job_that_was_cut_off_may_still_be_settled_by_an_action(desk: JobHolder, db: Database) -> None:
     add_jobs(db, 2)
     desk.claim()
     desk.note_cut_off()
@@ -462,7 +462,7 @@ def test_a_job_that_was_cut_off_may_still_be_settled_by_an_action(desk: JobDesk,
     assert [status(db, name) for name in ("job-0", "job-1")] == ["completed", "completed"]
 
 
-def test_a_run_that_was_cancelled_claims_nothing_any_more(desk: JobDesk, db: Database) -> None:
+def test_a_run_that_was_cancelled_claims_nothing_any_more(desk: JobHolder, db: Database) -> None:
     add_jobs(db, 2)
     token = CancelToken()
     assert desk.claim(cancel=token) is not None
@@ -474,7 +474,7 @@ def test_a_run_that_was_cancelled_claims_nothing_any_more(desk: JobDesk, db: Dat
 
 def test_a_claim_that_races_with_its_cancellation_is_never_lost(db: Database, bells: Bells) -> None:
     for number in range(30):
-        desk, token, start = JobDesk("m", bells), CancelToken(), threading.Barrier(2)
+        desk, token, start = JobHolder("m", bells), CancelToken(), threading.Barrier(2)
         jobs.enqueue(db, f"race-{number}", "work", max_attempts=9)
         thread = threading.Thread(
             target=lambda desk=desk, token=token, start=start: (start.wait(), desk.claim(cancel=token))  # type: ignore[misc]

@@ -14,7 +14,7 @@ import pytest
 
 from statemachine_engine import JobQueue, Runtime
 from statemachine_engine.actors.runtime import maintenance as keeper_module
-from statemachine_engine.actors.sockets.messages import Bell
+from statemachine_engine.actors.sockets.messages import Notification
 from statemachine_engine.storage import audit, jobs, machines
 from statemachine_engine.storage.clock import ManualClock, from_text
 from statemachine_engine.storage.engine.database import Database
@@ -102,7 +102,7 @@ def test_a_job_that_is_taken_away_cuts_off_its_work_and_is_not_written_to_any_mo
     with runtime.db.write():  # in one transaction: the keeper must not see a job that was rescued and not yet stolen
         take(runtime.db)
     taken = jobs.get(runtime.db, "j")
-    runtime.hub.rung(Bell("done", 1, ("j",)))
+    runtime.hub.rung(Notification("done", 1, ("j",)))
 
     assert machine.wait(30) is not None
     assert machine.state == "stopped"
@@ -126,7 +126,7 @@ def test_every_kind_of_action_is_cut_off(
     until((tmp_path / "entered").exists)
 
     jobs.cancel(runtime.db, "j")
-    runtime.hub.rung(Bell("done", 1, ()))
+    runtime.hub.rung(Notification("done", 1, ()))
 
     until((tmp_path / "left").exists)
     machine.wait(30)
@@ -170,7 +170,7 @@ def test_without_an_error_transition_the_policy_for_errors_holds_and_the_job_s_w
     until(said.exists)
 
     jobs.cancel(runtime.db, "j")
-    runtime.hub.rung(Bell("done", 1, ("j",)))
+    runtime.hub.rung(Notification("done", 1, ("j",)))
 
     until(lambda: said.read_text() == "j\n{job_id}\n")
     runtime.stop(grace_s=0)
@@ -187,7 +187,7 @@ def test_the_machine_goes_where_the_error_of_the_action_that_ran_leads(
     pid = pid_in(tmp_path)
 
     jobs.cancel(runtime.db, "j")
-    runtime.hub.rung(Bell("done", 1, ("j",)))
+    runtime.hub.rung(Notification("done", 1, ("j",)))
 
     assert machine.wait(30) is not None
     until(lambda: not alive(pid))
@@ -202,7 +202,7 @@ def test_a_machine_that_waits_with_a_job_and_has_no_way_on_is_failed(runtime: Ru
     machine.wait_for("working", 30)
 
     jobs.cancel(runtime.db, "j")
-    runtime.hub.rung(Bell("done", 1, ("j",)))
+    runtime.hub.rung(Notification("done", 1, ("j",)))
 
     until(lambda: machine.status == "failed")
     assert machine.last_error == "Job j was cancelled by somebody else"
@@ -213,7 +213,7 @@ def test_a_job_that_its_machine_ends_meanwhile_is_not_taken_from_it(runtime: Run
     queue = JobQueue(runtime)
     for number in range(100):
         queue.add("work", job_id=f"j{number}")
-        runtime.hub.rung(Bell("done", 1, ()))
+        runtime.hub.rung(Notification("done", 1, ()))
     queue.wait("j99", 10)
 
     assert journal.of("error") == []

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from statemachine_engine.actors.lint.catalogue import rules
 from statemachine_engine.actors.lint.examine import examine, examine_text
 from statemachine_engine.actors.lint.finding import Report
-from tests.actors.definition import test_any_config as odd
 from tests.actors import test_seed_snippets as seed
+from tests.actors.definition import test_any_config as odd
 from tests.actors.lint import corpus
 from tests.actors.lint.corpus import Entry
 

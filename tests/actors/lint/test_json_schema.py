@@ -13,17 +13,17 @@ import pytest
 
 from statemachine_engine.actors.actions.registry import builtin, builtin_types
 from statemachine_engine.actors.definition import keys
-from statemachine_engine.actors.definition.problems import Findings
+from statemachine_engine.actors.definition.problems import Problems
 from statemachine_engine.actors.definition.yaml_nodes import compose
 from statemachine_engine.actors.errors import ConfigError
 from statemachine_engine.actors.lint.json_schema import schema
-from tests.actors.definition import test_bad_configs as refused
 from tests.actors import test_seed_snippets as seed
+from tests.actors.definition import test_bad_configs as refused
 from tests.actors.lint import corpus
 from tests.actors.lint.corpus import Entry
 from tests.actors.lint.test_examine import EXAMPLES, GOOD, SEED
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SHIPPED = ROOT / "actors" / "statemachine.schema.json"
 VALIDATOR = jsonschema.Draft202012Validator(schema())
 SHAPES = [entry for entry in corpus.broken() if entry.shape]
@@ -39,7 +39,7 @@ SEMANTIC = (
 
 
 def parsed(text: str) -> Any:
-    return compose(text, "worker.yaml", Findings()).value
+    return compose(text, "worker.yaml", Problems()).value
 
 
 def complaints(text: str) -> list[str]:
@@ -85,7 +85,7 @@ def wrong_forms() -> Iterator[Any]:
     """What the loader refuses although it is YAML, and not because of names that it looks for elsewhere."""
     for bad in refused.TABLE:
         text, _ = refused.without_arrows(bad.text)
-        findings = Findings()
+        findings = Problems()
         try:
             compose(text, "x", findings)
         except ConfigError:

@@ -14,13 +14,13 @@ from statemachine_engine.actors.actions.registry import ActionRegistry
 from statemachine_engine.actors.actions.services import Services
 from statemachine_engine.actors.concurrency.cancel_token import CancelToken
 from statemachine_engine.actors.concurrency.event_loop import MachineLoop
-from statemachine_engine.actors.concurrency.wait_board import WatchBoard
+from statemachine_engine.actors.concurrency.wait_board import WaitBoard
 from statemachine_engine.actors.definition.loader import from_dict
 from statemachine_engine.actors.definition.model import ActionSpec
-from statemachine_engine.actors.jobs.job_holder import JobDesk
-from statemachine_engine.actors.machine.action_run import Failure, Parked, Performer, Run
-from statemachine_engine.actors.metrics.counters import Tally
-from statemachine_engine.actors.metrics.outage import Trouble
+from statemachine_engine.actors.jobs.job_holder import JobHolder
+from statemachine_engine.actors.machine.action_run import ActionExecutor, ActionRun, Failure, Parked
+from statemachine_engine.actors.metrics.counters import Counters
+from statemachine_engine.actors.metrics.outage import Outage
 from statemachine_engine.actors.metrics.timings import Timings
 from statemachine_engine.storage import jobs
 from statemachine_engine.storage.engine.database import Database
@@ -52,12 +52,12 @@ class Stage:
     def __init__(self, db: Database, folder: Path) -> None:
         self.db, self.incarnation, self.folder = db, "us", folder
         self.published: list[tuple[str, Mapping[str, Any]]] = []
-        self.board = WatchBoard()
-        self.desk = JobDesk("m", self)
+        self.board = WaitBoard()
+        self.desk = JobHolder("m", self)
         self.token = CancelToken()
         self.loop = MachineLoop("m")
         self.context: dict[str, Any] = {}
-        self.timings, self.tally = Timings(), Tally()
+        self.timings, self.tally = Timings(), Counters()
 
     def publish(self, machine: str, type: str, payload: Mapping[str, Any]) -> None:
         self.published.append((type, payload))
@@ -75,12 +75,12 @@ class Stage:
         source = textwrap.dedent(PROBE).replace("ProbeAction", f"{name.title()}Action").replace("{body}", body)
         (self.folder / f"{name}_action.py").write_text(source)
 
-    def perform(self, *actions: ActionSpec, **options: Any) -> Run:
+    def perform(self, *actions: ActionSpec, **options: Any) -> ActionRun:
         services = Services(self, self.desk.machine, self.token, self.desk, self.folder)  # type: ignore[arg-type]
-        run = Run(1, "busy", actions, self.context, services, **options)
+        run = ActionRun(1, "busy", actions, self.context, services, **options)
         registry = ActionRegistry(self.folder)
-        outage = Trouble(self.tally, None, "", str)
-        performer = Performer(from_dict(DEFINITION, "m"), registry, self.board, self.timings, self.tally, outage)
+        outage = Outage(self.tally, None, "", str)
+        performer = ActionExecutor(from_dict(DEFINITION, "m"), registry, self.board, self.timings, self.tally, outage)
         return performer.perform(run, self.loop)
 
 

@@ -16,7 +16,7 @@ from statemachine_engine import JobQueue, Machine, Runtime
 from statemachine_engine.actors.machine import leaked_action
 from statemachine_engine.actors.processes import command
 from statemachine_engine.actors.runtime import runtime as runtime_module
-from statemachine_engine.actors.sockets.messages import Bell
+from statemachine_engine.actors.sockets.messages import Notification
 from statemachine_engine.storage import jobs
 from tests.support.processes import alive
 from tests.support.project import Project
@@ -108,7 +108,7 @@ def time_out(runtime: Runtime, machine: Machine) -> None:
 
 def lose_job(runtime: Runtime, machine: Machine) -> None:
     jobs.cancel(runtime.db, "j")
-    runtime.hub.rung(Bell("done", 1, ("j",)))
+    runtime.hub.rung(Notification("done", 1, ("j",)))
     machine.wait_for("away", 30)
 
 

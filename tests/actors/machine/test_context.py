@@ -10,15 +10,15 @@ from statemachine_engine.actors.definition.loader import from_dict
 from statemachine_engine.actors.definition.model import Definition
 from statemachine_engine.actors.definition.reserved_keys import RESERVED
 from statemachine_engine.actors.machine.context import admit, first_context
-from statemachine_engine.actors.sockets.messages import Incoming
+from statemachine_engine.actors.sockets.messages import EventMessage
 
 
 def machine(**more: Any) -> Definition:
     return from_dict({"initial_state": "idle", "states": ["idle"], "transitions": [], **more}, "m")
 
 
-def event(type: str = "order", payload: Any = None, **more: Any) -> Incoming:
-    return Incoming(type, payload, more.get("job_id"), more.get("source"), 12.5)
+def event(type: str = "order", payload: Any = None, **more: Any) -> EventMessage:
+    return EventMessage(type, payload, more.get("job_id"), more.get("source"), 12.5)
 
 
 def test_it_starts_with_the_engine_s_own_keys() -> None:

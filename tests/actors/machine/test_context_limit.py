@@ -11,7 +11,7 @@ import pytest
 from statemachine_engine import Machine, Runtime
 from statemachine_engine.actors.jobs.job_context import hold_row
 from statemachine_engine.actors.machine import context_limit
-from statemachine_engine.actors.machine.context_limit import ContextFull, ContextRoom, size_of
+from statemachine_engine.actors.machine.context_limit import ContextFull, ContextLimit, size_of
 from statemachine_engine.storage import troubles
 from tests.support.journal import Journal
 from tests.support.until import until
@@ -30,21 +30,21 @@ def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def room(monkeypatch: pytest.MonkeyPatch, narrow: None) -> ContextRoom:
+def room(monkeypatch: pytest.MonkeyPatch, narrow: None) -> ContextLimit:
     """A narrow one that measures after each action, not once a second."""
     monkeypatch.setattr(context_limit, "EVERY_S", 0.0)
     monkeypatch.setattr(context_limit, "REST", 0)
-    return ContextRoom()
+    return ContextLimit()
 
 
 @pytest.fixture
-def unhurried(monkeypatch: pytest.MonkeyPatch) -> ContextRoom:
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> ContextLimit:
     """One of 16 MiB that measures the whole at first, and then only where it has to."""
     monkeypatch.setattr(context_limit, "EVERY_S", 3600.0)
-    return ContextRoom()
+    return ContextLimit()
 
 
-def act(room: ContextRoom, context: dict[str, Any], change: Change, *, puts_back: bool = False) -> None:
+def act(room: ContextLimit, context: dict[str, Any], change: Change, *, puts_back: bool = False) -> None:
     """An action that makes this change."""
     before = room.before(context, puts_back=puts_back)
     try:
@@ -54,7 +54,7 @@ def act(room: ContextRoom, context: dict[str, Any], change: Change, *, puts_back
 
 
 @pytest.mark.parametrize("value", ["x" * MOST, ["x"] * MOST, {str(n): n for n in range(MOST)}, [[b"x" * MOST]]])
-def test_what_does_not_fit_is_taken_out_again_and_the_error_says_what_it_was(room: ContextRoom, value: Any) -> None:
+def test_what_does_not_fit_is_taken_out_again_and_the_error_says_what_it_was(room: ContextLimit, value: Any) -> None:
     context = {"kept": "a", "result": "old"}
 
     with pytest.raises(ContextFull, match=r"the context would hold .* MiB, .* MiB of it in result, and may hold"):
@@ -97,7 +97,7 @@ REAL: dict[str, Callable[[dict[str, Any], int], Any]] = {
 
 
 @pytest.mark.parametrize("kind", REAL)
-def test_a_megabyte_an_action_ends_with_the_first_that_is_over_16_mib(unhurried: ContextRoom, kind: str) -> None:
+def test_a_megabyte_an_action_ends_with_the_first_that_is_over_16_mib(unhurried: ContextLimit, kind: str) -> None:
     context: dict[str, Any] = {}
     for n in range(16):
         act(unhurried, context, lambda found, n=n: REAL[kind](found, n))  # type: ignore[misc]
@@ -113,7 +113,7 @@ def test_a_megabyte_an_action_ends_with_the_first_that_is_over_16_mib(unhurried:
 
 
 def test_what_grows_deep_within_a_value_is_measured_when_the_process_has_grown(
-    unhurried: ContextRoom, monkeypatch: pytest.MonkeyPatch
+    unhurried: ContextLimit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(context_limit, "GROWN", 2 * MB)
     context: dict[str, Any] = {"tree": {"leaves": [0]}}
@@ -154,7 +154,7 @@ def test_measuring_goes_no_further_than_to_the_bound() -> None:
     assert (long.looks, later.looks) == (0, 0)
 
 
-def test_an_action_that_adds_nothing_costs_no_look_into_what_is_there(unhurried: ContextRoom) -> None:
+def test_an_action_that_adds_nothing_costs_no_look_into_what_is_there(unhurried: ContextLimit) -> None:
     kept = Looked([1, 2, 3])
     context: dict[str, Any] = {"kept": kept}
 
@@ -172,7 +172,7 @@ def test_an_object_counts_without_the_program_that_it_refers_to() -> None:
 
 @pytest.mark.usefixtures("narrow")
 def test_texts_under_ever_new_keys_end_at_the_bound_at_once() -> None:
-    room, context = ContextRoom(), dict[str, Any]()
+    room, context = ContextLimit(), dict[str, Any]()
 
     failed = failures(room, context, lambda found: found.update({f"k{len(found)}": "x" * 100}))
 
@@ -188,13 +188,13 @@ GROWING: dict[str, Change] = {
 
 
 @pytest.mark.parametrize("kind", GROWING)
-def test_a_list_or_mapping_that_grows_where_it_stands_grows_no_more_beyond_it(room: ContextRoom, kind: str) -> None:
+def test_a_list_or_mapping_that_grows_where_it_stands_grows_no_more_beyond_it(room: ContextLimit, kind: str) -> None:
     context: dict[str, Any] = {"all": [], "by": {}}
     assert failures(room, context, GROWING[kind]) > 85
     assert size_of(context) < MOST + 200
 
 
-def test_what_grows_deep_within_a_value_ends_its_actions_until_there_is_room(room: ContextRoom) -> None:
+def test_what_grows_deep_within_a_value_ends_its_actions_until_there_is_room(room: ContextLimit) -> None:
     context: dict[str, Any] = {"tree": {"leaves": []}}
     leaves = context["tree"]["leaves"]
 
@@ -206,7 +206,7 @@ def test_what_grows_deep_within_a_value_ends_its_actions_until_there_is_room(roo
     assert context == {"tree": None, "a": "b"}
 
 
-def failures(room: ContextRoom, context: dict[str, Any], change: Change) -> int:
+def failures(room: ContextLimit, context: dict[str, Any], change: Change) -> int:
     """How many of a hundred actions that make this change fail."""
     failed = 0
     for _ in range(100):
@@ -217,14 +217,14 @@ def failures(room: ContextRoom, context: dict[str, Any], change: Change) -> int:
     return failed
 
 
-def test_who_adds_nothing_or_makes_room_does_not_fail(room: ContextRoom) -> None:
+def test_who_adds_nothing_or_makes_room_does_not_fail(room: ContextLimit) -> None:
     context: dict[str, Any] = {"large": "x" * 2 * MOST}
     for change in (lambda found: None, lambda found: found.update(large="x"), lambda found: found.update(a="b")):
         act(room, context, change, puts_back=True)
     assert context == {"large": "x", "a": "b"}
 
 
-def test_an_action_that_adds_and_fails_adds_nothing_either(room: ContextRoom) -> None:
+def test_an_action_that_adds_and_fails_adds_nothing_either(room: ContextLimit) -> None:
     context: dict[str, Any] = {}
 
     def fill_and_fail(found: dict[str, Any]) -> None:
@@ -236,7 +236,7 @@ def test_an_action_that_adds_and_fails_adds_nothing_either(room: ContextRoom) ->
     assert context == {}
 
 
-def test_what_events_and_jobs_bring_does_not_count(room: ContextRoom) -> None:
+def test_what_events_and_jobs_bring_does_not_count(room: ContextLimit) -> None:
     context: dict[str, Any] = {"event_data": {"payload": "x" * 2 * MOST}}
     job = {"job_id": "j", "data": {"text": "x" * 2 * MOST}}
     act(room, context, lambda found: hold_row(found, job))
@@ -244,7 +244,7 @@ def test_what_events_and_jobs_bring_does_not_count(room: ContextRoom) -> None:
     assert context["a"] == "b"
 
 
-def test_who_takes_from_a_list_to_make_room_does_not_fail(room: ContextRoom) -> None:
+def test_who_takes_from_a_list_to_make_room_does_not_fail(room: ContextLimit) -> None:
     context: dict[str, Any] = {"all": ["x" * MOST, "x" * MOST]}
     act(room, context, lambda found: found.update(first=found["all"].pop(0)), puts_back=True)
     assert len(context["first"]) == MOST

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from statemachine_engine import Runtime
-from statemachine_engine.actors.machine.context_publisher import MOST, MOST_OF_ONE, Showcase, shown
+from statemachine_engine.actors.machine.context_publisher import MOST, MOST_OF_ONE, ContextPublisher, shown
 from statemachine_engine.actors.machine.messages import ContextDue
 from statemachine_engine.storage import contexts, snapshots
 from statemachine_engine.storage.contexts import MachineContext
@@ -87,7 +87,7 @@ def test_what_an_action_works_with_is_left_while_it_runs(db: Database, busy: typ
 def test_many_changes_ask_for_one_more_look_and_a_context_that_stays_leaves_nothing(db: Database) -> None:
     told: queue.SimpleQueue[Any] = queue.SimpleQueue()
     with Runtime(db, sockets=False) as runtime:
-        showcase = Showcase("m", runtime.shared, told.put)
+        showcase = ContextPublisher("m", runtime.shared, told.put)
         assert [len(showcase.look({"n": n})) for n in range(100)] == [1] + [0] * 99
         assert told.get(timeout=30) == ContextDue()
         showcase.due()

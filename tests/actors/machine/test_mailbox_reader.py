@@ -11,38 +11,38 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from statemachine_engine.actors.machine import mailbox_reader as mail_module
-from statemachine_engine.actors.machine.mailbox_reader import Mail, incoming
-from statemachine_engine.actors.metrics.counters import Tally
-from statemachine_engine.actors.metrics.outage import Trouble
-from statemachine_engine.actors.sockets.messages import Incoming
+from statemachine_engine.actors.machine.mailbox_reader import MailboxReader, incoming
+from statemachine_engine.actors.metrics.counters import Counters
+from statemachine_engine.actors.metrics.outage import Outage
+from statemachine_engine.actors.sockets.messages import EventMessage
 from statemachine_engine.storage import mailbox
 from statemachine_engine.storage.clock import ManualClock
 from statemachine_engine.storage.engine.database import Database
-from statemachine_engine.storage.mailbox import Letter
+from statemachine_engine.storage.mailbox import MailboxMessage
 
 
-def mail_of(db: Database) -> Mail:
-    return Mail(db, "m", Trouble(Tally(), None, "the store takes nothing", str))
+def mail_of(db: Database) -> MailboxReader:
+    return MailboxReader(db, "m", Outage(Counters(), None, "the store takes nothing", str))
 
 
 @pytest.fixture
-def mail(db: Database) -> Mail:
+def mail(db: Database) -> MailboxReader:
     return mail_of(db)
 
 
 @pytest.fixture
-def post(db: Database) -> Callable[..., Letter]:
-    def post_one(type: str = "x", **options: Any) -> Letter:
+def post(db: Database) -> Callable[..., MailboxMessage]:
+    def post_one(type: str = "x", **options: Any) -> MailboxMessage:
         return mailbox.post(db, "m", type, **options)
 
     return post_one
 
 
-def raw(number: int, type: str = "x") -> Incoming:
-    return Incoming(type, number, None, "s", 1.0)
+def raw(number: int, type: str = "x") -> EventMessage:
+    return EventMessage(type, number, None, "s", 1.0)
 
 
-def taken(mail: Mail) -> list[Incoming]:
+def taken(mail: MailboxReader) -> list[EventMessage]:
     """All that waits, in its order."""
     found = []
     while (event := mail.next()) is not None:
@@ -50,16 +50,18 @@ def taken(mail: Mail) -> list[Incoming]:
     return found
 
 
-def accept(mail: Mail, letter: Letter, *, at_once: bool = False) -> list[int | None]:
+def accept(mail: MailboxReader, letter: MailboxMessage, *, at_once: bool = False) -> list[int | None]:
     return [event.event_id for event in mail.accept(incoming(letter), at_once=at_once)]
 
 
-def test_a_datagram_after_the_one_before_it_is_handled_alone(mail: Mail, post: Callable[..., Letter]) -> None:
+def test_a_datagram_after_the_one_before_it_is_handled_alone(
+    mail: MailboxReader, post: Callable[..., MailboxMessage]
+) -> None:
     letters = [post() for _ in range(3)]
     assert [accept(mail, letter) for letter in letters] == [[letter.id] for letter in letters]
 
 
-def test_a_second_datagram_of_a_row_is_dropped(mail: Mail, post: Callable[..., Letter]) -> None:
+def test_a_second_datagram_of_a_row_is_dropped(mail: MailboxReader, post: Callable[..., MailboxMessage]) -> None:
     letter = post()
     assert accept(mail, letter) == [letter.id]
     assert accept(mail, letter) == []
@@ -82,14 +84,16 @@ def test_what_waits_when_another_file_takes_the_databases_place_has_no_row_there
     assert mail.generation == 1
 
 
-def test_a_gap_is_filled_from_the_mailbox(mail: Mail, post: Callable[..., Letter]) -> None:
+def test_a_gap_is_filled_from_the_mailbox(mail: MailboxReader, post: Callable[..., MailboxMessage]) -> None:
     first, lost, third = post(), post(), post()
     assert accept(mail, first) == [first.id]
     assert accept(mail, third) == [lost.id, third.id]
     assert accept(mail, lost) == []
 
 
-def test_a_gap_of_rows_that_need_no_reader_is_none(mail: Mail, db: Database, post: Callable[..., Letter]) -> None:
+def test_a_gap_of_rows_that_need_no_reader_is_none(
+    mail: MailboxReader, db: Database, post: Callable[..., MailboxMessage]
+) -> None:
     first, settled, third = post(), post(), post()
     mailbox.settle(db, [settled.id], "processed")
     assert accept(mail, first) == [first.id]
@@ -97,7 +101,7 @@ def test_a_gap_of_rows_that_need_no_reader_is_none(mail: Mail, db: Database, pos
 
 
 def test_an_event_that_acts_at_once_overtakes_and_the_missed_ones_come_before_later_ones(
-    mail: Mail, post: Callable[..., Letter]
+    mail: MailboxReader, post: Callable[..., MailboxMessage]
 ) -> None:
     first, lost, urgent, later = (post() for _ in range(4))
     accept(mail, first)
@@ -106,7 +110,7 @@ def test_an_event_that_acts_at_once_overtakes_and_the_missed_ones_come_before_la
 
 
 def test_what_an_urgent_event_overtook_is_fetched_when_nothing_else_comes(
-    mail: Mail, post: Callable[..., Letter]
+    mail: MailboxReader, post: Callable[..., MailboxMessage]
 ) -> None:
     first, lost, urgent = (post() for _ in range(3))
     accept(mail, first)
@@ -116,20 +120,22 @@ def test_what_an_urgent_event_overtook_is_fetched_when_nothing_else_comes(
     assert not mail
 
 
-def test_rows_that_expired_do_not_come(mail: Mail, clock: ManualClock, post: Callable[..., Letter]) -> None:
+def test_rows_that_expired_do_not_come(
+    mail: MailboxReader, clock: ManualClock, post: Callable[..., MailboxMessage]
+) -> None:
     post(ttl_s=5)
     kept = post()
     clock.advance(6)
     assert [event.event_id for event in mail.fetch()] == [kept.id]
 
 
-def test_a_datagram_without_a_row_passes(mail: Mail) -> None:
+def test_a_datagram_without_a_row_passes(mail: MailboxReader) -> None:
     assert mail.accept(raw(1), at_once=False) == [raw(1)]
     assert mail.accept(raw(1), at_once=False) == [raw(1)]
 
 
 def test_more_datagrams_than_memory_has_room_for_go_through_the_mailbox_in_order(
-    mail: Mail, db: Database, monkeypatch: pytest.MonkeyPatch
+    mail: MailboxReader, db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mail_module, "BACKLOG", 5)
     for number in range(12):
@@ -142,7 +148,7 @@ def test_more_datagrams_than_memory_has_room_for_go_through_the_mailbox_in_order
 
 
 def test_rows_are_fetched_as_memory_has_room_for_them(
-    mail: Mail, post: Callable[..., Letter], monkeypatch: pytest.MonkeyPatch
+    mail: MailboxReader, post: Callable[..., MailboxMessage], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mail_module, "BACKLOG", 4)
     ids = [post().id for _ in range(11)]
@@ -153,7 +159,7 @@ def test_rows_are_fetched_as_memory_has_room_for_them(
 
 
 def test_a_row_whose_mark_is_not_written_yet_does_not_come_again_however_many_came_since(
-    mail: Mail, post: Callable[..., Letter], monkeypatch: pytest.MonkeyPatch
+    mail: MailboxReader, post: Callable[..., MailboxMessage], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mail_module, "SEEN", 4)
     letters = [post() for _ in range(20)]
@@ -163,7 +169,9 @@ def test_a_row_whose_mark_is_not_written_yet_does_not_come_again_however_many_ca
     assert accept(mail, letters[0]) == []
 
 
-def test_at_the_end_what_waits_has_a_row(mail: Mail, db: Database, post: Callable[..., Letter]) -> None:
+def test_at_the_end_what_waits_has_a_row(
+    mail: MailboxReader, db: Database, post: Callable[..., MailboxMessage]
+) -> None:
     letter = post()
     mail.wait(raw(1))
     for event in mail.accept(incoming(letter), at_once=False):
@@ -173,7 +181,7 @@ def test_at_the_end_what_waits_has_a_row(mail: Mail, db: Database, post: Callabl
     assert [row.payload for row in mailbox.unread(db, "m")] == [None, 1]
 
 
-def test_what_was_cleared_does_not_come(mail: Mail, post: Callable[..., Letter]) -> None:
+def test_what_was_cleared_does_not_come(mail: MailboxReader, post: Callable[..., MailboxMessage]) -> None:
     waiting, cleared = post(), post()
     for event in mail.accept(incoming(waiting), at_once=False):
         mail.wait(event)
@@ -184,7 +192,7 @@ def test_what_was_cleared_does_not_come(mail: Mail, post: Callable[..., Letter])
 
 
 def test_while_the_store_is_away_datagrams_are_kept_in_memory(
-    db: Database, mail: Mail, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    db: Database, mail: MailboxReader, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(mail_module, "BACKLOG", 2)
     db.close()
@@ -213,15 +221,15 @@ class Model:
     def __init__(self) -> None:
         self.db = Database.open("sqlite:///:memory:", clock=ManualClock())
         self.mail = mail_of(self.db)
-        self.handled: list[Incoming] = []
-        self.held: list[Letter] = []
+        self.handled: list[EventMessage] = []
+        self.held: list[MailboxMessage] = []
         self.sent = 0
 
     def step(self, kind: str, *arguments: Any) -> None:
         if kind in ("post", "urgent"):
             self.post(kind, *arguments)
         elif kind == "raw":
-            self.take_in(self.mail.accept(Incoming("raw", self.number(), None, "r", 1.0), at_once=False))
+            self.take_in(self.mail.accept(EventMessage("raw", self.number(), None, "r", 1.0), at_once=False))
         elif kind == "release" and self.held:
             self.deliver(self.held.pop(arguments[0] % len(self.held)))
         elif kind == "take":
@@ -239,10 +247,10 @@ class Model:
         for _ in range({"deliver": 1, "twice": 2}.get(fate, 0)):
             self.deliver(letter)
 
-    def deliver(self, letter: Letter) -> None:
+    def deliver(self, letter: MailboxMessage) -> None:
         self.take_in(self.mail.accept(incoming(letter), at_once=letter.type == "urgent"))
 
-    def take_in(self, events: list[Incoming]) -> None:
+    def take_in(self, events: list[EventMessage]) -> None:
         for event in events:
             if event.type == "urgent":
                 self.handled.append(event)

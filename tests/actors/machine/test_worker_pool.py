@@ -7,18 +7,18 @@ from collections.abc import Iterator
 
 import pytest
 
-from statemachine_engine.actors.machine.worker_pool import Workers
-from statemachine_engine.actors.metrics.counters import Tally
+from statemachine_engine.actors.machine.worker_pool import WorkerPool
+from statemachine_engine.actors.metrics.counters import Counters
 
 
 @pytest.fixture
-def tally() -> Tally:
-    return Tally()
+def tally() -> Counters:
+    return Counters()
 
 
 @pytest.fixture
-def workers(tally: Tally) -> Iterator[Workers]:
-    with Workers(tally) as workers:
+def workers(tally: Counters) -> Iterator[WorkerPool]:
+    with WorkerPool(tally) as workers:
         yield workers
 
 
@@ -31,7 +31,7 @@ def no_threads() -> Iterator[None]:
 
 
 def test_what_finds_no_thread_waits_for_one_that_is_free_and_the_shortage_is_counted(
-    workers: Workers, tally: Tally, no_threads: None, caplog: pytest.LogCaptureFixture
+    workers: WorkerPool, tally: Counters, no_threads: None, caplog: pytest.LogCaptureFixture
 ) -> None:
     free, done = threading.Event(), threading.Event()
     assert workers.take(free.wait, 5) is not None  # by the one that is there from the start

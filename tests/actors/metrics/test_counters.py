@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from statemachine_engine.actors.metrics.counters import Tally
+from statemachine_engine.actors.metrics.counters import Counters
 from statemachine_engine.storage.troubles import Count
 
 
 def test_what_could_not_be_stored_is_counted_again() -> None:
-    tally = Tally()
+    tally = Counters()
     tally.add("socket_gone")
     taken = tally.take()
     tally.add("socket_gone")

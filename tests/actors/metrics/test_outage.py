@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import pytest
 
 from statemachine_engine.actors.metrics import outage as trouble_module
-from statemachine_engine.actors.metrics.counters import Tally
-from statemachine_engine.actors.metrics.outage import Trouble
+from statemachine_engine.actors.metrics.counters import Counters
+from statemachine_engine.actors.metrics.outage import Outage
 from statemachine_engine.storage.errors import StoreUnavailable
 
 
@@ -30,17 +30,17 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Stopwatch:
 
 
 @pytest.fixture
-def tally() -> Tally:
-    return Tally()
+def tally() -> Counters:
+    return Counters()
 
 
 @pytest.fixture
-def trouble(tally: Tally) -> Trouble:
-    return Trouble(tally, None, "the store takes nothing", lambda: "2 writes wait", lambda: "they are stored now")
+def trouble(tally: Counters) -> Outage:
+    return Outage(tally, None, "the store takes nothing", lambda: "2 writes wait", lambda: "they are stored now")
 
 
 def test_it_is_said_once_however_often_it_is_met_and_once_when_it_is_over(
-    trouble: Trouble, caplog: pytest.LogCaptureFixture
+    trouble: Outage, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(3):
         trouble.met("disk full")
@@ -56,7 +56,7 @@ def test_it_is_said_once_however_often_it_is_met_and_once_when_it_is_over(
 
 
 def test_one_that_lasts_is_a_line_a_minute_and_one_at_its_end_and_counts_all_its_seconds(
-    watch: Stopwatch, trouble: Trouble, tally: Tally, caplog: pytest.LogCaptureFixture
+    watch: Stopwatch, trouble: Outage, tally: Counters, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(150):
         trouble.met(StoreUnavailable("no room"))
@@ -73,7 +73,7 @@ def test_one_that_lasts_is_a_line_a_minute_and_one_at_its_end_and_counts_all_its
     assert tally.take() == [("database_failed", 1, 150.0)]
 
 
-def test_one_that_comes_and_goes_does_not_fill_the_log(trouble: Trouble, caplog: pytest.LogCaptureFixture) -> None:
+def test_one_that_comes_and_goes_does_not_fill_the_log(trouble: Outage, caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(5):
         trouble.met("locked")
         trouble.over()
@@ -82,7 +82,7 @@ def test_one_that_comes_and_goes_does_not_fill_the_log(trouble: Trouble, caplog:
 
 
 def test_what_was_begun_before_it_was_met_does_not_end_it(
-    watch: Stopwatch, trouble: Trouble, caplog: pytest.LogCaptureFixture
+    watch: Stopwatch, trouble: Outage, caplog: pytest.LogCaptureFixture
 ) -> None:
     began_s = watch.now_s
     watch.now_s += 1
@@ -96,7 +96,7 @@ def test_what_was_begun_before_it_was_met_does_not_end_it(
 
 
 def test_it_lasts_since_what_failed_was_begun_and_no_second_counts_twice(
-    watch: Stopwatch, trouble: Trouble, tally: Tally
+    watch: Stopwatch, trouble: Outage, tally: Counters
 ) -> None:
     began_s = watch.now_s
     for _ in range(2):
@@ -107,14 +107,14 @@ def test_it_lasts_since_what_failed_was_begun_and_no_second_counts_twice(
     assert tally.take() == [("database_failed", 2, 10.0)]
 
 
-def test_no_trouble_is_not_over(trouble: Trouble, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_trouble_is_not_over(trouble: Outage, caplog: pytest.LogCaptureFixture) -> None:
     trouble.over()
 
     assert not caplog.messages
 
 
 def test_each_cause_counts_once_with_its_own_time_however_often_it_is_met(
-    watch: Stopwatch, trouble: Trouble, tally: Tally
+    watch: Stopwatch, trouble: Outage, tally: Counters
 ) -> None:
     locked, full = StoreUnavailable("locked"), StoreUnavailable("full")
     locked.trouble, full.trouble = "database_locked", "database_full"
@@ -126,7 +126,7 @@ def test_each_cause_counts_once_with_its_own_time_however_often_it_is_met(
     assert sorted(tally.take()) == [("database_full", 1, 20.0), ("database_locked", 2, 30.0)]
 
 
-def test_what_lasts_is_counted_while_it_lasts(watch: Stopwatch, trouble: Trouble, tally: Tally) -> None:
+def test_what_lasts_is_counted_while_it_lasts(watch: Stopwatch, trouble: Outage, tally: Counters) -> None:
     trouble.met(StoreUnavailable("away"))
     tally.take()
     watch.now_s += 10

@@ -11,7 +11,7 @@ import pytest
 from statemachine_engine import Machine, Runtime
 from statemachine_engine.actors.runtime import machine
 from statemachine_engine.actors.runtime.machine import INBOX_HIGH, WaitTimeout
-from statemachine_engine.actors.sockets.messages import Incoming
+from statemachine_engine.actors.sockets.messages import EventMessage
 from statemachine_engine.storage import mailbox
 from tests.support.until import until
 
@@ -97,7 +97,7 @@ def test_a_full_inbox_holds_the_deliverer_back_but_not_for_ever(start: Start, mo
     monkeypatch.setattr(machine, "HOLD_S", 0.01)
     lamp = start(LAMP)
     lamp.attach(lamp._ref, lambda: INBOX_HIGH + 1)  # type: ignore[arg-type]  # as if the actor were stuck
-    thread = threading.Thread(target=lamp.deliver, args=(Incoming("press", {}, None, None, 0.0),))
+    thread = threading.Thread(target=lamp.deliver, args=(EventMessage("press", {}, None, None, 0.0),))
     thread.start()
     lamp.wait_for("on", 30)
     thread.join(30)
@@ -107,7 +107,7 @@ def test_a_full_inbox_holds_the_deliverer_back_but_not_for_ever(start: Start, mo
 def test_a_flood_from_a_socket_is_held_back_and_arrives_whole(start: Start) -> None:
     lamp = start(LAMP)
     for _ in range(5 * INBOX_HIGH + 1):
-        lamp.deliver(Incoming("press", {}, None, None, 0.0))
-    lamp.deliver(Incoming("done", {}, None, None, 0.0))
+        lamp.deliver(EventMessage("press", {}, None, None, 0.0))
+    lamp.deliver(EventMessage("done", {}, None, None, 0.0))
     until(lambda: lamp.view.unhandled == 1, 30)
     assert lamp.state == "on"

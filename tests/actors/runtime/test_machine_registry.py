@@ -5,11 +5,11 @@ from __future__ import annotations
 import signal
 import threading
 
-from statemachine_engine.actors.runtime.machine_registry import Roster
+from statemachine_engine.actors.runtime.machine_registry import MachineRegistry
 
 
 def test_what_is_waited_for_is_looked_at_when_something_happened() -> None:
-    roster, looks, seen = Roster(), [], threading.Event()
+    roster, looks, seen = MachineRegistry(), [], threading.Event()
 
     def third_look() -> bool:
         looks.append(1)
@@ -27,7 +27,7 @@ def test_what_is_waited_for_is_looked_at_when_something_happened() -> None:
 
 
 def test_each_that_waits_hears_of_it_and_one_that_waited_long_enough_goes_on() -> None:
-    roster, over = Roster(), threading.Event()
+    roster, over = MachineRegistry(), threading.Event()
     results: list[bool] = []
     waiters = [threading.Thread(target=lambda: results.append(roster.wait_until(over.is_set, None))) for _ in range(3)]
     for waiter in waiters:
@@ -43,7 +43,7 @@ def test_each_that_waits_hears_of_it_and_one_that_waited_long_enough_goes_on() -
 
 
 def test_a_signal_handler_may_tell_it_between_the_look_and_the_wait() -> None:
-    roster, due = Roster(), []
+    roster, due = MachineRegistry(), []
 
     def handle(*_: object) -> None:
         due.append(1)

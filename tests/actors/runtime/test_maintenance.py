@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from statemachine_engine.actors.concurrency.wait_board import Key, Watch, WatchBoard
-from statemachine_engine.actors.metrics.counters import Tally
-from statemachine_engine.actors.metrics.outage import Trouble
+from statemachine_engine.actors.concurrency.wait_board import Key, Wait, WaitBoard
+from statemachine_engine.actors.metrics.counters import Counters
+from statemachine_engine.actors.metrics.outage import Outage
 from statemachine_engine.actors.metrics.timings import Timings
 from statemachine_engine.actors.runtime import maintenance as keeper_module
-from statemachine_engine.actors.runtime.maintenance import HEARTBEAT_S, RESCUE_S, Keeper
+from statemachine_engine.actors.runtime.maintenance import HEARTBEAT_S, RESCUE_S, Maintenance
 from statemachine_engine.storage import durations, jobs, machines, mailbox, troubles
 from statemachine_engine.storage.clock import ManualClock
 from statemachine_engine.storage.durations import Bar
@@ -29,16 +29,16 @@ class House:
     """A keeper and whom it looks after."""
 
     def __init__(self, db: Database) -> None:
-        self.db, self.board = db, WatchBoard()
+        self.db, self.board = db, WaitBoard()
         self.told: list[Mapping[str, int]] = []
         self.woken: list[str] = []
-        self.timings, self.tally = Timings(), Tally()
-        self.outage = Trouble(self.tally, None, "the store takes nothing", str)
+        self.timings, self.tally = Timings(), Counters()
+        self.outage = Outage(self.tally, None, "the store takes nothing", str)
         self.looks = self.entered = self.changes = 0
         self.failed: list[str] = []
         self.clocks_set: list[float] = []
         self.fails_at: Callable[..., None] | None = None
-        self.keeper = Keeper(db, "us", self.board, self.timings, self.tally, self, outage=self.outage)
+        self.keeper = Maintenance(db, "us", self.board, self.timings, self.tally, self, outage=self.outage)
 
     def names(self) -> list[str]:
         return ["m"]
@@ -74,7 +74,7 @@ class House:
             raise RuntimeError("no time")
 
     def park(self, name: str, topic: str, key: Key = ()) -> None:
-        watch = Watch(topic, key, lambda: self.woken.append(name))
+        watch = Wait(topic, key, lambda: self.woken.append(name))
         assert self.board.park(watch, (name, 0, 0), self.board.version(topic))
 
 

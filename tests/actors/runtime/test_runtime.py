@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from statemachine_engine import ConfigError, JobQueue, Machine, Runtime, WaitTimeout
-from statemachine_engine.actors.metrics.counters import Tally
+from statemachine_engine.actors.metrics.counters import Counters
 from statemachine_engine.actors.runtime.runtime import NotStarted
 from statemachine_engine.actors.sockets import unix_socket
 from statemachine_engine.actors.sockets.datagrams import MalformedMessage
-from statemachine_engine.actors.sockets.messages import Bell
+from statemachine_engine.actors.sockets.messages import Notification
 from statemachine_engine.actors.sockets.notifications import Notifier
 from statemachine_engine.storage import audit, jobs, machines, mailbox
 from statemachine_engine.storage.engine.database import Database
@@ -422,20 +422,20 @@ def test_runtimes_on_postgresql_hear_each_other_without_sockets(postgres_url: st
         Runtime(postgres_url, sockets=False) as two,
         JobQueue(postgres_url) as queue,
     ):
-        bells: SimpleQueue[Bell] = SimpleQueue()
-        listener = Notifier(queue.db, Tally(), bells.put)
+        bells: SimpleQueue[Notification] = SimpleQueue()
+        listener = Notifier(queue.db, Counters(), bells.put)
         listener.start()
         machine, worker = two.add(MOVE, "m"), _worker(one, {"type": "log", "message": "hi", "success": "done"})
         machine.wait_for("a", 30)
         worker.wait_for("waiting", 30)
 
         mailbox.post(one.db, "m", "go")
-        assert bells.get(timeout=30) == Bell("mail", 1, ("m",))
+        assert bells.get(timeout=30) == Notification("mail", 1, ("m",))
         machine.wait_for("b", 30)
         job = queue.add("t")
-        assert bells.get(timeout=30) == Bell("jobs", 1, ("t", None))
+        assert bells.get(timeout=30) == Notification("jobs", 1, ("t", None))
         assert queue.wait(job.job_id, 5).status == "completed"
-        assert bells.get(timeout=30) == Bell("done", 1, (job.job_id,))
+        assert bells.get(timeout=30) == Notification("done", 1, (job.job_id,))
         listener.stop()
 
 

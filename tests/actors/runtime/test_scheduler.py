@@ -15,7 +15,7 @@ from statemachine_engine.actors.runtime.scheduler import Scheduler
 from statemachine_engine.storage import jobs, mailbox, schedules
 from statemachine_engine.storage.clock import ManualClock
 from statemachine_engine.storage.engine.database import Database
-from statemachine_engine.storage.mailbox import Letter
+from statemachine_engine.storage.mailbox import MailboxMessage
 from statemachine_engine.storage.schedules import ScheduleRow
 from tests.support.until import until
 
@@ -32,11 +32,11 @@ class House:
     def __init__(self, db: Database, clock: ManualClock) -> None:
         self.db, self.clock = db, clock
         self.running = ["m"]
-        self.handed: list[Letter] = []
+        self.handed: list[MailboxMessage] = []
         self.woken: list[tuple[str, tuple[str | None, ...], int]] = []
         self.scheduler = Scheduler(db, self, names=lambda: self.running)
 
-    def hand(self, letter: Letter) -> bool:
+    def hand(self, letter: MailboxMessage) -> bool:
         self.handed.append(letter)
         return letter.target in self.running
 

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from statemachine_engine import Machine, Runtime
-from statemachine_engine.actors.runtime.machine_registry import Roster
+from statemachine_engine.actors.runtime.machine_registry import MachineRegistry
 from statemachine_engine.actors.runtime.watchdog import MESSAGE_S, Watchdog
 from tests.support.gate import gate_in
 from tests.support.journal import Journal
@@ -28,7 +28,7 @@ class Watch:
     """A watchdog that is looked through by hand, and what it publishes."""
 
     def __init__(self, runtime: Runtime, *machines: Machine) -> None:
-        roster = Roster()
+        roster = MachineRegistry()
         for machine in machines:
             roster.add(machine)
         self.said: list[tuple[str, str, str]] = []

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from statemachine_engine.actors.metrics.counters import Tally
+from statemachine_engine.actors.metrics.counters import Counters
 from statemachine_engine.actors.sockets import unix_socket
 from statemachine_engine.actors.sockets.listener import Listener
-from statemachine_engine.actors.sockets.messages import Bell, Incoming
+from statemachine_engine.actors.sockets.messages import EventMessage, Notification
 from statemachine_engine.storage.clock import ManualClock
 from tests.support.sockets import MALFORMED, made
 from tests.support.until import until
@@ -22,11 +22,11 @@ from tests.support.until import until
 class Post:
     """A listener with what it hands on."""
 
-    def __init__(self, path: Path, deliver: Callable[[Incoming], None] | None = None) -> None:
-        self.events: list[Incoming] = []
-        self.bells: list[Bell] = []
+    def __init__(self, path: Path, deliver: Callable[[EventMessage], None] | None = None) -> None:
+        self.events: list[EventMessage] = []
+        self.bells: list[Notification] = []
         self.path = path
-        self.tally = Tally()
+        self.tally = Counters()
         self.listener = Listener(
             path, name="m", clock=ManualClock(), tally=self.tally, deliver=deliver or self.events.append,
             ring=self.bells.append,
@@ -56,13 +56,13 @@ def listening() -> list[str]:
 def test_an_event_is_handed_on_with_the_time_of_its_arrival(post: Post) -> None:
     post.send(b'{"type": "x", "payload": {"a": 1}, "job_id": "j"}')
     until(lambda: post.events)
-    assert post.events == [Incoming("x", {"a": 1}, "j", None, ManualClock().now())]
+    assert post.events == [EventMessage("x", {"a": 1}, "j", None, ManualClock().now())]
 
 
 def test_a_bell_is_rung(post: Post) -> None:
     post.send(b'{"bell": "jobs", "key": ["video", null]}')
     until(lambda: post.bells)
-    assert post.bells == [Bell("jobs", 1, ("video", None))]
+    assert post.bells == [Notification("jobs", 1, ("video", None))]
 
 
 def test_events_keep_the_order_of_their_arrival(post: Post) -> None:
@@ -98,7 +98,7 @@ def test_a_flood_of_them_is_one_warning_in_the_log(post: Post, caplog: pytest.Lo
 def test_a_delivery_that_fails_is_logged_and_the_next_one_made(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fail_first(event: Incoming) -> None:
+    def fail_first(event: EventMessage) -> None:
         if event.type == "first":
             raise ValueError("no room")
         delivered.set()

@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from statemachine_engine.actors.sockets import datagrams, notifications, unix_socket
-from statemachine_engine.actors.sockets.messages import Bell, Incoming
+from statemachine_engine.actors.sockets.messages import EventMessage, Notification
 from statemachine_engine.storage import mailbox
 from statemachine_engine.storage.engine.database import Database
 from tests.support.factories import acquire
@@ -45,14 +45,14 @@ def test_what_is_no_message_is_refused(data: bytes) -> None:
 @given(st.binary(max_size=200) | JSON.map(lambda value: json.dumps(value).encode()))
 def test_any_bytes_are_a_message_or_refused(data: bytes) -> None:
     with contextlib.suppress(datagrams.MalformedMessage):
-        assert isinstance(datagrams.decode(data, 0.0), Incoming | Bell)
+        assert isinstance(datagrams.decode(data, 0.0), EventMessage | Notification)
 
 
 @given(st.builds(dict, type=st.just("x"), payload=JSON, job_id=st.sampled_from([None, "j"]), event_id=st.just(7)))
 def test_what_is_encoded_comes_out_of_decoding(message: dict[str, Any]) -> None:
     decoded = datagrams.decode(datagrams.encode(message), 5.0)
 
-    assert isinstance(decoded, Incoming)
+    assert isinstance(decoded, EventMessage)
     payload = message["payload"]
     if not isinstance(payload, str):
         assert decoded.payload == ({} if payload is None else payload)
@@ -78,21 +78,21 @@ def test_a_payload_that_contains_itself_can_be_encoded() -> None:
 )
 def test_a_payload_in_json_within_a_string_is_read_as_older_senders_mean_it(sent: str, received: object) -> None:
     message = datagrams.decode(b'{"type": "x", "payload": %s}' % sent.encode(), 0.0)
-    assert isinstance(message, Incoming)
+    assert isinstance(message, EventMessage)
     assert message.payload == received
 
 
 def test_a_numeric_job_id_becomes_text() -> None:
     message = datagrams.decode(b'{"type": "x", "job_id": 17}', 0.0)
-    assert isinstance(message, Incoming)
+    assert isinstance(message, EventMessage)
     assert message.job_id == "17"
 
 
 def test_a_bell_says_what_happened_and_to_whom() -> None:
-    assert datagrams.decode(b'{"bell": "jobs", "count": 3, "key": ["video", null]}', 0.0) == Bell(
+    assert datagrams.decode(b'{"bell": "jobs", "count": 3, "key": ["video", null]}', 0.0) == Notification(
         "jobs", 3, ("video", None)
     )
-    assert datagrams.decode(b'{"bell": "done"}', 0.0) == Bell("done", 1, ())
+    assert datagrams.decode(b'{"bell": "done"}', 0.0) == Notification("done", 1, ())
 
 
 def test_a_letter_s_datagram_names_its_row_and_the_one_before(db: Database) -> None:
@@ -101,7 +101,7 @@ def test_a_letter_s_datagram_names_its_row_and_the_one_before(db: Database) -> N
 
     message = datagrams.decode(datagrams.encode(datagrams.letter_message(letter)), 9.0)
 
-    assert message == Incoming("x", {"a": 1}, "j", "s", 9.0, letter.id, letter.after)
+    assert message == EventMessage("x", {"a": 1}, "j", "s", 9.0, letter.id, letter.after)
     assert letter.after is not None
 
 
@@ -110,7 +110,7 @@ def test_a_datagram_of_up_to_128_kib_passes(tmp_path: Path, size: int) -> None:
     with unix_socket.bind(tmp_path / "s") as sock:
         assert unix_socket.ring(tmp_path / "s", {"type": "x", "payload": "y" * size})
         message = datagrams.decode(sock.recv(datagrams.MAX_DATAGRAM + 1), 0.0)
-    assert isinstance(message, Incoming)
+    assert isinstance(message, EventMessage)
     assert message.payload == "y" * size
 
 
@@ -203,7 +203,7 @@ def test_a_bell_rings_each_other_live_runtime_of_this_host_once(db: Database, tm
     notifications.bell(db, "jobs", count=2, key=("video", None), skip_incarnation="run-2")
 
     heard = {name: [datagrams.decode(data, 0.0) for data in waiting(sock)] for name, sock in sockets.items()}
-    assert heard == {"a1": [Bell("jobs", 2, ("video", None))], "a2": [], "mine": [], "far": []}
+    assert heard == {"a1": [Notification("jobs", 2, ("video", None))], "a2": [], "mine": [], "far": []}
     for sock in sockets.values():
         sock.close()
 
@@ -221,7 +221,7 @@ def test_datagrams_of_many_senders_all_arrive(tmp_path: Path) -> None:
             thread.start()
         while len(received) < 200:
             message = datagrams.decode(sock.recv(datagrams.MAX_DATAGRAM), 0.0)
-            assert isinstance(message, Incoming)
+            assert isinstance(message, EventMessage)
             received.append(message.payload)
         for thread in threads:
             thread.join()

@@ -8,25 +8,25 @@ from typing import Any
 import pytest
 
 from statemachine_engine.actors.system.manifest import Member, Restart
-from statemachine_engine.actors.system.supervision import Plan
+from statemachine_engine.actors.system.supervision import Supervision
 
 
 def member(name: str, *depends_on: str, **fields: Any) -> Member:
     return Member(name, Path("x.yaml"), depends_on=depends_on, **fields)
 
 
-def chain() -> Plan:
+def chain() -> Supervision:
     """c waits for b, b for a."""
-    plan = Plan([member("a"), member("b", "a"), member("c", "b")])
+    plan = Supervision([member("a"), member("b", "a"), member("c", "b")])
     plan.begin()
     return plan
 
 
-def startable(plan: Plan, now_s: float = 0.0) -> list[str]:
+def startable(plan: Supervision, now_s: float = 0.0) -> list[str]:
     return [track.name for track in plan.take_startable(now_s)]
 
 
-def bring_up(plan: Plan, now_s: float = 0.0) -> None:
+def bring_up(plan: Supervision, now_s: float = 0.0) -> None:
     while names := startable(plan, now_s):
         for name in names:
             plan.running(name)
@@ -60,7 +60,7 @@ def test_a_machine_that_has_ended_well_is_ready_too() -> None:
 
 
 def test_a_machine_started_by_hand_is_neither_started_nor_waited_for() -> None:
-    plan = Plan([member("a"), member("b", auto=False)])
+    plan = Supervision([member("a"), member("b", auto=False)])
     plan.begin()
     bring_up(plan)
 
@@ -71,7 +71,7 @@ def test_a_machine_started_by_hand_is_neither_started_nor_waited_for() -> None:
 
 
 def test_restarts_wait_longer_each_time_and_end_at_the_ceiling() -> None:
-    plan = Plan([member("a", restart=Restart(delay_s=1.0, max_delay_s=3.0, crashes=5))])
+    plan = Supervision([member("a", restart=Restart(delay_s=1.0, max_delay_s=3.0, crashes=5))])
     plan.begin()
     now_s, delays = 100.0, []
     while plan.tracks["a"].phase != "failed":
@@ -90,7 +90,7 @@ def test_restarts_wait_longer_each_time_and_end_at_the_ceiling() -> None:
 
 
 def test_old_failures_are_forgotten() -> None:
-    plan = Plan([member("a", restart=Restart(crashes=2, within_s=60.0))])
+    plan = Supervision([member("a", restart=Restart(crashes=2, within_s=60.0))])
     plan.begin()
     for now_s in (0.0, 61.0, 122.0):
         bring_up(plan, now_s + 0.5)
@@ -111,7 +111,7 @@ def test_old_failures_are_forgotten() -> None:
     ],
 )
 def test_the_policy_says_what_an_end_leads_to(policy: Any, outcome: Any, phase: str) -> None:
-    plan = Plan([member("a", restart=Restart(policy=policy))])
+    plan = Supervision([member("a", restart=Restart(policy=policy))])
     plan.begin()
     bring_up(plan)
 
@@ -121,7 +121,7 @@ def test_the_policy_says_what_an_end_leads_to(policy: Any, outcome: Any, phase: 
 
 
 def test_a_restart_by_the_user_is_no_failure() -> None:
-    plan = Plan([member("a", restart=Restart(crashes=1))])
+    plan = Supervision([member("a", restart=Restart(crashes=1))])
     plan.begin()
     bring_up(plan)
 
@@ -133,7 +133,7 @@ def test_a_restart_by_the_user_is_no_failure() -> None:
 
 
 def test_a_machine_given_up_can_be_started_again() -> None:
-    plan = Plan([member("a", restart=Restart(policy="never")), member("b", "a")])
+    plan = Supervision([member("a", restart=Restart(policy="never")), member("b", "a")])
     plan.begin()
     startable(plan)
     plan.lost("a", "killed", 0.0)
@@ -185,7 +185,7 @@ def test_what_waits_for_its_turn_is_not_started_once_the_system_stops() -> None:
 
 
 def test_what_fails_for_no_fault_of_its_own_is_tried_again_for_ever_at_the_longest_delay_in_the_end() -> None:
-    plan = Plan([member("a", restart=Restart(delay_s=1.0, max_delay_s=30.0, crashes=2))])
+    plan = Supervision([member("a", restart=Restart(delay_s=1.0, max_delay_s=30.0, crashes=2))])
     plan.begin()
     now_s, delays = 100.0, []
     for _ in range(2000):

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from statemachine_engine.cli.db import doctor_files
-from statemachine_engine.cli.db.doctor_finding import Finding
+from statemachine_engine.cli.db.doctor_finding import DoctorFinding
 from statemachine_engine.storage import audit, jobs, mailbox, schedules
 from statemachine_engine.storage.audit import Note
 from statemachine_engine.storage.engine.database import Database
@@ -283,7 +283,7 @@ def test_little_room_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
     (finding,) = doctor_files.disk(file)
 
-    assert isinstance(finding, Finding)
+    assert isinstance(finding, DoctorFinding)
     assert finding.severity == severity
     assert ("prune" in finding.remedy) == (severity != "ok")
 

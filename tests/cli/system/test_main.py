@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from statemachine_engine.actors.system.control_server import Address, Controls
+from statemachine_engine.actors.system.control_server import Address, ControlServer
 from statemachine_engine.storage import machines
 from statemachine_engine.storage.engine.database import Database
 from tests.support.processes import alive
@@ -213,7 +213,7 @@ def test_a_process_that_cannot_be_started_again_is_tried_again_while_others_run(
 def test_of_two_that_bring_it_up_at_once_one_is_told_of_the_other(place: Installed) -> None:
     place.write(ONE)
     manifest = place.folder / "statemachine-project.yaml"
-    first = Controls(Address.of(manifest, place.project.env["STATEMACHINE_CONTROL_PREFIX"]))
+    first = ControlServer(Address.of(manifest, place.project.env["STATEMACHINE_CONTROL_PREFIX"]))
     assert first.take()
 
     second = place.run("up", "--detach")
