@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +13,10 @@ from statemachine_engine.storage.engine.database import Database
 from tests.support.postgres import fresh_schema
 
 DATABASES = ("sqlite", "memory", "postgres")
+
+# Children inherit ignored signals: under `nohup` or in the background of a shell they would never end on Ctrl-C or hang-up.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
