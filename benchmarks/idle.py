@@ -60,8 +60,8 @@ def measure(quick: bool) -> Figures:
             _settle(running, QUICK_QUIET_S if quick else QUIET_S)
         figures = _idle(hosts, waking, QUICK_WINDOW_S if quick else WINDOW_S)
         for count in counts:
-            figures |= _memory(f"own_{count}", hosts[count].pid, hosts[0].pid, count)
-            figures |= _memory(f"bare_{count}", bare[count], bare[0], count)
+            figures |= _checkpointer(f"own_{count}", hosts[count].pid, hosts[0].pid, count)
+            figures |= _checkpointer(f"bare_{count}", bare[count], bare[0], count)
     return figures
 
 
@@ -143,7 +143,7 @@ def _version(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA data_version").fetchone()[0])
 
 
-def _memory(name: str, pid: int, empty_pid: int, count: int) -> Figures:
+def _checkpointer(name: str, pid: int, empty_pid: int, count: int) -> Figures:
     figures: Figures = {}
     for kind in ("Rss", "Pss"):
         whole = memory_kb(pid, kind)

@@ -14,7 +14,7 @@ from tests.support.postgres import fresh_schema
 
 DATABASES = ("sqlite", "memory", "postgres")
 
-# Children inherit ignored signals: under `nohup` or in the background of a shell they would never end on Ctrl-C or hang-up.
+# Children inherit ignored signals: under `nohup`, or in the background of a shell, nothing would end on Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 

@@ -80,7 +80,7 @@ class Hub(Protocol):
 class Services:
     """One per run: the runtime's doors, seen from one machine."""
 
-    hub: Hub
+    router: Hub
     #: name of the machine
     machine: str
     cancel: CancelToken
@@ -97,11 +97,11 @@ class Services:
     @property
     def db(self) -> Database:
         """The store."""
-        return self.hub.db
+        return self.router.db
 
     def publish(self, type: str, payload: Mapping[str, Any]) -> None:
         """Write a row of the audit log in this machine's name and tell the event socket."""
-        self.hub.publish(self.machine, type, payload)
+        self.router.publish(self.machine, type, payload)
 
     def send(self, target: str, type: str, payload: Any = None, job_id: str | None = None) -> Sent:
         """Store an event for a machine, for `all`, or for every known machine that a glob matches; then deliver it.
@@ -120,7 +120,7 @@ class Services:
 
     def wake(self, topic: str, key: Hashable | None = None, count: int = 1) -> None:
         """Re-run parked actions that watch for `topic`: jobs, done, events or machine."""
-        self.hub.wake(topic, key if isinstance(key, tuple) else () if key is None else (str(key),), count)
+        self.router.wake(topic, key if isinstance(key, tuple) else () if key is None else (str(key),), count)
 
     def machine_row(self, name: str) -> MachineRow | None:
         """What the registry knows of a machine."""
@@ -141,7 +141,7 @@ class Services:
 
         A relative path is looked up from the working directory, then beside this machine's own file.
         """
-        return self.hub.spawn(
+        return self.router.spawn(
             self.machine,
             self._found(path),
             name,
@@ -156,11 +156,11 @@ class Services:
         if target != "all" and not any(mark in target for mark in "*?["):
             return [target]
         pattern = "*" if target == "all" else target
-        known = {row.machine_name for row in machines.list_(self.db)} | set(self.hub.names())
+        known = {row.machine_name for row in machines.list_(self.db)} | set(self.router.names())
         return sorted(name for name in known - {self.machine} if fnmatch.fnmatchcase(name, pattern))
 
     def _deliver(self, letter: MailboxMessage, deadline_s: float) -> bool:
-        if self.hub.hand(letter):
+        if self.router.hand(letter):
             return True
         try:
             row = machines.get(self.db, letter.target)

@@ -54,11 +54,11 @@ class Recorder:
     """
 
     def __init__(
-        self, db: Database, publisher: Publisher, tally: Counters, given_up: Callable[[], None] = lambda: None
+        self, db: Database, publisher: Publisher, counters: Counters, given_up: Callable[[], None] = lambda: None
     ) -> None:
         self._db = db
         self._publisher = publisher
-        self._tally = tally
+        self._counters = counters
         self._inbox: queue.SimpleQueue[Sequence[Record] | threading.Event] = queue.SimpleQueue()
         #: out of the inbox, as it came
         self._taken: list[Sequence[Record] | threading.Event] = []
@@ -67,7 +67,7 @@ class Recorder:
         self._barriers: list[threading.Event] = []
         self._subscribers: list[Subscriber] = []
         self._thread = SupervisedThread(
-            "sm-recorder", self._run, crashed=lambda: tally.add("recorder_crashed"), given_up=self._abandon
+            "sm-recorder", self._run, crashed=lambda: counters.add("recorder_crashed"), given_up=self._abandon
         )
         self._tell_given_up = given_up
         self._stopping = threading.Event()
@@ -75,7 +75,7 @@ class Recorder:
         self._given_up = False
         self._failing = 0
         #: what goes wrong with the store, whoever of the process meets it
-        self.outage = Outage(tally, None, "the store takes nothing", self._meanwhile, self._kept)
+        self.outage = Outage(counters, None, "the store takes nothing", self._meanwhile, self._kept)
         #: open unless too much waits to be stored; machines take no message while it is closed
         self.room = threading.Event()
         self.room.set()
@@ -171,7 +171,7 @@ class Recorder:
         self._barriers = []
         if not self.room.is_set() and self._inbox.qsize() < MOST_WAITING // 2:
             self.room.set()
-            self._tally.add("memory_full")
+            self._counters.add("memory_full")
 
     def _store(self) -> None:
         """Store what is owed; where something cannot be, by halves, until one record stands alone and is left out."""
@@ -185,7 +185,7 @@ class Recorder:
                     size = len(records) // 2
                     continue
                 self.lost += 1
-                self._tally.add("record_lost")
+                self._counters.add("record_lost")
                 log.error("%s cannot be stored: %s", type(records[0]).__name__, error)
                 ids, size = [], len(self._owed)
             del self._owed[: len(records)]

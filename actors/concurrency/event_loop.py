@@ -81,7 +81,7 @@ class _DrivenLoop:
         self._cancel: CancelToken | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[object] | None = None
-        self._keeper: threading.Thread | None = None
+        self._maintenance: threading.Thread | None = None
         self._end_of_keeping: asyncio.Future[None] | None = None
         self._running = False
         self._closing = False
@@ -105,7 +105,7 @@ class _DrivenLoop:
     def close(self) -> None:
         with self._lock:
             self._closing = True
-            loop, idle = self._loop, not self._running and self._keeper is None
+            loop, idle = self._loop, not self._running and self._maintenance is None
             if idle:
                 self._loop = None
             task, end_of_keeping = self._task, self._end_of_keeping
@@ -123,11 +123,11 @@ class _DrivenLoop:
         with self._lock:
             self._running = True
             loop = self._loop = self._loop or asyncio.new_event_loop()
-            keeper, self._keeper = self._keeper, None
+            maintenance, self._maintenance = self._maintenance, None
             end_of_keeping, self._end_of_keeping = self._end_of_keeping, None
-        if keeper is not None and end_of_keeping is not None:
+        if maintenance is not None and end_of_keeping is not None:
             _call(loop, lambda: _resolve(end_of_keeping))
-            keeper.join()
+            maintenance.join()
         return loop
 
     def _drive(self, loop: asyncio.AbstractEventLoop, awaitable: Awaitable[T], cancel: CancelToken) -> T:
@@ -155,10 +155,10 @@ class _DrivenLoop:
                 self._loop = None
             elif asyncio.all_tasks(loop):
                 end = self._end_of_keeping = loop.create_future()
-                self._keeper = threading.Thread(
+                self._maintenance = threading.Thread(
                     target=self._keep, args=(loop, end), name=f"sm-loop-{self._name}", daemon=True
                 )
-                self._keeper.start()
+                self._maintenance.start()
             closing = self._closing
         if closing:
             _finish(loop)
@@ -171,9 +171,9 @@ class _DrivenLoop:
         finally:
             waiting.cancel()
             with self._lock:
-                closing = self._closing and self._keeper is threading.current_thread()
-                if self._keeper is threading.current_thread():
-                    self._keeper = self._end_of_keeping = None
+                closing = self._closing and self._maintenance is threading.current_thread()
+                if self._maintenance is threading.current_thread():
+                    self._maintenance = self._end_of_keeping = None
                 if closing:
                     self._loop = None
             if closing:

@@ -153,16 +153,16 @@ class ActionExecutor:
         self,
         definition: Definition,
         registry: ActionRegistry,
-        board: WaitBoard,
+        wait_board: WaitBoard,
         timings: Timings,
-        tally: Counters,
+        counters: Counters,
         outage: Outage,
     ) -> None:
         """`outage` hears of a store that fails."""
         self._definition = definition
         self._registry = registry
-        self._board = board
-        self._timings, self._tally = timings, tally
+        self._wait_board = wait_board
+        self._timings, self._counters = timings, counters
         self._outage = outage
         self._room = ContextLimit()
 
@@ -215,7 +215,7 @@ class ActionExecutor:
         log.debug("%s: action %s begins", run.services.machine, spec.type)
         try:
             action = self._made(spec, run)
-            version = self._board.version(action.watch) if action.watch else 0
+            version = self._wait_board.version(action.watch) if action.watch else 0
             event, answered = (self._held if action.fills else self._answer)(action, run, loop)
             empty = action.watch is not None and event == action.empty_event()
             quiet = empty and (not answered or self._is_quiet(run, event))
@@ -344,7 +344,7 @@ class ActionExecutor:
             return
         self._count(run, spec, began_s, failed=True)
         if isinstance(error, MachineError) and error.trouble is not None:
-            self._tally.add(error.trouble)
+            self._counters.add(error.trouble)
         message = str(error) if isinstance(error, MachineError) else f"{type(error).__name__}: {error}"
         text = f"Error executing action {spec.type}: {message}"
         run.context["last_error"], run.context["last_error_action"] = text, spec.type
@@ -371,8 +371,8 @@ def _filled(config: Mapping[str, Any], action_class: type[BaseAction], context: 
 
 def _parked(run: ActionRun, action: BaseAction, version: int, answered: bool) -> Parked:
     key = action.watch_key()
-    parts = key if isinstance(key, tuple) else (key,)
-    names = tuple(None if part is None else str(part) for part in parts)
+    dependencies = key if isinstance(key, tuple) else (key,)
+    names = tuple(None if part is None else str(part) for part in dependencies)
     every_s = action.recheck_after_s(run.context) if answered else STORE_AGAIN_S
     return Parked(run.at, action.watch, names, version, every_s)
 

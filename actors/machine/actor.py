@@ -34,13 +34,15 @@ class MachineActor(pykka.ThreadingActor):
         self,
         definition: Definition,
         context: Mapping[str, Any],
-        parts: MachineDependencies,
+        dependencies: MachineDependencies,
         resumed: Snapshot | None = None,
     ) -> None:
         super().__init__()
-        self._parts, self._view = parts, parts.view
-        self._room = parts.shared.recorder.room
-        self._behaviour = Interpreter(definition, context, parts, resumed, tell=teller(self.actor_ref), stop=self.stop)
+        self._dependencies, self._status = dependencies, dependencies.machine_status
+        self._room = dependencies.resources.recorder.room
+        self._interpreter = Interpreter(
+            definition, context, dependencies, resumed, tell=teller(self.actor_ref), stop=self.stop
+        )
 
     @staticmethod
     def _create_actor_inbox() -> Any:
@@ -50,24 +52,28 @@ class MachineActor(pykka.ThreadingActor):
     def on_start(self) -> None:
         """In the actor's thread: who looks at threads finds it."""
         thread = threading.current_thread()
-        thread.name, self._view.thread, self._view.busy_since_s = f"sm-actor-{self._view.name}", thread.ident, None
+        thread.name, self._status.thread, self._status.busy_since_s = (
+            f"sm-actor-{self._status.name}",
+            thread.ident,
+            None,
+        )
 
     def on_receive(self, message: Any) -> None:
         """Handle one message, in the actor's thread."""
-        if not self._room.is_set() and not self._behaviour.ended:
+        if not self._room.is_set() and not self._interpreter.ended:
             self._wait_for_room()
-        self._view.busy_since_s = time.monotonic()
-        self._behaviour.receive(message)
-        self._view.busy_since_s = None
-        if not self._parts.gate.is_set() and self.actor_inbox.qsize() <= INBOX_LOW:  # type: ignore[attr-defined]
-            self._parts.gate.set()
+        self._status.busy_since_s = time.monotonic()
+        self._interpreter.receive(message)
+        self._status.busy_since_s = None
+        if not self._dependencies.gate.is_set() and self.actor_inbox.qsize() <= INBOX_LOW:  # type: ignore[attr-defined]
+            self._dependencies.gate.set()
 
     def on_failure(self, *_exc_info: Any) -> None:
         """A bug of ours, or no memory: the runtime starts a fresh actor."""
-        self._behaviour.abandon()
-        self._parts.crashed()
+        self._interpreter.abandon()
+        self._dependencies.crashed()
 
     def _wait_for_room(self) -> None:
         """What happened waits in memory while the store takes nothing: no more of it than there is room for."""
-        while not (self._parts.desk.closed or self._room.wait(ROOM_S)):
+        while not (self._dependencies.job_holder.closed or self._room.wait(ROOM_S)):
             pass

@@ -34,11 +34,11 @@ LEFT_OUT = ("machine_name", "current_state", "previous_state", "current_job", "j
 class Checkpointer:
     """Makes the snapshots of one machine; none where it always starts from the beginning."""
 
-    def __init__(self, definition: Definition, parts: MachineDependencies) -> None:
+    def __init__(self, definition: Definition, dependencies: MachineDependencies) -> None:
         self._wanted = definition.on_restart != "initial"
         self._hash = definition.hash
         self._left_out = {*LEFT_OUT, *secrets.names_of(definition)}
-        self._parts = parts
+        self._dependencies = dependencies
 
     def snapshot(
         self, state: str, context: Mapping[str, Any], deadlines: Mapping[str, float], *, settled: bool
@@ -46,19 +46,24 @@ class Checkpointer:
         """Where the machine is now; to be recorded together with what brought it there."""
         if not self._wanted:
             return ()
-        desk, shared = self._parts.desk, self._parts.shared
-        job = desk.current
+        name, job_holder = self._dependencies.machine_status.name, self._dependencies.job_holder
+        resources, job = self._dependencies.resources, job_holder.current
         job_id, attempt = (job.job_id, job.attempts) if job is not None else (None, None)
         return (
             Saved(
-                self._parts.view.name, state, settled, json_part(context, self._left_out), job_id, attempt,
-                json.dumps(dict(deadlines)), shared.incarnation, self._hash, shared.db.clock.now(), *desk.standing,
+                name, state, settled, json_part(context, self._left_out), job_id, attempt,
+                json.dumps(dict(deadlines)), resources.incarnation, self._hash, resources.db.clock.now(),
+                *job_holder.standing,
             ),
         )  # fmt: skip
 
     def end(self) -> tuple[Record, ...]:
         """The machine has ended: its next start is a first one."""
-        return (Forgotten(self._parts.view.name, self._parts.shared.incarnation),) if self._wanted else ()
+        return (
+            (Forgotten(self._dependencies.machine_status.name, self._dependencies.resources.incarnation),)
+            if self._wanted
+            else ()
+        )
 
 
 def last(db: Database, definition: Definition, name: str, from_state: str | None = None) -> Snapshot | None:
@@ -84,7 +89,7 @@ def last(db: Database, definition: Definition, name: str, from_state: str | None
     return found if wanted in (None, found.state) else _moved(found, str(wanted))
 
 
-def regain_job(db: Database, snapshot: Snapshot, desk: JobHolder, incarnation: str) -> bool:
+def regain_job(db: Database, snapshot: Snapshot, job_holder: JobHolder, incarnation: str) -> bool:
     """Get the job back that the machine had; False when somebody else has it, or it has ended."""
     if snapshot.job_id is None:
         return True
@@ -94,7 +99,7 @@ def regain_job(db: Database, snapshot: Snapshot, desk: JobHolder, incarnation: s
     if job is None:
         log.warning("%s: its job %s was taken or ended meanwhile", snapshot.machine, snapshot.job_id)
         return False
-    desk.adopt(job, failure=snapshot.failure, cut_off=snapshot.cut_off)
+    job_holder.adopt(job, failure=snapshot.failure, cut_off=snapshot.cut_off)
     return True
 
 

@@ -35,9 +35,9 @@ class ContextPublisher:
     arrives, so that what a machine leaves is never older than EVERY_S, and a machine that is still is not woken again.
     """
 
-    def __init__(self, machine: str, shared: ProcessResources, tell: Callable[[Any], None]) -> None:
+    def __init__(self, machine: str, resources: ProcessResources, tell: Callable[[Any], None]) -> None:
         self._machine = machine
-        self._shared = shared
+        self._resources = resources
         self._tell = tell
         self._is_waiting = False
         self._next_s = 0.0
@@ -51,7 +51,7 @@ class ContextPublisher:
         if wait_s <= 0:
             return self.last_look(context)
         self._is_waiting = True
-        self._shared.timers.after(wait_s, lambda: self._tell(ContextDue()))
+        self._resources.timers.after(wait_s, lambda: self._tell(ContextDue()))
         return ()
 
     def due(self) -> None:
@@ -63,7 +63,7 @@ class ContextPublisher:
         self._next_s = time.monotonic() + EVERY_S
         text = shown(context)
         before, self._shown = self._shown, hash(text)
-        return () if before == self._shown else (ContextRow(self._machine, text, self._shared.db.clock.now()),)
+        return () if before == self._shown else (ContextRow(self._machine, text, self._resources.db.clock.now()),)
 
 
 def shown(context: Mapping[str, Any]) -> str:

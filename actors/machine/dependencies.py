@@ -35,11 +35,11 @@ class ProcessResources:
     control_prefix: str
     recorder: Recorder
     timers: Timers
-    board: WaitBoard
+    wait_board: WaitBoard
     executor: WorkerPool
     children: Children
     timings: Timings
-    tally: Counters
+    counters: Counters
     #: what worker threads work on
     running: dict[Future[None], ActionRun] = field(default_factory=dict)
 
@@ -48,10 +48,10 @@ class ProcessResources:
 class MachineDependencies:
     """What one machine's actor is handed by its runtime."""
 
-    shared: ProcessResources
-    view: MachineStatus
-    desk: JobHolder
-    performer: ActionExecutor
+    resources: ProcessResources
+    machine_status: MachineStatus
+    job_holder: JobHolder
+    action_executor: ActionExecutor
     #: makes the services of one run, with a cancel token of its own
     services: Callable[[], Services]
     #: tells the registry how the machine fares: running or failed

@@ -47,36 +47,36 @@ class Interpreter:
         self,
         definition: Definition,
         context: Mapping[str, Any],
-        parts: MachineDependencies,
+        dependencies: MachineDependencies,
         resumed: Snapshot | None,
         *,
         tell: Callable[[Any], None],
         stop: Callable[[], None],
     ) -> None:
         self._resumed = resumed
-        self._memory = Checkpointer(definition, parts)
+        self._checkpointer = Checkpointer(definition, dependencies)
         self._definition = definition
-        self._parts = parts
-        self._view = parts.view
-        self._name = parts.view.name
+        self._dependencies = dependencies
+        self._status = dependencies.machine_status
+        self._name = dependencies.machine_status.name
         self._state = definition.initial_state
         self._context = first_context(definition, context, self._name, resumed.context if resumed else None)
-        self._view.context = self._context
+        self._status.context = self._context
         self._tell, self._stop = tell, stop
-        self._stay = self._new_stay(0, ())
-        self._work = Work(self._name, parts, tell)
+        self._visit = self._new_visit(0, ())
+        self._work = Work(self._name, dependencies, tell)
         self._outcome: Outcome | None = None
         self._final = False
         #: it does nothing any more, but keep the events that still come
         self.ended = False
         self._draining = False
         self._debugs = log.isEnabledFor(logging.DEBUG)  # asked once: an event is 40 us, and asking twice is 0.5
-        self._showcase = ContextPublisher(self._name, parts.shared, tell)
-        self._mail = MailboxReader(parts.shared.db, self._name, parts.shared.recorder.outage)
+        self._context_publisher = ContextPublisher(self._name, dependencies.resources, tell)
+        self._mail = MailboxReader(dependencies.resources.db, self._name, dependencies.resources.recorder.outage)
         self._records = AuditRecords(
-            self._name, definition.config_type, parts.shared.incarnation, parts.shared.db.clock
+            self._name, definition.config_type, dependencies.resources.incarnation, dependencies.resources.db.clock
         )
-        self._record = parts.shared.recorder.record
+        self._record = dependencies.resources.recorder.record
         self._handlers: dict[type, Callable[[Any], None]] = {
             EventMessage: self._arrived,
             ActionsDone: self._done,
@@ -105,9 +105,9 @@ class Interpreter:
         """Let go of everything after a crash; rows that were not processed are delivered to the next actor."""
         self.ended = True
         self._cancel_run()
-        self._stay.end()
+        self._visit.end()
         self._work.close()
-        self._parts.gate.set()
+        self._dependencies.gate.set()
 
     # Messages
 
@@ -134,7 +134,7 @@ class Interpreter:
             self._go_on()
 
     def _settle(self, run: ActionRun) -> None:
-        if changed := self._showcase.look(self._context):
+        if changed := self._context_publisher.look(self._context):
             self._record(*changed)
         if run.pause is not None:
             self._pause(run, run.pause)
@@ -144,7 +144,7 @@ class Interpreter:
             self._note_unhandled(event, {"action": action})
         if self._final:
             self._end("failure" if run.failure is not None else self._outcome)
-        elif self._draining and self._parts.desk.current is None:
+        elif self._draining and self._dependencies.job_holder.current is None:
             self._stop_here()
         elif run.failure is not None:
             self._try_again(run.actions, run.failure.message)
@@ -159,33 +159,35 @@ class Interpreter:
             self._go_on()
 
     def _wake(self, message: Woken) -> None:
-        self._stay.wake(message)
+        self._visit.wake(message)
         self._go_on()
 
     def _timer_fired(self, message: TimerFired) -> None:
-        move = step(self._definition, self._state, message.event) if message.entry == self._stay.number else None
+        move = step(self._definition, self._state, message.event) if message.entry == self._visit.number else None
         if move is not None and not self._draining and not self._final:
             self._take(move, message.event)
             self._go_on()
 
     def _resume(self, message: Resume) -> None:
-        self._stay.resume(message)
+        self._visit.resume(message)
         self._go_on()
 
     def _context_due(self, _message: ContextDue) -> None:
-        self._showcase.due()
-        self._record(*self._showcase.look(dict(self._context)))  # a copy: actions may be at work on it, and for long
+        self._context_publisher.due()
+        self._record(
+            *self._context_publisher.look(dict(self._context))
+        )  # a copy: actions may be at work on it, and for long
 
     def _job_gone(self, message: JobGone) -> None:
-        if self._parts.desk.lose(message.job_id, message.attempt):
+        if self._dependencies.job_holder.lose(message.job_id, message.attempt):
             self._go_on_without_job(message.job_id, message.reason)
 
     def _job_overdue(self, message: JobOverdue) -> None:
         try:
-            reason = self._parts.desk.time_out(message.job_id, message.attempt)
+            reason = self._dependencies.job_holder.time_out(message.job_id, message.attempt)
         except StorageError as error:
             log.error("%s: job %s is over its time, which cannot be written: %s", self._name, message.job_id, error)
-            self._parts.shared.timers.after(OVERDUE_AGAIN_S, lambda: self._tell(message))
+            self._dependencies.resources.timers.after(OVERDUE_AGAIN_S, lambda: self._tell(message))
             return
         if reason is not None:
             self._go_on_without_job(message.job_id, reason)
@@ -213,7 +215,7 @@ class Interpreter:
 
     def _handle(self, event: EventMessage) -> None:
         move = step(self._definition, self._state, event.type)
-        if move is None and self._stay.goes_on and self._mail.defer(event):
+        if move is None and self._visit.goes_on and self._mail.defer(event):
             return  # what the state does has not ended, only been put off: the next one may take the event
         admit(self._definition, self._context, event)
         if self._debugs:
@@ -223,7 +225,7 @@ class Interpreter:
         if move is not None:
             self._take(move, event.type, received, self._settled(event, "processed"))
             return
-        self._record(received, self._settled(event, "ignored"), *self._showcase.look(self._context))
+        self._record(received, self._settled(event, "ignored"), *self._context_publisher.look(self._context))
         self._note_unhandled(event.type, {"source": event.source})
         self._fail_unhandled(event.type)
 
@@ -239,11 +241,11 @@ class Interpreter:
                 return
             elif self._draining:
                 self._stop_here()
-            elif self._stay.due:
-                self._stay.due.popleft()()
-            elif self._stay.woken:
-                self._run_again(self._stay.woken.pop())
-            elif self._mail.deferred and not self._stay.goes_on:
+            elif self._visit.due:
+                self._visit.due.popleft()()
+            elif self._visit.woken:
+                self._run_again(self._visit.woken.pop())
+            elif self._mail.deferred and not self._visit.goes_on:
                 self._mail.recall()
             elif (event := self._mail.next()) is not None:
                 self._handle(event)
@@ -264,41 +266,41 @@ class Interpreter:
             records = (*records, self._records.changed(source, move, trigger))
         if not move.internal:
             for transition in move.timeouts:
-                self._stay.arm(transition, transition.timeout_s or 0.0)
+                self._visit.arm(transition, transition.timeout_s or 0.0)
         self._record(*records, self._records.state(self._state), *self._snapshot(settled=False))
-        self._parts.shared.board.ring("machine", (self._name,))
+        self._dependencies.resources.wait_board.ring("machine", (self._name,))
         self._start(move.actions)
 
     def _go_on_from(self, snapshot: Snapshot) -> None:
         """Enter the state again that the machine was in, with its context, its job and what its timers have left."""
         drop(self._context)
-        if self._parts.desk.current is not None:
-            hold(self._context, self._parts.desk.current)
-        move, now_s = enter(self._definition, snapshot.state), self._parts.shared.db.clock.now()
+        if self._dependencies.job_holder.current is not None:
+            hold(self._context, self._dependencies.job_holder.current)
+        move, now_s = enter(self._definition, snapshot.state), self._dependencies.resources.db.clock.now()
         self._enter(move)
         for transition in move.timeouts:
-            self._stay.arm(transition, delay_of(transition, self._definition.timers, snapshot, now_s))
+            self._visit.arm(transition, delay_of(transition, self._definition.timers, snapshot, now_s))
         self._record(self._records.resumed(snapshot), self._records.state(self._state), *self._snapshot(settled=False))
         self._start(move.actions, settled=snapshot.settled)
 
     def _snapshot(self, *, settled: bool) -> tuple[Record, ...]:
-        saved = self._memory.snapshot(self._state, self._context, self._stay.deadlines, settled=settled)
-        return saved + self._showcase.look(self._context)
+        saved = self._checkpointer.snapshot(self._state, self._context, self._visit.deadlines, settled=settled)
+        return saved + self._context_publisher.look(self._context)
 
     def _enter(self, move: Step) -> None:
-        self._stay.end()
-        self._stay = self._new_stay(self._stay.number + 1, move.actions)
+        self._visit.end()
+        self._visit = self._new_visit(self._visit.number + 1, move.actions)
         self._context["previous_state"] = self._state
         self._context["current_state"] = self._state = move.target
         self._outcome, self._final = move.outcome, move.outcome is not None
-        view = self._parts.view
-        if view.status == "failed":
-            self._parts.fares("running")
-        view.status = "running"
-        view.enter(move.target)
+        machine_status = self._dependencies.machine_status
+        if machine_status.status == "failed":
+            self._dependencies.fares("running")
+        machine_status.status = "running"
+        machine_status.enter(move.target)
 
-    def _new_stay(self, number: int, actions: tuple[ActionSpec, ...]) -> StateVisit:
-        return StateVisit(number, actions, self._name, self._parts.shared, self._tell)
+    def _new_visit(self, number: int, actions: tuple[ActionSpec, ...]) -> StateVisit:
+        return StateVisit(number, actions, self._name, self._dependencies.resources, self._tell)
 
     def _lead_on(self, run: ActionRun, event: str) -> None:
         """Take the transition that an action's event has, not sooner than PACE_S after entry where it could spin."""
@@ -307,9 +309,9 @@ class Interpreter:
             return
         if move.internal:
             self._park(run)  # the state goes on, and with it what repeats or watches in it
-        wait_s = PACE_S - self._stay.lasted_s if move.reentered or run.empty else 0.0
+        wait_s = PACE_S - self._visit.lasted_s if move.reentered or run.empty else 0.0
         if wait_s > 0:
-            self._stay.put_off(wait_s, lambda: self._take(move, event))
+            self._visit.put_off(wait_s, lambda: self._take(move, event))
         else:
             self._take(move, event)
 
@@ -322,9 +324,9 @@ class Interpreter:
             if self._final:
                 self._end(self._outcome)
             return
-        services = self._parts.services()
+        services = self._dependencies.services()
         run = ActionRun(
-            self._stay.number, self._state, actions, self._context, services, start, again, settled, self._final
+            self._visit.number, self._state, actions, self._context, services, start, again, settled, self._final
         )
         self._work.perform(run)
 
@@ -334,28 +336,28 @@ class Interpreter:
             self._stop_here()
             return
         log.warning("%s: %s in state %s: %s", self._name, pause.action, self._state, pause)
-        job = self._parts.desk.current
+        job = self._dependencies.job_holder.current
         self._record(self._records.retrying(self._state, pause, None if job is None else job.job_id))
         self._work.wait(run, pause.delay_s)
 
     def _run_again(self, action: int) -> None:
-        if self._stay.unpark(action):
-            self._start(self._stay.actions, start=action, again=True)
+        if self._visit.unpark(action):
+            self._start(self._visit.actions, start=action, again=True)
 
     def _cancel_run(self) -> None:
         """Throw the running actions away, which keep the old context."""
         if self._work.throw_away():
-            self._parts.desk.note_cut_off()
-            self._context = self._view.context = dict(self._context)
+            self._dependencies.job_holder.note_cut_off()
+            self._context = self._status.context = dict(self._context)
 
     def _park(self, run: ActionRun) -> None:
-        if run.actions is not self._stay.actions:
+        if run.actions is not self._visit.actions:
             return  # an internal transition's actions are not the state's: there is nothing to come back to
-        self._stay.tries = 0
+        self._visit.tries = 0
         if snapshot := self._snapshot(settled=True):
             self._record(*snapshot)
         for parked in run.parked:
-            self._stay.park(parked)
+            self._visit.park(parked)
 
     # Failures
 
@@ -379,31 +381,31 @@ class Interpreter:
                 self._take(move, event)
                 return
         drop(self._context)
-        actions = self._stay.actions if run is None else run.actions
+        actions = self._visit.actions if run is None else run.actions
         if not actions:
             self._mark_failed(reason)
-        elif not self._stay.goes_on:
+        elif not self._visit.goes_on:
             self._try_again(actions, reason)
 
     def _try_again(self, actions: tuple[ActionSpec, ...], reason: str) -> None:
         """Nothing takes the error event: the actions are tried again, more slowly each time."""
-        policy, stay = self._definition.on_error, self._stay
-        stay.tries += 1
-        if stay.tries > policy.tries:
+        policy, visit = self._definition.on_error, self._visit
+        visit.tries += 1
+        if visit.tries > policy.tries:
             self._mark_failed(reason)
             return
-        delay_s = policy.delay_before(stay.tries)
+        delay_s = policy.delay_before(visit.tries)
         where = f"no transition takes its event in state {self._state}"
-        log.warning("%s: %s; %s: try %d of %d in %g s", self._name, reason, where, stay.tries, policy.tries, delay_s)
-        stay.put_off(delay_s, lambda: self._start(actions))
+        log.warning("%s: %s; %s: try %d of %d in %g s", self._name, reason, where, visit.tries, policy.tries, delay_s)
+        visit.put_off(delay_s, lambda: self._start(actions))
 
     def _mark_failed(self, message: str) -> None:
         """Stay where it is, keep answering events, and show it."""
         log.error("%s: failed in state %s: %s", self._name, self._state, message)
-        view = self._parts.view
-        view.status, view.last_error = "failed", message
-        self._settle_jobs(lambda desk: desk.settle(failure=message))
-        self._parts.fares("failed")
+        machine_status = self._dependencies.machine_status
+        machine_status.status, machine_status.last_error = "failed", message
+        self._settle_jobs(lambda job_holder: job_holder.settle(failure=message))
+        self._dependencies.fares("failed")
         self._record(self._records.failed(self._state, message), self._records.state(self._state))
 
     def _error_if_unhandled(self, run: ActionRun) -> None:
@@ -423,7 +425,7 @@ class Interpreter:
             self._mark_failed(message)
 
     def _note_unhandled(self, event: str, more: Mapping[str, Any]) -> None:
-        self._parts.view.unhandled += 1
+        self._dependencies.machine_status.unhandled += 1
         log.info("%s: no transition takes event %s in state %s", self._name, event, self._state)
         self._record(self._records.unhandled(event, self._state, more))
 
@@ -432,31 +434,33 @@ class Interpreter:
     def _end(self, outcome: Outcome | None) -> None:
         """A final state's actions have run."""
         error = self._context.get("last_error")
-        self._settle_jobs(lambda desk: desk.settle(failure=str(error or "failed") if outcome == "failure" else None))
+        self._settle_jobs(
+            lambda job_holder: job_holder.settle(failure=str(error or "failed") if outcome == "failure" else None)
+        )
         self._finish(outcome)
 
     def _stop_here(self) -> None:
         """Stopped from outside: the job goes back to the queue, waiting events stay in the mailbox."""
         self._cancel_run()
-        self._settle_jobs(lambda desk: desk.give_back())
+        self._settle_jobs(lambda job_holder: job_holder.give_back())
         self._finish(None)
 
     def _settle_jobs(self, settle: Callable[[Any], None]) -> None:
         try:
-            settle(self._parts.desk)
+            settle(self._dependencies.job_holder)
         except StorageError as error:
             log.error("%s: cannot settle its job: %s", self._name, error)
 
     def _finish(self, outcome: Outcome | None) -> None:
         self.ended = True
-        self._stay.end()
+        self._visit.end()
         self._mail.keep_all()
         self._work.close()
         self._record(
             self._records.terminated(self._state, outcome),
-            *(self._memory.end() if outcome is not None else ()),
-            *self._showcase.last_look(self._context),
+            *(self._checkpointer.end() if outcome is not None else ()),
+            *self._context_publisher.last_look(self._context),
         )
-        self._parts.gate.set()
-        self._parts.ended(outcome)
+        self._dependencies.gate.set()
+        self._dependencies.ended(outcome)
         self._stop()

@@ -29,7 +29,7 @@ class StateVisit:
         number: int,
         actions: tuple[ActionSpec, ...],
         machine: str,
-        shared: ProcessResources,
+        resources: ProcessResources,
         tell: Callable[[Any], None],
     ) -> None:
         self.number = number
@@ -44,7 +44,7 @@ class StateVisit:
         #: places of parked actions to be run again
         self.woken: set[int] = set()
         self._machine = machine
-        self._shared = shared
+        self._resources = resources
         self._tell = tell
         self._began_s = time.monotonic()
         self._timers: list[Timer] = []
@@ -64,7 +64,7 @@ class StateVisit:
 
     def arm(self, transition: Transition, delay_s: float) -> None:
         """Fire the transition's event after the delay."""
-        self.deadlines[transition.event] = self._shared.db.clock.now() + delay_s
+        self.deadlines[transition.event] = self._resources.db.clock.now() + delay_s
         self._after(delay_s, TimerFired(self.number, transition.event))
 
     def put_off(self, delay_s: float, action: Callable[[], None]) -> None:
@@ -113,11 +113,11 @@ class StateVisit:
         """False: what it watches for has happened since it looked."""
         assert parked.topic is not None
         watch = Wait(parked.topic, parked.key, lambda: self._tell(woken))
-        return self._shared.board.park(watch, (self._machine, self.number, parked.action), parked.version)
+        return self._resources.wait_board.park(watch, (self._machine, self.number, parked.action), parked.version)
 
     def _leave(self, parked: Parked) -> None:
         if parked.topic is not None:
-            self._shared.board.leave(parked.topic, (self._machine, self.number, parked.action))
+            self._resources.wait_board.leave(parked.topic, (self._machine, self.number, parked.action))
 
     def _after(self, delay_s: float, message: Any) -> None:
-        self._timers.append(self._shared.timers.after(delay_s, lambda: self._tell(message)))
+        self._timers.append(self._resources.timers.after(delay_s, lambda: self._tell(message)))

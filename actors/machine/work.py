@@ -24,10 +24,10 @@ Tell = Callable[[Any], None]
 class Work:
     """Belongs to the actor's thread; `tell` puts a message into the actor's inbox, from any thread."""
 
-    def __init__(self, machine: str, parts: MachineDependencies, tell: Tell) -> None:
+    def __init__(self, machine: str, dependencies: MachineDependencies, tell: Tell) -> None:
         self.run: ActionRun | None = None
-        self._performer = parts.performer
-        self._shared = parts.shared
+        self._action_executor = dependencies.action_executor
+        self._resources = dependencies.resources
         self._tell = tell
         self._loop = MachineLoop(machine)
         self._finished: ActionRun | None = None
@@ -45,13 +45,15 @@ class Work:
     def perform(self, run: ActionRun) -> None:
         """Run its actions: here where none can make the machine wait, else on a worker thread, which tells its end."""
         self.run = run
-        if not self._performer.is_instant(run):
-            future = self._shared.executor.take(_perform_and_tell, self._performer, run, self._loop, self._tell)
+        if not self._action_executor.is_instant(run):
+            future = self._resources.executor.take(
+                _perform_and_tell, self._action_executor, run, self._loop, self._tell
+            )
             if future is not None:
-                self._shared.running[future] = run
-                future.add_done_callback(self._shared.running.pop)
+                self._resources.running[future] = run
+                future.add_done_callback(self._resources.running.pop)
             return
-        self._performer.perform(run, self._loop)
+        self._action_executor.perform(run, self._loop)
         self._chain += 1
         if self._chain < CHAIN:
             self._finished = run
@@ -72,7 +74,7 @@ class Work:
 
     def wait(self, run: ActionRun, delay_s: float) -> None:
         """The run stays the one under way, so that events wait; the wait keeps no thread, and ends with the run."""
-        run.timer = self._shared.timers.after(delay_s, lambda: self._tell(PauseOver(run)))
+        run.timer = self._resources.timers.after(delay_s, lambda: self._tell(PauseOver(run)))
 
     def pause_over(self, run: ActionRun) -> bool:
         """Go on with a run that waited; False when it was thrown away."""
@@ -95,7 +97,7 @@ class Work:
         if run.timer is not None:
             run.timer.cancel()
         if run.thread is not None:
-            self._shared.timers.after(leaked_action.PATIENCE_S, lambda: leaked_action.tell(run))
+            self._resources.timers.after(leaked_action.PATIENCE_S, lambda: leaked_action.tell(run))
         return True
 
     def close(self) -> None:
@@ -113,6 +115,6 @@ def teller(ref: pykka.ActorRef[Any]) -> Tell:
     return tell
 
 
-def _perform_and_tell(performer: ActionExecutor, run: ActionRun, loop: MachineLoop, tell: Tell) -> None:
-    performer.perform(run, loop)
+def _perform_and_tell(action_executor: ActionExecutor, run: ActionRun, loop: MachineLoop, tell: Tell) -> None:
+    action_executor.perform(run, loop)
     tell(ActionsDone(run))

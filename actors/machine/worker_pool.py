@@ -18,10 +18,10 @@ WORKERS = 4096
 class WorkerPool(ThreadPoolExecutor):
     """A pool in which work waits for a thread that is free where the system gives no more of them."""
 
-    def __init__(self, tally: Counters) -> None:
+    def __init__(self, counters: Counters) -> None:
         super().__init__(WORKERS, thread_name_prefix="sm-action")
         self._short = Outage(
-            tally,
+            counters,
             "threads_short",
             "no more threads can be started",
             lambda: "actions wait for one that is free; raise the limit of processes (ulimit -u) or of memory",

@@ -41,7 +41,7 @@ class Outage:
 
     def __init__(
         self,
-        tally: Counters,
+        counters: Counters,
         kind: ProblemKind | None,
         what: str,
         meanwhile: Callable[[], str],
@@ -51,7 +51,7 @@ class Outage:
 
         `kind` is what it counts as; None for the store's, of which each error says it.
         """
-        self._tally, self._kind = tally, kind
+        self._counters, self._kind = counters, kind
         self._what, self._meanwhile, self._kept = what, meanwhile, kept
         self._lock = threading.Lock()
         self._since_s: float | None = None
@@ -110,7 +110,7 @@ class Outage:
     def _count(self, now_s: float, kind: ProblemKind | None) -> None:
         """From the last time on it was what it was then; now it is this."""
         if self._lasting is not None:
-            self._tally.lasted(self._lasting, now_s - self._counted_s)
+            self._counters.lasted(self._lasting, now_s - self._counted_s)
         if kind is not None and kind != self._lasting:
-            self._tally.add(kind)
+            self._counters.add(kind)
         self._lasting, self._counted_s = kind, now_s

@@ -27,8 +27,8 @@ class Household:
 
     def __init__(
         self,
-        roster: MachineRegistry,
-        hub: Router,
+        machine_registry: MachineRegistry,
+        router: Router,
         recorder: Recorder,
         supervisor: Supervisor,
         scheduler: Scheduler,
@@ -38,8 +38,8 @@ class Household:
         progress: Callable[[], None],
     ) -> None:
         """`progress` is called once a second while actors and recorder make it."""
-        self._roster = roster
-        self._hub = hub
+        self._machine_registry = machine_registry
+        self._router = router
         self._recorder = recorder
         self._supervisor = supervisor
         self._scheduler = scheduler
@@ -49,7 +49,7 @@ class Household:
         self.closed = False
 
     def names(self) -> list[str]:
-        return self._roster.names()
+        return self._machine_registry.names()
 
     def watch(self) -> None:
         if self.closed:
@@ -63,25 +63,25 @@ class Household:
         if self.closed:
             return
         if self._standby.look():
-            self._roster.notify()  # the machine may have ended before it was off the list
+            self._machine_registry.notify()  # the machine may have ended before it was off the list
         self._scheduler.look()
 
     def changed(self) -> None:
-        self._hub.look_after_jobs()
+        self._router.look_after_jobs()
 
     def unread(self, counts: Mapping[str, int]) -> None:
-        for machine in self._roster.live():
+        for machine in self._machine_registry.live():
             if machine.name in counts:
                 machine.tell(Unread())
 
     def job_failed(self, job: Job) -> None:
-        self._hub.job_failed(job)
+        self._router.job_failed(job)
 
     def store_answers(self, began_s: float) -> None:
         self._recorder.store_answers(began_s)
 
     def enter_again(self) -> None:
-        for machine in self._roster.live():
+        for machine in self._machine_registry.live():
             if self._supervisor.enter_again(machine):
                 self._scheduler.follow(machine.definition, machine.name)
 

@@ -53,7 +53,7 @@ class JobQueue:
         job_options.check({"job_type": job_type, "job_id": job_id, **options})
         job = jobs.enqueue(self.db, job_id, job_type, data=data, **options)
         if self._runtime is not None:
-            self._runtime.hub.wake("jobs", (job.job_type, job.machine_type), 1)
+            self._runtime.router.wake("jobs", (job.job_type, job.machine_type), 1)
         else:
             notifications.bell(self.db, "jobs", key=(job.job_type, job.machine_type))
         return job
@@ -72,7 +72,7 @@ class JobQueue:
         """Wait until a job is completed, failed or cancelled. Raises JobNotFound, WaitTimeout."""
         deadline_s = time.monotonic() + timeout_s if timeout_s is not None else float("inf")
         while True:
-            version = self._runtime.shared.board.version("done") if self._runtime is not None else 0
+            version = self._runtime.resources.wait_board.version("done") if self._runtime is not None else 0
             job = self.get(job_id)
             if job is None:
                 raise JobNotFound(job_id)
@@ -105,11 +105,11 @@ class JobQueue:
             time.sleep(min(longest_s, LOOK_S))
             return
         ended, place = threading.Event(), ("", next(_places), 0)
-        if self._runtime.shared.board.park(Wait("done", (job_id,), ended.set), place, version):
+        if self._runtime.resources.wait_board.park(Wait("done", (job_id,), ended.set), place, version):
             try:
                 ended.wait(longest_s)
             finally:
-                self._runtime.shared.board.leave("done", place)
+                self._runtime.resources.wait_board.leave("done", place)
 
 
 # Helpers

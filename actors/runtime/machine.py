@@ -39,9 +39,11 @@ class WaitTimeout(MachineError):
 class Machine:
     """Send it events, look at it, wait for it; every method may be called from any thread."""
 
-    def __init__(self, definition: Definition, view: MachineStatus, db: Database, context: Mapping[str, Any]) -> None:
+    def __init__(
+        self, definition: Definition, machine_status: MachineStatus, db: Database, context: Mapping[str, Any]
+    ) -> None:
         self.definition = definition
-        self.view = view
+        self.machine_status = machine_status
         #: the context that it was given at its start
         self.given_context = context
         #: the operator's word where it goes on
@@ -50,7 +52,7 @@ class Machine:
         self.children: list[Machine] = []
         #: None where no control socket is wanted
         self.listener: Listener | None = None
-        self.parts: MachineDependencies
+        self.dependencies: MachineDependencies
         self._db = db
         self._ref: pykka.ActorRef[MachineActor] | None = None
         self._inbox_size: Callable[[], int] = lambda: 0
@@ -58,37 +60,37 @@ class Machine:
     @property
     def name(self) -> str:
         """The name that events are sent to."""
-        return self.view.name
+        return self.machine_status.name
 
     @property
     def state(self) -> str:
         """The state it is in."""
-        return self.view.state
+        return self.machine_status.state
 
     @property
     def status(self) -> str:
         """starting, running, failed, ended or standby."""
-        return self.view.status
+        return self.machine_status.status
 
     @property
     def outcome(self) -> Outcome | None:
         """success or failure once it ended in a final state; None before, and when it was stopped."""
-        return self.view.outcome
+        return self.machine_status.outcome
 
     @property
     def last_error(self) -> str | None:
         """Why it is marked failed, or why its actor was given up."""
-        return self.view.last_error
+        return self.machine_status.last_error
 
     @property
     def stuck(self) -> str | None:
         """What of it has gone on for so long that the watchdog has reported it; None: nothing has."""
-        return self.view.stuck
+        return self.machine_status.stuck
 
     @property
     def context(self) -> dict[str, Any]:
         """A snapshot of the context: the dictionary is a copy, what it holds is shared, so change nothing in it."""
-        return {key: value for key, value in self.view.context.copy().items() if not key.startswith("_")}
+        return {key: value for key, value in self.machine_status.context.copy().items() if not key.startswith("_")}
 
     def send(self, type: str, payload: Any = None, *, job_id: str | None = None, source: str | None = None) -> int:
         """Store an event and deliver it; the id of its row.
@@ -106,14 +108,14 @@ class Machine:
 
         WaitTimeout names the state it is in instead: after `timeout_s` seconds, or when it has ended there.
         """
-        if not self.view.wait_for(state, timeout_s):
-            since = "its end" if self.view.ended.is_set() else f"{timeout_s:g} s"
+        if not self.machine_status.wait_for(state, timeout_s):
+            since = "its end" if self.machine_status.ended.is_set() else f"{timeout_s:g} s"
             msg = f"{self.name} is in state {self.state}, not {state}, after {since}"
             raise WaitTimeout(msg)
 
     def wait(self, timeout_s: float | None = None) -> Outcome | None:
         """Wait until it has ended; its outcome. WaitTimeout when it goes on."""
-        if not self.view.ended.wait(timeout_s):
+        if not self.machine_status.ended.wait(timeout_s):
             msg = f"{self.name} has not ended after {timeout_s:g} s; it is in state {self.state}"
             raise WaitTimeout(msg)
         return self.outcome
@@ -132,9 +134,9 @@ class Machine:
 
     def stop(self, *, drain: bool = True) -> None:
         """Ask it to stop, after its current job or (`drain=False`) at once; returns without waiting."""
-        self.parts.desk.closed = True
+        self.dependencies.job_holder.closed = True
         self.tell(Halt(drain))
-        self.parts.gate.set()
+        self.dependencies.gate.set()
 
     # For the runtime
 
@@ -153,7 +155,7 @@ class Machine:
 
     def hand(self, letter: MailboxMessage) -> bool:
         """Give it an event that has a row; False when it is over (then the row waits for its next start)."""
-        return not self.view.ended.is_set() and self.tell(incoming(letter))
+        return not self.machine_status.ended.is_set() and self.tell(incoming(letter))
 
     @property
     def inbox_size(self) -> int:
@@ -162,7 +164,7 @@ class Machine:
 
     def deliver(self, event: EventMessage) -> None:
         """Give it a datagram's event; waits while its inbox is full, so that the kernel holds the senders back."""
-        gate = self.parts.gate
+        gate = self.dependencies.gate
         if self._inbox_size() > INBOX_HIGH:
             gate.clear()
             if self._inbox_size() > INBOX_HIGH:

@@ -38,7 +38,7 @@ class MachineRegistry:
 
     def live(self) -> list[Machine]:
         """The machines that have not ended."""
-        return [machine for machine in self.all() if not machine.view.ended.is_set()]
+        return [machine for machine in self.all() if not machine.machine_status.ended.is_set()]
 
     def names(self) -> list[str]:
         """The names of the machines that have not ended."""
@@ -79,4 +79,4 @@ class MachineRegistry:
 
 def _ended_by(live: list[Machine], deadline_s: float) -> bool:
     """Wait until all have ended; False at the deadline (monotonic)."""
-    return all(machine.view.ended.wait(max(0.0, deadline_s - time.monotonic())) for machine in live)
+    return all(machine.machine_status.ended.wait(max(0.0, deadline_s - time.monotonic())) for machine in live)

@@ -70,9 +70,9 @@ class Maintenance:
         self,
         db: Database,
         incarnation: str,
-        board: WaitBoard,
+        wait_board: WaitBoard,
         timings: Timings,
-        tally: Counters,
+        counters: Counters,
         charges: Charges,
         *,
         outage: Outage,
@@ -81,8 +81,8 @@ class Maintenance:
         """`outage` hears of a store that fails."""
         self._db = db
         self._incarnation = incarnation
-        self._board = board
-        self._timings, self._tally = timings, tally
+        self._wait_board = wait_board
+        self._timings, self._counters = timings, counters
         self._charges = charges
         self._outage = outage
         self._clock_offset_s = db.clock.now() - time.monotonic()
@@ -91,7 +91,7 @@ class Maintenance:
         self._lock = threading.Lock()  # of what lease_taken changes
         self._leases_taken = 0
         self._thread = SupervisedThread(
-            "sm-keeper", self._run, crashed=lambda: tally.add("keeper_crashed"), given_up=given_up
+            "sm-keeper", self._run, crashed=lambda: counters.add("keeper_crashed"), given_up=given_up
         )
         self._lease_s = MACHINE_LEASE_S
         self._next_beat_s = self._next_rescue_s = 0.0
@@ -126,7 +126,7 @@ class Maintenance:
             log.critical(
                 "the database %s was deleted or replaced: machines go on in the file that is there now", self._db
             )
-            self._tally.add("database_replaced")
+            self._counters.add("database_replaced")
             self._next_beat_s, self._token = now_s, None
         if now_s >= self._next_beat_s or self._outage.lasts:
             self._beat()
@@ -146,7 +146,7 @@ class Maintenance:
         by_s = offset_s - self._clock_offset_s
         if abs(by_s) > SET_S:
             log.warning("the clock was set by %+.0f s: leases are renewed, and no delay changes", by_s)
-            self._tally.add("clock_forwards" if by_s > 0 else "clock_back")
+            self._counters.add("clock_forwards" if by_s > 0 else "clock_back")
             self._db.agree_on_time()
             self._next_beat_s, self._next_rescue_s = now_s, now_s + NOTICE_S
             if by_s < 0:
@@ -199,7 +199,7 @@ class Maintenance:
         self._store(self._timings, durations.add)
 
     def _store_troubles(self) -> None:
-        self._store(self._tally, troubles.add)
+        self._store(self._counters, troubles.add)
 
     def _store(self, figures: Timings | Counters, add: Callable[[Database, Any], None]) -> None:
         taken: Any = figures.take()
@@ -216,16 +216,16 @@ class Maintenance:
             log.warning("job %s: its worker is gone: now %s after attempt %d", job.job_id, job.status, job.attempts)
             if job.status == "failed":
                 self._charges.job_failed(job)
-                self._board.ring("done")
+                self._wait_board.ring("done")
             elif job.status == "pending":
-                self._board.ring("jobs")
+                self._wait_board.ring("jobs")
         mailbox.expire(self._db)
 
     def _look_for_jobs(self) -> None:
         """Jobs fall due without anybody writing, so they are looked for each time; one look a kind of worker."""
-        keys = {_pair(key): key for key in self._board.keys("jobs")}
+        keys = {_pair(key): key for key in self._wait_board.keys("jobs")}
         for pair in jobs.claimable(self._db, keys) if keys else ():
-            self._board.ring("jobs", keys[pair], 1, exact=True)
+            self._wait_board.ring("jobs", keys[pair], 1, exact=True)
 
     def _look_for_changes(self) -> None:
         token = self._db.change_token()
@@ -238,8 +238,8 @@ class Maintenance:
         if token != self._token:
             self._charges.changed()
             for topic in ("done", "events", "machine"):
-                if self._board.keys(topic):
-                    self._board.ring(topic)
+                if self._wait_board.keys(topic):
+                    self._wait_board.ring(topic)
         self._token = token  # last: what failed on the way is looked at again
 
 

@@ -35,42 +35,42 @@ class Router:
 
     def __init__(
         self,
-        shared: ProcessResources,
-        roster: MachineRegistry,
+        resources: ProcessResources,
+        machine_registry: MachineRegistry,
         *,
         event_socket: str,
         start: Start,
         lease_taken: Callable[[float], None],
     ) -> None:
-        self.db: Database = shared.db
-        self.incarnation = shared.incarnation
-        self.control_prefix = shared.control_prefix
+        self.db: Database = resources.db
+        self.incarnation = resources.incarnation
+        self.control_prefix = resources.control_prefix
         self.lease_taken = lease_taken
-        self._shared = shared
-        self._roster = roster
+        self._resources = resources
+        self._machine_registry = machine_registry
         self._event_socket = event_socket
         self._start = start
 
     def names(self) -> list[str]:
         """The machines that live in this process."""
-        return self._roster.names()
+        return self._machine_registry.names()
 
     def hand(self, letter: MailboxMessage) -> bool:
         """Give a stored event to a machine of this process; False when it does not run here."""
-        machine = self._roster.get(letter.target)
+        machine = self._machine_registry.get(letter.target)
         return machine is not None and machine.hand(letter)
 
     def publish(self, machine: str, type: str, payload: Mapping[str, Any]) -> None:
         """Write a row of the audit log and tell the event socket."""
         now_s = self.db.clock.now()
-        self._shared.recorder.record(Note(machine, type, {**payload, "timestamp": now_s}, now_s))
+        self._resources.recorder.record(Note(machine, type, {**payload, "timestamp": now_s}, now_s))
 
     def wake(self, topic: str, key: tuple[str | None, ...], count: int) -> None:
         """Re-run parked actions that watch for this, here, and for new jobs in other processes too.
 
         What else other processes watch for they find by their look once a second.
         """
-        woken = self._shared.board.ring(topic, key, count if topic == "jobs" else None)
+        woken = self._resources.wait_board.ring(topic, key, count if topic == "jobs" else None)
         if topic == "jobs" and woken < count:
             notifications.bell(self.db, topic, count=count - woken, key=key, skip_incarnation=self.incarnation)
 
@@ -79,16 +79,16 @@ class Router:
 
         So many jobs wake many workers, one after another, and one job does not wake a thousand.
         """
-        self._shared.board.pass_on("jobs", (job_type, machine_type))
+        self._resources.wait_board.pass_on("jobs", (job_type, machine_type))
 
     def rung(self, bell: Notification) -> None:
         """Another process rang: there is something to watch for, or (of a topic of its own) mail for machines."""
         if bell.topic == "mail":
-            for machine in self._roster.live():
+            for machine in self._machine_registry.live():
                 if not bell.key or machine.name in bell.key:
                     machine.tell(Unread())
             return
-        self._shared.board.ring(bell.topic, bell.key, bell.news if bell.topic == "jobs" else None)
+        self._resources.wait_board.ring(bell.topic, bell.key, bell.news if bell.topic == "jobs" else None)
         if bell.topic == "done":
             self._may_be_lost(bell.key)
 
@@ -96,7 +96,7 @@ class Router:
         """Tell the machine when its attempt at the job has taken as long as it may, counted from the claim."""
         overdue = JobOverdue(job.job_id, job.attempts)
         left_s = epoch_or_zero(job.started_at) + (job.time_limit_s or 0.0) - self.db.now()
-        return self._shared.timers.after(max(0.0, left_s), lambda: self._tell(machine, overdue))
+        return self._resources.timers.after(max(0.0, left_s), lambda: self._tell(machine, overdue))
 
     def job_failed(self, job: Job) -> None:
         """A job failed for good because its worker was gone: say so in the name of the machine that had it."""
@@ -105,7 +105,11 @@ class Router:
 
     def look_after_jobs(self) -> None:
         """Tell each machine whose job was taken from it, by an operator or because its lease had run out."""
-        holding = [(machine, job) for machine in self._roster.live() if (job := machine.parts.desk.current) is not None]
+        holding = [
+            (machine, job)
+            for machine in self._machine_registry.live()
+            if (job := machine.dependencies.job_holder.current) is not None
+        ]
         held = jobs.held_by(self.db, self.incarnation) if holding else {}
         for machine, job in holding:
             if held.get(job.job_id) != (machine.name, job.attempts):
@@ -126,16 +130,16 @@ class Router:
         """Start another machine for a machine; its name, or the child process's id."""
         if isolation == "process":
             options = [*self._options(actions_dir), *additional_args]
-            return self._shared.children.start(parent, path, name, context, options=options, detached=detached)
-        owner = self._roster.get(parent)
+            return self._resources.children.start(parent, path, name, context, options=options, detached=detached)
+        owner = self._machine_registry.get(parent)
         assert owner is not None  # it is running the action that asks
-        desk = owner.parts.desk
-        job = desk.hand_over(_job_id(context))
+        job_holder = owner.dependencies.job_holder
+        job = job_holder.hand_over(_job_id(context))
         try:
             child = self._start(path, name, context, actions_dir, job)
         except BaseException:
             if job is not None:
-                desk.adopt(job)
+                job_holder.adopt(job)
             raise
         if not detached:
             owner.children.append(child)
@@ -143,7 +147,7 @@ class Router:
 
     def _may_be_lost(self, key: tuple[str | None, ...]) -> None:
         """Somebody ended this job, or (without a key) any; whose it was learns of it at once."""
-        current = (machine.parts.desk.current for machine in self._roster.live())
+        current = (machine.dependencies.job_holder.current for machine in self._machine_registry.live())
         if any(job is not None and (not key or job.job_id in key) for job in current):
             try:
                 self.look_after_jobs()
@@ -151,7 +155,7 @@ class Router:
                 log.debug("the keeper's next look tells it: %s", error)
 
     def _tell(self, name: str, message: JobOverdue) -> None:
-        machine = self._roster.get(name)
+        machine = self._machine_registry.get(name)
         if machine is not None:
             machine.tell(message)
 

@@ -100,7 +100,7 @@ class Runtime:
         self._registries: dict[Path | None, ActionRegistry] = {}
         #: what has been warned of
         self._told: set[Problem] = set()
-        self._roster = MachineRegistry()
+        self._machine_registry = MachineRegistry()
         self._lock = threading.RLock()
         self._stop_asked = self._hurried = False
         self._running = False
@@ -116,43 +116,47 @@ class Runtime:
     def start(self) -> Runtime:
         """Start what the machines share: the store first, keeper and notifier, who use all the others, last."""
         self.db = self._opened()
-        tally = Counters()
-        recorder = Recorder(self.db, Publisher(self._event_socket), tally, lambda: self._break("recorder"))
-        timers = Timers(crashed=lambda: tally.add("timers_crashed"), given_up=lambda: self._break("timers"))
-        self.shared = ProcessResources(
-            self.db, new_incarnation(), self._control_prefix, recorder, timers, WaitBoard(), WorkerPool(tally),
-            Children(), Timings(), tally,
+        counters = Counters()
+        recorder = Recorder(self.db, Publisher(self._event_socket), counters, lambda: self._break("recorder"))
+        timers = Timers(crashed=lambda: counters.add("timers_crashed"), given_up=lambda: self._break("timers"))
+        self.resources = ProcessResources(
+            self.db, new_incarnation(), self._control_prefix, recorder, timers, WaitBoard(), WorkerPool(counters),
+            Children(), Timings(), counters,
         )  # fmt: skip
-        self.hub = Router(
-            self.shared,
-            self._roster,
+        self.router = Router(
+            self.resources,
+            self._machine_registry,
             event_socket=self._event_socket,
             start=self._add,
-            lease_taken=lambda lease_s: self.keeper.lease_taken(lease_s),
+            lease_taken=lambda lease_s: self.maintenance.lease_taken(lease_s),
         )
-        self.scheduler = Scheduler(self.db, self.hub, names=self._roster.names)
-        self.supervisor = Supervisor(self.shared, self._roster, sockets=self._sockets, rung=self.hub.rung)
+        self.scheduler = Scheduler(self.db, self.router, names=self._machine_registry.names)
+        self.supervisor = Supervisor(
+            self.resources, self._machine_registry, sockets=self._sockets, rung=self.router.rung
+        )
         self._standby = Standby(self.supervisor.acquire, self._launch)
-        watchdog = Watchdog(self._roster, self.shared.running, self.hub.publish, action_s=self._watchdog_s)
+        watchdog = Watchdog(
+            self._machine_registry, self.resources.running, self.router.publish, action_s=self._watchdog_s
+        )
         self._household = Household(
-            self._roster, self.hub, recorder, self.supervisor, self.scheduler, self._standby, watchdog,
+            self._machine_registry, self.router, recorder, self.supervisor, self.scheduler, self._standby, watchdog,
             progress=lambda: self.on_progress(),
         )  # fmt: skip
-        self.keeper = Maintenance(
+        self.maintenance = Maintenance(
             self.db,
-            self.shared.incarnation,
-            self.shared.board,
-            self.shared.timings,
-            tally,
+            self.resources.incarnation,
+            self.resources.wait_board,
+            self.resources.timings,
+            counters,
             self._household,
             outage=recorder.outage,
             given_up=lambda: self._break("keeper"),
         )
-        self.notifier = Notifier(self.db, tally, self.hub.rung)
+        self.notifier = Notifier(self.db, counters, self.router.rung)
         recorder.start()
-        self.shared.timers.start()
+        self.resources.timers.start()
         self.notifier.start()
-        self.keeper.start()
+        self.maintenance.start()
         self._running = True
         return self
 
@@ -168,18 +172,18 @@ class Runtime:
                 return
             self._running = False
         self._household.closed = self.supervisor.closed = True
-        self._roster.stop(self.grace_s if grace_s is None else grace_s, CUT_OFF_S)
+        self._machine_registry.stop(self.grace_s if grace_s is None else grace_s, CUT_OFF_S)
         self._wait_for_actions()
-        for run in list(self.shared.running.values()):
+        for run in list(self.resources.running.values()):
             leaked_action.tell(run)
-        self.shared.children.stop()
+        self.resources.children.stop()
         with self._patience_with_the_server():
             self._release_jobs()
             self.notifier.stop()
-            self.keeper.stop()
-        self.shared.timers.stop()
-        self.shared.recorder.stop(LOSS_S if self.db.closed else LAST_WRITES_S)
-        self.shared.executor.shutdown(wait=False, cancel_futures=True)
+            self.maintenance.stop()
+        self.resources.timers.stop()
+        self.resources.recorder.stop(LOSS_S if self.db.closed else LAST_WRITES_S)
+        self.resources.executor.shutdown(wait=False, cancel_futures=True)
         if self.db is not self._given_db:
             self.db.close()
         self.request_stop()
@@ -187,7 +191,7 @@ class Runtime:
     @property
     def left_behind(self) -> list[str]:
         """Machines whose actions have not ended, though the runtime has stopped: their threads cannot be ended."""
-        return sorted({run.services.machine for run in list(self.shared.running.values())})
+        return sorted({run.services.machine for run in list(self.resources.running.values())})
 
     def __enter__(self) -> Runtime:
         return self.start()
@@ -198,7 +202,7 @@ class Runtime:
     def request_stop(self) -> None:
         """Make `wait` return; from any thread, and from a signal handler."""
         self._stop_asked = True
-        self._roster.notify()
+        self._machine_registry.notify()
 
     def hurry(self) -> None:
         """Stop all machines at once: their actions are cut off, and waited for only where they hear of it.
@@ -215,7 +219,7 @@ class Runtime:
 
         It also returns when the runtime cannot go on: `broken` says why.
         """
-        self._roster.wait_until(lambda: self._stop_asked or self._all_ended(), timeout_s)
+        self._machine_registry.wait_until(lambda: self._stop_asked or self._all_ended(), timeout_s)
         return {machine.name: machine.outcome for machine in self.machines()}
 
     # Machines
@@ -260,14 +264,14 @@ class Runtime:
 
     def machine(self, name: str) -> Machine:
         """The handle of a machine of this runtime; KeyError."""
-        found = self._roster.get(name)
+        found = self._machine_registry.get(name)
         if found is None:
             raise KeyError(name)
         return found
 
     def machines(self) -> list[Machine]:
         """All machines that were added, those that ended too, in order of their start."""
-        return self._roster.all()
+        return self._machine_registry.all()
 
     def subscribe(self, subscriber: Callable[[dict[str, Any]], None]) -> Callable[[], None]:
         """Call `subscriber` with every event that the machines publish, in order; returns what ends it.
@@ -275,7 +279,7 @@ class Runtime:
         An event is {machine_name, type, payload, id, timestamp}; transitions are those of type `state_change`. It is
         called in the recorder's thread, after the commit, so it must be quick.
         """
-        return self.shared.recorder.subscribe(subscriber)
+        return self.resources.recorder.subscribe(subscriber)
 
     # Helpers
 
@@ -305,7 +309,7 @@ class Runtime:
         handle = self._made(definition, name, {**context, **secrets.revealed(definition, context)}, folder)
         handle.from_state = from_state
         if job is not None:
-            handle.parts.desk.adopt(job)
+            handle.dependencies.job_holder.adopt(job)
         try:
             self.supervisor.acquire(handle)
         except MachineTaken:
@@ -324,25 +328,25 @@ class Runtime:
                 log.warning("%s", problem)
         machine = Machine(definition, MachineStatus(name, definition.initial_state), self.db, context)
         base_dir = definition.source.parent if definition.source is not None else Path.cwd()
-        desk = JobHolder(name, self.hub)
-        machine.parts = MachineDependencies(
-            shared=self.shared,
-            view=machine.view,
-            desk=desk,
-            performer=ActionExecutor(
+        job_holder = JobHolder(name, self.router)
+        machine.dependencies = MachineDependencies(
+            resources=self.resources,
+            machine_status=machine.machine_status,
+            job_holder=job_holder,
+            action_executor=ActionExecutor(
                 definition,
                 registry,
-                self.shared.board,
-                self.shared.timings,
-                self.shared.tally,
-                self.shared.recorder.outage,
+                self.resources.wait_board,
+                self.resources.timings,
+                self.resources.counters,
+                self.resources.recorder.outage,
             ),
-            services=lambda: Services(self.hub, name, CancelToken(), desk, base_dir, actions_dir),
+            services=lambda: Services(self.router, name, CancelToken(), job_holder, base_dir, actions_dir),
             fares=lambda status: self.supervisor.fares(name, status),
             ended=lambda outcome: self.supervisor.ended(machine, outcome),
             crashed=lambda: self.supervisor.crashed(machine),
         )
-        machine.parts.gate.set()
+        machine.dependencies.gate.set()
         return machine
 
     def _opened(self) -> Database:
@@ -358,15 +362,15 @@ class Runtime:
 
     def _wait_for_actions(self) -> None:
         """Cut off, they still end the process groups that they started."""
-        running = list(self.shared.running.items())
+        running = list(self.resources.running.items())
         wait([future for future, run in running if not self._hurried or run.services.cancel.heard], CUT_OFF_S)
 
     def _release_jobs(self) -> None:
         """What is still held by us, such as a job claimed by an action that was cut off, is no longer renewed."""
-        if not self._roster.all():
+        if not self._machine_registry.all():
             return
         try:
-            jobs.release_owner(self.db, self.shared.incarnation)
+            jobs.release_owner(self.db, self.resources.incarnation)
         except StorageError as error:
             log.error("jobs cannot be given back, their leases will run out: %s", error)
 
@@ -390,7 +394,7 @@ class Runtime:
         self.db.abandon()
 
     def _all_ended(self) -> bool:
-        return bool(self._roster.all()) and not self._roster.live() and not self._standby
+        return bool(self._machine_registry.all()) and not self._machine_registry.live() and not self._standby
 
     def _launch(self, machine: Machine) -> None:
         self.supervisor.launch(machine)

@@ -59,10 +59,10 @@ class _Firing:
 class Scheduler:
     """Remembers when the next firing is due, so that a look before then costs nothing; thread-safe."""
 
-    def __init__(self, db: Database, hub: Hub, *, names: Callable[[], list[str]]) -> None:
+    def __init__(self, db: Database, router: Hub, *, names: Callable[[], list[str]]) -> None:
         """`names`: the machines that run here; a schedule is followed as long as one of its machines does."""
         self._db = db
-        self._hub = hub
+        self._router = router
         self._names = names
         self._entries: dict[str, _Entry] = {}
         self._lock = threading.Lock()
@@ -202,9 +202,9 @@ class Scheduler:
 
     def _tell(self, firing: _Firing) -> None:
         for key in dict.fromkeys(firing.added):
-            self._hub.wake("jobs", key, firing.added.count(key))
+            self._router.wake("jobs", key, firing.added.count(key))
         for letter in firing.letters:
-            if self._hub.hand(letter):
+            if self._router.hand(letter):
                 continue
             row = machines.get(self._db, letter.target)
             if row and row.control_socket and is_here(row) and is_running(row, self._db.now()):

@@ -28,7 +28,7 @@ class Standby:
     def wait(self, machine: Machine) -> None:
         """Start it when its name is free."""
         log.info("%s: runs elsewhere; standing by", machine.name)
-        machine.view.status = "standby"
+        machine.machine_status.status = "standby"
         self._waiting.append(machine)
 
     def look(self) -> bool:

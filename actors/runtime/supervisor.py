@@ -52,10 +52,15 @@ class Supervisor:
     """One machine of a name: the registry's row is the lock, the control socket comes after it."""
 
     def __init__(
-        self, shared: ProcessResources, roster: MachineRegistry, *, sockets: bool, rung: Callable[[Notification], None]
+        self,
+        resources: ProcessResources,
+        machine_registry: MachineRegistry,
+        *,
+        sockets: bool,
+        rung: Callable[[Notification], None],
     ) -> None:
-        self._shared = shared
-        self._roster = roster
+        self._resources = resources
+        self._machine_registry = machine_registry
         self._sockets = sockets
         self._rung = rung
         self._lock = threading.Lock()
@@ -84,8 +89,8 @@ class Supervisor:
 
     def enter_again(self, machine: Machine) -> bool:
         """Enter a running machine that the registry does not know; False when it does, or has another of this name."""
-        row = machines.get(self._shared.db, machine.name)
-        if row is not None and row.incarnation == self._shared.incarnation:
+        row = machines.get(self._resources.db, machine.name)
+        if row is not None and row.incarnation == self._resources.incarnation:
             return False
         try:
             self._register(machine, machine.state)
@@ -95,16 +100,16 @@ class Supervisor:
         if machine.status == "failed":
             self.fares(machine.name, "failed")
         log.warning("%s: entered into the registry again, in state %s", machine.name, machine.state)
-        self._shared.tally.add("machine_unregistered")
+        self._resources.counters.add("machine_unregistered")
         return True
 
     def _register(self, machine: Machine, state: str) -> None:
-        usual = unix_socket.control_path(self._shared.control_prefix, machine.name) if self._sockets else None
+        usual = unix_socket.control_path(self._resources.control_prefix, machine.name) if self._sockets else None
         path = usual if machine.listener is None else machine.listener.path
         machines.acquire(
-            self._shared.db,
+            self._resources.db,
             machine.name,
-            incarnation=self._shared.incarnation,
+            incarnation=self._resources.incarnation,
             pid=os.getpid(),
             host=socket.gethostname(),
             config_type=machine.definition.config_type,
@@ -119,7 +124,7 @@ class Supervisor:
     def launch(self, machine: Machine) -> None:
         """Bind the socket, which can fail, before the actor starts; read it only when the actor runs."""
         try:
-            resumed = checkpoint.last(self._shared.db, machine.definition, machine.name, machine.from_state)
+            resumed = checkpoint.last(self._resources.db, machine.definition, machine.name, machine.from_state)
         except (CannotResume, StorageError):
             self._release(machine.name, "ended")
             raise
@@ -129,8 +134,8 @@ class Supervisor:
             except (OSError, StorageError):
                 self._release(machine.name, "ended")
                 raise
-        machine.view.status = "running"  # before the actor can say otherwise
-        self._roster.add(machine)
+        machine.machine_status.status = "running"  # before the actor can say otherwise
+        self._machine_registry.add(machine)
         try:
             self._start_actor(machine, resumed)
             if machine.listener is not None:
@@ -138,26 +143,26 @@ class Supervisor:
         except RuntimeError as error:  # a thread cannot be started
             machine.stop(drain=False)
             self._sign_off(machine, "ended")
-            machine.view.end(None)
-            self._shared.tally.add("machine_not_started")
+            machine.machine_status.end(None)
+            self._resources.counters.add("machine_not_started")
             raise NoThread(machine.name) from error
 
     def ended(self, machine: Machine, outcome: Outcome | None) -> None:
         """A machine is over; called in its actor's thread."""
         for child in machine.children:
             child.stop()
-        self._shared.children.stop(machine.name)
+        self._resources.children.stop(machine.name)
         self._sign_off(machine, "failed" if outcome == "failure" else "ended")
-        machine.view.end(outcome)
-        self._roster.notify()
+        machine.machine_status.end(outcome)
+        self._machine_registry.notify()
 
     def crashed(self, machine: Machine) -> None:
         """An actor died of a bug; called in its thread. A fresh one starts in the initial state, a few times."""
         may_start = self._intensity[machine.name].crashed()
-        self._shared.tally.add("actor_crashed")
+        self._resources.counters.add("actor_crashed")
         self._publish_error(machine.name, CRASHED)
-        self._give_back(machine.parts.desk)
-        self._shared.recorder.flush()
+        self._give_back(machine.dependencies.job_holder)
+        self._resources.recorder.flush()
         while may_start and not self.closed:
             try:
                 self._start_actor(machine, None)
@@ -168,13 +173,13 @@ class Supervisor:
                 may_start = self._intensity[machine.name].crashed()
         log.critical("%s: crashed more than %d times in %g s; given up", machine.name, RESTARTS, WINDOW_S)
         self._sign_off(machine, "failed")
-        machine.view.last_error = CRASHED
-        machine.view.end("failure")
-        self._roster.notify()
+        machine.machine_status.last_error = CRASHED
+        machine.machine_status.end("failure")
+        self._machine_registry.notify()
 
     def look(self) -> None:
         """See that control sockets are where they were bound, LOOKED_FOR of them at a time and all in turn."""
-        live = self._roster.live()
+        live = self._machine_registry.live()
         first = self._looked_for if self._looked_for < len(live) else 0
         for machine in live[first : first + LOOKED_FOR]:
             if machine.listener is not None:
@@ -184,20 +189,20 @@ class Supervisor:
     def fares(self, name: str, status: str) -> None:
         """Tell the registry how a machine fares."""
         try:
-            machines.set_status(self._shared.db, name, self._shared.incarnation, status)
+            machines.set_status(self._resources.db, name, self._resources.incarnation, status)
         except StorageError as error:
             log.error("%s: the registry cannot be told that it is %s: %s", name, status, error)
 
     def _opened(self, machine: Machine) -> Listener:
         """A bound socket in its usual place, or where nobody could guess it if a stranger has taken that one."""
-        listener = self._listener(machine, unix_socket.control_path(self._shared.control_prefix, machine.name))
+        listener = self._listener(machine, unix_socket.control_path(self._resources.control_prefix, machine.name))
         try:
             listener.open()
         except NotOurs as error:
             listener = self._listener(machine, unix_socket.hidden_path())
             listener.open()
             log.warning("%s: %s; its control socket is %s", machine.name, error, listener.path)
-            machines.set_door(self._shared.db, machine.name, self._shared.incarnation, str(listener.path))
+            machines.set_door(self._resources.db, machine.name, self._resources.incarnation, str(listener.path))
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 raise SocketTaken(machine.name, str(listener.path)) from error
@@ -208,8 +213,8 @@ class Supervisor:
         return Listener(
             path,
             name=machine.name,
-            clock=self._shared.db.clock,
-            tally=self._shared.tally,
+            clock=self._resources.db.clock,
+            counters=self._resources.counters,
             deliver=machine.deliver,
             ring=self._rung,
             given_up=lambda: self._deafened(machine),
@@ -218,17 +223,17 @@ class Supervisor:
     def _start_actor(self, machine: Machine, resumed: Snapshot | None) -> None:
         """Start in the initial state, or where the machine was unless its job is lost."""
         if resumed is not None and not checkpoint.regain_job(
-            self._shared.db, resumed, machine.parts.desk, self._shared.incarnation
+            self._resources.db, resumed, machine.dependencies.job_holder, self._resources.incarnation
         ):
             resumed = None
-        ref = MachineActor.start(machine.definition, machine.given_context, machine.parts, resumed)
+        ref = MachineActor.start(machine.definition, machine.given_context, machine.dependencies, resumed)
         ref.tell(Begin())
         machine.attach(ref, ref.actor_inbox.qsize)  # type: ignore[attr-defined]
 
     def _sign_off(self, machine: Machine, status: str) -> None:
         if machine.listener is not None:
             machine.listener.stop()
-        self._shared.recorder.flush()  # who takes the name next must not find events unread that this one has settled
+        self._resources.recorder.flush()  # the next of this name must not read events that this one has settled
         self._release(machine.name, status)
 
     def _give_up(self, machine: Machine, taken: MachineTaken) -> None:
@@ -237,12 +242,12 @@ class Supervisor:
             "%s: pid %s on %s has taken it over, since this process was not heard of for too long; stopped here",
             machine.name, taken.pid, taken.host,
         )  # fmt: skip
-        machine.view.last_error = f"taken over by pid {taken.pid} on {taken.host}"
+        machine.machine_status.last_error = f"taken over by pid {taken.pid} on {taken.host}"
         machine.stop(drain=False)
 
     def _release(self, name: str, status: str) -> None:
         try:
-            machines.release(self._shared.db, name, self._shared.incarnation, status=status)
+            machines.release(self._resources.db, name, self._resources.incarnation, status=status)
         except StorageError as error:
             log.error("%s: cannot be signed off: %s", name, error)
         self._names.discard(name)
@@ -250,25 +255,25 @@ class Supervisor:
     def _deafened(self, machine: Machine) -> None:
         """Its listener was given up: the machine goes on with what the look once a second finds in its mailbox."""
         log.error("%s: %s", machine.name, DEAF)
-        machine.view.last_error = DEAF
+        machine.machine_status.last_error = DEAF
         self._publish_error(machine.name, DEAF)
         try:
-            machines.set_door(self._shared.db, machine.name, self._shared.incarnation, None)
+            machines.set_door(self._resources.db, machine.name, self._resources.incarnation, None)
         except StorageError as error:
             log.error("%s: the registry cannot be told that its socket is gone: %s", machine.name, error)
 
     def _publish_error(self, name: str, message: str) -> None:
-        now_s = self._shared.db.clock.now()
+        now_s = self._resources.db.clock.now()
         payload = {"error_message": message, "job_id": None, "timestamp": now_s}
-        self._shared.recorder.record(Note(name, "error", payload, now_s))
+        self._resources.recorder.record(Note(name, "error", payload, now_s))
 
-    def _give_back(self, desk: JobHolder) -> None:
+    def _give_back(self, job_holder: JobHolder) -> None:
         """A crash spends an attempt of the job that the machine had."""
         try:
-            if desk.current is not None:
-                desk.retry(desk.current.job_id, reason=CRASHED)
+            if job_holder.current is not None:
+                job_holder.retry(job_holder.current.job_id, reason=CRASHED)
         except StorageError as error:
-            log.error("%s: its job cannot be given back: %s", desk.machine, error)
+            log.error("%s: its job cannot be given back: %s", job_holder.machine, error)
 
 
 def _metadata(definition: Definition) -> dict[str, Any]:

@@ -28,23 +28,23 @@ def write(report: Callable[[], Iterable[str]] = tuple) -> None:
 
 def report_of(runtime: Runtime) -> Iterator[str]:
     """A line for each machine that has not ended, and what waits in the process."""
-    recorder, timers = runtime.shared.recorder, runtime.shared.timers
+    recorder, timers = runtime.resources.recorder, runtime.resources.timers
     yield f"{recorder.waiting} writes wait to be stored, {len(timers)} delays are under way"
-    yield f"{len(runtime.shared.running)} runs of actions in worker threads"
+    yield f"{len(runtime.resources.running)} runs of actions in worker threads"
     for machine in runtime.machines():
-        if not machine.view.ended.is_set():
+        if not machine.machine_status.ended.is_set():
             yield _line(machine)
 
 
 def _line(machine: Machine) -> str:
-    job = machine.parts.desk.current
-    parts = (
+    job = machine.dependencies.job_holder.current
+    dependencies = (
         f"machine {machine.name}: {machine.status} in state {machine.state}",
         f"{machine.inbox_size} messages in its inbox",
         f"job {job.job_id}" if job is not None else "no job",
         f"stuck: {machine.stuck}" if machine.stuck else "",
     )
-    return ", ".join(part for part in parts if part)
+    return ", ".join(part for part in dependencies if part)
 
 
 def _threads() -> Iterator[str]:

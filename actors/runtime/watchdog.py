@@ -50,10 +50,15 @@ class Watchdog:
     """
 
     def __init__(
-        self, roster: MachineRegistry, running: dict[Future[None], ActionRun], publish: Publish, *, action_s: float
+        self,
+        machine_registry: MachineRegistry,
+        running: dict[Future[None], ActionRun],
+        publish: Publish,
+        *,
+        action_s: float,
     ) -> None:
         """`action_s` is how long an action may run, in seconds; 0: neither actions nor actors are looked at."""
-        self._roster = roster
+        self._machine_registry = machine_registry
         self._running = running
         self._publish = publish
         self._action_s = action_s
@@ -74,11 +79,11 @@ class Watchdog:
         self._known = found
 
     def _found(self, now_s: float) -> Iterator[Stuck]:
-        for machine in self._roster.live():
-            view = machine.view
-            since_s, thread = view.busy_since_s, view.thread
+        for machine in self._machine_registry.live():
+            machine_status = machine.machine_status
+            since_s, thread = machine_status.busy_since_s, machine_status.thread
             if since_s is not None and thread is not None and now_s - since_s >= MESSAGE_S:
-                yield Stuck(view.name, MESSAGE, since_s, thread)
+                yield Stuck(machine_status.name, MESSAGE, since_s, thread)
         for run in list(self._running.values()):
             since_s, thread = run.since_s, run.thread
             if thread is not None and now_s - since_s >= self._action_s and not run.services.cancel.listened:
@@ -88,19 +93,19 @@ class Watchdog:
         seconds, stack = now_s - stuck.since_s, stack_of(stuck.thread)
         log.warning("%s: %s has been going on for %.0f s; it is at\n%s", stuck.machine, stuck.what, seconds, stack)
         self._publish(stuck.machine, "stuck", {"what": stuck.what, "seconds": round(seconds, 1), "stack": stack})
-        if (view := self._view(stuck)) is not None:
-            view.stuck = stuck.what
+        if (machine_status := self._status(stuck)) is not None:
+            machine_status.stuck = stuck.what
 
     def _close(self, stuck: Stuck, now_s: float) -> None:
         seconds = now_s - stuck.since_s
         log.warning("%s: %s is over, after %.0f s", stuck.machine, stuck.what, seconds)
         self._publish(stuck.machine, "unstuck", {"what": stuck.what, "seconds": round(seconds, 1)})
-        if (view := self._view(stuck)) is not None:
-            view.stuck = None
+        if (machine_status := self._status(stuck)) is not None:
+            machine_status.stuck = None
 
-    def _view(self, stuck: Stuck) -> MachineStatus | None:
-        machine = self._roster.get(stuck.machine)
-        return None if machine is None else machine.view
+    def _status(self, stuck: Stuck) -> MachineStatus | None:
+        machine = self._machine_registry.get(stuck.machine)
+        return None if machine is None else machine.machine_status
 
 
 def stack_of(thread: int) -> str:

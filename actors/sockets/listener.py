@@ -37,7 +37,7 @@ class Listener:
         *,
         name: str,
         clock: Clock,
-        tally: Counters,
+        counters: Counters,
         deliver: Callable[[EventMessage], None],
         ring: Callable[[Notification], None],
         given_up: Callable[[], None] = lambda: None,
@@ -47,7 +47,7 @@ class Listener:
         self.refused = 0
         self._name = name
         self._clock = clock
-        self._tally = tally
+        self._counters = counters
         self._deliver = deliver
         self._ring = ring
         self._tell_given_up = given_up
@@ -55,7 +55,7 @@ class Listener:
         self._sock: socket.socket | None = None
         self._inode = 0
         self._thread = SupervisedThread(
-            f"sm-listen-{name}", self._run, crashed=lambda: tally.add("listener_crashed"), given_up=self._give_up
+            f"sm-listen-{name}", self._run, crashed=lambda: counters.add("listener_crashed"), given_up=self._give_up
         )
         self._rarely = RateLimit()
         self._trouble: str | None = None
@@ -96,7 +96,7 @@ class Listener:
             return
         log.warning("%s: its control socket was gone; %s is bound anew", self._name, self.path)
         if self._trouble is None:
-            self._tally.add("socket_gone")
+            self._counters.add("socket_gone")
         self._trouble = None
         _shut(old)
 
@@ -107,7 +107,7 @@ class Listener:
         if trouble != self._trouble:
             log.error("%s: events come by the mailbox: its control socket cannot be bound: %s", self._name, trouble)
         if self._trouble is None:
-            self._tally.add("socket_gone")
+            self._counters.add("socket_gone")
         self._trouble = trouble
 
     def _run(self) -> None:
@@ -143,7 +143,7 @@ class Listener:
                 raise datagrams.Stranger(f"sent by {private.user(sender)}")
             message = datagrams.decode(data, self._clock.now())
         except datagrams.MalformedMessage as error:
-            self._tally.add("stranger_refused" if isinstance(error, datagrams.Stranger) else "datagram_refused")
+            self._counters.add("stranger_refused" if isinstance(error, datagrams.Stranger) else "datagram_refused")
             self._refuse(len(data), error)
             return
         if isinstance(message, Notification):

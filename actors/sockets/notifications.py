@@ -51,12 +51,12 @@ def bell(
 class Notifier:
     """Hands every bell of the store on; on SQLite there are none, and no thread is started."""
 
-    def __init__(self, db: Database, tally: Counters, rung: Callable[[Notification], None]) -> None:
+    def __init__(self, db: Database, counters: Counters, rung: Callable[[Notification], None]) -> None:
         self._db = db
         self._rung = rung
         self._stopping = threading.Event()
         self._deaf = Outage(
-            tally,
+            counters,
             "hosts_unheard",
             "cannot hear other hosts",
             lambda: "the look once a second goes on; it is tried again",
@@ -64,7 +64,7 @@ class Notifier:
         self._thread = SupervisedThread(
             "sm-notifier",
             self._run,
-            crashed=lambda: tally.add("notifier_crashed"),
+            crashed=lambda: counters.add("notifier_crashed"),
             given_up=lambda: log.error(DEAF),
         )
 

@@ -45,7 +45,7 @@ POINTS = (
     Point("committed", "storage.mailbox:post_many", "in the mailbox, and nobody was rung", "post"),
     Point("before", "actors.sockets.unix_socket:send", "in the mailbox, the datagram not sent", "post"),
     Point("after", "actors.sockets.unix_socket:send", "sent, and the sender is gone", "post"),
-    Point("before", "actors.machine.mailbox_reader:MailboxReader.accept", "read from the socket by a process that dies"),
+    Point("before", "actors.machine.mailbox_reader:MailboxReader.accept", "read from the socket, then lost with it"),
     Point("after", "actors.machine.mailbox_reader:MailboxReader.fetch", "read from the mailbox, not taken"),
     Point("after", "actors.machine.interpreter:step", "the transition is chosen, and not on record"),
     Point("before", "actors.audit.recorder:Recorder.record", "on its way to the writer's thread"),

@@ -72,8 +72,8 @@ class House:
         runtime = self._stack.enter_context(runtime)
         self.lamp = runtime.add(yaml.safe_load(LAMP), "lamp")
         self.worker = runtime.add(yaml.safe_load(WORKER.replace("FOLDER", str(self.folder))), "worker")
-        until(lambda: runtime.shared.board.keys("jobs"))
-        assert runtime.shared.recorder.flush()
+        until(lambda: runtime.resources.wait_board.keys("jobs"))
+        assert runtime.resources.recorder.flush()
         return runtime
 
     def switch(self, to: str) -> None:

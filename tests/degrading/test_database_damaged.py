@@ -71,5 +71,5 @@ def test_a_database_that_is_damaged_under_machines_is_named_and_mended_without_a
     jobs.enqueue(db, "j1", "t")
     until(lambda: house.status(db, "j1") == "completed")
     assert caplog.text.count("the store takes nothing") == 2
-    assert not runtime.shared.recorder.lost
+    assert not runtime.resources.recorder.lost
     until(lambda: "database_damaged" in house.troubles())

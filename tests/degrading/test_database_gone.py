@@ -98,7 +98,7 @@ class Away:
 
     def goes_on(self) -> None:
         """Once it is noticed, machines make 100 moves, and nobody writes, reads or says that it is over."""
-        until(lambda: self._runtime.shared.recorder.outage.lasts)
+        until(lambda: self._runtime.resources.recorder.outage.lasts)
         self._began_s = time.monotonic()
         for state in ("lit", "dark") * 50:
             self._house.switch(state)
@@ -108,16 +108,16 @@ class Away:
         until(lambda: self._house.ready() == 503)
         assert numbers(self._house.metrics()) == {("database_up", ()): 0}
         until(lambda: len(self.lines) == 4)
-        assert self._runtime.shared.recorder.outage.lasts
-        assert self._runtime.shared.recorder.waiting >= 100
+        assert self._runtime.resources.recorder.outage.lasts
+        assert self._runtime.resources.recorder.waiting >= 100
         assert not self._house.path.parent.exists(), "nothing is put in its place"
 
     def is_over(self) -> None:
         """From now on, once; what was meanwhile is written and counted."""
         least_s = time.monotonic() - self._began_s
-        until(lambda: not self._runtime.shared.recorder.outage.lasts)
+        until(lambda: not self._runtime.resources.recorder.outage.lasts)
         most_s = time.monotonic() - self._began_s + 1
-        assert self._runtime.shared.recorder.flush()
+        assert self._runtime.resources.recorder.flush()
         with Database.open(self._house.path) as db:
             assert len(audit.transitions(db, "lamp", limit=None)) == 100
             until(lambda: self._house.registered(db) == "dark")
@@ -152,7 +152,7 @@ def test_a_database_that_was_emptied_under_machines_has_them_again(house: House)
     runtime = house.begin()
 
     house.cli("recreate-database", "--force")
-    runtime.keeper.look(float("inf"))  # the next heartbeat, which is ten seconds away
+    runtime.maintenance.look(float("inf"))  # the next heartbeat, which is ten seconds away
 
     assert house.registered(house.db()) == "dark"
     until(lambda: house.troubles() == {"machine_unregistered": 2})

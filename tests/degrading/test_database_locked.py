@@ -65,7 +65,7 @@ def test_machines_go_on_while_the_database_is_locked_and_all_is_written_afterwar
     assert job is not None
     assert job.attempts == 1
     until(lambda: "the store takes nothing: over after" in caplog.text)
-    assert runtime.shared.recorder.flush()
+    assert runtime.resources.recorder.flush()
     assert len(audit.transitions(db, "lamp", limit=1000)) == 100
     assert caplog.text.count("the store takes nothing: ") == 2, "one line for it, one for its end"
     until(lambda: "database_locked" in house.troubles())
@@ -87,11 +87,11 @@ def test_when_too_much_waits_in_memory_machines_stand_still_and_lose_nothing(
     sending = threading.Thread(target=flood)
     with locked(house.path):
         sending.start()
-        until(lambda: not runtime.shared.recorder.room.is_set())
+        until(lambda: not runtime.resources.recorder.room.is_set())
         assert sending.is_alive(), "whoever sends is held back"
 
     sending.join(20)
-    until(runtime.shared.recorder.room.is_set)
+    until(runtime.resources.recorder.room.is_set)
     db = house.db()
     until(lambda: len(audit.transitions(db, "lamp", limit=None)) == 2000)
     until(lambda: house.troubles().get("memory_full", 0) >= 1)

@@ -146,7 +146,7 @@ def test_a_database_that_becomes_read_only_costs_nothing_but_time(
 
     until(lambda: house.trace() == ["j1"])
     until(lambda: "the store takes nothing: over after" in caplog.text)
-    assert runtime.shared.recorder.flush()
+    assert runtime.resources.recorder.flush()
     assert len(audit.transitions(runtime.db, "lamp")) == 20
     until(
         lambda: {"database_read_only", "database_io_error"} & house.troubles().keys()

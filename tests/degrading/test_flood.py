@@ -64,7 +64,7 @@ def test_ten_thousand_events_wait_for_a_machine_that_is_busy_and_come_in_order(h
 
     until(lambda: len(noted) >= 10_000, 30)
     assert noted == list(range(10_000))
-    assert runtime.shared.recorder.flush(20)
+    assert runtime.resources.recorder.flush(20)
     rows = mailbox.list_(runtime.db, target="counter", limit=None)
     assert [row.status for row in rows] == ["processed"] * 10_000
     assert slowest_s < 5
@@ -83,7 +83,7 @@ def test_the_largest_payload_is_taken_and_one_byte_more_is_refused_with_its_size
 def _growth_of_four_more(house: House, runtime: Runtime) -> int:
     before = _resident()
     _switch_with_the_largest(house, 4)
-    assert runtime.shared.recorder.flush()
+    assert runtime.resources.recorder.flush()
     gc.collect()
     return _resident() - before
 

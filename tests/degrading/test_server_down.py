@@ -54,7 +54,7 @@ def test_machines_live_through_a_server_that_goes_and_hear_what_was_sent_meanwhi
     server: Proxy, url: str, postgres_url: str, house: House, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.open()
-    recorder = house.begin(url).shared.recorder
+    recorder = house.begin(url).resources.recorder
     elsewhere = Database.open(postgres_url)
 
     server.shut()
@@ -131,7 +131,7 @@ def test_machines_live_through_a_server_that_answers_nothing_for_a_while(
         for state in ("lit", "dark") * 5:
             house.switch(state)
 
-    assert machines.shared.recorder.flush()
+    assert machines.resources.recorder.flush()
     assert len(audit.transitions(machines.db, "lamp")) == 10
     jobs.enqueue(machines.db, "after", "t")
     until(lambda: house.status(machines.db, "after") == "completed")
@@ -153,4 +153,4 @@ def test_an_end_does_not_wait_for_a_server_that_never_answers(
 
     assert "does not answer: ending without it" in caplog.text
     lost = until(lambda: re.search(r"(\d+) records of the audit log are lost", caplog.text))
-    assert int(lost[1]) == stopped.shared.recorder.lost > 0
+    assert int(lost[1]) == stopped.resources.recorder.lost > 0

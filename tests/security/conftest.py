@@ -37,7 +37,7 @@ class Place:
 
     project: Project
     #: a folder like /tmp: everybody may write, and remove what is his own
-    shared: Path
+    resources: Path
 
 
 @pytest.fixture
@@ -59,17 +59,17 @@ def running(mallory: OtherUser) -> Iterator[Place]:
 @contextmanager
 def open_place() -> Iterator[Place]:
     """A project with one machine's file."""
-    folder, shared = Path(tempfile.mkdtemp(prefix="sm-project-")), Path(tempfile.mkdtemp(prefix="sm-shared-"))
+    folder, resources = Path(tempfile.mkdtemp(prefix="sm-project-")), Path(tempfile.mkdtemp(prefix="sm-shared-"))
     folder.chmod(0o755)
-    shared.chmod(0o1777)
+    resources.chmod(0o1777)
     (folder / "m.yaml").write_text(MACHINE)
     project = Project(folder)
-    project.env["STATEMACHINE_CONTROL_PREFIX"] = str(shared / "control")
-    project.env["STATEMACHINE_EVENT_SOCKET"] = str(shared / "events.sock")
+    project.env["STATEMACHINE_CONTROL_PREFIX"] = str(resources / "control")
+    project.env["STATEMACHINE_EVENT_SOCKET"] = str(resources / "events.sock")
     project.env.pop("STATEMACHINE_UI_TOKEN", None)
     try:
-        yield Place(project, shared)
+        yield Place(project, resources)
     finally:
         project.close()
         shutil.rmtree(folder)
-        shutil.rmtree(shared)
+        shutil.rmtree(resources)

@@ -83,7 +83,7 @@ def test_the_attacks_are_real_what_is_open_he_does_read(place: Place, mallory: O
 
 
 def test_a_database_that_another_user_has_laid_out_is_refused_by_his_name(place: Place, mallory: OtherUser) -> None:
-    path = place.shared / "laid-out.db"
+    path = place.resources / "laid-out.db"
     path.touch()
     os.chown(path, 1, 1)
     path.chmod(0o666)
@@ -100,18 +100,18 @@ def test_a_database_that_another_user_has_laid_out_is_refused_by_his_name(place:
 
 @pytest.mark.parametrize("suffix", ["-wal", "-journal", "-shm"])
 def test_what_he_puts_beside_a_database_is_not_read_as_its_own(place: Place, mallory: OtherUser, suffix: str) -> None:
-    mallory.run("open(args[0], 'w').write('x' * 5000)", place.shared / f"x.db{suffix}")
+    mallory.run("open(args[0], 'w').write('x' * 5000)", place.resources / f"x.db{suffix}")
 
-    said = place.project.shell(f"statemachine-db status --db {place.shared / 'x.db'}", code=1)
+    said = place.project.shell(f"statemachine-db status --db {place.resources / 'x.db'}", code=1)
 
     assert f"belongs to user {mallory.name} (uid {mallory.uid})" in said
     assert "Traceback" not in said
 
 
 def test_a_link_of_his_in_a_database_s_place_is_not_followed(place: Place, mallory: OtherUser) -> None:
-    mallory.run("os.symlink(args[0], args[1])", place.project.folder / "made.db", place.shared / "x.db")
+    mallory.run("os.symlink(args[0], args[1])", place.project.folder / "made.db", place.resources / "x.db")
 
-    assert mallory.name in place.project.shell(f"statemachine-db status --db {place.shared / 'x.db'}", code=1)
+    assert mallory.name in place.project.shell(f"statemachine-db status --db {place.resources / 'x.db'}", code=1)
 
     assert not (place.project.folder / "made.db").exists()
 
@@ -121,19 +121,19 @@ def test_a_link_of_his_in_a_database_s_place_is_not_followed(place: Place, mallo
 
 @pytest.mark.parametrize("name", ["control-m.sock", "events.sock"])
 def test_he_can_send_to_no_socket_and_remove_none(running: Place, mallory: OtherUser, page: int, name: str) -> None:
-    until((running.shared / name).is_socket)
-    assert mallory.run(SEND, running.shared / name, '{"type": "go"}') == "EACCES"
-    assert mallory.run("try: os.unlink(args[0])\nexcept OSError as e: print(e.errno)", running.shared / name)
+    until((running.resources / name).is_socket)
+    assert mallory.run(SEND, running.resources / name, '{"type": "go"}') == "EACCES"
+    assert mallory.run("try: os.unlink(args[0])\nexcept OSError as e: print(e.errno)", running.resources / name)
     assert running.project.state("m") == "waiting"
-    assert stat.S_IMODE((running.shared / name).stat().st_mode) == 0o600
+    assert stat.S_IMODE((running.resources / name).stat().st_mode) == 0o600
 
 
 def test_even_where_somebody_has_opened_the_socket_the_kernel_s_word_on_the_sender_counts(
     running: Place, mallory: OtherUser
 ) -> None:
-    (running.shared / "control-m.sock").chmod(0o666)
+    (running.resources / "control-m.sock").chmod(0o666)
 
-    assert mallory.run(SEND, running.shared / "control-m.sock", '{"type": "go"}') == "sent"
+    assert mallory.run(SEND, running.resources / "control-m.sock", '{"type": "go"}') == "sent"
 
     running.project.until_logged(f"refused a datagram of 14 bytes (1 so far): sent by user {mallory.name}")
     with Database.open(running.project.folder / "data" / "pipeline.db") as db:
@@ -142,7 +142,7 @@ def test_even_where_somebody_has_opened_the_socket_the_kernel_s_word_on_the_send
 
 
 def test_his_socket_under_our_machine_s_name_neither_stops_nor_delays_it(place: Place, mallory: OtherUser) -> None:
-    with mallory.running(SQUAT, place.shared / "control-m.sock") as squatter:
+    with mallory.running(SQUAT, place.resources / "control-m.sock") as squatter:
         machine = place.project.start("statemachine m.yaml")
         place.project.until_logged(f"it belongs to user {mallory.name} (uid {mallory.uid})")
         place.project.until_state("m", "waiting")
@@ -161,7 +161,7 @@ def test_his_socket_under_our_machine_s_name_neither_stops_nor_delays_it(place: 
 
 
 def test_what_is_sent_to_a_name_that_he_squats_goes_to_the_mailbox_alone(place: Place, mallory: OtherUser) -> None:
-    with mallory.running(SQUAT, place.shared / "control-m.sock") as squatter:
+    with mallory.running(SQUAT, place.resources / "control-m.sock") as squatter:
         begun_s = time.monotonic()
         place.project.shell("statemachine-db send-event --target m --type go --payload '{\"secret\": 1}'")
         assert time.monotonic() - begun_s < 10
@@ -171,12 +171,12 @@ def test_what_is_sent_to_a_name_that_he_squats_goes_to_the_mailbox_alone(place: 
 
 
 def test_nothing_is_published_to_an_event_socket_that_he_squats(place: Place, mallory: OtherUser) -> None:
-    with mallory.running(SQUAT, place.shared / "events.sock") as squatter:
+    with mallory.running(SQUAT, place.resources / "events.sock") as squatter:
         place.project.start("statemachine m.yaml")
         place.project.until_state("m", "waiting")
         place.project.shell("statemachine-db send-event --target m --type go")
         place.project.until_state("m", "moved")
-        place.project.until_logged(f"nothing is published: {place.shared / 'events.sock'}")
+        place.project.until_logged(f"nothing is published: {place.resources / 'events.sock'}")
         assert squatter.communicate("\n")[0] == "got nothing\n"
 
 
@@ -184,7 +184,7 @@ def test_links_of_his_at_our_sockets_are_not_followed(place: Place, mallory: Oth
     (place.project.folder / "precious").write_text("kept")
     mallory.run(
         "for name in ('control-m.sock', 'events.sock'): os.symlink(args[0] + '/precious', f'{args[1]}/{name}')",
-        place.project.folder, place.shared,
+        place.project.folder, place.resources,
     )  # fmt: skip
 
     place.project.start("statemachine m.yaml")
@@ -196,16 +196,16 @@ def test_links_of_his_at_our_sockets_are_not_followed(place: Place, mallory: Oth
 
 def test_neither_a_lock_nor_a_log_of_a_system_goes_through_a_link_of_his(place: Place, mallory: OtherUser) -> None:
     place.project.folder.joinpath("statemachine-project.yaml").write_text(
-        f"logs_dir: {place.shared}\nmachines: [m.yaml]\n"
+        f"logs_dir: {place.resources}\nmachines: [m.yaml]\n"
     )
     (place.project.folder / "precious").write_text("kept")
-    mallory.run("os.symlink(args[0], args[1])", place.project.folder / "precious", place.shared / "system.log")
+    mallory.run("os.symlink(args[0], args[1])", place.project.folder / "precious", place.resources / "system.log")
 
     said = place.project.shell("statemachine-system up --detach", code=1)
-    assert str(place.shared / "system.log") in said
+    assert str(place.resources / "system.log") in said
     assert "Traceback" not in said
 
-    mallory.run("os.unlink(args[0])", place.shared / "system.log")
+    mallory.run("os.unlink(args[0])", place.resources / "system.log")
     lock = lock_of(place.project)
     mallory.run("open(args[0], 'w').close(); os.chmod(args[0], 0o666)", lock)
     said = place.project.shell("statemachine-system up", code=1)

@@ -72,7 +72,7 @@ class Board:
         if memory is None:
             memory = self._memories[event.machine or ""] = Memory()
         payload = event.payload if isinstance(event.payload, dict) else {}
-        self._tally(memory, event.timestamp)
+        self._counters(memory, event.timestamp)
         if count:
             self._count(event, payload, memory)
         if event.type == "state_change":
@@ -111,7 +111,7 @@ class Board:
             stay[1] += left_s - entered_s
 
     @staticmethod
-    def _tally(memory: Memory, timestamp: float) -> None:
+    def _counters(memory: Memory, timestamp: float) -> None:
         minute = int(timestamp // BUCKET_S)
         if memory.activity and memory.activity[-1][0] == minute:
             memory.activity[-1][1] += 1

@@ -41,7 +41,7 @@ class Bench:
 
 @pytest.fixture
 def bench(runtime: Runtime, tmp_path: Path) -> Bench:
-    services = Services(runtime.hub, MACHINE, CancelToken(), JobHolder(MACHINE, runtime.hub), tmp_path)
+    services = Services(runtime.router, MACHINE, CancelToken(), JobHolder(MACHINE, runtime.router), tmp_path)
     return Bench(services, {"machine_name": MACHINE, "current_state": "working"})
 
 

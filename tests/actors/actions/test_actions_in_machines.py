@@ -122,7 +122,7 @@ def test_a_worker_does_job_after_job_and_reports_each(start, runtime):
     """)
     for number in range(3):
         jobs.enqueue(runtime.db, f"j{number}", "add", data={"a": number, "b": 40})
-        runtime.hub.wake("jobs", ("add", None), 1)
+        runtime.router.wake("jobs", ("add", None), 1)
 
     letters = until(lambda: len(found := mailbox.unread(runtime.db, "boss")) == 3 and found)
     assert [letter.payload for letter in letters] == [{"job": f"j{n}", "sum": 40 + n} for n in range(3)]

@@ -17,7 +17,7 @@ def register(bench):
 
     def register(name="other", state="waiting", **changes):
         options = {
-            "incarnation": bench.services.hub.incarnation,
+            "incarnation": bench.services.router.incarnation,
             "pid": os.getpid(),
             "host": socket.gethostname(),
             "config_type": "other",
@@ -47,7 +47,7 @@ def test_a_machine_that_nobody_knows_does_not_run(bench):
 
 def test_a_machine_that_ended_does_not_run(bench, register):
     register()
-    machines.release(bench.db, "other", bench.services.hub.incarnation)
+    machines.release(bench.db, "other", bench.services.router.incarnation)
     assert bench.run("check_machine_state", target_machine="other", expected_states="waiting") == "not_running"
 
 

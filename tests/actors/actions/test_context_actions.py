@@ -42,8 +42,8 @@ def test_add_to_list_makes_the_list_and_appends(bench):
 
 
 def test_add_to_list_leaves_the_same_list_elsewhere_alone(bench):
-    shared = [1]
-    bench.context.update(items=shared, copy=shared)
+    resources = [1]
+    bench.context.update(items=resources, copy=resources)
     bench.run("add_to_list", value=2)
 
     assert bench.context["items"] == [1, 2]

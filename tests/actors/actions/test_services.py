@@ -61,20 +61,20 @@ class Hub:
 
 
 @pytest.fixture
-def hub(db: Database) -> Hub:
+def router(db: Database) -> Hub:
     return Hub(db)
 
 
 @pytest.fixture
-def services(hub: Hub, tmp_path: Path) -> Services:
-    return Services(hub, "sender", CancelToken(), JobHolder("sender", hub), tmp_path, tmp_path / "own")
+def services(router: Hub, tmp_path: Path) -> Services:
+    return Services(router, "sender", CancelToken(), JobHolder("sender", router), tmp_path, tmp_path / "own")
 
 
-def test_an_event_is_stored_before_a_neighbour_gets_it(services: Services, hub: Hub, db: Database) -> None:
+def test_an_event_is_stored_before_a_neighbour_gets_it(services: Services, router: Hub, db: Database) -> None:
     sent = services.send("near", "go", {"a": 1}, "j")
     (letter,) = mailbox.unread(db, "near")
     assert sent == Sent(1, 1, (letter.id,))
-    assert [handed.id for handed in hub.handed] == [letter.id]
+    assert [handed.id for handed in router.handed] == [letter.id]
     assert (letter.type, letter.payload, letter.job_id, letter.source) == ("go", {"a": 1}, "j", "sender")
 
 
@@ -103,7 +103,7 @@ def test_an_event_that_reaches_nobody_waits_in_the_mailbox(
     assert len(mailbox.unread(db, "far")) == 1
 
 
-def test_all_and_globs_reach_each_other_known_machine_once(services: Services, hub: Hub, db: Database) -> None:
+def test_all_and_globs_reach_each_other_known_machine_once(services: Services, router: Hub, db: Database) -> None:
     for name in ("worker-1", "worker-2", "boss"):
         acquire(db, name, "others")
     assert services.send("worker-[12]", "go").count == 2
@@ -113,15 +113,15 @@ def test_all_and_globs_reach_each_other_known_machine_once(services: Services, h
 
 
 @pytest.mark.parametrize("payload", [{"a": 1}, [1], "text", None])
-def test_the_page_gets_its_events_as_publications(services: Services, hub: Hub, payload: Any) -> None:
+def test_the_page_gets_its_events_as_publications(services: Services, router: Hub, payload: Any) -> None:
     assert services.send("ui", "progress", payload).delivered == 1
-    assert hub.published == [("sender", "progress", payload if isinstance(payload, dict) else {"payload": payload})]
+    assert router.published == [("sender", "progress", payload if isinstance(payload, dict) else {"payload": payload})]
 
 
-def test_an_event_that_cannot_be_stored_is_not_sent(services: Services, hub: Hub) -> None:
+def test_an_event_that_cannot_be_stored_is_not_sent(services: Services, router: Hub) -> None:
     with pytest.raises(PayloadTooLarge):
         services.send("near", "go", "x" * (17 * 1024 * 1024))
-    assert hub.handed == []
+    assert router.handed == []
 
 
 def test_many_machines_that_do_not_read_hold_a_sender_up_for_two_seconds_in_all(
@@ -142,13 +142,13 @@ def test_many_machines_that_do_not_read_hold_a_sender_up_for_two_seconds_in_all(
 
 
 @pytest.mark.parametrize(("key", "told"), [(None, ()), ("j", ("j",)), (("video", None), ("video", None)), (5, ("5",))])
-def test_a_bell_s_key_is_a_tuple_of_names(services: Services, hub: Hub, key: Any, told: tuple[Any, ...]) -> None:
+def test_a_bell_s_key_is_a_tuple_of_names(services: Services, router: Hub, key: Any, told: tuple[Any, ...]) -> None:
     services.wake("jobs", key, 3)
-    assert hub.woken == [("jobs", told, 3)]
+    assert router.woken == [("jobs", told, 3)]
 
 
 def test_a_machine_s_file_is_looked_for_here_and_beside_the_own_one(
-    services: Services, hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    services: Services, router: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here = tmp_path / "here"
     here.mkdir()
@@ -158,7 +158,7 @@ def test_a_machine_s_file_is_looked_for_here_and_beside_the_own_one(
         services.spawn(Path(path), "c", {})
     (here / "child.yaml").touch()
     services.spawn(Path("child.yaml"), "c", {}, actions_dir=Path("theirs"))
-    assert hub.spawned == [
+    assert router.spawned == [
         (tmp_path / "child.yaml", tmp_path / "own"),
         (Path("missing.yaml"), tmp_path / "own"),
         (Path("/abs/x.yaml"), tmp_path / "own"),

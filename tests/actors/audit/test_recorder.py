@@ -29,13 +29,13 @@ from .test_publisher import reader
 
 
 @pytest.fixture
-def tally() -> Counters:
+def counters() -> Counters:
     return Counters()
 
 
 @pytest.fixture
-def recorder(db: Database, tmp_path: Path, tally: Counters) -> Iterator[Recorder]:
-    recorder = Recorder(db, Publisher(str(tmp_path / "events.sock")), tally)
+def recorder(db: Database, tmp_path: Path, counters: Counters) -> Iterator[Recorder]:
+    recorder = Recorder(db, Publisher(str(tmp_path / "events.sock")), counters)
     recorder.start()
     yield recorder
     recorder.stop()
@@ -133,14 +133,14 @@ class Silent:
 
 @pytest.mark.parametrize("bad", BAD.values(), ids=BAD)
 def test_a_record_that_cannot_be_stored_is_left_out_alone_and_counted(
-    recorder: Recorder, tally: Counters, db: Database, bad: Callable[[], Record], caplog: pytest.LogCaptureFixture
+    recorder: Recorder, counters: Counters, db: Database, bad: Callable[[], Record], caplog: pytest.LogCaptureFixture
 ) -> None:
     for number in range(20):
         recorder.record(note(number), *([bad()] if number in (3, 11) else []))
     assert recorder.flush()
     assert numbers(db) == list(range(20))
     assert recorder.lost == 2
-    assert tally.take() == [("record_lost", 2, 0.0)]
+    assert counters.take() == [("record_lost", 2, 0.0)]
     assert "cannot be stored" in caplog.text
 
 

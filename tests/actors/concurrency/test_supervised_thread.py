@@ -134,7 +134,7 @@ def test_a_notifier_s_crash_makes_nobody_deaf(postgres_url: str, monkeypatch: py
         mailbox.post(elsewhere, "m", "go")  # heard by nobody else so soon
 
         machine.wait_for("b", 30)
-        runtime.keeper.look(time.monotonic())
+        runtime.maintenance.look(time.monotonic())
         assert ("notifier_crashed", 1, 0.0) in troubles.counts(elsewhere)
 
 

@@ -56,7 +56,7 @@ def bells(db: Database) -> Bells:
 
 
 @pytest.fixture
-def desk(bells: Bells) -> JobHolder:
+def job_holder(bells: Bells) -> JobHolder:
     return JobHolder("m", bells)
 
 
@@ -72,85 +72,89 @@ def attempts_of(db: Database, job_id: str) -> list[Attempt]:
     return attempts.of(db, job)
 
 
-def current(desk: JobHolder) -> str | None:
-    return desk.current.job_id if desk.current is not None else None
+def current(job_holder: JobHolder) -> str | None:
+    return job_holder.current.job_id if job_holder.current is not None else None
 
 
-def test_a_claimed_job_is_current_and_announced(desk: JobHolder, bells: Bells, db: Database) -> None:
+def test_a_claimed_job_is_current_and_announced(job_holder: JobHolder, bells: Bells, db: Database) -> None:
     add_jobs(db, 1)
-    job = desk.claim("work", lease_s=5.0)
-    assert job == desk.current
+    job = job_holder.claim("work", lease_s=5.0)
+    assert job == job_holder.current
     assert (job.job_id, job.owner, job.attempts) == ("job-0", "us", 1) if job else False
     assert (bells.published, bells.leases) == ([("job_started", "job-0")], [5.0])
 
 
-def test_without_a_job_nothing_is_current(desk: JobHolder, bells: Bells) -> None:
-    assert desk.claim() is None
-    assert desk.claim_id("none") is None
-    assert (desk.current, bells.published) == (None, [])
+def test_without_a_job_nothing_is_current(job_holder: JobHolder, bells: Bells) -> None:
+    assert job_holder.claim() is None
+    assert job_holder.claim_id("none") is None
+    assert (job_holder.current, bells.published) == (None, [])
 
 
-def test_asking_for_the_next_job_completes_the_one_before(desk: JobHolder, bells: Bells, db: Database) -> None:
+def test_asking_for_the_next_job_completes_the_one_before(job_holder: JobHolder, bells: Bells, db: Database) -> None:
     add_jobs(db, 2)
-    desk.claim()
-    desk.claim()
-    assert (status(db, "job-0"), current(desk)) == ("completed", "job-1")
+    job_holder.claim()
+    job_holder.claim()
+    assert (status(db, "job-0"), current(job_holder)) == ("completed", "job-1")
     assert bells.published[1:] == [("job_completed", "job-0"), ("job_started", "job-1")]
     assert bells.woken == [("done", ("job-0",), 1)]
 
 
-def test_asking_in_vain_completes_it_too(desk: JobHolder, db: Database) -> None:
+def test_asking_in_vain_completes_it_too(job_holder: JobHolder, db: Database) -> None:
     add_jobs(db, 1)
-    desk.claim()
-    assert desk.claim() is None
-    assert (status(db, "job-0"), current(desk)) == ("completed", None)
+    job_holder.claim()
+    assert job_holder.claim() is None
+    assert (status(db, "job-0"), current(job_holder)) == ("completed", None)
 
 
-def test_a_job_whose_action_failed_has_failed_for_the_first_reason(desk: JobHolder, bells: Bells, db: Database) -> None:
+def test_a_job_whose_action_failed_has_failed_for_the_first_reason(
+    job_holder: JobHolder, bells: Bells, db: Database
+) -> None:
     add_jobs(db, 2)
-    desk.claim()
-    desk.note_failure("first")
-    desk.note_failure("second")
-    desk.claim()
+    job_holder.claim()
+    job_holder.note_failure("first")
+    job_holder.note_failure("second")
+    job_holder.claim()
     assert status(db, "job-0") == "failed"
     assert bells.errors == ["first"]
-    desk.claim()
+    job_holder.claim()
     assert status(db, "job-1") == "completed"
 
 
-def test_a_failure_while_no_job_is_current_fails_none(desk: JobHolder, db: Database) -> None:
+def test_a_failure_while_no_job_is_current_fails_none(job_holder: JobHolder, db: Database) -> None:
     add_jobs(db, 1)
-    desk.note_failure("before")
-    desk.claim()
-    desk.settle()
+    job_holder.note_failure("before")
+    job_holder.claim()
+    job_holder.settle()
     assert status(db, "job-0") == "completed"
 
 
 @pytest.mark.parametrize(("verb", "expected"), [("complete", "completed"), ("fail", "failed")])
 def test_an_explicit_word_wins_over_the_rule(
-    desk: JobHolder, bells: Bells, db: Database, verb: str, expected: str
+    job_holder: JobHolder, bells: Bells, db: Database, verb: str, expected: str
 ) -> None:
     add_jobs(db, 1)
-    desk.claim()
-    desk.note_failure("noted")
-    job = desk.complete("job-0", {"pages": 3}) if verb == "complete" else desk.fail("job-0", "why")
-    assert (job.status, status(db, "job-0"), current(desk)) == (expected, expected, None)
-    desk.claim()
-    desk.settle()
+    job_holder.claim()
+    job_holder.note_failure("noted")
+    job = job_holder.complete("job-0", {"pages": 3}) if verb == "complete" else job_holder.fail("job-0", "why")
+    assert (job.status, status(db, "job-0"), current(job_holder)) == (expected, expected, None)
+    job_holder.claim()
+    job_holder.settle()
     assert bells.published[1:] == [(f"job_{expected}", "job-0")]
 
 
-def test_a_retried_job_waits_again_and_its_workers_are_rung(desk: JobHolder, bells: Bells, db: Database) -> None:
+def test_a_retried_job_waits_again_and_its_workers_are_rung(job_holder: JobHolder, bells: Bells, db: Database) -> None:
     add_jobs(db, 1)
-    desk.claim()
-    assert desk.retry("job-0", reason="busy").status == "pending"
-    assert (current(desk), bells.woken) == (None, [("jobs", ("work", None), 1)])
+    job_holder.claim()
+    assert job_holder.retry("job-0", reason="busy").status == "pending"
+    assert (current(job_holder), bells.woken) == (None, [("jobs", ("work", None), 1)])
 
 
-def test_a_retry_of_a_job_whose_attempts_are_spent_is_its_failure(desk: JobHolder, bells: Bells, db: Database) -> None:
+def test_a_retry_of_a_job_whose_attempts_are_spent_is_its_failure(
+    job_holder: JobHolder, bells: Bells, db: Database
+) -> None:
     add_jobs(db, 1, max_attempts=1)
-    desk.claim()
-    assert desk.retry("job-0").status == "failed"
+    job_holder.claim()
+    assert job_holder.retry("job-0").status == "failed"
     assert bells.published[-1] == ("job_failed", "job-0")
     assert bells.woken == [("done", ("job-0",), 1)]
 
@@ -164,14 +168,14 @@ def lose(db: Database, clock: ManualClock, bells: Bells) -> None:
 
 @pytest.mark.parametrize("verb", ["complete", "fail", "retry"])
 def test_a_worker_whose_lease_is_lost_cannot_settle_the_job_however_often_it_tries(
-    desk: JobHolder, bells: Bells, db: Database, clock: ManualClock, verb: str
+    job_holder: JobHolder, bells: Bells, db: Database, clock: ManualClock, verb: str
 ) -> None:
     add_jobs(db, 1)
-    desk.claim()
+    job_holder.claim()
     lose(db, clock, bells)
     for _ in range(2):
         with pytest.raises(LeaseLost):
-            desk.fail("job-0", "no") if verb == "fail" else getattr(desk, verb)("job-0")
+            job_holder.fail("job-0", "no") if verb == "fail" else getattr(job_holder, verb)("job-0")
     job = jobs.get(db, "job-0")
     assert job is not None
     assert (job.status, job.owner) == ("processing", "another")
@@ -179,61 +183,65 @@ def test_a_worker_whose_lease_is_lost_cannot_settle_the_job_however_often_it_tri
 
 @pytest.mark.parametrize("end", ["claim", "settle", "give_back"])
 def test_a_lost_job_is_let_go_at_the_end(
-    desk: JobHolder, bells: Bells, db: Database, clock: ManualClock, end: str, caplog: pytest.LogCaptureFixture
+    job_holder: JobHolder, bells: Bells, db: Database, clock: ManualClock, end: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     add_jobs(db, 1)
-    desk.claim()
+    job_holder.claim()
     lose(db, clock, bells)
-    getattr(desk, end)()
-    assert (status(db, "job-0"), current(desk)) == ("processing", None)
+    getattr(job_holder, end)()
+    assert (status(db, "job-0"), current(job_holder)) == ("processing", None)
     assert "no longer held by this worker" in caplog.text
     assert bells.published == [("job_started", "job-0")]
 
 
-def test_a_job_that_was_removed_meanwhile_holds_nothing_up(desk: JobHolder, db: Database) -> None:
+def test_a_job_that_was_removed_meanwhile_holds_nothing_up(job_holder: JobHolder, db: Database) -> None:
     add_jobs(db, 2)
-    desk.claim()
+    job_holder.claim()
     jobs.remove(db, "job-0")
-    assert desk.claim() is not None
+    assert job_holder.claim() is not None
     with pytest.raises(JobNotFound):
-        desk.complete("job-0")
+        job_holder.complete("job-0")
 
 
-def test_a_controller_settles_any_job_by_its_id(desk: JobHolder, bells: Bells, db: Database) -> None:
+def test_a_controller_settles_any_job_by_its_id(job_holder: JobHolder, bells: Bells, db: Database) -> None:
     add_jobs(db, 2)
     claimed(db, "another")
-    desk.complete("job-0")
-    desk.fail("job-1", "no need")
+    job_holder.complete("job-0")
+    job_holder.fail("job-1", "no need")
     assert (status(db, "job-0"), status(db, "job-1")) == ("completed", "failed")
-    assert desk.current is None
+    assert job_holder.current is None
 
 
-def test_claiming_by_id_settles_the_one_before_but_not_itself(desk: JobHolder, bells: Bells, db: Database) -> None:
+def test_claiming_by_id_settles_the_one_before_but_not_itself(
+    job_holder: JobHolder, bells: Bells, db: Database
+) -> None:
     add_jobs(db, 2)
-    first = desk.claim_id("job-1")
-    assert desk.claim_id("job-1") == first
-    desk.claim_id("job-0")
-    assert (status(db, "job-1"), current(desk)) == ("completed", "job-0")
+    first = job_holder.claim_id("job-1")
+    assert job_holder.claim_id("job-1") == first
+    job_holder.claim_id("job-0")
+    assert (status(db, "job-1"), current(job_holder)) == ("completed", "job-0")
     assert [type for type, _ in bells.published] == ["job_started", "job_completed", "job_started"]
 
 
-def test_an_added_job_rings_the_workers_that_may_take_it(desk: JobHolder, bells: Bells) -> None:
-    desk.enqueue("j", "video", machine_type="gpu")
+def test_an_added_job_rings_the_workers_that_may_take_it(job_holder: JobHolder, bells: Bells) -> None:
+    job_holder.enqueue("j", "video", machine_type="gpu")
     assert bells.woken == [("jobs", ("video", "gpu"), 1)]
     with pytest.raises(JobExists):
-        desk.enqueue("j", "video")
+        job_holder.enqueue("j", "video")
 
 
-def test_a_lease_too_short_to_be_renewed_is_lengthened(desk: JobHolder, bells: Bells, db: Database) -> None:
+def test_a_lease_too_short_to_be_renewed_is_lengthened(job_holder: JobHolder, bells: Bells, db: Database) -> None:
     add_jobs(db, 1)
-    desk.claim(lease_s=0.0)
+    job_holder.claim(lease_s=0.0)
     assert bells.leases == [1.0]
     assert jobs.rescue(db) == []
 
 
-def test_the_lease_of_a_job_that_is_adopted_is_renewed_in_time(desk: JobHolder, bells: Bells, db: Database) -> None:
+def test_the_lease_of_a_job_that_is_adopted_is_renewed_in_time(
+    job_holder: JobHolder, bells: Bells, db: Database
+) -> None:
     add_jobs(db, 1)
-    desk.adopt(claimed(db, owner="us", lease_s=2.0))
+    job_holder.adopt(claimed(db, owner="us", lease_s=2.0))
     assert bells.leases == [2.0]
 
 
@@ -242,11 +250,11 @@ def test_a_claim_whose_answer_was_lost_holds_no_job_for_ever(
     postgres_url: str, open_db: Callable[..., Database], by_id: bool
 ) -> None:
     db = open_db(postgres_url)
-    desk = JobHolder("m", Bells(db))
+    job_holder = JobHolder("m", Bells(db))
     add_jobs(db, 1)
 
     def claim() -> Job | None:
-        return desk.claim_id("job-0") if by_id else desk.claim()
+        return job_holder.claim_id("job-0") if by_id else job_holder.claim()
 
     lose_next_answer(db)
     with pytest.raises(CommitInDoubt):
@@ -259,66 +267,66 @@ def test_a_claim_whose_answer_was_lost_holds_no_job_for_ever(
     assert (job.job_id, job.attempts) == ("job-0", 1)
 
 
-def test_a_closed_desk_settles_and_claims_nothing(desk: JobHolder, db: Database) -> None:
+def test_a_closed_desk_settles_and_claims_nothing(job_holder: JobHolder, db: Database) -> None:
     add_jobs(db, 3)
-    desk.claim()
-    desk.closed = True
-    assert desk.claim() is None
-    assert desk.claim_id("job-1") is None
+    job_holder.claim()
+    job_holder.closed = True
+    assert job_holder.claim() is None
+    assert job_holder.claim_id("job-1") is None
     assert [status(db, f"job-{number}") for number in range(3)] == ["completed", "pending", "pending"]
 
 
-def test_the_machine_s_end_settles_its_job(desk: JobHolder, db: Database) -> None:
+def test_the_machine_s_end_settles_its_job(job_holder: JobHolder, db: Database) -> None:
     add_jobs(db, 2)
-    desk.claim()
-    desk.settle()
-    desk.claim()
-    desk.settle(failure="ended badly")
-    desk.settle(failure="nothing is current")
+    job_holder.claim()
+    job_holder.settle()
+    job_holder.claim()
+    job_holder.settle(failure="ended badly")
+    job_holder.settle(failure="nothing is current")
     job = jobs.get(db, "job-1")
     assert job is not None
     assert (status(db, "job-0"), job.status, job.error_message) == ("completed", "failed", "ended badly")
 
 
-def test_a_job_given_back_waits_with_its_attempt(desk: JobHolder, db: Database) -> None:
+def test_a_job_given_back_waits_with_its_attempt(job_holder: JobHolder, db: Database) -> None:
     add_jobs(db, 1)
-    desk.claim()
-    desk.give_back()
-    desk.give_back()
+    job_holder.claim()
+    job_holder.give_back()
+    job_holder.give_back()
     job = jobs.get(db, "job-0")
     assert job is not None
-    assert (job.status, job.attempts, current(desk)) == ("pending", 0, None)
+    assert (job.status, job.attempts, current(job_holder)) == ("pending", 0, None)
 
 
-def test_a_job_is_handed_over_without_being_settled(desk: JobHolder, bells: Bells, db: Database) -> None:
+def test_a_job_is_handed_over_without_being_settled(job_holder: JobHolder, bells: Bells, db: Database) -> None:
     other = JobHolder("child", bells)
     add_jobs(db, 1)
-    desk.claim()
-    assert desk.hand_over("another job") is None
-    assert desk.hand_over(None) is None
-    job = desk.hand_over("job-0")
+    job_holder.claim()
+    assert job_holder.hand_over("another job") is None
+    assert job_holder.hand_over(None) is None
+    job = job_holder.hand_over("job-0")
     assert job is not None
     other.adopt(job)
-    desk.settle(failure="the parent's failure is not the job's")
-    assert (status(db, "job-0"), current(desk), current(other)) == ("processing", None, "job-0")
+    job_holder.settle(failure="the parent's failure is not the job's")
+    assert (status(db, "job-0"), current(job_holder), current(other)) == ("processing", None, "job-0")
     other.complete("job-0")
     assert [attempt.machine for attempt in attempts_of(db, "job-0")] == ["child"]
     assert [type for type, _ in bells.published] == ["job_started", "job_completed"]
 
 
-def test_the_end_of_what_commands_write_is_kept_with_the_attempt(desk: JobHolder, db: Database) -> None:
-    assert desk.output_sink() is None
+def test_the_end_of_what_commands_write_is_kept_with_the_attempt(job_holder: JobHolder, db: Database) -> None:
+    assert job_holder.output_sink() is None
     add_jobs(db, 2)
-    desk.claim()
-    first = desk.output_sink()
+    job_holder.claim()
+    first = job_holder.output_sink()
     assert first is not None
     first(b"x" * 3 * OUTPUT_BYTES)
-    second = desk.output_sink()
+    second = job_holder.output_sink()
     assert second is not None
     second("the end ä\n".encode())
-    desk.claim()
+    job_holder.claim()
     first(b"a command of the job before that is still dying")
-    desk.settle()
+    job_holder.settle()
 
     (attempt,), (other,) = (attempts_of(db, name) for name in ("job-0", "job-1"))
     assert attempt.output is not None
@@ -328,162 +336,169 @@ def test_the_end_of_what_commands_write_is_kept_with_the_attempt(desk: JobHolder
 
 
 def test_a_job_that_was_taken_away_is_forgotten_and_nothing_more_is_written_to_it(
-    desk: JobHolder, bells: Bells, db: Database
+    job_holder: JobHolder, bells: Bells, db: Database
 ) -> None:
     add_jobs(db, 2)
-    desk.claim()
-    desk.note_failure("it was under way")
+    job_holder.claim()
+    job_holder.note_failure("it was under way")
     taken = jobs.cancel(db, "job-0")
-    assert not desk.lose("job-0", 2)
-    assert not desk.lose("job-1", 1)
-    assert desk.lose("job-0", 1)
-    assert not desk.lose("job-0", 1)
-    desk.fail("job-0", "why")
-    desk.retry("job-0")
+    assert not job_holder.lose("job-0", 2)
+    assert not job_holder.lose("job-1", 1)
+    assert job_holder.lose("job-0", 1)
+    assert not job_holder.lose("job-0", 1)
+    job_holder.fail("job-0", "why")
+    job_holder.retry("job-0")
     with pytest.raises(LeaseLost):
-        desk.complete("job-0")
-    desk.claim()
+        job_holder.complete("job-0")
+    job_holder.claim()
     with pytest.raises(LeaseLost):
-        desk.complete("job-0")
+        job_holder.complete("job-0")
 
-    assert (current(desk), jobs.get(db, "job-0")) == ("job-1", taken)
+    assert (current(job_holder), jobs.get(db, "job-0")) == ("job-1", taken)
     assert bells.published == [("job_started", "job-0"), ("job_started", "job-1")]
 
 
 @pytest.mark.parametrize("go", ["claim", "settle", "give_back"])
 def test_what_goes_on_of_actions_that_were_cut_off_does_not_settle_the_job_of_another(
-    desk: JobHolder, db: Database, clock: ManualClock, go: str
+    job_holder: JobHolder, db: Database, clock: ManualClock, go: str
 ) -> None:
     add_jobs(db, 2)
-    desk.claim()
-    desk.note_cut_off()
+    job_holder.claim()
+    job_holder.note_cut_off()
     clock.advance(1)
-    getattr(desk, go)()
+    getattr(job_holder, go)()
     taken = jobs.claim_id(db, "job-0", owner="another")
 
     with pytest.raises(LeaseLost):
-        desk.complete("job-0")
-    desk.fail("job-0", "why")
-    desk.retry("job-0")
+        job_holder.complete("job-0")
+    job_holder.fail("job-0", "why")
+    job_holder.retry("job-0")
     assert jobs.get(db, "job-0") == taken
 
 
-def test_a_job_that_was_taken_away_may_be_claimed_again(desk: JobHolder, db: Database) -> None:
+def test_a_job_that_was_taken_away_may_be_claimed_again(job_holder: JobHolder, db: Database) -> None:
     add_jobs(db, 1)
-    desk.claim()
+    job_holder.claim()
     jobs.retry(db, "job-0")
-    assert desk.lose("job-0", 1)
-    desk.claim()
-    assert desk.complete("job-0").status == "completed"
+    assert job_holder.lose("job-0", 1)
+    job_holder.claim()
+    assert job_holder.complete("job-0").status == "completed"
 
 
 def test_an_attempt_that_takes_too_long_is_ended_and_the_last_one_is_the_failure(
-    desk: JobHolder, bells: Bells, db: Database
+    job_holder: JobHolder, bells: Bells, db: Database
 ) -> None:
     add_jobs(db, 1, max_attempts=2, time_limit_s=90.0)
     reason = "Job job-0 took longer than its time limit of 90 s"
-    desk.claim()
-    assert (desk.time_out("job-0", 2), desk.time_out("job-0", 1), desk.time_out("job-0", 1)) == (None, reason, None)
+    job_holder.claim()
+    assert (job_holder.time_out("job-0", 2), job_holder.time_out("job-0", 1), job_holder.time_out("job-0", 1)) == (
+        None,
+        reason,
+        None,
+    )
     assert (status(db, "job-0"), bells.woken) == ("pending", [("jobs", ("work", None), 1)])
-    desk.claim()
-    assert desk.time_out("job-0", 2) == reason
+    job_holder.claim()
+    assert job_holder.time_out("job-0", 2) == reason
     assert (status(db, "job-0"), bells.published[-1]) == ("failed", ("job_failed", "job-0"))
     assert [attempt.outcome for attempt in attempts_of(db, "job-0")] == ["timed_out", "timed_out"]
 
 
 def test_an_attempt_that_takes_too_long_may_be_lost_already(
-    desk: JobHolder, bells: Bells, db: Database, clock: ManualClock
+    job_holder: JobHolder, bells: Bells, db: Database, clock: ManualClock
 ) -> None:
     add_jobs(db, 1, time_limit_s=90.0)
-    desk.claim()
+    job_holder.claim()
     lose(db, clock, bells)
-    assert "no longer held by this worker" in str(desk.time_out("job-0", 1))
-    assert (current(desk), status(db, "job-0")) == (None, "processing")
+    assert "no longer held by this worker" in str(job_holder.time_out("job-0", 1))
+    assert (current(job_holder), status(db, "job-0")) == (None, "processing")
 
 
 @pytest.mark.parametrize("end", ["claim", "complete", "give_back", "hand_over"])
-def test_a_time_limit_ends_with_the_attempt(desk: JobHolder, bells: Bells, db: Database, end: str) -> None:
+def test_a_time_limit_ends_with_the_attempt(job_holder: JobHolder, bells: Bells, db: Database, end: str) -> None:
     add_jobs(db, 1, time_limit_s=90.0)
-    desk.claim()
+    job_holder.claim()
     assert [limit.cancelled for limit in bells.limits] == [False]
-    getattr(desk, end)(*(("job-0",) if end in ("complete", "hand_over") else ()))
+    getattr(job_holder, end)(*(("job-0",) if end in ("complete", "hand_over") else ()))
     assert [limit.cancelled for limit in bells.limits] == [True]
 
 
 def test_a_job_that_cannot_be_settled_now_is_settled_the_next_time(
-    desk: JobHolder, bells: Bells, db: Database, open_db: Callable[..., Database]
+    job_holder: JobHolder, bells: Bells, db: Database, open_db: Callable[..., Database]
 ) -> None:
     gone = open_db("sqlite:///:memory:")
     gone.close()
     add_jobs(db, 2)
-    desk.claim()
+    job_holder.claim()
     bells.db = gone
-    for verb in (desk.claim, desk.settle, desk.give_back):
+    for verb in (job_holder.claim, job_holder.settle, job_holder.give_back):
         with pytest.raises(StorageError):
             verb()
     bells.db = db
-    assert current(desk) == "job-0"
-    desk.claim()
-    assert (status(db, "job-0"), current(desk)) == ("completed", "job-1")
+    assert current(job_holder) == "job-0"
+    job_holder.claim()
+    assert (status(db, "job-0"), current(job_holder)) == ("completed", "job-1")
 
 
-def test_settling_and_claiming_are_one_transaction(desk: JobHolder, db: Database) -> None:
+def test_settling_and_claiming_are_one_transaction(job_holder: JobHolder, db: Database) -> None:
     add_jobs(db, 1)
-    desk.claim()
+    job_holder.claim()
     with pytest.raises(StorageError):
-        desk.claim("\ud800")
-    assert (status(db, "job-0"), current(desk)) == ("processing", "job-0")
+        job_holder.claim("\ud800")
+    assert (status(db, "job-0"), current(job_holder)) == ("processing", "job-0")
 
 
-def test_a_job_whose_actions_were_cut_off_is_tried_again(desk: JobHolder, bells: Bells, db: Database) -> None:
+def test_a_job_whose_actions_were_cut_off_is_tried_again(job_holder: JobHolder, bells: Bells, db: Database) -> None:
     add_jobs(db, 1, max_attempts=2)
-    desk.claim()
-    desk.note_cut_off()
-    desk.settle()
+    job_holder.claim()
+    job_holder.note_cut_off()
+    job_holder.settle()
     assert status(db, "job-0") == "pending"
     assert bells.woken == [("jobs", ("work", None), 1)]
 
-    desk.claim()
-    desk.note_cut_off()
-    assert desk.claim() is None
+    job_holder.claim()
+    job_holder.note_cut_off()
+    assert job_holder.claim() is None
     job = jobs.get(db, "job-0")
     assert job is not None
     assert (job.status, job.error_message) == ("failed", "it was cut off")
     assert bells.published[-1] == ("job_failed", "job-0")
 
 
-def test_a_job_that_was_cut_off_may_still_be_settled_by_an_action(desk: JobHolder, db: Database) -> None:
+def test_a_job_that_was_cut_off_may_still_be_settled_by_an_action(job_holder: JobHolder, db: Database) -> None:
     add_jobs(db, 2)
-    desk.claim()
-    desk.note_cut_off()
-    desk.complete("job-0")
-    desk.claim()
-    desk.settle()
+    job_holder.claim()
+    job_holder.note_cut_off()
+    job_holder.complete("job-0")
+    job_holder.claim()
+    job_holder.settle()
     assert [status(db, name) for name in ("job-0", "job-1")] == ["completed", "completed"]
 
 
-def test_a_run_that_was_cancelled_claims_nothing_any_more(desk: JobHolder, db: Database) -> None:
+def test_a_run_that_was_cancelled_claims_nothing_any_more(job_holder: JobHolder, db: Database) -> None:
     add_jobs(db, 2)
     token = CancelToken()
-    assert desk.claim(cancel=token) is not None
+    assert job_holder.claim(cancel=token) is not None
     token.cancel()
-    assert desk.claim(cancel=token) is None
-    assert desk.claim_id("job-1", cancel=token) is None
-    assert (current(desk), status(db, "job-1")) == ("job-0", "pending")
+    assert job_holder.claim(cancel=token) is None
+    assert job_holder.claim_id("job-1", cancel=token) is None
+    assert (current(job_holder), status(db, "job-1")) == ("job-0", "pending")
 
 
 def test_a_claim_that_races_with_its_cancellation_is_never_lost(db: Database, bells: Bells) -> None:
     for number in range(30):
-        desk, token, start = JobHolder("m", bells), CancelToken(), threading.Barrier(2)
+        job_holder, token, start = JobHolder("m", bells), CancelToken(), threading.Barrier(2)
         jobs.enqueue(db, f"race-{number}", "work", max_attempts=9)
         thread = threading.Thread(
-            target=lambda desk=desk, token=token, start=start: (start.wait(), desk.claim(cancel=token))  # type: ignore[misc]
+            target=lambda job_holder=job_holder, token=token, start=start: (
+                start.wait(),
+                job_holder.claim(cancel=token),
+            )  # type: ignore[misc]
         )
         thread.start()
         start.wait()
         token.cancel()
-        desk.note_cut_off()
+        job_holder.note_cut_off()
         thread.join()
-        desk.settle()
+        job_holder.settle()
         assert jobs.remove(db, f"race-{number}") is None
         assert ("job_completed", f"race-{number}") not in bells.published

@@ -102,7 +102,7 @@ def test_a_job_that_is_taken_away_cuts_off_its_work_and_is_not_written_to_any_mo
     with runtime.db.write():  # in one transaction: the keeper must not see a job that was rescued and not yet stolen
         take(runtime.db)
     taken = jobs.get(runtime.db, "j")
-    runtime.hub.rung(Notification("done", 1, ("j",)))
+    runtime.router.rung(Notification("done", 1, ("j",)))
 
     assert machine.wait(30) is not None
     assert machine.state == "stopped"
@@ -126,7 +126,7 @@ def test_every_kind_of_action_is_cut_off(
     until((tmp_path / "entered").exists)
 
     jobs.cancel(runtime.db, "j")
-    runtime.hub.rung(Notification("done", 1, ()))
+    runtime.router.rung(Notification("done", 1, ()))
 
     until((tmp_path / "left").exists)
     machine.wait(30)
@@ -170,7 +170,7 @@ def test_without_an_error_transition_the_policy_for_errors_holds_and_the_job_s_w
     until(said.exists)
 
     jobs.cancel(runtime.db, "j")
-    runtime.hub.rung(Notification("done", 1, ("j",)))
+    runtime.router.rung(Notification("done", 1, ("j",)))
 
     until(lambda: said.read_text() == "j\n{job_id}\n")
     runtime.stop(grace_s=0)
@@ -187,7 +187,7 @@ def test_the_machine_goes_where_the_error_of_the_action_that_ran_leads(
     pid = pid_in(tmp_path)
 
     jobs.cancel(runtime.db, "j")
-    runtime.hub.rung(Notification("done", 1, ("j",)))
+    runtime.router.rung(Notification("done", 1, ("j",)))
 
     assert machine.wait(30) is not None
     until(lambda: not alive(pid))
@@ -202,7 +202,7 @@ def test_a_machine_that_waits_with_a_job_and_has_no_way_on_is_failed(runtime: Ru
     machine.wait_for("working", 30)
 
     jobs.cancel(runtime.db, "j")
-    runtime.hub.rung(Notification("done", 1, ("j",)))
+    runtime.router.rung(Notification("done", 1, ("j",)))
 
     until(lambda: machine.status == "failed")
     assert machine.last_error == "Job j was cancelled by somebody else"
@@ -213,7 +213,7 @@ def test_a_job_that_its_machine_ends_meanwhile_is_not_taken_from_it(runtime: Run
     queue = JobQueue(runtime)
     for number in range(100):
         queue.add("work", job_id=f"j{number}")
-        runtime.hub.rung(Notification("done", 1, ()))
+        runtime.router.rung(Notification("done", 1, ()))
     queue.wait("j99", 10)
 
     assert journal.of("error") == []
@@ -271,7 +271,7 @@ def test_a_job_whose_workers_are_gone_too_often_is_said_to_have_failed(runtime: 
     jobs.claim(runtime.db, owner="dead/1/1/x", machine="old", lease_s=0.0)
     time_s = time.monotonic() + keeper_module.RESCUE_S
     until(lambda: runtime.db.now() > (queue.get("j").lease_until or 0))  # type: ignore[union-attr]
-    runtime.keeper.look(time_s)
+    runtime.maintenance.look(time_s)
 
     (failed,) = journal.wait_for("job_failed", job_id="j")
     assert failed["error_message"].startswith("lease expired: worker dead/1/1/x did not finish")
@@ -293,7 +293,7 @@ def test_a_machine_that_another_host_took_over_stops_here_and_the_others_go_on(
             patch.setattr(socket, "gethostname", lambda: "elsewhere")
             theirs = heir.add(worker({"type": "log", "message": "x", "success": "job_done"}), "m")
 
-        paused.keeper.look(time.monotonic() + keeper_module.HEARTBEAT_S)
+        paused.maintenance.look(time.monotonic() + keeper_module.HEARTBEAT_S)
 
         assert ours.wait(30) is None
         until(lambda: not alive(pid))

@@ -52,18 +52,18 @@ class Stage:
     def __init__(self, db: Database, folder: Path) -> None:
         self.db, self.incarnation, self.folder = db, "us", folder
         self.published: list[tuple[str, Mapping[str, Any]]] = []
-        self.board = WaitBoard()
-        self.desk = JobHolder("m", self)
+        self.wait_board = WaitBoard()
+        self.job_holder = JobHolder("m", self)
         self.token = CancelToken()
         self.loop = MachineLoop("m")
         self.context: dict[str, Any] = {}
-        self.timings, self.tally = Timings(), Counters()
+        self.timings, self.counters = Timings(), Counters()
 
     def publish(self, machine: str, type: str, payload: Mapping[str, Any]) -> None:
         self.published.append((type, payload))
 
     def wake(self, topic: str, key: tuple[str | None, ...], count: int) -> None:
-        self.board.ring(topic, key, count)
+        self.wait_board.ring(topic, key, count)
 
     def pass_on(self, job_type: str | None, machine_type: str | None) -> None:
         """Nobody else waits here."""
@@ -76,12 +76,14 @@ class Stage:
         (self.folder / f"{name}_action.py").write_text(source)
 
     def perform(self, *actions: ActionSpec, **options: Any) -> ActionRun:
-        services = Services(self, self.desk.machine, self.token, self.desk, self.folder)  # type: ignore[arg-type]
+        services = Services(self, self.job_holder.machine, self.token, self.job_holder, self.folder)  # type: ignore[arg-type]
         run = ActionRun(1, "busy", actions, self.context, services, **options)
         registry = ActionRegistry(self.folder)
-        outage = Outage(self.tally, None, "", str)
-        performer = ActionExecutor(from_dict(DEFINITION, "m"), registry, self.board, self.timings, self.tally, outage)
-        return performer.perform(run, self.loop)
+        outage = Outage(self.counters, None, "", str)
+        action_executor = ActionExecutor(
+            from_dict(DEFINITION, "m"), registry, self.wait_board, self.timings, self.counters, outage
+        )
+        return action_executor.perform(run, self.loop)
 
 
 @pytest.fixture
@@ -174,19 +176,19 @@ def test_a_failure_whose_event_is_taken_leads_on(stage: Stage) -> None:
 def test_what_a_cancelled_run_brings_late_is_thrown_away(stage: Stage, body: str) -> None:
     """The machine has moved on, and may hold another job by now, which is not to fail for it."""
     add_jobs(stage.db, 1)
-    stage.desk.claim()
+    stage.job_holder.claim()
     stage.published.clear()
     stage.action("probe", f"(self.services.cancel.cancel(), {body})[1]")
     run = stage.perform(spec("probe", name="a"), spec("probe", name="b"))
     assert (run.event, run.failure, run.unhandled, stage.published) == (None, None, [], [])
     assert stage.context["ran"] == ["a"]
-    stage.desk.settle()
+    stage.job_holder.settle()
     assert jobs.statuses(stage.db, ["job-0"]) == {"job-0": "completed"}
 
 
 def test_a_watch_that_finds_nothing_parks_with_the_version_it_had_before_it_looked(stage: Stage) -> None:
-    stage.board.version("jobs")
-    stage.board.ring("jobs")
+    stage.wait_board.version("jobs")
+    stage.wait_board.ring("jobs")
     run = stage.perform(spec("check_database_queue", job_type="video", machine_type="gpu"))
     assert run.parked == [Parked(0, "jobs", ("video", "gpu"), 1, None)]
     assert (run.event, run.unhandled) == (None, [])
@@ -207,7 +209,7 @@ def test_a_watch_whose_empty_event_leads_elsewhere_takes_it(stage: Stage) -> Non
 
 
 def test_a_machine_that_takes_no_new_work_parks_even_so(stage: Stage) -> None:
-    stage.desk.closed = True
+    stage.job_holder.closed = True
     run = stage.perform(spec("check_database_queue", empty="done"))
     assert (run.event, len(run.parked)) == (None, 1)
 
@@ -239,9 +241,9 @@ def test_a_woken_watch_that_found_something_goes_on_with_the_list(stage: Stage) 
 
 def test_a_failure_is_the_current_job_s(stage: Stage) -> None:
     add_jobs(stage.db, 1)
-    stage.desk.claim()
+    stage.job_holder.claim()
     stage.action("probe", "[][0]")
     stage.perform(spec("probe"))
     assert stage.published[-1][1]["job_id"] == "job-0"
-    stage.desk.settle()
+    stage.job_holder.settle()
     assert jobs.statuses(stage.db, ["job-0"]) == {"job-0": "failed"}

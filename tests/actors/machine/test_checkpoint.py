@@ -158,12 +158,12 @@ def test_what_was_to_become_of_a_job_is_not_forgotten(
         if event is not None:
             machine.send(event)
         machine.wait_for(left_in, 5)
-        until(lambda: machine.parts.desk.current is not None and not runtime.shared.running)
+        until(lambda: machine.dependencies.job_holder.current is not None and not runtime.resources.running)
 
     with Runtime(db, sockets=False) as runtime:
         machine = restarted(runtime, **more)
         machine.wait_for(left_in, 5)
-        machine.parts.desk.settle()
+        machine.dependencies.job_holder.settle()
 
     assert JobQueue(db).get(job_id).status == status
 
@@ -181,7 +181,7 @@ def test_a_job_that_was_under_way_is_tried_again_when_the_machine_starts_elsewhe
     with Runtime(db, sockets=False) as runtime:
         machine = restarted(runtime, **more)
         machine.wait_for("c", 30)
-        machine.parts.desk.settle()
+        machine.dependencies.job_holder.settle()
 
     assert JobQueue(db).get(job_id).status == "pending"
 
@@ -192,8 +192,8 @@ def test_a_job_whose_machine_is_started_elsewhere_between_its_actions_is_tried_a
         machine = restarted(runtime, **more)
         job_id = JobQueue(runtime).add("t", backoff_s=600).job_id
         machine.wait_for("b", 30)
-        until(lambda: machine.parts.desk.current is not None and not runtime.shared.running)
-        runtime.shared.recorder.flush()
+        until(lambda: machine.dependencies.job_holder.current is not None and not runtime.resources.running)
+        runtime.resources.recorder.flush()
 
     with Runtime(db, sockets=False) as runtime:
         runtime.add(definition(**more), "m", from_state="a")
@@ -219,7 +219,7 @@ def test_a_job_that_was_taken_before_it_could_be_completed_is_tried_again_and_ha
     with Runtime(db, sockets=False) as runtime:
         machine = restarted(runtime, **more)
         machine.wait_for("c", 30)
-        machine.parts.desk.settle()
+        machine.dependencies.job_holder.settle()
 
     job = JobQueue(db).get(job_id)
     assert (job.status, job.attempts) == ("scheduled", 2)
@@ -241,7 +241,7 @@ def test_timers_keep_their_deadline_or_what_they_had_left_or_begin_anew(
             machine.send("go")
             machine.wait_for("b", 30)
             clock.advance(40)
-            machine.parts.shared.recorder.flush()
+            machine.dependencies.resources.recorder.flush()
         _saved_later(db, clock)
         clock.advance(3600)
         with Runtime(db, sockets=False) as runtime:
@@ -250,7 +250,7 @@ def test_timers_keep_their_deadline_or_what_they_had_left_or_begin_anew(
                 machine.wait_for("c", 30)
             else:
                 machine.wait_for("b", 30)
-                runtime.shared.recorder.flush()
+                runtime.resources.recorder.flush()
                 found = snapshots.get(db, "m")
                 assert found is not None
                 assert found.timers["timeout(100)"] - clock.now() == pytest.approx(left_s)

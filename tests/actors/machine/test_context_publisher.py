@@ -87,15 +87,15 @@ def test_what_an_action_works_with_is_left_while_it_runs(db: Database, busy: typ
 def test_many_changes_ask_for_one_more_look_and_a_context_that_stays_leaves_nothing(db: Database) -> None:
     told: queue.SimpleQueue[Any] = queue.SimpleQueue()
     with Runtime(db, sockets=False) as runtime:
-        showcase = ContextPublisher("m", runtime.shared, told.put)
-        assert [len(showcase.look({"n": n})) for n in range(100)] == [1] + [0] * 99
+        context_publisher = ContextPublisher("m", runtime.resources, told.put)
+        assert [len(context_publisher.look({"n": n})) for n in range(100)] == [1] + [0] * 99
         assert told.get(timeout=30) == ContextDue()
-        showcase.due()
-        assert len(showcase.look({"n": 99})) == 1
-        assert showcase.look({"n": 99}) == ()
+        context_publisher.due()
+        assert len(context_publisher.look({"n": 99})) == 1
+        assert context_publisher.look({"n": 99}) == ()
         assert told.get(timeout=30) == ContextDue()
-        showcase.due()
-        assert showcase.look({"n": 99}) == ()
+        context_publisher.due()
+        assert context_publisher.look({"n": 99}) == ()
         assert told.empty()
 
 

@@ -171,7 +171,7 @@ def test_an_event_nothing_takes_is_on_record_and_changes_nothing(start: Start, j
 
     note = journal.wait_for("unhandled")[0]
     assert (note["event"], note["state"]) == ("nonsense", "a")
-    assert machine.view.unhandled == 1
+    assert machine.machine_status.unhandled == 1
 
 
 def test_on_unhandled_error_makes_it_an_error_of_the_machine(start: Start, journal: Journal) -> None:
@@ -500,10 +500,10 @@ def test_a_watch_that_finds_nothing_parks_without_a_row_and_wakes_for_a_job(
           waiting: [{type: log, message: ready}, {type: check_database_queue, job_type: t}, {type: sleep, duration: 1}]
     """)
     journal.wait_for("activity_log", message="ready")
-    until(lambda: runtime.shared.board.keys("jobs"))
+    until(lambda: runtime.resources.wait_board.keys("jobs"))
     before = len(journal.envelopes)
 
-    runtime.shared.recorder.flush()
+    runtime.resources.recorder.flush()
     assert len(journal.envelopes) == before
     JobQueue(runtime).add("t", {"x": 1})
     machine.wait_for("working", 30)
@@ -532,7 +532,7 @@ def test_two_queues_in_one_state_are_both_watched(start: Start, runtime: Runtime
         actions:
           waiting: [{type: check_database_queue, job_type: one}, {type: check_database_queue, job_type: two}]
     """)
-    until(lambda: len(runtime.shared.board.keys("jobs")) == 2)
+    until(lambda: len(runtime.resources.wait_board.keys("jobs")) == 2)
 
     JobQueue(runtime).add("two")
 
@@ -729,7 +729,7 @@ def test_an_actor_that_keeps_crashing_is_given_up(start: Start, runtime: Runtime
 
     def ended_after_another_crash() -> bool:
         machine.tell(object())
-        return machine.view.ended.is_set()
+        return machine.machine_status.ended.is_set()
 
     until(ended_after_another_crash)
 

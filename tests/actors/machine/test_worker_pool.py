@@ -12,13 +12,13 @@ from statemachine_engine.actors.metrics.counters import Counters
 
 
 @pytest.fixture
-def tally() -> Counters:
+def counters() -> Counters:
     return Counters()
 
 
 @pytest.fixture
-def workers(tally: Counters) -> Iterator[WorkerPool]:
-    with WorkerPool(tally) as workers:
+def workers(counters: Counters) -> Iterator[WorkerPool]:
+    with WorkerPool(counters) as workers:
         yield workers
 
 
@@ -31,7 +31,7 @@ def no_threads() -> Iterator[None]:
 
 
 def test_what_finds_no_thread_waits_for_one_that_is_free_and_the_shortage_is_counted(
-    workers: WorkerPool, tally: Counters, no_threads: None, caplog: pytest.LogCaptureFixture
+    workers: WorkerPool, counters: Counters, no_threads: None, caplog: pytest.LogCaptureFixture
 ) -> None:
     free, done = threading.Event(), threading.Event()
     assert workers.take(free.wait, 5) is not None  # by the one that is there from the start
@@ -45,6 +45,6 @@ def test_what_finds_no_thread_waits_for_one_that_is_free_and_the_shortage_is_cou
     threading.stack_size(0)
     assert workers.take(free.wait) is not None
     assert "no more threads can be started: over after" in caplog.text
-    ((kind, times, seconds),) = tally.take()
+    ((kind, times, seconds),) = counters.take()
     assert (kind, times) == ("threads_short", 1)
     assert seconds > 0

@@ -7,14 +7,14 @@ from statemachine_engine.storage.troubles import Count
 
 
 def test_what_could_not_be_stored_is_counted_again() -> None:
-    tally = Counters()
-    tally.add("socket_gone")
-    taken = tally.take()
-    tally.add("socket_gone")
-    tally.lasted("threads_short", 1.5)
+    counters = Counters()
+    counters.add("socket_gone")
+    taken = counters.take()
+    counters.add("socket_gone")
+    counters.lasted("threads_short", 1.5)
     assert taken == [Count("socket_gone", 1, 0.0)]
 
-    tally.give_back(taken)
+    counters.give_back(taken)
 
-    assert tally.take() == [Count("socket_gone", 2, 0.0), Count("threads_short", 0, 1.5)]
-    assert tally.take() == []
+    assert counters.take() == [Count("socket_gone", 2, 0.0), Count("threads_short", 0, 1.5)]
+    assert counters.take() == []

@@ -30,13 +30,13 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Stopwatch:
 
 
 @pytest.fixture
-def tally() -> Counters:
+def counters() -> Counters:
     return Counters()
 
 
 @pytest.fixture
-def trouble(tally: Counters) -> Outage:
-    return Outage(tally, None, "the store takes nothing", lambda: "2 writes wait", lambda: "they are stored now")
+def trouble(counters: Counters) -> Outage:
+    return Outage(counters, None, "the store takes nothing", lambda: "2 writes wait", lambda: "they are stored now")
 
 
 def test_it_is_said_once_however_often_it_is_met_and_once_when_it_is_over(
@@ -56,7 +56,7 @@ def test_it_is_said_once_however_often_it_is_met_and_once_when_it_is_over(
 
 
 def test_one_that_lasts_is_a_line_a_minute_and_one_at_its_end_and_counts_all_its_seconds(
-    watch: Stopwatch, trouble: Outage, tally: Counters, caplog: pytest.LogCaptureFixture
+    watch: Stopwatch, trouble: Outage, counters: Counters, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(150):
         trouble.met(StoreUnavailable("no room"))
@@ -70,7 +70,7 @@ def test_one_that_lasts_is_a_line_a_minute_and_one_at_its_end_and_counts_all_its
         "the store takes nothing (for 120 s now): no room; 2 writes wait",
         "the store takes nothing: over after 150.0 s; they are stored now",
     ]
-    assert tally.take() == [("database_failed", 1, 150.0)]
+    assert counters.take() == [("database_failed", 1, 150.0)]
 
 
 def test_one_that_comes_and_goes_does_not_fill_the_log(trouble: Outage, caplog: pytest.LogCaptureFixture) -> None:
@@ -96,7 +96,7 @@ def test_what_was_begun_before_it_was_met_does_not_end_it(
 
 
 def test_it_lasts_since_what_failed_was_begun_and_no_second_counts_twice(
-    watch: Stopwatch, trouble: Outage, tally: Counters
+    watch: Stopwatch, trouble: Outage, counters: Counters
 ) -> None:
     began_s = watch.now_s
     for _ in range(2):
@@ -104,7 +104,7 @@ def test_it_lasts_since_what_failed_was_begun_and_no_second_counts_twice(
         trouble.met(StoreUnavailable("locked"), began_s)
         trouble.over()
 
-    assert tally.take() == [("database_failed", 2, 10.0)]
+    assert counters.take() == [("database_failed", 2, 10.0)]
 
 
 def test_no_trouble_is_not_over(trouble: Outage, caplog: pytest.LogCaptureFixture) -> None:
@@ -114,7 +114,7 @@ def test_no_trouble_is_not_over(trouble: Outage, caplog: pytest.LogCaptureFixtur
 
 
 def test_each_cause_counts_once_with_its_own_time_however_often_it_is_met(
-    watch: Stopwatch, trouble: Outage, tally: Counters
+    watch: Stopwatch, trouble: Outage, counters: Counters
 ) -> None:
     locked, full = StoreUnavailable("locked"), StoreUnavailable("full")
     locked.trouble, full.trouble = "database_locked", "database_full"
@@ -123,13 +123,13 @@ def test_each_cause_counts_once_with_its_own_time_however_often_it_is_met(
         watch.now_s += 10
     trouble.over()
 
-    assert sorted(tally.take()) == [("database_full", 1, 20.0), ("database_locked", 2, 30.0)]
+    assert sorted(counters.take()) == [("database_full", 1, 20.0), ("database_locked", 2, 30.0)]
 
 
-def test_what_lasts_is_counted_while_it_lasts(watch: Stopwatch, trouble: Outage, tally: Counters) -> None:
+def test_what_lasts_is_counted_while_it_lasts(watch: Stopwatch, trouble: Outage, counters: Counters) -> None:
     trouble.met(StoreUnavailable("away"))
-    tally.take()
+    counters.take()
     watch.now_s += 10
     trouble.met(StoreUnavailable("away"))
 
-    assert tally.take() == [("database_failed", 0, 10.0)]
+    assert counters.take() == [("database_failed", 0, 10.0)]

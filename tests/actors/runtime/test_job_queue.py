@@ -37,7 +37,7 @@ def test_a_job_added_to_a_runtime_is_done_and_waited_for(runtime: Runtime, start
     for job in jobs_added:
         assert queue.wait(job.job_id, 10).status == "completed"
     assert {job.status for job in queue.list(job_type="work", limit=50)} == {"completed"}
-    assert not runtime.shared.board.keys("done")
+    assert not runtime.resources.wait_board.keys("done")
 
 
 def test_coroutines_may_wait(runtime: Runtime, start: Callable[..., Machine]) -> None:

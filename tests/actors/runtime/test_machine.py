@@ -101,7 +101,7 @@ def test_a_full_inbox_holds_the_deliverer_back_but_not_for_ever(start: Start, mo
     thread.start()
     lamp.wait_for("on", 30)
     thread.join(30)
-    assert lamp.parts.gate.is_set()
+    assert lamp.dependencies.gate.is_set()
 
 
 def test_a_flood_from_a_socket_is_held_back_and_arrives_whole(start: Start) -> None:
@@ -109,5 +109,5 @@ def test_a_flood_from_a_socket_is_held_back_and_arrives_whole(start: Start) -> N
     for _ in range(5 * INBOX_HIGH + 1):
         lamp.deliver(EventMessage("press", {}, None, None, 0.0))
     lamp.deliver(EventMessage("done", {}, None, None, 0.0))
-    until(lambda: lamp.view.unhandled == 1, 30)
+    until(lambda: lamp.machine_status.unhandled == 1, 30)
     assert lamp.state == "on"

@@ -29,16 +29,16 @@ class House:
     """A keeper and whom it looks after."""
 
     def __init__(self, db: Database) -> None:
-        self.db, self.board = db, WaitBoard()
+        self.db, self.wait_board = db, WaitBoard()
         self.told: list[Mapping[str, int]] = []
         self.woken: list[str] = []
-        self.timings, self.tally = Timings(), Counters()
-        self.outage = Outage(self.tally, None, "the store takes nothing", str)
+        self.timings, self.counters = Timings(), Counters()
+        self.outage = Outage(self.counters, None, "the store takes nothing", str)
         self.looks = self.entered = self.changes = 0
         self.failed: list[str] = []
         self.clocks_set: list[float] = []
         self.fails_at: Callable[..., None] | None = None
-        self.keeper = Maintenance(db, "us", self.board, self.timings, self.tally, self, outage=self.outage)
+        self.maintenance = Maintenance(db, "us", self.wait_board, self.timings, self.counters, self, outage=self.outage)
 
     def names(self) -> list[str]:
         return ["m"]
@@ -75,14 +75,14 @@ class House:
 
     def park(self, name: str, topic: str, key: Key = ()) -> None:
         watch = Wait(topic, key, lambda: self.woken.append(name))
-        assert self.board.park(watch, (name, 0, 0), self.board.version(topic))
+        assert self.wait_board.park(watch, (name, 0, 0), self.wait_board.version(topic))
 
 
 @pytest.fixture
 def house(db: Database) -> Iterator[House]:
     house = House(db)
     yield house
-    house.keeper.stop()
+    house.maintenance.stop()
     assert not [thread for thread in threading.enumerate() if thread.name == "sm-keeper"]
 
 
@@ -95,12 +95,12 @@ def alive_until(db: Database) -> float:
 
 def test_a_heartbeat_is_written_every_ten_seconds(house: House, db: Database, clock: ManualClock) -> None:
     acquire(db, "m", "us")
-    house.keeper.look(0.0)
+    house.maintenance.look(0.0)
     first = alive_until(db)
     clock.advance(5)
-    house.keeper.look(HEARTBEAT_S - 0.1)
+    house.maintenance.look(HEARTBEAT_S - 0.1)
     assert alive_until(db) == first
-    house.keeper.look(HEARTBEAT_S)
+    house.maintenance.look(HEARTBEAT_S)
     assert alive_until(db) == first + 5
 
 
@@ -109,9 +109,9 @@ def test_our_leases_are_renewed_and_those_of_others_are_not(house: House, db: Da
     claimed(db, "us")
     claimed(db, "others")
     clock.advance(50)
-    house.keeper.look(0.0)
+    house.maintenance.look(0.0)
     clock.advance(20)
-    house.keeper.look(RESCUE_S)
+    house.maintenance.look(RESCUE_S)
     assert jobs.statuses(db, ["job-0", "job-1"]) == {"job-0": "processing", "job-1": "pending"}
 
 
@@ -125,7 +125,7 @@ def test_a_rescued_job_wakes_a_worker_and_a_spent_one_those_who_wait_for_it(
     house.park("worker", "jobs", ("other work", None))
     house.park("controller", "done", ("job-0",))
     clock.advance(61)
-    house.keeper.look(0.0)
+    house.maintenance.look(0.0)
     assert sorted(house.woken) == ["controller", "worker"]
     assert house.failed == ["job-0"]
     assert jobs.statuses(db, ["job-0", "again"]) == {"job-0": "failed", "again": "pending"}
@@ -141,12 +141,12 @@ def test_a_job_that_is_lost_again_wakes_a_worker_when_its_wait_is_over(
     claimed(db, "gone", lease_s=1)
     clock.advance(2)
     house.park("worker", "jobs", ("work", None))
-    house.keeper.look(0.0)
+    house.maintenance.look(0.0)
     clock.advance(29)
-    house.keeper.look(1.0)
+    house.maintenance.look(1.0)
     assert (house.woken, house.failed) == ([], [])
     clock.advance(1)
-    house.keeper.look(2.0)
+    house.maintenance.look(2.0)
     assert house.woken == ["worker"]
 
 
@@ -154,43 +154,43 @@ def test_a_job_that_falls_due_wakes_one_worker_that_can_take_it(house: House, db
     jobs.enqueue(db, "j", "video", machine_type="gpu", delay_s=30)
     for name, key in {"cpu": ("video", "cpu"), "any": ("video", None), "audio": ("audio", None)}.items():
         house.park(name, "jobs", key)
-    house.keeper.look(0.0)
+    house.maintenance.look(0.0)
     assert house.woken == []
     clock.advance(31)
-    house.keeper.look(1.0)
+    house.maintenance.look(1.0)
     assert house.woken == ["any"]
 
 
 def test_a_worker_that_takes_anything_is_woken_for_anything(house: House, db: Database) -> None:
     house.park("all", "jobs")
     jobs.enqueue(db, "j", "video", machine_type="gpu")
-    house.keeper.look(0.0)
+    house.maintenance.look(0.0)
     assert house.woken == ["all"]
 
 
 def test_rows_that_no_datagram_told_of_are_told_until_they_are_read(house: House, db: Database) -> None:
-    house.keeper.look(0.0)
+    house.maintenance.look(0.0)
     letter = mailbox.post(db, "m", "x")
     mailbox.post(db, "somebody else", "x")
-    house.keeper.look(1.0)
-    house.keeper.look(2.0)
+    house.maintenance.look(1.0)
+    house.maintenance.look(2.0)
     assert house.told == [{"m": letter.id}] * 2
     mailbox.settle(db, [letter.id], "processed")
-    house.keeper.look(3.0)
-    house.keeper.look(4.0)
+    house.maintenance.look(3.0)
+    house.maintenance.look(4.0)
     assert len(house.told) == 2
 
 
 def test_how_long_actions_took_is_stored_with_the_heartbeat_and_at_the_end(house: House, db: Database) -> None:
-    house.keeper.look(0.0)
+    house.maintenance.look(0.0)
     house.timings.add("worker", "bash", 0.02, failed=False)
-    house.keeper.look(HEARTBEAT_S - 0.1)
+    house.maintenance.look(HEARTBEAT_S - 0.1)
     assert durations.bars(db) == []
-    house.keeper.look(HEARTBEAT_S)
+    house.maintenance.look(HEARTBEAT_S)
     assert durations.bars(db) == [Bar("worker", "bash", 3, 1, 0, 0.02)]
-    house.keeper.start()
+    house.maintenance.start()
     house.timings.add("worker", "bash", 0.02, failed=True)
-    house.keeper.stop()
+    house.maintenance.stop()
     assert durations.bars(db) == [Bar("worker", "bash", 3, 2, 1, 0.04)]
 
 
@@ -204,23 +204,23 @@ def test_what_a_locked_store_did_not_take_is_stored_later(
 
     for number, figures in enumerate((durations, troubles), 1):
         house.timings.add("worker", "bash", 0.02, failed=False)
-        house.tally.add("socket_gone")
+        house.counters.add("socket_gone")
         monkeypatch.setattr(figures, "add", locked)
         with pytest.raises(StoreUnavailable):
-            house.keeper.look(2 * number * HEARTBEAT_S)
+            house.maintenance.look(2 * number * HEARTBEAT_S)
         monkeypatch.undo()
-        house.keeper.look((2 * number + 1) * HEARTBEAT_S)
+        house.maintenance.look((2 * number + 1) * HEARTBEAT_S)
     assert [bar.times for bar in durations.bars(house.db)] == [2]
     assert troubles.counts(house.db) == [("socket_gone", 2, 0.0)]
 
 
 def test_troubles_are_stored_at_the_next_look_and_at_the_end(house: House, db: Database) -> None:
-    house.tally.add("socket_gone")
-    house.keeper.look(0.0)
+    house.counters.add("socket_gone")
+    house.maintenance.look(0.0)
     assert troubles.counts(db) == [("socket_gone", 1, 0.0)]
-    house.keeper.start()
-    house.tally.add("socket_gone")
-    house.keeper.stop()
+    house.maintenance.start()
+    house.counters.add("socket_gone")
+    house.maintenance.stop()
     assert troubles.counts(db) == [("socket_gone", 2, 0.0)]
 
 
@@ -230,25 +230,25 @@ def test_what_another_process_changed_wakes_those_who_watch(
     db_url: str, open_db: Callable[..., Database], topic: str
 ) -> None:
     house, other = House(open_db(db_url)), open_db(db_url)
-    house.keeper.look(0.0)
+    house.maintenance.look(0.0)
     house.park("watcher", topic)
     jobs.enqueue(other, "j", "work")
     mailbox.post(other, "x", "y")
-    house.keeper.look(2.0)
+    house.maintenance.look(2.0)
     assert house.woken == ["watcher"]
 
 
 def test_a_look_that_failed_is_made_again(house: House, db: Database) -> None:
-    house.keeper.look(0.0)
+    house.maintenance.look(0.0)
     house.park("watcher", "done")
     jobs.enqueue(db, "j", "work")
     mailbox.post(db, "m", "x")
 
     house.fails_at = house.unread
     with pytest.raises(RuntimeError):
-        house.keeper.look(1.0)
+        house.maintenance.look(1.0)
     house.fails_at = None
-    house.keeper.look(2.0)
+    house.maintenance.look(2.0)
     assert house.woken == ["watcher"]
     assert len(house.told) == 1
 
@@ -259,12 +259,12 @@ def test_while_nothing_happens_nothing_is_written_and_nobody_woken(
 ) -> None:
     db = open_db(db_url)
     house, witness = House(db), open_db(db_url) if "memory" not in db_url else db
-    house.keeper.look(0.0)
+    house.maintenance.look(0.0)
     house.park("worker", "jobs", ("work", None))
     house.park("watcher", "events")
     token = witness.change_token()
     for second in range(1, int(HEARTBEAT_S)):
-        house.keeper.look(float(second))
+        house.maintenance.look(float(second))
     assert witness.change_token() == token
     assert (house.looks, house.changes) == (HEARTBEAT_S, 1)
     assert house.woken == []
@@ -275,10 +275,10 @@ def test_a_short_lease_is_renewed_in_time_by_a_keeper_that_sleeps(
 ) -> None:
     monkeypatch.setattr(keeper_module, "LOOK_S", 30.0)
     house = House(open_db(tmp_path / "store.db"))
-    house.keeper.start()
+    house.maintenance.start()
     add_jobs(house.db, 1)
     first = claimed(house.db, "us", lease_s=3.0).lease_until
-    house.keeper.lease_taken(3.0)
+    house.maintenance.lease_taken(3.0)
 
     def renewed() -> bool:
         job = jobs.get(house.db, "job-0")
@@ -287,20 +287,20 @@ def test_a_short_lease_is_renewed_in_time_by_a_keeper_that_sleeps(
     begun_s = time.monotonic()
     until(renewed)
     assert time.monotonic() - begun_s < 3.0
-    house.keeper.stop()
+    house.maintenance.stop()
 
 
 def test_when_no_short_lease_is_left_the_pace_is_leisurely_again(house: House, db: Database) -> None:
     add_jobs(db, 1)
     claimed(db, "us", lease_s=1.5)
-    house.keeper.lease_taken(1.5)
-    house.keeper.look(time.monotonic() + 1)
-    assert house.keeper._interval_s == 0.5
+    house.maintenance.lease_taken(1.5)
+    house.maintenance.look(time.monotonic() + 1)
+    assert house.maintenance._interval_s == 0.5
     jobs.complete(db, "job-0")
-    house.keeper.look(time.monotonic() + 2)
-    assert house.keeper._interval_s == HEARTBEAT_S
-    house.keeper.lease_taken(1.5)
-    assert house.keeper._interval_s == 0.5
+    house.maintenance.look(time.monotonic() + 2)
+    assert house.maintenance._interval_s == HEARTBEAT_S
+    house.maintenance.lease_taken(1.5)
+    assert house.maintenance._interval_s == 0.5
 
 
 def test_trouble_is_logged_and_the_next_round_made(
@@ -308,7 +308,7 @@ def test_trouble_is_logged_and_the_next_round_made(
 ) -> None:
     monkeypatch.setattr(keeper_module, "LOOK_S", 0.01)
     house.fails_at = house.look
-    house.keeper.start()
+    house.maintenance.start()
     until(lambda: house.looks > 2)
     assert "housekeeping failed" in caplog.text
 
@@ -316,12 +316,12 @@ def test_trouble_is_logged_and_the_next_round_made(
 def test_stop_does_not_wait_for_the_next_round_and_is_safe_before_start(
     db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    House(db).keeper.stop()
+    House(db).maintenance.stop()
     monkeypatch.setattr(keeper_module, "LOOK_S", 60.0)
-    keeper = House(db).keeper
-    keeper.start()
-    keeper.stop()
-    keeper.stop()
+    maintenance = House(db).maintenance
+    maintenance.start()
+    maintenance.stop()
+    maintenance.stop()
 
 
 def test_an_event_that_nobody_reads_in_time_is_marked_as_expired(
@@ -330,6 +330,6 @@ def test_an_event_that_nobody_reads_in_time_is_marked_as_expired(
     mailbox.post(db, "nobody", "n", ttl_s=10)
     clock.advance(11)
 
-    house.keeper.look(RESCUE_S)
+    house.maintenance.look(RESCUE_S)
 
     assert [row.status for row in mailbox.list_(db)] == ["expired"]

@@ -92,7 +92,7 @@ def test_stopping_waits_for_the_current_job_and_settles_it(tmp_path: Path, actio
 
     stopper = threading.Thread(target=runtime.stop)
     stopper.start()
-    until(lambda: runtime.machine("w").parts.desk.closed)
+    until(lambda: runtime.machine("w").dependencies.job_holder.closed)
     threads.opened.set()
     stopper.join(30)
 
@@ -165,7 +165,7 @@ def test_a_runtime_in_which_nothing_ran_says_nothing_about_jobs(
 def test_in_a_hurry_an_action_that_hears_of_no_cancellation_is_not_waited_for(
     start: Start, runtime: Runtime, action: WriteAction, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("statemachine_engine.actors.runtime.CUT_OFF_S", 60.0)
+    monkeypatch.setattr("statemachine_engine.actors.runtime.runtime.CUT_OFF_S", 60.0)
     gate = gate_in(action)
     start("{initial_state: a, transitions: [{from: a, to: b, event: done}], actions: {a: [{type: gate}]}}")
     gate.entered.wait(30)

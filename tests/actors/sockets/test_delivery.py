@@ -79,7 +79,7 @@ def test_a_machine_that_comes_up_while_it_is_told_takes_the_event_from_its_mailb
         send(db, prefix)
 
         until(lambda: [row.status for row in mailbox.list_(db)] == ["processed"])
-        runtime.shared.recorder.flush()
+        runtime.resources.recorder.flush()
     with db.read():
         changes = db.execute("SELECT count(*) FROM realtime_events WHERE event_type = 'state_change'").fetchone()[0]
     assert looks[0] is None

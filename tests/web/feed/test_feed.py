@@ -37,7 +37,7 @@ def test_it_looks_back_only_so_far(make_site: Callable[..., Site], monkeypatch: 
     written = first.happen(*[("m", "activity_log", {})] * 50)
 
     late = make_site()
-    assert sum(late.monitor.feed.board.activity("m", 5, late.db.now())) == 5
+    assert sum(late.monitor.feed.wait_board.activity("m", 5, late.db.now())) == 5
     assert late.monitor.feed.backlog.end.id == written[-1]
 
 
