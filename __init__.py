@@ -12,12 +12,15 @@ if TYPE_CHECKING:
     from .actors.actions.base import BaseAction as BaseAction
     from .actors.definition.loader import load as load
     from .actors.definition.model import Definition as Definition
+    from .actors.definition.secrets import SecretFilter as SecretFilter
     from .actors.errors import ConfigError as ConfigError
     from .actors.runtime.job_queue import JobQueue as JobQueue
     from .actors.runtime.machine import Machine as Machine
     from .actors.runtime.machine import WaitTimeout as WaitTimeout
     from .actors.runtime.runtime import Runtime as Runtime
     from .storage.jobs import Job as Job
+
+    __version__: str
 
 _WHERE = {
     "BaseAction": ".actors.actions.base",
@@ -27,6 +30,7 @@ _WHERE = {
     "JobQueue": ".actors.runtime.job_queue",
     "Machine": ".actors.runtime.machine",
     "Runtime": ".actors.runtime.runtime",
+    "SecretFilter": ".actors.definition.secrets",
     "WaitTimeout": ".actors.runtime.machine",
     "load": ".actors.definition.loader",
 }
@@ -39,14 +43,15 @@ __all__ = [
     "JobQueue",
     "Machine",
     "Runtime",
+    "SecretFilter",
     "WaitTimeout",
     "__version__",
     "load",
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """Load a public name when it is first asked for."""
+def _loaded(name: str) -> Any:
+    """Return a public name, importing its module. Raise AttributeError for any other name."""
     if name == "__version__":
         from importlib.metadata import version  # takes longer to load than a short command to run
 
@@ -58,6 +63,10 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(msg)
     globals()[name] = value
     return value
+
+
+if not TYPE_CHECKING:  # a type checker that sees `__getattr__` accepts every misspelt name
+    __getattr__ = _loaded
 
 
 def __dir__() -> list[str]:

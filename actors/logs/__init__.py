@@ -1,0 +1,1 @@
+"""Log lines: their format, and a writer that never blocks a machine."""
