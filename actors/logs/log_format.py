@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ...storage.names import escaped
-from .log_writer import LogWriter
 from ..definition.secrets import SecretFilter
+from .log_writer import LogWriter
 
 log = logging.getLogger(__name__)
 
