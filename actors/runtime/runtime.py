@@ -37,7 +37,7 @@ from ..metrics.timings import Timings
 from ..processes.children import Children
 from ..processes.incarnation import new_incarnation
 from ..sockets import unix_socket
-from ..sockets.notifications import Notifier
+from ..sockets.notifier import Notifier
 from .household import Household
 from .machine import Machine
 from .machine_registry import MachineRegistry

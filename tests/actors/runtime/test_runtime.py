@@ -18,7 +18,7 @@ from statemachine_engine.actors.runtime.runtime import NotStarted
 from statemachine_engine.actors.sockets import unix_socket
 from statemachine_engine.actors.sockets.datagrams import MalformedMessage
 from statemachine_engine.actors.sockets.messages import Notification
-from statemachine_engine.actors.sockets.notifications import Notifier
+from statemachine_engine.actors.sockets.notifier import Notifier
 from statemachine_engine.storage import audit, jobs, machines, mailbox
 from statemachine_engine.storage.engine.database import Database
 from statemachine_engine.storage.errors import MachineTaken
