@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from ..storage.kinds import ProblemKind
+    from ..storage.problem_kinds import ProblemKind
 
 Severity = Literal["error", "warning"]
 
@@ -17,7 +17,7 @@ class MachineError(Exception):
     """Something is wrong with a machine."""
 
     #: what it counts as where an action fails of it, if it is a trouble of the host's
-    trouble: ProblemKind | None = None
+    problem_kind: ProblemKind | None = None
 
 
 class NoThread(MachineError):
@@ -41,7 +41,7 @@ class ActionError(MachineError):
 class CommandNotStarted(ActionError):
     """The system gave no process, no descriptor or no memory for a command, or there is no such shell."""
 
-    trouble = "command_not_started"
+    problem_kind = "command_not_started"
 
 
 @dataclass(frozen=True, slots=True)

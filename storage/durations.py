@@ -1,4 +1,4 @@
-"""How long actions took and how often they failed, by configuration and action: a histogram that only grows."""
+"""Histogram of how long actions took and how often they failed, by configuration and action; it only grows."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from .engine.database import Database
 
-#: seconds up to which each bar counts; one more bar counts all that took longer
+#: upper bounds of the buckets in seconds; one more bucket counts everything that took longer
 BOUNDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
 
 ADD = """
@@ -17,29 +17,32 @@ ON CONFLICT (config_type, action, bucket) DO UPDATE SET
     seconds = action_seconds.seconds + excluded.seconds"""
 
 
-class Bar(NamedTuple):
-    """Executions of an action that took about as long; the columns of `action_seconds`."""
+class DurationCount(NamedTuple):
+    """Executions of an action in one bucket of the histogram; the columns of `action_seconds`."""
 
     config_type: str
     action: str
-    #: place of the first bound that is not exceeded, len(BOUNDS) where there is none
+    #: index of the first bound that is not exceeded, len(BOUNDS) if there is none
     bucket: int
-    #: how many there were
+    #: number of executions
     times: int
-    #: how many of them failed
+    #: number of them that failed
     failures: int
-    #: what they took together
+    #: their total duration
     seconds: float
 
 
-def add(db: Database, bars: Iterable[Bar]) -> None:
-    """Add to what there is, in one transaction; in one order, since several processes do this at a time."""
+def add(db: Database, counts: Iterable[DurationCount]) -> None:
+    """Add to the stored counts in one transaction.
+
+    The rows are sorted, so that processes that do this at the same time cannot deadlock.
+    """
     with db.write():
-        db.executemany(ADD, sorted(bars))
+        db.executemany(ADD, sorted(counts))
 
 
-def bars(db: Database, config_type: str | None = None) -> list[Bar]:
-    """All bars in which anything was counted, in order; of one configuration or of all."""
+def counts(db: Database, config_type: str | None = None) -> list[DurationCount]:
+    """Return all buckets that are not empty, sorted; of one configuration or of all."""
     condition, values = ("WHERE config_type = ?", (config_type,)) if config_type is not None else ("", ())
     with db.read():
         rows = db.execute(
@@ -47,4 +50,4 @@ def bars(db: Database, config_type: str | None = None) -> list[Bar]:
             "ORDER BY config_type, action, bucket",
             values,
         ).fetchall()
-    return [Bar(*row) for row in rows]
+    return [DurationCount(*row) for row in rows]

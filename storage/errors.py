@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .kinds import ProblemKind
+    from .problem_kinds import ProblemKind
 
 
 class StorageError(Exception):
@@ -17,25 +17,25 @@ class StoreUnavailable(StorageError):
     """The store cannot be opened, read or written."""
 
     #: what it counts as
-    trouble: ProblemKind = "database_failed"
+    problem_kind: ProblemKind = "database_failed"
 
 
 class DatabaseMissing(StoreUnavailable):
     """There is no database where one was looked for."""
 
-    trouble = "database_not_opened"
+    problem_kind = "database_not_opened"
 
 
 class ReadOnlyStore(StoreUnavailable):
     """The store may be read by us, and not written."""
 
-    trouble = "database_read_only"
+    problem_kind = "database_read_only"
 
 
 class CommitInDoubt(StoreUnavailable):
     """The answer to a commit was lost with the connection: it may have been made, or not."""
 
-    trouble = "database_unreachable"
+    problem_kind = "database_unreachable"
     #: of an audit batch: the ids that its notes have if it was
     note_ids: Sequence[int] = ()
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, fields
 from typing import Any
 
-from . import bells, troubles
+from . import bells, problems
 from .clock import epoch_or_zero, to_text
 from .engine.database import Database
 from .errors import PayloadTooLarge, StorageError
@@ -241,7 +241,9 @@ def _payload_text(db: Database, payload: Any) -> str | None:
     text = dumps(payload)
     if len(text) > MAX_PAYLOAD_BYTES:
         with suppress(StorageError):
-            troubles.add(db, [troubles.Count("payload_refused", 1, 0.0)])  # who sends may be no runtime, which counts
+            problems.add(
+                db, [problems.ProblemCount("payload_refused", 1, 0.0)]
+            )  # who sends may be no runtime, which counts
         raise PayloadTooLarge(len(text), MAX_PAYLOAD_BYTES)
     return text
 

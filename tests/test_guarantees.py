@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from statemachine_engine.storage.kinds import KINDS
+from statemachine_engine.storage.problem_kinds import PROBLEM_KINDS
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "guarantees.md").read_text(encoding="utf-8")
@@ -44,14 +44,14 @@ def test_a_test_that_is_named_is_there(path: str, name: str) -> None:
 def test_kinds_of_trouble_are_those_that_are_counted_and_each_is_explained() -> None:
     bad_days = PAGE.partition("## Bad days")[2].partition("\n## ")[0]
     named = {kind for kind in KIND.findall(bad_days) if not kind.startswith("statemachine_")}
-    assert named <= set(KINDS)
+    assert named <= set(PROBLEM_KINDS)
     explained = (ROOT / "docs" / "monitor.md").read_text(encoding="utf-8").partition("### What went wrong")[2]
-    assert set(KINDS) <= set(KIND.findall(explained.partition("\n## ")[0]))
+    assert set(PROBLEM_KINDS) <= set(KIND.findall(explained.partition("\n## ")[0]))
 
 
 def test_every_kind_of_trouble_is_brought_about_by_a_test_that_looks_for_it() -> None:
     files = [file for file in ROOT.glob("tests/**/test_*.py") if file != Path(__file__)]
-    assert set(KINDS) <= {value for file in files for value in _looked_for(file)}
+    assert set(PROBLEM_KINDS) <= {value for file in files for value in _looked_for(file)}
 
 
 def _looked_for(file: Path) -> Iterator[object]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import accumulate, groupby
 from typing import Any
 
-from ..storage.durations import BOUNDS, Bar
+from ..storage.durations import BOUNDS, DurationCount
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class Durations:
     config_type: str
     action: str
     #: those in which anything was counted, the quickest first
-    bars: tuple[Bar, ...]
+    bars: tuple[DurationCount, ...]
 
     @property
     def times(self) -> int:
@@ -58,6 +58,6 @@ class Durations:
         }
 
 
-def grouped(bars: Iterable[Bar]) -> list[Durations]:
+def grouped(bars: Iterable[DurationCount]) -> list[Durations]:
     """One for each configuration and action; the bars are in that order, as storage gives them."""
     return [Durations(*key, tuple(group)) for key, group in groupby(bars, lambda bar: (bar.config_type, bar.action))]

@@ -17,10 +17,10 @@ from prometheus_client.core import (
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from ..storage import durations, mailbox, troubles
+from ..storage import durations, mailbox, problems
 from ..storage.errors import StorageError
 from ..storage.jobs import queries
-from ..storage.kinds import KINDS
+from ..storage.problem_kinds import PROBLEM_KINDS
 from .durations import grouped
 from .monitor import Monitor, the_monitor
 
@@ -88,7 +88,7 @@ class Numbers(Collector):
         labels = ("config_type", "action")
         took = HistogramMetricFamily("statemachine_action_seconds", "How long actions took.", labels=labels)
         failures = {}
-        for found in grouped(durations.bars(self._monitor.store.db)):
+        for found in grouped(durations.counts(self._monitor.store.db)):
             key = (found.config_type, found.action)
             took.add_metric(key, found.buckets, found.seconds)
             failures[key] = found.failures
@@ -96,8 +96,8 @@ class Numbers(Collector):
         yield _counter("action_failures", "Actions that failed, each try of them.", labels, failures)
 
     def _troubles(self) -> Iterator[Metric]:
-        known = {count.kind: count for count in troubles.counts(self._monitor.store.db)}
-        of = {kind: known.get(kind, troubles.Count(kind, 0, 0.0)) for kind in KINDS}
+        known = {count.kind: count for count in problems.counts(self._monitor.store.db)}
+        of = {kind: known.get(kind, problems.ProblemCount(kind, 0, 0.0)) for kind in PROBLEM_KINDS}
         times = {(kind,): count.times for kind, count in of.items()}
         yield _counter("troubles", "What went wrong.", ("kind",), times)
         seconds = {(kind,): count.seconds for kind, count in of.items()}

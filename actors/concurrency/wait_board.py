@@ -52,7 +52,7 @@ class WaitBoard:
         with self._lock:
             self._watches.get(topic, {}).pop(place, None)
 
-    def ring(self, topic: str, key: Key = (), count: int | None = None, *, exact: bool = False) -> int:
+    def notify(self, topic: str, key: Key = (), count: int | None = None, *, exact: bool = False) -> int:
         """Wake those who wait for it, the longest waiting first, at most `count`; how many were woken.
 
         `exact`: only those who wait for this very key.

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from ..definition.model import ActionSpec, Definition
     from ..metrics.counters import Counters
     from ..metrics.outage import Outage
-    from ..metrics.timings import Timings
 
 log = logging.getLogger(__name__)
 
@@ -154,7 +153,6 @@ class ActionExecutor:
         definition: Definition,
         registry: ActionRegistry,
         wait_board: WaitBoard,
-        timings: Timings,
         counters: Counters,
         outage: Outage,
     ) -> None:
@@ -162,7 +160,7 @@ class ActionExecutor:
         self._definition = definition
         self._registry = registry
         self._wait_board = wait_board
-        self._timings, self._counters = timings, counters
+        self._counters = counters
         self._outage = outage
         self._room = ContextLimit()
 
@@ -299,7 +297,7 @@ class ActionExecutor:
     def _count(self, run: ActionRun, spec: ActionSpec, began_s: float, *, failed: bool) -> None:
         seconds, how = time.monotonic() - began_s, "failed" if failed else "ended"
         log.debug("%s: action %s %s after %.1f ms", run.services.machine, spec.type, how, 1000 * seconds)
-        self._timings.add(self._definition.config_type, spec.type, seconds, failed=failed)
+        self._counters.action_ended(self._definition.config_type, spec.type, seconds, failed=failed)
 
     def _settle(
         self, run: ActionRun, spec: ActionSpec, event: str, failed: bool, failed_of: Collection[int | str]
@@ -343,8 +341,8 @@ class ActionExecutor:
             log.debug("%s: %s failed after it was cancelled: %r", run.services.machine, spec.type, error)
             return
         self._count(run, spec, began_s, failed=True)
-        if isinstance(error, MachineError) and error.trouble is not None:
-            self._counters.add(error.trouble)
+        if isinstance(error, MachineError) and error.problem_kind is not None:
+            self._counters.add(error.problem_kind)
         message = str(error) if isinstance(error, MachineError) else f"{type(error).__name__}: {error}"
         text = f"Error executing action {spec.type}: {message}"
         run.context["last_error"], run.context["last_error_action"] = text, spec.type

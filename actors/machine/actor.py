@@ -38,7 +38,7 @@ class MachineActor(pykka.ThreadingActor):
         resumed: Snapshot | None = None,
     ) -> None:
         super().__init__()
-        self._dependencies, self._status = dependencies, dependencies.machine_status
+        self._dependencies, self._status = dependencies, dependencies.status
         self._room = dependencies.resources.recorder.room
         self._interpreter = Interpreter(
             definition, context, dependencies, resumed, tell=teller(self.actor_ref), stop=self.stop

@@ -46,7 +46,7 @@ class Checkpointer:
         """Where the machine is now; to be recorded together with what brought it there."""
         if not self._wanted:
             return ()
-        name, job_holder = self._dependencies.machine_status.name, self._dependencies.job_holder
+        name, job_holder = self._dependencies.status.name, self._dependencies.job_holder
         resources, job = self._dependencies.resources, job_holder.current
         job_id, attempt = (job.job_id, job.attempts) if job is not None else (None, None)
         return (
@@ -60,7 +60,7 @@ class Checkpointer:
     def end(self) -> tuple[Record, ...]:
         """The machine has ended: its next start is a first one."""
         return (
-            (Forgotten(self._dependencies.machine_status.name, self._dependencies.resources.incarnation),)
+            (Forgotten(self._dependencies.status.name, self._dependencies.resources.incarnation),)
             if self._wanted
             else ()
         )

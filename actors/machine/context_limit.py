@@ -49,7 +49,7 @@ PLAIN: Mapping[type, Callable[[Sequence[Any]], int]] = {
 class ContextFull(MachineError):
     """An action's results do not fit into the context any more."""
 
-    trouble = "context_full"
+    problem_kind = "context_full"
 
 
 class Before(NamedTuple):

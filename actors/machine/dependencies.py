@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from ..definition.model import Outcome
     from ..jobs.job_holder import JobHolder
     from ..metrics.counters import Counters
-    from ..metrics.timings import Timings
     from ..processes.children import Children
     from .action_run import ActionExecutor, ActionRun
     from .status import MachineStatus
@@ -36,12 +35,11 @@ class ProcessResources:
     recorder: Recorder
     timers: Timers
     wait_board: WaitBoard
-    executor: WorkerPool
+    worker_pool: WorkerPool
     children: Children
-    timings: Timings
     counters: Counters
-    #: what worker threads work on
-    running: dict[Future[None], ActionRun] = field(default_factory=dict)
+    #: runs of actions that worker threads are executing
+    running_actions: dict[Future[None], ActionRun] = field(default_factory=dict)
 
 
 @dataclass(slots=True, eq=False)
@@ -49,13 +47,13 @@ class MachineDependencies:
     """What one machine's actor is handed by its runtime."""
 
     resources: ProcessResources
-    machine_status: MachineStatus
+    status: MachineStatus
     job_holder: JobHolder
     action_executor: ActionExecutor
     #: makes the services of one run, with a cancel token of its own
     services: Callable[[], Services]
-    #: tells the registry how the machine fares: running or failed
-    fares: Callable[[str], None]
+    #: stores the machine's status in the registry: running or failed
+    report_status: Callable[[str], None]
     #: tells the runtime that the machine is over
     ended: Callable[[Outcome | None], None]
     #: tells the runtime that the actor died of a bug

@@ -57,8 +57,8 @@ class Interpreter:
         self._checkpointer = Checkpointer(definition, dependencies)
         self._definition = definition
         self._dependencies = dependencies
-        self._status = dependencies.machine_status
-        self._name = dependencies.machine_status.name
+        self._status = dependencies.status
+        self._name = dependencies.status.name
         self._state = definition.initial_state
         self._context = first_context(definition, context, self._name, resumed.context if resumed else None)
         self._status.context = self._context
@@ -268,7 +268,7 @@ class Interpreter:
             for transition in move.timeouts:
                 self._visit.arm(transition, transition.timeout_s or 0.0)
         self._record(*records, self._records.state(self._state), *self._snapshot(settled=False))
-        self._dependencies.resources.wait_board.ring("machine", (self._name,))
+        self._dependencies.resources.wait_board.notify("machine", (self._name,))
         self._start(move.actions)
 
     def _go_on_from(self, snapshot: Snapshot) -> None:
@@ -293,9 +293,9 @@ class Interpreter:
         self._context["previous_state"] = self._state
         self._context["current_state"] = self._state = move.target
         self._outcome, self._final = move.outcome, move.outcome is not None
-        machine_status = self._dependencies.machine_status
+        machine_status = self._dependencies.status
         if machine_status.status == "failed":
-            self._dependencies.fares("running")
+            self._dependencies.report_status("running")
         machine_status.status = "running"
         machine_status.enter(move.target)
 
@@ -402,10 +402,10 @@ class Interpreter:
     def _mark_failed(self, message: str) -> None:
         """Stay where it is, keep answering events, and show it."""
         log.error("%s: failed in state %s: %s", self._name, self._state, message)
-        machine_status = self._dependencies.machine_status
+        machine_status = self._dependencies.status
         machine_status.status, machine_status.last_error = "failed", message
         self._settle_jobs(lambda job_holder: job_holder.settle(failure=message))
-        self._dependencies.fares("failed")
+        self._dependencies.report_status("failed")
         self._record(self._records.failed(self._state, message), self._records.state(self._state))
 
     def _error_if_unhandled(self, run: ActionRun) -> None:
@@ -425,7 +425,7 @@ class Interpreter:
             self._mark_failed(message)
 
     def _note_unhandled(self, event: str, more: Mapping[str, Any]) -> None:
-        self._dependencies.machine_status.unhandled += 1
+        self._dependencies.status.unhandled += 1
         log.info("%s: no transition takes event %s in state %s", self._name, event, self._state)
         self._record(self._records.unhandled(event, self._state, more))
 

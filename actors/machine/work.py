@@ -46,12 +46,12 @@ class Work:
         """Run its actions: here where none can make the machine wait, else on a worker thread, which tells its end."""
         self.run = run
         if not self._action_executor.is_instant(run):
-            future = self._resources.executor.take(
+            future = self._resources.worker_pool.take(
                 _perform_and_tell, self._action_executor, run, self._loop, self._tell
             )
             if future is not None:
-                self._resources.running[future] = run
-                future.add_done_callback(self._resources.running.pop)
+                self._resources.running_actions[future] = run
+                future.add_done_callback(self._resources.running_actions.pop)
             return
         self._action_executor.perform(run, self._loop)
         self._chain += 1

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ...storage.errors import StoreUnavailable
 
 if TYPE_CHECKING:
-    from ...storage.kinds import ProblemKind
+    from ...storage.problem_kinds import ProblemKind
     from .counters import Counters
 
 log = logging.getLogger(__name__)
@@ -105,7 +105,7 @@ class Outage:
             log.warning("%s: %s", self._what, "; ".join(filter(None, (after, self._kept()))))
 
     def _kind_of(self, error: object) -> ProblemKind:
-        return self._kind or (error.trouble if isinstance(error, StoreUnavailable) else "database_failed")
+        return self._kind or (error.problem_kind if isinstance(error, StoreUnavailable) else "database_failed")
 
     def _count(self, now_s: float, kind: ProblemKind | None) -> None:
         """From the last time on it was what it was then; now it is this."""

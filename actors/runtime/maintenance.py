@@ -6,9 +6,9 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from ...storage import durations, jobs, machines, mailbox, troubles
+from ...storage import jobs, machines, mailbox
 from ...storage.errors import StorageError
 from ..concurrency.supervised_thread import SupervisedThread
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from ..concurrency.wait_board import WaitBoard
     from ..metrics.counters import Counters
     from ..metrics.outage import Outage
-    from ..metrics.timings import Timings
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +70,6 @@ class Maintenance:
         db: Database,
         incarnation: str,
         wait_board: WaitBoard,
-        timings: Timings,
         counters: Counters,
         charges: Charges,
         *,
@@ -82,7 +80,7 @@ class Maintenance:
         self._db = db
         self._incarnation = incarnation
         self._wait_board = wait_board
-        self._timings, self._counters = timings, counters
+        self._counters = counters
         self._charges = charges
         self._outage = outage
         self._clock_offset_s = db.clock.now() - time.monotonic()
@@ -130,7 +128,7 @@ class Maintenance:
             self._next_beat_s, self._token = now_s, None
         if now_s >= self._next_beat_s or self._outage.lasts:
             self._beat()
-            self._store_timings()
+            self._counters.store(self._db)
             self._next_beat_s = now_s + self._interval_s
         if now_s >= self._next_rescue_s:
             self._rescue()
@@ -138,7 +136,8 @@ class Maintenance:
         self._look_for_jobs()
         self._look_for_changes()
         self._charges.look()
-        self._store_troubles()
+        if self._counters.has_problems:
+            self._counters.store(self._db)
 
     def look_at_clock(self, now_s: float) -> None:
         """Before a round: if the clock was set since the last one, ours are renewed before any lease is judged."""
@@ -165,8 +164,7 @@ class Maintenance:
             if not self._stopping.is_set():
                 self._attempt(self._charges.watch)
                 self._attempt(self._round)
-        self._attempt(self._store_timings)
-        self._attempt(self._store_troubles)
+        self._attempt(lambda: self._counters.store(self._db))
 
     def _round(self) -> None:
         now_s = time.monotonic()
@@ -195,37 +193,21 @@ class Maintenance:
             if not renewed and taken == self._leases_taken:
                 self._lease_s = MACHINE_LEASE_S  # no short lease is held any more: back to the leisurely pace
 
-    def _store_timings(self) -> None:
-        self._store(self._timings, durations.add)
-
-    def _store_troubles(self) -> None:
-        self._store(self._counters, troubles.add)
-
-    def _store(self, figures: Timings | Counters, add: Callable[[Database, Any], None]) -> None:
-        taken: Any = figures.take()
-        if not taken:
-            return
-        try:
-            add(self._db, taken)
-        except StorageError:
-            figures.give_back(taken)
-            raise
-
     def _rescue(self) -> None:
         for job in jobs.rescue(self._db):
             log.warning("job %s: its worker is gone: now %s after attempt %d", job.job_id, job.status, job.attempts)
             if job.status == "failed":
                 self._charges.job_failed(job)
-                self._wait_board.ring("done")
+                self._wait_board.notify("done")
             elif job.status == "pending":
-                self._wait_board.ring("jobs")
+                self._wait_board.notify("jobs")
         mailbox.expire(self._db)
 
     def _look_for_jobs(self) -> None:
         """Jobs fall due without anybody writing, so they are looked for each time; one look a kind of worker."""
         keys = {_pair(key): key for key in self._wait_board.keys("jobs")}
         for pair in jobs.claimable(self._db, keys) if keys else ():
-            self._wait_board.ring("jobs", keys[pair], 1, exact=True)
+            self._wait_board.notify("jobs", keys[pair], 1, exact=True)
 
     def _look_for_changes(self) -> None:
         token = self._db.change_token()
@@ -239,7 +221,7 @@ class Maintenance:
             self._charges.changed()
             for topic in ("done", "events", "machine"):
                 if self._wait_board.keys(topic):
-                    self._wait_board.ring(topic)
+                    self._wait_board.notify(topic)
         self._token = token  # last: what failed on the way is looked at again
 
 

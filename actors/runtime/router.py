@@ -70,7 +70,7 @@ class Router:
 
         What else other processes watch for they find by their look once a second.
         """
-        woken = self._resources.wait_board.ring(topic, key, count if topic == "jobs" else None)
+        woken = self._resources.wait_board.notify(topic, key, count if topic == "jobs" else None)
         if topic == "jobs" and woken < count:
             notifications.bell(self.db, topic, count=count - woken, key=key, skip_incarnation=self.incarnation)
 
@@ -88,7 +88,7 @@ class Router:
                 if not bell.key or machine.name in bell.key:
                     machine.tell(Unread())
             return
-        self._resources.wait_board.ring(bell.topic, bell.key, bell.news if bell.topic == "jobs" else None)
+        self._resources.wait_board.notify(bell.topic, bell.key, bell.news if bell.topic == "jobs" else None)
         if bell.topic == "done":
             self._may_be_lost(bell.key)
 

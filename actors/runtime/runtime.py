@@ -33,7 +33,6 @@ from ..machine.dependencies import MachineDependencies, ProcessResources
 from ..machine.status import MachineStatus
 from ..machine.worker_pool import WorkerPool
 from ..metrics.counters import Counters
-from ..metrics.timings import Timings
 from ..processes.children import Children
 from ..processes.incarnation import new_incarnation
 from ..sockets import unix_socket
@@ -121,7 +120,7 @@ class Runtime:
         timers = Timers(crashed=lambda: counters.add("timers_crashed"), given_up=lambda: self._break("timers"))
         self.resources = ProcessResources(
             self.db, new_incarnation(), self._control_prefix, recorder, timers, WaitBoard(), WorkerPool(counters),
-            Children(), Timings(), counters,
+            Children(), counters,
         )  # fmt: skip
         self.router = Router(
             self.resources,
@@ -136,7 +135,7 @@ class Runtime:
         )
         self._standby = Standby(self.supervisor.acquire, self._launch)
         watchdog = Watchdog(
-            self._machine_registry, self.resources.running, self.router.publish, action_s=self._watchdog_s
+            self._machine_registry, self.resources.running_actions, self.router.publish, action_s=self._watchdog_s
         )
         self._household = Household(
             self._machine_registry, self.router, recorder, self.supervisor, self.scheduler, self._standby, watchdog,
@@ -146,7 +145,6 @@ class Runtime:
             self.db,
             self.resources.incarnation,
             self.resources.wait_board,
-            self.resources.timings,
             counters,
             self._household,
             outage=recorder.outage,
@@ -174,7 +172,7 @@ class Runtime:
         self._household.closed = self.supervisor.closed = True
         self._machine_registry.stop(self.grace_s if grace_s is None else grace_s, CUT_OFF_S)
         self._wait_for_actions()
-        for run in list(self.resources.running.values()):
+        for run in list(self.resources.running_actions.values()):
             leaked_action.tell(run)
         self.resources.children.stop()
         with self._patience_with_the_server():
@@ -183,7 +181,7 @@ class Runtime:
             self.maintenance.stop()
         self.resources.timers.stop()
         self.resources.recorder.stop(LOSS_S if self.db.closed else LAST_WRITES_S)
-        self.resources.executor.shutdown(wait=False, cancel_futures=True)
+        self.resources.worker_pool.shutdown(wait=False, cancel_futures=True)
         if self.db is not self._given_db:
             self.db.close()
         self.request_stop()
@@ -191,7 +189,7 @@ class Runtime:
     @property
     def left_behind(self) -> list[str]:
         """Machines whose actions have not ended, though the runtime has stopped: their threads cannot be ended."""
-        return sorted({run.services.machine for run in list(self.resources.running.values())})
+        return sorted({run.services.machine for run in list(self.resources.running_actions.values())})
 
     def __enter__(self) -> Runtime:
         return self.start()
@@ -331,18 +329,17 @@ class Runtime:
         job_holder = JobHolder(name, self.router)
         machine.dependencies = MachineDependencies(
             resources=self.resources,
-            machine_status=machine.machine_status,
+            status=machine.machine_status,
             job_holder=job_holder,
             action_executor=ActionExecutor(
                 definition,
                 registry,
                 self.resources.wait_board,
-                self.resources.timings,
                 self.resources.counters,
                 self.resources.recorder.outage,
             ),
             services=lambda: Services(self.router, name, CancelToken(), job_holder, base_dir, actions_dir),
-            fares=lambda status: self.supervisor.fares(name, status),
+            report_status=lambda status: self.supervisor.report_status(name, status),
             ended=lambda outcome: self.supervisor.ended(machine, outcome),
             crashed=lambda: self.supervisor.crashed(machine),
         )
@@ -362,7 +359,7 @@ class Runtime:
 
     def _wait_for_actions(self) -> None:
         """Cut off, they still end the process groups that they started."""
-        running = list(self.resources.running.items())
+        running = list(self.resources.running_actions.items())
         wait([future for future, run in running if not self._hurried or run.services.cancel.heard], CUT_OFF_S)
 
     def _release_jobs(self) -> None:

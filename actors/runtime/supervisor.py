@@ -98,7 +98,7 @@ class Supervisor:
             self._give_up(machine, error)
             return False
         if machine.status == "failed":
-            self.fares(machine.name, "failed")
+            self.report_status(machine.name, "failed")
         log.warning("%s: entered into the registry again, in state %s", machine.name, machine.state)
         self._resources.counters.add("machine_unregistered")
         return True
@@ -186,8 +186,8 @@ class Supervisor:
                 machine.listener.look()
         self._looked_for = first + LOOKED_FOR
 
-    def fares(self, name: str, status: str) -> None:
-        """Tell the registry how a machine fares."""
+    def report_status(self, name: str, status: str) -> None:
+        """Store a machine's status in the registry."""
         try:
             machines.set_status(self._resources.db, name, self._resources.incarnation, status)
         except StorageError as error:

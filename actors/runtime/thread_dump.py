@@ -30,7 +30,7 @@ def report_of(runtime: Runtime) -> Iterator[str]:
     """A line for each machine that has not ended, and what waits in the process."""
     recorder, timers = runtime.resources.recorder, runtime.resources.timers
     yield f"{recorder.waiting} writes wait to be stored, {len(timers)} delays are under way"
-    yield f"{len(runtime.resources.running)} runs of actions in worker threads"
+    yield f"{len(runtime.resources.running_actions)} runs of actions in worker threads"
     for machine in runtime.machines():
         if not machine.machine_status.ended.is_set():
             yield _line(machine)

@@ -253,10 +253,10 @@ class Connections:
         if isinstance(error, self.dialect.refusals):
             too_large = isinstance(error, OverflowError)
             return ValueRefused(f"{self}: {'a number is too large for it' if too_large else str(error).strip()}")
-        trouble, remedy = self.dialect.diagnosis(error)
-        kind = StoreDamaged if trouble == "database_damaged" else StoreUnavailable
+        problem_kind, remedy = self.dialect.diagnosis(error)
+        kind = StoreDamaged if problem_kind == "database_damaged" else StoreUnavailable
         said = kind("; ".join(filter(None, (f"{self}: {str(error).strip()}", remedy))))
-        said.trouble = trouble
+        said.problem_kind = problem_kind
         return said
 
 

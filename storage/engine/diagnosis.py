@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ..kinds import ProblemKind
+    from ..problem_kinds import ProblemKind
 
 
 class Diagnosis(NamedTuple):
     """What a driver's error means for the store."""
 
-    trouble: ProblemKind
+    problem_kind: ProblemKind
     #: what to do about it; empty where the driver's own words have to do
     remedy: str = ""
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from statemachine_engine.storage import troubles
+from statemachine_engine.storage import problems
 from statemachine_engine.storage.engine.database import Database
 from tests.security.conftest import Place
 from tests.support.otheruser import OtherUser
@@ -137,7 +137,7 @@ def test_even_where_somebody_has_opened_the_socket_the_kernel_s_word_on_the_send
 
     running.project.until_logged(f"refused a datagram of 14 bytes (1 so far): sent by user {mallory.name}")
     with Database.open(running.project.folder / "data" / "pipeline.db") as db:
-        until(lambda: ("stranger_refused", 1, 0.0) in troubles.counts(db))
+        until(lambda: ("stranger_refused", 1, 0.0) in problems.counts(db))
     assert running.project.state("m") == "waiting"
 
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from statemachine_engine.storage import durations
-from statemachine_engine.storage.durations import Bar
+from statemachine_engine.storage.durations import DurationCount
 from statemachine_engine.storage.engine.database import Database
 
 
 def test_what_is_added_is_added_to_what_there_is(db: Database) -> None:
-    durations.add(db, [Bar("worker", "log", 0, 2, 0, 0.5), Bar("worker", "bash", 3, 1, 1, 0.25)])
-    durations.add(db, [Bar("worker", "log", 0, 3, 1, 0.25), Bar("worker", "log", 1, 1, 0, 1.0)])
-    durations.add(db, [Bar("other", "log", 0, 1, 0, 1.0)])
+    durations.add(db, [DurationCount("worker", "log", 0, 2, 0, 0.5), DurationCount("worker", "bash", 3, 1, 1, 0.25)])
+    durations.add(db, [DurationCount("worker", "log", 0, 3, 1, 0.25), DurationCount("worker", "log", 1, 1, 0, 1.0)])
+    durations.add(db, [DurationCount("other", "log", 0, 1, 0, 1.0)])
 
-    assert durations.bars(db, "worker") == [
-        Bar("worker", "bash", 3, 1, 1, 0.25),
-        Bar("worker", "log", 0, 5, 1, 0.75),
-        Bar("worker", "log", 1, 1, 0, 1.0),
+    assert durations.counts(db, "worker") == [
+        DurationCount("worker", "bash", 3, 1, 1, 0.25),
+        DurationCount("worker", "log", 0, 5, 1, 0.75),
+        DurationCount("worker", "log", 1, 1, 0, 1.0),
     ]
-    assert len(durations.bars(db)) == 4
+    assert len(durations.counts(db)) == 4

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from statemachine_engine.storage import durations, jobs, mailbox, troubles
-from statemachine_engine.storage.durations import Bar
-from statemachine_engine.storage.kinds import KINDS
-from statemachine_engine.storage.troubles import Count
+from statemachine_engine.storage import durations, jobs, mailbox, problems
+from statemachine_engine.storage.durations import DurationCount
+from statemachine_engine.storage.problem_kinds import PROBLEM_KINDS
+from statemachine_engine.storage.problems import ProblemCount
 from tests.support import metrics
 from tests.support.until import until
 from tests.web.conftest import Site
@@ -60,9 +60,9 @@ def test_how_long_actions_took_is_a_histogram_that_outlives_the_monitor(site: Si
     durations.add(
         site.db,
         [
-            Bar("worker", "bash", 4, 3, 1, 0.25),
-            Bar("worker", "bash", 13, 1, 0, 2000.0),
-            Bar("worker", "log", 0, 9, 0, 0.001),
+            DurationCount("worker", "bash", 4, 3, 1, 0.25),
+            DurationCount("worker", "bash", 13, 1, 0, 2000.0),
+            DurationCount("worker", "log", 0, 9, 0, 0.001),
         ],
     )
     found = numbers(site)
@@ -85,9 +85,9 @@ def test_what_happened_before_the_monitor_is_not_counted(site: Site, make_site: 
 
 
 def test_every_kind_of_trouble_is_there_before_it_occurs_and_counts_once_it_did(site: Site) -> None:
-    troubles.add(site.db, [Count("database_locked", 2, 12.5)])
+    problems.add(site.db, [ProblemCount("database_locked", 2, 12.5)])
     found = numbers(site)
-    assert {name[1][0][1] for name in found if name[0] == "troubles_total"} == set(KINDS)
+    assert {name[1][0][1] for name in found if name[0] == "troubles_total"} == set(PROBLEM_KINDS)
     assert found["troubles_total", (("kind", "database_locked"),)] == 2
     assert found["trouble_seconds_total", (("kind", "database_locked"),)] == 12.5
     assert found["troubles_total", (("kind", "socket_gone"),)] == 0

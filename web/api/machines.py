@@ -50,7 +50,7 @@ def details(name: str) -> Response:
             "allowed_events": _allowed(definition, row.current_state),
             **_context(name),
             "counts": [{"from": a, "to": b, "event": e, "count": count} for (a, b, e), count in counts.items()],
-            "actions": [found.as_dict() for found in grouped(durations.bars(db, row.config_type or name))],
+            "actions": [found.as_dict() for found in grouped(durations.counts(db, row.config_type or name))],
             "last_id": last_id,
         }
     )

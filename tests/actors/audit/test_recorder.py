@@ -140,7 +140,7 @@ def test_a_record_that_cannot_be_stored_is_left_out_alone_and_counted(
     assert recorder.flush()
     assert numbers(db) == list(range(20))
     assert recorder.lost == 2
-    assert counters.take() == [("record_lost", 2, 0.0)]
+    assert counters.take().problems == [("record_lost", 2, 0.0)]
     assert "cannot be stored" in caplog.text
 
 

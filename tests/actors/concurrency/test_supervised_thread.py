@@ -14,7 +14,7 @@ from statemachine_engine import Machine, Runtime
 from statemachine_engine.actors.concurrency.supervised_thread import RESTARTS, SupervisedThread
 from statemachine_engine.actors.sockets import datagrams, unix_socket
 from statemachine_engine.actors.sockets.listener import Listener
-from statemachine_engine.storage import audit, machines, mailbox, troubles
+from statemachine_engine.storage import audit, machines, mailbox, problems
 from statemachine_engine.storage.engine.database import Database
 from tests.support.crash import Crash, crash
 from tests.support.journal import Journal
@@ -96,33 +96,33 @@ def test_a_recorder_s_crash_loses_nothing_that_was_recorded(
     runtime: Runtime, start: Start, caplog: pytest.LogCaptureFixture
 ) -> None:
     machine = start("{initial_state: a, transitions: [{from: a, to: a, event: go}]}")
-    runtime.shared.recorder.flush()
+    runtime.resources.recorder.flush()
 
     crash("sm-recorder")
     sent = [machine.send("go") for _ in range(20)]
 
     until(lambda: {row.status for row in mailbox.list_(runtime.db)} == {"processed"})
-    assert runtime.shared.recorder.flush()
+    assert runtime.resources.recorder.flush()
     until(lambda: "thread sm-recorder crashed" in caplog.text)
-    until(lambda: ("recorder_crashed", 1, 0.0) in troubles.counts(runtime.db))
+    until(lambda: ("recorder_crashed", 1, 0.0) in problems.counts(runtime.db))
     changes = [event for event in audit.since(runtime.db, 0, 1000) if event.type == "state_change"]
     assert len(changes) == len(sent)
 
 
 def test_a_timer_s_delay_outlasts_a_crash(runtime: Runtime) -> None:
     due = threading.Event()
-    runtime.shared.timers.after(0.05, due.set)
+    runtime.resources.timers.after(0.05, due.set)
 
     crash("sm-timers")
 
     assert due.wait(30)
-    until(lambda: ("timers_crashed", 1, 0.0) in troubles.counts(runtime.db))
+    until(lambda: ("timers_crashed", 1, 0.0) in problems.counts(runtime.db))
 
 
 def test_a_keeper_s_crash_ends_no_housekeeping(runtime: Runtime) -> None:
     crash("sm-keeper")
 
-    until(lambda: ("keeper_crashed", 1, 0.0) in troubles.counts(runtime.db))  # which is for the keeper to store
+    until(lambda: ("keeper_crashed", 1, 0.0) in problems.counts(runtime.db))  # which is for the keeper to store
 
 
 def test_a_notifier_s_crash_makes_nobody_deaf(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,7 +135,7 @@ def test_a_notifier_s_crash_makes_nobody_deaf(postgres_url: str, monkeypatch: py
 
         machine.wait_for("b", 30)
         runtime.maintenance.look(time.monotonic())
-        assert ("notifier_crashed", 1, 0.0) in troubles.counts(elsewhere)
+        assert ("notifier_crashed", 1, 0.0) in problems.counts(elsewhere)
 
 
 def test_a_listener_s_crash_loses_no_event(sockets: Runtime, caplog: pytest.LogCaptureFixture) -> None:
@@ -145,7 +145,7 @@ def test_a_listener_s_crash_loses_no_event(sockets: Runtime, caplog: pytest.LogC
     post(sockets, "m", "go")  # what the thread has in hand when it crashes is still in the mailbox
     machine.wait_for("b", 30)
     until(lambda: "thread sm-listen-m crashed" in caplog.text)
-    until(lambda: ("listener_crashed", 1, 0.0) in troubles.counts(sockets.db))
+    until(lambda: ("listener_crashed", 1, 0.0) in problems.counts(sockets.db))
     post(sockets, "m", "stop")
 
     assert machine.wait(30) == "success"
@@ -173,7 +173,7 @@ def test_a_machine_whose_listener_is_given_up_goes_on_by_its_mailbox_and_says_so
 def test_a_runtime_whose_parts_are_given_up_stops(start: Start, runtime: Runtime, part: str) -> None:
     machine = start("{initial_state: a, transitions: [{from: a, to: b, event: go}]}")
 
-    keep_crashing(f"sm-{part}", lambda: (machine.send("none"), runtime.shared.timers.after(0, lambda: None)))
+    keep_crashing(f"sm-{part}", lambda: (machine.send("none"), runtime.resources.timers.after(0, lambda: None)))
 
     runtime.wait(30)
     assert runtime.broken == f"its {part} crashed again and again"
@@ -204,7 +204,7 @@ def post(runtime: Runtime, name: str, type: str) -> None:
     """As another process does."""
     letter = mailbox.post(runtime.db, name, type)
     assert unix_socket.ring(
-        unix_socket.control_path(runtime.shared.control_prefix, name), datagrams.letter_message(letter)
+        unix_socket.control_path(runtime.resources.control_prefix, name), datagrams.letter_message(letter)
     )
 
 

@@ -33,34 +33,34 @@ def sleepers() -> Sleepers:
 
 def test_a_bell_wakes_who_waits_for_it_once(sleepers: Sleepers) -> None:
     sleepers.park("a")
-    assert sleepers.board.ring("jobs") == 1
-    assert sleepers.board.ring("jobs") == 0
+    assert sleepers.board.notify("jobs") == 1
+    assert sleepers.board.notify("jobs") == 0
     assert sleepers.woken == ["a"]
 
 
 def test_a_bell_of_another_topic_wakes_nobody(sleepers: Sleepers) -> None:
     sleepers.park("a", "jobs")
-    assert sleepers.board.ring("done") == 0
+    assert sleepers.board.notify("done") == 0
 
 
 def test_so_many_are_woken_as_there_is_news_the_longest_waiting_first(sleepers: Sleepers) -> None:
     for name in "abcd":
         sleepers.park(name)
-    assert sleepers.board.ring("jobs", count=3) == 3
+    assert sleepers.board.notify("jobs", count=3) == 3
     assert sleepers.woken == ["a", "b", "c"]
 
 
 def test_the_news_is_not_spent_on_those_whom_it_does_not_concern(sleepers: Sleepers) -> None:
     sleepers.park("audio", key=("audio", None))
     sleepers.park("video", key=("video", None))
-    assert sleepers.board.ring("jobs", ("video", None), count=1) == 1
+    assert sleepers.board.notify("jobs", ("video", None), count=1) == 1
     assert sleepers.woken == ["video"]
 
 
 def test_an_exact_bell_wakes_only_who_waits_for_this_very_key(sleepers: Sleepers) -> None:
     sleepers.park("cpu", key=("video", "cpu"))
     sleepers.park("any", key=("video", None))
-    assert sleepers.board.ring("jobs", ("video", None), count=1, exact=True) == 1
+    assert sleepers.board.notify("jobs", ("video", None), count=1, exact=True) == 1
     assert sleepers.woken == ["any"]
 
 
@@ -69,12 +69,12 @@ def test_who_left_is_not_woken(sleepers: Sleepers) -> None:
     sleepers.board.leave("jobs", place)
     sleepers.board.leave("jobs", place)
     sleepers.board.leave("unheard of", place)
-    assert sleepers.board.ring("jobs") == 0
+    assert sleepers.board.notify("jobs") == 0
 
 
 def test_who_looked_before_the_bell_cannot_park_after_it(sleepers: Sleepers) -> None:
     version = sleepers.board.version("done")
-    sleepers.board.ring("done", ("some job",))
+    sleepers.board.notify("done", ("some job",))
     assert not sleepers.board.park(Wait("done", (), lambda: None), ("a", 1, 0), version)
     assert not sleepers.board.keys("done")
 
@@ -93,8 +93,8 @@ def test_a_watch_may_park_again_while_it_is_woken(sleepers: Sleepers) -> None:
         sleepers.park("a")
 
     sleepers.board.park(Wait("jobs", (), again), ("a", 1, 0), 0)
-    assert sleepers.board.ring("jobs") == 1
-    assert sleepers.board.ring("jobs") == 1
+    assert sleepers.board.notify("jobs") == 1
+    assert sleepers.board.notify("jobs") == 1
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_after_any_bell_that_followed_the_look_the_sleeper_is_awake(steps: list[
         if step == "look":
             version, rung = board.version("jobs"), False
         elif step == "ring":
-            board.ring("jobs")
+            board.notify("jobs")
             rung = True
         else:
             parked = board.park(Wait("jobs", (), wake), ("a", 1, 0), version)
@@ -164,7 +164,7 @@ def test_under_many_threads_no_job_is_left_while_a_worker_sleeps() -> None:
         for _ in range(total // 4):
             with lock:
                 stock += 1
-            board.ring("jobs", ("video", None), 1)
+            board.notify("jobs", ("video", None), 1)
 
     def work(number: int) -> None:
         while not finished.is_set():
@@ -186,7 +186,7 @@ def test_a_bell_rung_by_another_thread_never_falls_between_look_and_park() -> No
         def ring(board: WaitBoard = board, flag: list[int] = flag, barrier: threading.Barrier = barrier) -> None:
             barrier.wait()
             flag.append(1)
-            board.ring("done", ("j",))
+            board.notify("done", ("j",))
 
         thread = threading.Thread(target=ring)
         thread.start()

@@ -21,7 +21,6 @@ from statemachine_engine.actors.jobs.job_holder import JobHolder
 from statemachine_engine.actors.machine.action_run import ActionExecutor, ActionRun, Failure, Parked
 from statemachine_engine.actors.metrics.counters import Counters
 from statemachine_engine.actors.metrics.outage import Outage
-from statemachine_engine.actors.metrics.timings import Timings
 from statemachine_engine.storage import jobs
 from statemachine_engine.storage.engine.database import Database
 from tests.support.factories import add_jobs
@@ -57,13 +56,13 @@ class Stage:
         self.token = CancelToken()
         self.loop = MachineLoop("m")
         self.context: dict[str, Any] = {}
-        self.timings, self.counters = Timings(), Counters()
+        self.counters = Counters()
 
     def publish(self, machine: str, type: str, payload: Mapping[str, Any]) -> None:
         self.published.append((type, payload))
 
     def wake(self, topic: str, key: tuple[str | None, ...], count: int) -> None:
-        self.wait_board.ring(topic, key, count)
+        self.wait_board.notify(topic, key, count)
 
     def pass_on(self, job_type: str | None, machine_type: str | None) -> None:
         """Nobody else waits here."""
@@ -80,9 +79,7 @@ class Stage:
         run = ActionRun(1, "busy", actions, self.context, services, **options)
         registry = ActionRegistry(self.folder)
         outage = Outage(self.counters, None, "", str)
-        action_executor = ActionExecutor(
-            from_dict(DEFINITION, "m"), registry, self.wait_board, self.timings, self.counters, outage
-        )
+        action_executor = ActionExecutor(from_dict(DEFINITION, "m"), registry, self.wait_board, self.counters, outage)
         return action_executor.perform(run, self.loop)
 
 
@@ -120,18 +117,18 @@ def test_each_action_that_ends_is_counted_with_its_failure(stage: Stage) -> None
     stage.perform(spec("probe", then="error"))
     stage.perform(spec("broken"))
     counted: Counter[tuple[str, str]] = Counter()
-    for bar in stage.timings.take():
-        assert bar.seconds > 0
-        counted.update({(bar.action, "all"): bar.times, (bar.action, "failed"): bar.failures})
+    for count in stage.counters.take().durations:
+        assert count.seconds > 0
+        counted.update({(count.action, "all"): count.times, (count.action, "failed"): count.failures})
     assert counted == {("probe", "all"): 4, ("probe", "failed"): 1, ("broken", "all"): 1, ("broken", "failed"): 1}
-    assert stage.timings.take() == []
+    assert stage.counters.take().durations == []
 
 
 def test_neither_what_was_cut_off_nor_a_look_that_found_nothing_is_counted(stage: Stage) -> None:
     stage.action("probe", "self.services.cancel.cancel()")
     stage.perform(spec("check_database_queue"))
     stage.perform(spec("probe"))
-    assert stage.timings.take() == []
+    assert stage.counters.take().durations == []
 
 
 FAILURES = {
@@ -188,7 +185,7 @@ def test_what_a_cancelled_run_brings_late_is_thrown_away(stage: Stage, body: str
 
 def test_a_watch_that_finds_nothing_parks_with_the_version_it_had_before_it_looked(stage: Stage) -> None:
     stage.wait_board.version("jobs")
-    stage.wait_board.ring("jobs")
+    stage.wait_board.notify("jobs")
     run = stage.perform(spec("check_database_queue", job_type="video", machine_type="gpu"))
     assert run.parked == [Parked(0, "jobs", ("video", "gpu"), 1, None)]
     assert (run.event, run.unhandled) == (None, [])

@@ -158,7 +158,7 @@ def test_what_was_to_become_of_a_job_is_not_forgotten(
         if event is not None:
             machine.send(event)
         machine.wait_for(left_in, 5)
-        until(lambda: machine.dependencies.job_holder.current is not None and not runtime.resources.running)
+        until(lambda: machine.dependencies.job_holder.current is not None and not runtime.resources.running_actions)
 
     with Runtime(db, sockets=False) as runtime:
         machine = restarted(runtime, **more)
@@ -192,7 +192,7 @@ def test_a_job_whose_machine_is_started_elsewhere_between_its_actions_is_tried_a
         machine = restarted(runtime, **more)
         job_id = JobQueue(runtime).add("t", backoff_s=600).job_id
         machine.wait_for("b", 30)
-        until(lambda: machine.dependencies.job_holder.current is not None and not runtime.resources.running)
+        until(lambda: machine.dependencies.job_holder.current is not None and not runtime.resources.running_actions)
         runtime.resources.recorder.flush()
 
     with Runtime(db, sockets=False) as runtime:

@@ -12,7 +12,7 @@ from statemachine_engine import Machine, Runtime
 from statemachine_engine.actors.jobs.job_context import hold_row
 from statemachine_engine.actors.machine import context_limit
 from statemachine_engine.actors.machine.context_limit import ContextFull, ContextLimit, size_of
-from statemachine_engine.storage import troubles
+from statemachine_engine.storage import problems
 from tests.support.journal import Journal
 from tests.support.until import until
 
@@ -278,4 +278,4 @@ def test_a_machine_takes_the_error_path_of_such_an_action_and_goes_on(
     assert "result" not in machine.context
     machine.send("again")
     machine.wait_for("waiting", 30)
-    until(lambda: ("context_full", 1, 0.0) in troubles.counts(runtime.db))
+    until(lambda: ("context_full", 1, 0.0) in problems.counts(runtime.db))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from statemachine_engine import JobQueue, Machine, Runtime
-from statemachine_engine.storage import machines, mailbox, troubles
+from statemachine_engine.storage import machines, mailbox, problems
 from tests.support.gate import gate_in
 from tests.support.journal import Journal
 from tests.support.processes import alive
@@ -700,7 +700,7 @@ def test_a_crashed_actor_is_replaced_with_what_waited_for_it_and_the_machine_goe
 
     until(lambda: [row.status for row in mailbox.list_(runtime.db)] == ["processed"] * 2)
     assert (machine.state, machine.status) == ("b", "running")
-    until(lambda: ("actor_crashed", 1, 0.0) in troubles.counts(runtime.db))
+    until(lambda: ("actor_crashed", 1, 0.0) in problems.counts(runtime.db))
 
 
 def test_a_crashed_actor_for_which_the_system_gives_no_thread_is_replaced_when_it_does(

@@ -45,6 +45,6 @@ def test_what_finds_no_thread_waits_for_one_that_is_free_and_the_shortage_is_cou
     threading.stack_size(0)
     assert workers.take(free.wait) is not None
     assert "no more threads can be started: over after" in caplog.text
-    ((kind, times, seconds),) = counters.take()
+    ((kind, times, seconds),) = counters.take().problems
     assert (kind, times) == ("threads_short", 1)
     assert seconds > 0

@@ -70,7 +70,7 @@ def test_one_that_lasts_is_a_line_a_minute_and_one_at_its_end_and_counts_all_its
         "the store takes nothing (for 120 s now): no room; 2 writes wait",
         "the store takes nothing: over after 150.0 s; they are stored now",
     ]
-    assert counters.take() == [("database_failed", 1, 150.0)]
+    assert counters.take().problems == [("database_failed", 1, 150.0)]
 
 
 def test_one_that_comes_and_goes_does_not_fill_the_log(trouble: Outage, caplog: pytest.LogCaptureFixture) -> None:
@@ -104,7 +104,7 @@ def test_it_lasts_since_what_failed_was_begun_and_no_second_counts_twice(
         trouble.met(StoreUnavailable("locked"), began_s)
         trouble.over()
 
-    assert counters.take() == [("database_failed", 2, 10.0)]
+    assert counters.take().problems == [("database_failed", 2, 10.0)]
 
 
 def test_no_trouble_is_not_over(trouble: Outage, caplog: pytest.LogCaptureFixture) -> None:
@@ -117,13 +117,13 @@ def test_each_cause_counts_once_with_its_own_time_however_often_it_is_met(
     watch: Stopwatch, trouble: Outage, counters: Counters
 ) -> None:
     locked, full = StoreUnavailable("locked"), StoreUnavailable("full")
-    locked.trouble, full.trouble = "database_locked", "database_full"
+    locked.problem_kind, full.problem_kind = "database_locked", "database_full"
     for error in (locked, locked, full, full, locked):
         trouble.met(error)
         watch.now_s += 10
     trouble.over()
 
-    assert sorted(counters.take()) == [("database_full", 1, 20.0), ("database_locked", 2, 30.0)]
+    assert sorted(counters.take().problems) == [("database_full", 1, 20.0), ("database_locked", 2, 30.0)]
 
 
 def test_what_lasts_is_counted_while_it_lasts(watch: Stopwatch, trouble: Outage, counters: Counters) -> None:
@@ -132,4 +132,4 @@ def test_what_lasts_is_counted_while_it_lasts(watch: Stopwatch, trouble: Outage,
     watch.now_s += 10
     trouble.met(StoreUnavailable("away"))
 
-    assert counters.take() == [("database_failed", 0, 10.0)]
+    assert counters.take().problems == [("database_failed", 0, 10.0)]

@@ -12,12 +12,11 @@ import pytest
 from statemachine_engine.actors.concurrency.wait_board import Key, Wait, WaitBoard
 from statemachine_engine.actors.metrics.counters import Counters
 from statemachine_engine.actors.metrics.outage import Outage
-from statemachine_engine.actors.metrics.timings import Timings
 from statemachine_engine.actors.runtime import maintenance as keeper_module
 from statemachine_engine.actors.runtime.maintenance import HEARTBEAT_S, RESCUE_S, Maintenance
-from statemachine_engine.storage import durations, jobs, machines, mailbox, troubles
+from statemachine_engine.storage import durations, jobs, machines, mailbox, problems
 from statemachine_engine.storage.clock import ManualClock
-from statemachine_engine.storage.durations import Bar
+from statemachine_engine.storage.durations import DurationCount
 from statemachine_engine.storage.engine.database import Database
 from statemachine_engine.storage.errors import StoreUnavailable
 from statemachine_engine.storage.jobs import Job
@@ -32,13 +31,13 @@ class House:
         self.db, self.wait_board = db, WaitBoard()
         self.told: list[Mapping[str, int]] = []
         self.woken: list[str] = []
-        self.timings, self.counters = Timings(), Counters()
+        self.counters = Counters()
         self.outage = Outage(self.counters, None, "the store takes nothing", str)
         self.looks = self.entered = self.changes = 0
         self.failed: list[str] = []
         self.clocks_set: list[float] = []
         self.fails_at: Callable[..., None] | None = None
-        self.maintenance = Maintenance(db, "us", self.wait_board, self.timings, self.counters, self, outage=self.outage)
+        self.maintenance = Maintenance(db, "us", self.wait_board, self.counters, self, outage=self.outage)
 
     def names(self) -> list[str]:
         return ["m"]
@@ -183,15 +182,15 @@ def test_rows_that_no_datagram_told_of_are_told_until_they_are_read(house: House
 
 def test_how_long_actions_took_is_stored_with_the_heartbeat_and_at_the_end(house: House, db: Database) -> None:
     house.maintenance.look(0.0)
-    house.timings.add("worker", "bash", 0.02, failed=False)
+    house.counters.action_ended("worker", "bash", 0.02, failed=False)
     house.maintenance.look(HEARTBEAT_S - 0.1)
-    assert durations.bars(db) == []
+    assert durations.counts(db) == []
     house.maintenance.look(HEARTBEAT_S)
-    assert durations.bars(db) == [Bar("worker", "bash", 3, 1, 0, 0.02)]
+    assert durations.counts(db) == [DurationCount("worker", "bash", 3, 1, 0, 0.02)]
     house.maintenance.start()
-    house.timings.add("worker", "bash", 0.02, failed=True)
+    house.counters.action_ended("worker", "bash", 0.02, failed=True)
     house.maintenance.stop()
-    assert durations.bars(db) == [Bar("worker", "bash", 3, 2, 1, 0.04)]
+    assert durations.counts(db) == [DurationCount("worker", "bash", 3, 2, 1, 0.04)]
 
 
 def test_what_a_locked_store_did_not_take_is_stored_later(
@@ -202,26 +201,26 @@ def test_what_a_locked_store_did_not_take_is_stored_later(
     def locked(*_: object) -> None:
         raise StoreUnavailable("locked")
 
-    for number, figures in enumerate((durations, troubles), 1):
-        house.timings.add("worker", "bash", 0.02, failed=False)
+    for number, figures in enumerate((durations, problems), 1):
+        house.counters.action_ended("worker", "bash", 0.02, failed=False)
         house.counters.add("socket_gone")
         monkeypatch.setattr(figures, "add", locked)
         with pytest.raises(StoreUnavailable):
             house.maintenance.look(2 * number * HEARTBEAT_S)
         monkeypatch.undo()
         house.maintenance.look((2 * number + 1) * HEARTBEAT_S)
-    assert [bar.times for bar in durations.bars(house.db)] == [2]
-    assert troubles.counts(house.db) == [("socket_gone", 2, 0.0)]
+    assert [count.times for count in durations.counts(house.db)] == [2]
+    assert problems.counts(house.db) == [("socket_gone", 2, 0.0)]
 
 
 def test_troubles_are_stored_at_the_next_look_and_at_the_end(house: House, db: Database) -> None:
     house.counters.add("socket_gone")
     house.maintenance.look(0.0)
-    assert troubles.counts(db) == [("socket_gone", 1, 0.0)]
+    assert problems.counts(db) == [("socket_gone", 1, 0.0)]
     house.maintenance.start()
     house.counters.add("socket_gone")
     house.maintenance.stop()
-    assert troubles.counts(db) == [("socket_gone", 2, 0.0)]
+    assert problems.counts(db) == [("socket_gone", 2, 0.0)]
 
 
 @pytest.mark.parametrize("db_url", ["sqlite", "postgres"], indirect=True)

@@ -32,7 +32,7 @@ class Watch:
         for machine in machines:
             machine_registry.add(machine)
         self.said: list[tuple[str, str, str]] = []
-        self.dog = Watchdog(machine_registry, runtime.resources.running, self._hear, action_s=ACTION_S)
+        self.dog = Watchdog(machine_registry, runtime.resources.running_actions, self._hear, action_s=ACTION_S)
 
     def _hear(self, machine: str, type: str, payload: dict[str, Any]) -> None:
         self.said.append((machine, type, payload["what"]))
@@ -61,7 +61,7 @@ def test_a_python_action_that_runs_long_is_reported_once_with_its_stack_and_agai
 
     gate.opened.set()
     machine.wait_for("b", 30)
-    until(lambda: not runtime.resources.running and machine.machine_status.busy_since_s is None)
+    until(lambda: not runtime.resources.running_actions and machine.machine_status.busy_since_s is None)
     watch.look(ACTION_S + 2)
     assert watch.said[1:] == [("m", "unstuck", "action gate")]
     assert machine.stuck is None
@@ -93,7 +93,7 @@ def test_an_actor_that_takes_long_over_one_message_is_reported(
 def test_what_hears_of_its_cancellation_may_take_its_time(start: Start, runtime: Runtime, action: str) -> None:
     machine = start(GATE.replace("{type: TYPE, success: done}", action))
     watch = Watch(runtime, machine)
-    until(lambda: [run for run in runtime.resources.running.values() if run.services.cancel.listened])
+    until(lambda: [run for run in runtime.resources.running_actions.values() if run.services.cancel.listened])
     until(lambda: machine.machine_status.busy_since_s is None)
 
     watch.look(10 * ACTION_S)

@@ -81,7 +81,7 @@ def test_what_is_no_message_is_refused_and_counted_and_nothing_else_happens(post
     assert [event.type for event in post.events] == ["the_end"]
     assert not post.bells
     assert post.listener.refused == len(MALFORMED)
-    assert post.counters.take() == [("datagram_refused", len(MALFORMED), 0.0)]
+    assert post.counters.take().problems == [("datagram_refused", len(MALFORMED), 0.0)]
 
 
 def test_a_flood_of_them_is_one_warning_in_the_log(post: Post, caplog: pytest.LogCaptureFixture) -> None:

@@ -322,7 +322,7 @@ def test_while_its_folder_is_gone_nobody_reads_or_writes_what_no_path_names(tmp_
     for ask in (db.follow_file, lambda: jobs.enqueue(db, "gone", "t"), lambda: jobs.find(db)):
         with pytest.raises(StoreUnavailable, match="No such file or directory") as refused:
             ask()
-        assert refused.value.trouble == "database_not_opened"
+        assert refused.value.problem_kind == "database_not_opened"
 
     (tmp_path / "data").mkdir()
     assert db.follow_file()

@@ -10,7 +10,7 @@ import pytest
 from statemachine_engine.actors.machine.context_publisher import shown
 from statemachine_engine.storage import audit, durations, jobs, machines
 from statemachine_engine.storage.contexts import ContextRow
-from statemachine_engine.storage.durations import Bar
+from statemachine_engine.storage.durations import DurationCount
 from tests.support.until import until
 from tests.web.conftest import RUN, Site
 
@@ -218,6 +218,6 @@ def test_the_context_is_what_the_machine_left_last_and_its_values_are_data(site:
 
 def test_how_long_its_actions_take_is_shown_for_all_of_its_definition(site: Site) -> None:
     site.start("worker-1", config_type="worker")
-    durations.add(site.db, [Bar("worker", "bash", 5, 4, 1, 1.0), Bar("other", "log", 0, 1, 0, 0.0)])
+    durations.add(site.db, [DurationCount("worker", "bash", 5, 4, 1, 1.0), DurationCount("other", "log", 0, 1, 0, 0.0)])
     (bash,) = one(site, "worker-1")["actions"]
     assert bash == {"type": "bash", "count": 4, "failures": 1, "mean_s": 0.25, "p95_s": 0.25}

@@ -1,11 +1,11 @@
-"""The kinds of trouble that are counted."""
+"""The kinds of problems that are counted."""
 
 from __future__ import annotations
 
 from typing import Literal, get_args
 
 ProblemKind = Literal[
-    # the store takes nothing; these last
+    # the store cannot be used; these have a duration
     "database_locked",
     "database_read_only",
     "database_full",
@@ -16,7 +16,7 @@ ProblemKind = Literal[
     "database_failed",
     "hosts_unheard",
     "threads_short",
-    # these happen
+    # these have no duration
     "database_replaced",
     "machine_unregistered",
     "memory_full",
@@ -37,6 +37,6 @@ ProblemKind = Literal[
     "recorder_crashed",
     "timers_crashed",
 ]
-"""As `kind` of `statemachine_troubles_total` names it."""
+"""A value of the label `kind` of the metric `statemachine_troubles_total`."""
 
-KINDS: tuple[ProblemKind, ...] = get_args(ProblemKind)
+PROBLEM_KINDS: tuple[ProblemKind, ...] = get_args(ProblemKind)

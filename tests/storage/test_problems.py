@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from statemachine_engine.storage import mailbox, troubles
+from statemachine_engine.storage import mailbox, problems
 from statemachine_engine.storage.engine.database import Database
 from statemachine_engine.storage.errors import PayloadTooLarge
-from statemachine_engine.storage.troubles import Count
+from statemachine_engine.storage.problems import ProblemCount
 
 
 def test_what_is_added_is_added_to_what_there_is(db: Database) -> None:
-    troubles.add(db, [Count("socket_gone", 1, 0.0), Count("database_locked", 1, 2.5)])
-    troubles.add(db, [Count("database_locked", 0, 1.5)])
+    problems.add(db, [ProblemCount("socket_gone", 1, 0.0), ProblemCount("database_locked", 1, 2.5)])
+    problems.add(db, [ProblemCount("database_locked", 0, 1.5)])
 
-    assert troubles.counts(db) == [Count("database_locked", 1, 4.0), Count("socket_gone", 1, 0.0)]
+    assert problems.counts(db) == [ProblemCount("database_locked", 1, 4.0), ProblemCount("socket_gone", 1, 0.0)]
 
 
 def test_a_payload_that_is_refused_is_counted(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -23,4 +23,4 @@ def test_a_payload_that_is_refused_is_counted(db: Database, monkeypatch: pytest.
         with pytest.raises(PayloadTooLarge):
             mailbox.post(db, "m", "go", "x" * 101)
 
-    assert troubles.counts(db) == [Count("payload_refused", 2, 0.0)]
+    assert problems.counts(db) == [ProblemCount("payload_refused", 2, 0.0)]
