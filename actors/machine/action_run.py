@@ -7,7 +7,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ..actions.base import BaseAction
     from ..actions.registry import ActionRegistry
     from ..actions.services import Services
-    from ..concurrency.event_loop import MachineLoop
+    from ..concurrency.event_loop import EventLoop
     from ..concurrency.timers import Timer
     from ..concurrency.wait_board import WaitBoard
     from ..definition.model import ActionSpec, Definition
@@ -102,8 +102,8 @@ class ActionRun:
     #: the thread that works on it, and since when it is at this action, in monotonic seconds
     thread: int | None = None
     since_s: float = 0.0
-    #: that it goes on although it was cancelled has been said
-    told: bool = False
+    #: the log says that it goes on although it was cancelled
+    reported_leaked: bool = False
 
     # What came of it
     #: it has not ended: the action that it is at is to be tried again
@@ -164,7 +164,7 @@ class ActionExecutor:
         self._outage = outage
         self._room = ContextLimit()
 
-    def perform(self, run: ActionRun, loop: MachineLoop) -> ActionRun:
+    def perform(self, run: ActionRun, loop: EventLoop) -> ActionRun:
         """Run the actions until one's event is taken by a transition, one fails for good, or the list ends.
 
         A run that paused is gone on with at the action that failed.
@@ -183,7 +183,7 @@ class ActionExecutor:
         """Whether none of its actions can make its caller wait."""
         return all(self._has(spec, "instant") for spec in run.actions)
 
-    def _take_through(self, run: ActionRun, loop: MachineLoop) -> None:
+    def _take_through(self, run: ActionRun, loop: EventLoop) -> None:
         for index in range(run.at, len(run.actions)):
             if run.cancelled:
                 break
@@ -206,7 +206,7 @@ class ActionExecutor:
         """The action that was run again goes on waiting, or repeats and is alone in that."""
         return bool(run.parked) or run.actions[run.start].every_s is not None
 
-    def _one(self, run: ActionRun, loop: MachineLoop) -> bool:
+    def _one(self, run: ActionRun, loop: EventLoop) -> bool:
         """The action that it is at; True when what follows in the list is cut though no transition was taken."""
         spec, began_s = run.action, time.monotonic()
         run.since_s = began_s
@@ -245,7 +245,7 @@ class ActionExecutor:
         action.bind(run.services)
         return action
 
-    def _held(self, action: BaseAction, run: ActionRun, loop: MachineLoop) -> tuple[str | None, bool]:
+    def _held(self, action: BaseAction, run: ActionRun, loop: EventLoop) -> tuple[str | None, bool]:
         """Its answer, unless what it puts into the context does not fit there."""
         before = self._room.before(run.context, puts_back=action.puts_back)
         try:
@@ -253,7 +253,7 @@ class ActionExecutor:
         finally:
             self._room.after(run.context, before)
 
-    def _answer(self, action: BaseAction, run: ActionRun, loop: MachineLoop) -> tuple[str | None, bool]:
+    def _answer(self, action: BaseAction, run: ActionRun, loop: EventLoop) -> tuple[str | None, bool]:
         """Its event, and whether the store answered: what wants nothing but the store waits until that is back.
 
         One that watches has found nothing so far, and looks again; others are tried again until they are cut off.
@@ -271,15 +271,26 @@ class ActionExecutor:
             run.services.cancel.wait(STORE_AGAIN_S)
             run.services.cancel.raise_if_cancelled()
 
-    def _result(self, action: BaseAction, run: ActionRun, loop: MachineLoop) -> str | None:
+    def _result(self, action: BaseAction, run: ActionRun, loop: EventLoop) -> str | None:
         result = action.execute(run.context)
         if inspect.isawaitable(result):
-            result = loop.run(result, run.services.cancel)
+            result = self._awaited(result, run, loop)
         if result is None or isinstance(result, str):
             return result or None
         shown = masked(repr(result))[:80]
         msg = f"it returned {type(result).__name__} {shown}; an action returns the name of an event, or None"
         raise BadResult(msg)
+
+    def _awaited(self, awaitable: Awaitable[Any], run: ActionRun, loop: EventLoop) -> Any:
+        """Return the result of a coroutine; meanwhile the run's thread is the one that the coroutine runs in."""
+
+        def started(thread: int) -> None:
+            run.thread = thread
+
+        try:
+            return loop.run(awaitable, run.services.cancel, started)
+        finally:
+            run.thread = threading.get_ident()
 
     def _has(self, spec: ActionSpec, trait: str) -> bool:
         try:

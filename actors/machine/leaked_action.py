@@ -1,31 +1,30 @@
-"""A cancelled action that goes on: a thread cannot be ended, but where it stands can be told."""
+"""Report of a cancelled action that goes on: a thread cannot be ended, but the place where it stands can be named."""
 
 from __future__ import annotations
 
 import logging
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from .action_run import ActionRun
+from ..concurrency import event_loop
+from . import action_run
 
 log = logging.getLogger(__name__)
 
-#: seconds after the cancellation; by then a command's process group has been killed
+#: seconds after the cancellation; in that time a command's process group has been killed
 PATIENCE_S = 3.0
 
-_ACTORS = Path(__file__).parents[1]
+#: files of the callers of an action: the worker thread's and the event loop's
+_CALLERS = (action_run.__file__, event_loop.__file__)
 
 
-def tell(run: ActionRun) -> None:
-    """Say once which action of a cancelled run goes on, and where it is; nothing where it has ended."""
+def report(run: action_run.ActionRun) -> None:
+    """Log which action of a cancelled run goes on and where it stands, once; do nothing if the run has ended."""
     thread = run.thread
-    if thread is None or run.told:
+    if thread is None or run.reported_leaked:
         return
-    run.told = True
+    run.reported_leaked = True
     log.warning(
         "%s: action %s in state %s was cancelled and goes on; it is at %s; its result will be thrown away",
         run.services.machine, run.action.type, run.state, position(thread),
@@ -33,7 +32,7 @@ def tell(run: ActionRun) -> None:
 
 
 def position(thread: int) -> str:
-    """Where a thread is: in which line of the action, and in which of what that calls."""
+    """Return the line of the action at which a thread stands, and the innermost line that it has called."""
     frames = [frame for frame in _frames(thread) if not _is_machinery(frame)]
     if not frames:
         return "an await that does not end"
@@ -42,19 +41,16 @@ def position(thread: int) -> str:
 
 
 def _frames(thread: int) -> Iterator[FrameType]:
-    """From the innermost outwards, up to what called the action."""
+    """Yield the frames of a thread from the innermost outwards, up to the one that called the action."""
     frame = sys._current_frames().get(thread)
-    while frame is not None and frame.f_code.co_filename != str(_ACTORS / "machine" / "action_run.py"):
+    while frame is not None and frame.f_code.co_filename not in _CALLERS:
         yield frame
         frame = frame.f_back
 
 
 def _is_machinery(frame: FrameType) -> bool:
-    """What drives a coroutine."""
-    package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
-    return package in ("asyncio", "selectors") or frame.f_code.co_filename == str(
-        _ACTORS / "concurrency" / "event_loop.py"
-    )
+    """Return True for a frame that drives coroutines."""
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0] in ("asyncio", "selectors")
 
 
 def _place(frame: FrameType) -> str:

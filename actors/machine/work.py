@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pykka
 
-from ..concurrency.event_loop import MachineLoop
+from ..concurrency.event_loop import EventLoop
 from . import leaked_action
 from .action_run import ActionExecutor, ActionRun, ActionsDone, PauseOver
 
@@ -29,7 +29,7 @@ class Work:
         self._action_executor = dependencies.action_executor
         self._resources = dependencies.resources
         self._tell = tell
-        self._loop = MachineLoop(machine)
+        self._loop = EventLoop(machine)
         self._finished: ActionRun | None = None
         self._chain = 0
 
@@ -97,7 +97,7 @@ class Work:
         if run.timer is not None:
             run.timer.cancel()
         if run.thread is not None:
-            self._resources.timers.after(leaked_action.PATIENCE_S, lambda: leaked_action.tell(run))
+            self._resources.timers.after(leaked_action.PATIENCE_S, lambda: leaked_action.report(run))
         return True
 
     def close(self) -> None:
@@ -115,6 +115,6 @@ def teller(ref: pykka.ActorRef[Any]) -> Tell:
     return tell
 
 
-def _perform_and_tell(action_executor: ActionExecutor, run: ActionRun, loop: MachineLoop, tell: Tell) -> None:
+def _perform_and_tell(action_executor: ActionExecutor, run: ActionRun, loop: EventLoop, tell: Tell) -> None:
     action_executor.perform(run, loop)
     tell(ActionsDone(run))

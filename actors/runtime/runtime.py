@@ -173,7 +173,7 @@ class Runtime:
         self._machine_registry.stop(self.grace_s if grace_s is None else grace_s, CUT_OFF_S)
         self._wait_for_actions()
         for run in list(self.resources.running_actions.values()):
-            leaked_action.tell(run)
+            leaked_action.report(run)
         self.resources.children.stop()
         with self._patience_with_the_server():
             self._release_jobs()

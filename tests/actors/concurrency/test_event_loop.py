@@ -1,8 +1,9 @@
-"""A machine's event loop: who drives it, what it leaves behind, how it ends."""
+"""The event loop of a machine: coroutines, tasks that they leave behind, cancellation and end."""
 
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 
@@ -10,20 +11,21 @@ import pytest
 
 from statemachine_engine.actors.concurrency import event_loop
 from statemachine_engine.actors.concurrency.cancel_token import Cancelled, CancelToken
-from statemachine_engine.actors.concurrency.event_loop import CancelledFromWithin, MachineLoop
+from statemachine_engine.actors.concurrency.event_loop import CancelledFromWithin, EventLoop
+from statemachine_engine.actors.machine.leaked_action import position
 from tests.support.until import until
 
 
 @pytest.fixture
-def loop() -> Iterator[MachineLoop]:
-    """A loop that is closed, and left by all its threads, at the end."""
-    loop = MachineLoop("m")
+def loop() -> Iterator[EventLoop]:
+    """An event loop that is closed at the end, with its thread."""
+    loop = EventLoop("m")
     yield loop
     loop.close()
-    until(lambda: not keepers())
+    until(lambda: not loop_threads())
 
 
-def keepers() -> list[threading.Thread]:
+def loop_threads() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "sm-loop-m"]
 
 
@@ -59,12 +61,11 @@ class Background:
         self.loop.call_soon_threadsafe(self.release.set)
 
 
-def test_a_coroutine_yields_its_result(loop: MachineLoop) -> None:
+def test_the_result_of_a_coroutine_is_returned(loop: EventLoop) -> None:
     assert loop.run(answer(), CancelToken()) == 42
-    assert not loop.running
 
 
-def test_what_a_coroutine_raises_comes_out(loop: MachineLoop) -> None:
+def test_the_error_of_a_coroutine_is_raised(loop: EventLoop) -> None:
     async def fail() -> None:
         raise KeyError("no")
 
@@ -73,7 +74,7 @@ def test_what_a_coroutine_raises_comes_out(loop: MachineLoop) -> None:
     assert loop.run(answer(), CancelToken()) == 42
 
 
-def test_any_awaitable_will_do(loop: MachineLoop) -> None:
+def test_any_awaitable_can_be_run(loop: EventLoop) -> None:
     class Odd:
         def __await__(self) -> Iterator[None]:
             yield from answer().__await__()
@@ -81,14 +82,14 @@ def test_any_awaitable_will_do(loop: MachineLoop) -> None:
     assert loop.run(Odd(), CancelToken()) is None
 
 
-def test_all_runs_share_one_event_loop(loop: MachineLoop) -> None:
+def test_all_runs_share_one_event_loop(loop: EventLoop) -> None:
     async def mine() -> asyncio.AbstractEventLoop:
         return asyncio.get_running_loop()
 
     assert loop.run(mine(), CancelToken()) is loop.run(mine(), CancelToken())
 
 
-def test_a_task_left_behind_goes_on_between_runs_and_during_them(loop: MachineLoop) -> None:
+def test_a_task_left_behind_goes_on_between_runs_and_during_them(loop: EventLoop) -> None:
     background = Background()
     loop.run(background.leave_behind(), CancelToken())
 
@@ -100,48 +101,7 @@ def test_a_task_left_behind_goes_on_between_runs_and_during_them(loop: MachineLo
     assert not background.ended.is_set()
 
 
-def test_the_keeper_leaves_when_the_last_task_has_ended(loop: MachineLoop) -> None:
-    background = Background()
-    loop.run(background.leave_behind(), CancelToken())
-    background.started.wait(30)
-
-    background.end()
-
-    assert background.ended.wait(30)
-    until(lambda: not keepers())
-    assert loop.run(answer(), CancelToken()) == 42
-
-
-def test_taking_over_at_any_moment_never_disturbs_a_run(loop: MachineLoop) -> None:
-    """The tasks end at about the time of the next run, so that it meets the keeper in all its stages."""
-
-    async def leave(number: int) -> int:
-        for delay in range(number % 7):
-            asyncio.get_running_loop().call_later(delay / 100_000, lambda: None)
-        asyncio.create_task(asyncio.sleep((number % 5) / 20_000))  # noqa: RUF006
-        return number
-
-    for number in range(2000):
-        assert loop.run(leave(number), CancelToken()) == number
-
-
-def test_many_threads_that_run_at_once_take_turns(loop: MachineLoop) -> None:
-    start, results = threading.Barrier(8), []
-
-    def work(number: int) -> None:
-        start.wait()
-        results.extend(loop.run(answer(number), CancelToken()) for _ in range(50))
-
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(20)
-
-    assert sorted(map(str, results)) == sorted(str(number) for number in range(8) for _ in range(50))
-
-
-def test_a_token_that_is_set_ends_the_wait(loop: MachineLoop) -> None:
+def test_setting_the_token_cancels_the_coroutine(loop: EventLoop) -> None:
     token, waiting = CancelToken(), threading.Event()
 
     async def forever() -> None:
@@ -155,7 +115,7 @@ def test_a_token_that_is_set_ends_the_wait(loop: MachineLoop) -> None:
     canceller.join(30)
 
 
-def test_a_token_set_before_keeps_the_coroutine_from_starting(loop: MachineLoop) -> None:
+def test_a_token_that_is_set_already_keeps_the_coroutine_from_starting(loop: EventLoop) -> None:
     token, begun = CancelToken(), []
     token.cancel()
 
@@ -167,7 +127,7 @@ def test_a_token_set_before_keeps_the_coroutine_from_starting(loop: MachineLoop)
     assert not begun
 
 
-def test_a_coroutine_that_cancels_itself_has_failed(loop: MachineLoop) -> None:
+def test_a_coroutine_that_cancels_itself_has_failed(loop: EventLoop) -> None:
     async def give_up() -> None:
         raise asyncio.CancelledError
 
@@ -175,8 +135,8 @@ def test_a_coroutine_that_cancels_itself_has_failed(loop: MachineLoop) -> None:
         loop.run(give_up(), CancelToken())
 
 
-def test_a_coroutine_that_swallows_the_cancellation_keeps_the_loop_until_it_ends() -> None:
-    loop, token, release = MachineLoop("m"), CancelToken(), threading.Event()
+def test_a_coroutine_that_swallows_the_cancellation_runs_until_it_ends() -> None:
+    loop, token, release = EventLoop("m"), CancelToken(), threading.Event()
     waiting, swallowed = threading.Event(), threading.Event()
 
     async def stubborn() -> str:
@@ -194,7 +154,6 @@ def test_a_coroutine_that_swallows_the_cancellation_keeps_the_loop_until_it_ends
     waiting.wait(30)
     token.cancel()
     assert swallowed.wait(30)
-    assert loop.running
 
     loop.close()
     release.set()
@@ -202,7 +161,7 @@ def test_a_coroutine_that_swallows_the_cancellation_keeps_the_loop_until_it_ends
     assert results == ["done"]
 
 
-def test_who_comes_after_one_that_lets_go_keeps_the_loop_and_its_tasks(loop: MachineLoop) -> None:
+def test_the_loop_and_its_tasks_are_kept_after_a_cancelled_coroutine_that_ends(loop: EventLoop) -> None:
     background, token, waiting = Background(), CancelToken(), threading.Event()
     loop.run(background.leave_behind(), CancelToken())
 
@@ -219,9 +178,9 @@ def test_who_comes_after_one_that_lets_go_keeps_the_loop_and_its_tasks(loop: Mac
     assert not background.ended.is_set()
 
 
-def test_who_comes_after_one_that_does_not_let_go_gets_another_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_new_loop_is_used_after_a_cancelled_coroutine_that_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(event_loop, "GRACE_S", 0.05)
-    loop, token, waiting, release = MachineLoop("m"), CancelToken(), threading.Event(), threading.Event()
+    loop, token, waiting, release = EventLoop("m"), CancelToken(), threading.Event(), threading.Event()
     opened: list[asyncio.AbstractEventLoop] = []
 
     async def blocking() -> None:
@@ -245,27 +204,7 @@ async def forever(first: Callable[[], Awaitable[None]]) -> None:
     await asyncio.Event().wait()
 
 
-def test_who_waits_for_its_turn_does_not_wait_past_its_own_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_loop, "GRACE_S", 0.02)
-    loop, waiting, release = MachineLoop("m"), threading.Event(), threading.Event()
-
-    async def blocking() -> None:
-        waiting.set()
-        release.wait(30)
-
-    thread = threading.Thread(target=loop.run, args=(blocking(), CancelToken()))
-    thread.start()
-    waiting.wait(30)
-    token = CancelToken()
-    token.cancel()
-    with pytest.raises(Cancelled):
-        loop.run(answer(), token)
-    release.set()
-    thread.join(30)
-    loop.close()
-
-
-def test_close_ends_tasks_that_were_left_behind(loop: MachineLoop) -> None:
+def test_close_ends_tasks_that_were_left_behind(loop: EventLoop) -> None:
     background = Background()
     loop.run(background.leave_behind(), CancelToken())
     background.started.wait(30)
@@ -273,14 +212,14 @@ def test_close_ends_tasks_that_were_left_behind(loop: MachineLoop) -> None:
     loop.close()
 
     assert background.ended.wait(30)
-    until(lambda: not keepers())
+    until(lambda: not loop_threads())
     assert background.task.cancelled()
     assert background.loop.is_closed()
     loop.close()
 
 
 def test_close_ends_a_run_under_way_and_its_tasks() -> None:
-    loop, background, waiting = MachineLoop("m"), Background(), threading.Event()
+    loop, background, waiting = EventLoop("m"), Background(), threading.Event()
 
     async def forever() -> None:
         await background.leave_behind()
@@ -303,7 +242,7 @@ def test_close_ends_a_run_under_way_and_its_tasks() -> None:
 
 
 def test_a_task_that_swallows_the_cancellation_does_not_hold_up_the_end(
-    loop: MachineLoop, caplog: pytest.LogCaptureFixture
+    loop: EventLoop, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def leave_behind() -> asyncio.AbstractEventLoop:
         asyncio.create_task(stubborn())  # noqa: RUF006
@@ -324,7 +263,7 @@ def test_a_task_that_swallows_the_cancellation_does_not_hold_up_the_end(
 
 def test_close_at_any_moment_of_a_run_leaves_no_loop_open() -> None:
     for number in range(300):
-        loop, opened, ready = MachineLoop("m"), [], threading.Barrier(2)
+        loop, opened, ready = EventLoop("m"), [], threading.Barrier(2)
 
         async def work(opened: list[asyncio.AbstractEventLoop] = opened, number: int = number) -> None:
             opened.append(asyncio.get_running_loop())
@@ -332,7 +271,7 @@ def test_close_at_any_moment_of_a_run_leaves_no_loop_open() -> None:
             for _ in range(number % 10):
                 await asyncio.sleep(0)
 
-        def run(loop: MachineLoop = loop, ready: threading.Barrier = ready) -> None:
+        def run(loop: EventLoop = loop, ready: threading.Barrier = ready) -> None:
             ready.wait()
             try:
                 loop.run(work(), CancelToken())
@@ -348,20 +287,20 @@ def test_close_at_any_moment_of_a_run_leaves_no_loop_open() -> None:
 
 
 def test_close_before_the_first_run_does_nothing() -> None:
-    loop = MachineLoop("m")
+    loop = EventLoop("m")
     loop.close()
     loop.close()
 
 
 def test_a_closed_loop_runs_nothing_any_more() -> None:
-    loop = MachineLoop("m")
+    loop = EventLoop("m")
     loop.close()
     with pytest.raises(Cancelled):
         loop.run(answer(), CancelToken())
 
 
 def test_asynchronous_generators_are_ended_with_the_loop() -> None:
-    loop, ended = MachineLoop("m"), []
+    loop, ended = EventLoop("m"), []
 
     async def numbers() -> object:  # type: ignore[misc]
         try:
@@ -377,4 +316,27 @@ def test_asynchronous_generators_are_ended_with_the_loop() -> None:
 
     assert loop.run(first(), CancelToken()) == 1
     loop.close()
-    assert ended == [True]
+    until(lambda: ended == [True])
+
+
+def test_a_task_that_exits_does_not_keep_the_next_coroutine_from_running(loop: EventLoop) -> None:
+    async def leave_behind() -> None:
+        asyncio.get_running_loop().call_soon(sys.exit)
+
+    loop.run(leave_behind(), CancelToken())
+    until(lambda: not loop_threads())
+    assert loop.run(answer(), CancelToken()) == 42
+
+
+def test_the_place_where_a_coroutine_blocks_can_be_named(loop: EventLoop) -> None:
+    release, idents = threading.Event(), list[int]()
+
+    async def block() -> None:
+        release.wait(30)
+
+    thread = threading.Thread(target=lambda: loop.run(block(), CancelToken(), idents.append))
+    thread.start()
+    until(lambda: idents and "(block)" in position(idents[0]))
+    release.set()
+    thread.join(30)
+    until(lambda: position(idents[0]) == "an await that does not end")

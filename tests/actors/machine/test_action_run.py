@@ -13,7 +13,7 @@ import pytest
 from statemachine_engine.actors.actions.registry import ActionRegistry
 from statemachine_engine.actors.actions.services import Services
 from statemachine_engine.actors.concurrency.cancel_token import CancelToken
-from statemachine_engine.actors.concurrency.event_loop import MachineLoop
+from statemachine_engine.actors.concurrency.event_loop import EventLoop
 from statemachine_engine.actors.concurrency.wait_board import WaitBoard
 from statemachine_engine.actors.definition.loader import from_dict
 from statemachine_engine.actors.definition.model import ActionSpec
@@ -54,7 +54,7 @@ class Stage:
         self.wait_board = WaitBoard()
         self.job_holder = JobHolder("m", self)
         self.token = CancelToken()
-        self.loop = MachineLoop("m")
+        self.loop = EventLoop("m")
         self.context: dict[str, Any] = {}
         self.counters = Counters()
 
