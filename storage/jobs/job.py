@@ -65,7 +65,7 @@ class Job:
     def wait_s(self) -> float:
         """Seconds that the job, back from the attempt that it is in, waits for the next one.
 
-        Rule (docs/jobs-and-events.md, "Back-off"): the first new attempt is at once, for what ended the one before was
+        Rule (docs/jobs.md, "Back-off"): the first new attempt is at once, for what ended the one before was
         wait enough; each further one waits twice as long as the one before it, from `backoff_s` on, an hour at most.
         """
         if self.attempts < 2:
