@@ -58,8 +58,6 @@ class Mark(NamedTuple):
 
     event_id: int
     status: str
-    generation: int = 0
-    """The database's when the id was given: in another file it is another event's."""
 
 
 class Received(NamedTuple):
@@ -136,7 +134,7 @@ def write(db: Database, records: Sequence[Record]) -> list[int]:
 
     Of several states of one machine the last one counts. CommitInDoubt has the ids by which `is_written` finds out.
     """
-    batch = _sorted_out(records, to_text(db.now()), db.generation)
+    batch = _sorted_out(records, to_text(db.now()))
     ids: list[int] = []
     try:
         _write(db, batch, ids)
@@ -148,7 +146,7 @@ def write(db: Database, records: Sequence[Record]) -> list[int]:
 
 def is_written(db: Database, records: Sequence[Record], ids: Sequence[int]) -> bool:
     """Whether a batch whose commit was in doubt is in the store; a server that crashed may have drawn its ids again."""
-    batch = _sorted_out(records, "", db.generation)
+    batch = _sorted_out(records, "")
     with db.write():
         db.lock(LOCK)  # a commit that is still under way is waited for
         row = db.execute(
@@ -348,7 +346,7 @@ class _Batch(NamedTuple):
     contexts: dict[str, ContextRow]
 
 
-def _sorted_out(records: Sequence[Record], now: str, generation: int) -> _Batch:
+def _sorted_out(records: Sequence[Record], now: str) -> _Batch:
     batch = _Batch([], {}, [], [], {}, {})
     for record in records:
         if isinstance(record, Note):
@@ -356,8 +354,7 @@ def _sorted_out(records: Sequence[Record], now: str, generation: int) -> _Batch:
         elif isinstance(record, StateRow):
             batch.states[record.machine] = record
         elif isinstance(record, Mark):
-            if record.generation == generation:
-                batch.marks.append((record.status, now, record.event_id))
+            batch.marks.append((record.status, now, record.event_id))
         elif isinstance(record, Received):
             batch.received.append((*record[:2], dumps(record.payload), *record[3:6], to_text(record.timestamp), now))
         elif isinstance(record, ContextRow):

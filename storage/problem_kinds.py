@@ -17,7 +17,6 @@ ProblemKind = Literal[
     "hosts_unheard",
     "threads_short",
     # these have no duration
-    "database_replaced",
     "machine_unregistered",
     "memory_full",
     "record_lost",

@@ -58,10 +58,10 @@ class AuditRecords:
             "payload_keys": keys, "source": event.source,
         })  # fmt: skip
 
-    def settled(self, event: EventMessage, status: str, generation: int) -> Record:
-        """What became of its row in the mailbox, of that generation; a datagram without one gets it now."""
+    def settled(self, event: EventMessage, status: str) -> Record:
+        """What became of its row in the mailbox; a datagram without one gets it now."""
         if event.event_id is not None:
-            return Mark(event.event_id, status, generation)
+            return Mark(event.event_id, status)
         return Received(self._machine, event.type, event.payload, event.job_id, event.source, status, event.timestamp)
 
     def unhandled(self, event: str, state: str, more: Mapping[str, Any]) -> Note:

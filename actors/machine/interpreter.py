@@ -230,7 +230,7 @@ class Interpreter:
         self._fail_unhandled(event.type)
 
     def _settled(self, event: EventMessage, status: str) -> Record:
-        return self._records.settled(event, status, self._mail.generation)
+        return self._records.settled(event, status)
 
     def _go_on(self) -> None:
         """Settle what has run; when nothing runs any more, re-run what was woken, then take the events that waited."""

@@ -34,8 +34,6 @@ class MailboxReader:
         self._db = db
         self._name = name
         self._outage = outage
-        #: the database's that the ids belong to
-        self.generation = db.generation
         self._waiting: deque[EventMessage] = deque()
         #: events whose turn it was, and that wait until the state has made up its mind
         self.deferred: deque[EventMessage] = deque()
@@ -55,7 +53,6 @@ class MailboxReader:
 
         One that must act `at_once` overtakes those that were missed; they are fetched next.
         """
-        self._follow_file()
         if event.event_id is None:
             return [event]
         if self._has_seen(event.event_id):
@@ -72,7 +69,6 @@ class MailboxReader:
 
     def fetch(self) -> list[EventMessage]:
         """The unread rows after the cursor, as many as there is room for."""
-        self._follow_file()
         room = BACKLOG - len(self._waiting)
         if room <= 0:
             self._more = True
@@ -102,7 +98,6 @@ class MailboxReader:
             self._waiting.extend(self.fetch())
         if not self._waiting:
             return None
-        self._follow_file()
         return self._waiting.popleft()
 
     def defer(self, event: EventMessage) -> bool:
@@ -154,16 +149,6 @@ class MailboxReader:
         except StorageError as error:
             self._outage.met(error, began_s)
             return []
-
-    def _follow_file(self) -> None:
-        """In another file ids begin anew: none is known, and what waits in memory has no row any more."""
-        if self.generation == self._db.generation:
-            return
-        self.generation = self._db.generation
-        self._cursor = self._all_seen = 0
-        self._seen.clear()
-        self.recall()
-        self._waiting = deque(event._replace(event_id=None, after=None) for event in self._waiting)
 
     def _fresh(self, letters: list[mailbox.MailboxMessage]) -> list[EventMessage]:
         fresh = [incoming(letter) for letter in letters if not self._has_seen(letter.id)]

@@ -35,12 +35,19 @@ class JobQueue:
         self._runtime = store if isinstance(store, Runtime) else None
         self._own = not isinstance(store, Runtime | Database)
         self._db = _database(store)
+        self._opening = threading.Lock()
 
     @property
     def db(self) -> Database:
-        """The store. One that this queue opened follows its file; a runtime's does so by itself. StorageError."""
-        if self._own:
-            self._db.follow_file()
+        """Return the open store.
+
+        One that this queue opened is opened again when another file has taken its place. StoreUnavailable while there
+        is none.
+        """
+        with self._opening:
+            if self._own and self._db.has_lost_file():
+                self._db.close()
+                self._db = Database.open(self._db.url, create=False)
         return self._db
 
     def add(self, job_type: str, data: Any = None, *, job_id: str | None = None, **options: Any) -> Job:

@@ -56,7 +56,7 @@ class Charges(Protocol):
         """The store can be written: it took what was begun then (monotonic)."""
 
     def enter_again(self) -> None:
-        """The store was emptied or replaced: it is to know of the machines and their schedules."""
+        """The store was emptied: enter the machines and their schedules again."""
 
     def clock_set(self, by_s: float) -> None:
         """The clock was set by so many seconds, forwards or (negative) back."""
@@ -75,14 +75,16 @@ class Maintenance:
         *,
         outage: Outage,
         given_up: Callable[[], None] = lambda: None,
+        file_lost: Callable[[], None] = lambda: None,
     ) -> None:
-        """`outage` hears of a store that fails."""
+        """`outage` hears of a store that fails; `file_lost` is called when the database's file is not at its path."""
         self._db = db
         self._incarnation = incarnation
         self._wait_board = wait_board
         self._counters = counters
         self._charges = charges
         self._outage = outage
+        self._file_lost = file_lost
         self._clock_offset_s = db.clock.now() - time.monotonic()
         self._stopping = threading.Event()
         self._stirred = threading.Event()
@@ -120,12 +122,9 @@ class Maintenance:
 
     def look(self, now_s: float) -> None:
         """One round at `now_s` on the monotonic clock; apart from the loop, so that it can be called alone."""
-        if self._db.follow_file():
-            log.critical(
-                "the database %s was deleted or replaced: machines go on in the file that is there now", self._db
-            )
-            self._counters.add("database_replaced")
-            self._next_beat_s, self._token = now_s, None
+        if self._db.has_lost_file():
+            self._file_lost()
+            return
         if now_s >= self._next_beat_s or self._outage.lasts:
             self._beat()
             self._counters.store(self._db)

@@ -62,6 +62,11 @@ SILENCE_S = 10.0
 #: seconds in which what waits in memory is to be stored at the end; and in which its loss is said, where that is vain
 LAST_WRITES_S, LOSS_S = 10.0, 1.0
 
+FILE_LOST = (
+    "the database {db} was deleted, or another file was put in its place; start it again to work with the file that is "
+    "there now (what was written in the last seconds may be lost)"
+)
+
 
 class NotStarted(MachineError):
     """The runtime is not running."""
@@ -103,7 +108,7 @@ class Runtime:
         self._lock = threading.RLock()
         self._stop_asked = self._hurried = False
         self._running = False
-        #: why it cannot go on, once a thread that it cannot do without was given up
+        #: the reason why it cannot go on: a thread was given up, or the database's file is gone
         self.broken: str | None = None
         #: called then, in that thread
         self.on_broken: Callable[[], None] = self.request_stop
@@ -116,8 +121,8 @@ class Runtime:
         """Start what the machines share: the store first, keeper and notifier, who use all the others, last."""
         self.db = self._opened()
         counters = Counters()
-        recorder = Recorder(self.db, Publisher(self._event_socket), counters, lambda: self._break("recorder"))
-        timers = Timers(crashed=lambda: counters.add("timers_crashed"), given_up=lambda: self._break("timers"))
+        recorder = Recorder(self.db, Publisher(self._event_socket), counters, lambda: self._give_up("recorder"))
+        timers = Timers(crashed=lambda: counters.add("timers_crashed"), given_up=lambda: self._give_up("timers"))
         self.resources = ProcessResources(
             self.db, new_incarnation(), self._control_prefix, recorder, timers, WaitBoard(), WorkerPool(counters),
             Children(), counters,
@@ -148,7 +153,8 @@ class Runtime:
             counters,
             self._household,
             outage=recorder.outage,
-            given_up=lambda: self._break("keeper"),
+            given_up=lambda: self._give_up("keeper"),
+            file_lost=lambda: self._break(FILE_LOST.format(db=self.db)),
         )
         self.notifier = Notifier(self.db, counters, self.router.rung)
         recorder.start()
@@ -281,11 +287,16 @@ class Runtime:
 
     # Helpers
 
-    def _break(self, part: str) -> None:
-        """Without its recorder, timers or keeper a runtime cannot keep its promises: it stops in order."""
-        self.broken = f"its {part} crashed again and again"
-        log.critical("the runtime stops: %s", self.broken)
-        self.on_broken()
+    def _give_up(self, part: str) -> None:
+        """Stop in order: a runtime cannot keep its promises without its recorder, its timers or its maintenance."""
+        self._break(f"its {part} crashed again and again")
+
+    def _break(self, reason: str) -> None:
+        """Stop in order because the runtime cannot go on. Later calls do nothing."""
+        if self.broken is None:
+            self.broken = reason
+            log.critical("the runtime stops: %s", reason)
+            self.on_broken()
 
     def _add(
         self,

@@ -44,8 +44,6 @@ class Connections:
         elif not self.is_postgres:  # memory lives in its one connection
             self._readers = self._writers = Pool(self._connect, 1)
         self._local = _Local()
-        #: why there is no file that the path names: nobody reads or writes the one that it named
-        self._away: StorageError | None = None
         self._watcher: Any = None
         self._watcher_lock = threading.Lock()
         self._closed = threading.Event()
@@ -210,9 +208,7 @@ class Connections:
             raise self._unavailable(error) from error
 
     def _take(self, pool: Pool) -> Any:
-        """A connection; one whose server has left while it lay idle, or whose file is another now, is replaced."""
-        if self._away is not None:
-            raise self._away.with_traceback(None)
+        """Take a connection from the pool; replace one whose server has left while it lay idle."""
         while self.dialect.is_stale(connection := pool.take()):
             pool.discard(connection)
         return connection

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import threading
 from pathlib import Path
 from typing import Self
 
 from ..clock import Clock, system_clock
-from ..errors import DatabaseMissing, NotOurs, StorageError
+from ..errors import DatabaseMissing, NotOurs
 from . import migrations
 from .connections import Connections
 from .postgres import PostgresDialect, PostgresListener
@@ -41,7 +40,6 @@ class Database(Connections):
         """`durable`: a commit reaches the disk before it returns (SQLite; PostgreSQL always does so)."""
         super().__init__(resolve_url(url), clock=clock, durable=durable)
         self._listener: PostgresListener | None = None
-        self._following = threading.Lock()
 
     @classmethod
     def open(
@@ -69,31 +67,12 @@ class Database(Connections):
         """The database's file; None in memory and on a server."""
         return self.dialect.file if isinstance(self.dialect, SqliteDialect) else None
 
-    @property
-    def generation(self) -> int:
-        """Grows when another file takes the place of the one that was open: ids of the old one mean nothing there."""
-        return self.dialect.generation if isinstance(self.dialect, SqliteDialect) else 0
+    def has_lost_file(self) -> bool:
+        """SQLite: return True if the file was deleted, or another one stands in its place.
 
-    def follow_file(self) -> bool:
-        """SQLite: whether the file was deleted (it is made anew) or replaced; from here on the new one is used.
-
-        What was written into the old one since it went is gone with it. To be asked now and then, by any thread.
-        StorageError: there is none, and none can be made; nobody reads or writes until this finds one.
+        What is written into this database from then on is lost, so it has to be closed. False while nobody can tell.
         """
-        file = self.file
-        if file is None:
-            return False
-        with self._following:
-            if not file.has_moved():
-                self._away = None
-                return False
-            try:
-                file.make_way()
-                self._go_over(file)
-            except (OSError, StorageError) as error:
-                self._away = error if isinstance(error, StorageError) else self._unavailable(error)
-                raise self._away from None
-            return True
+        return self.file is not None and self.file.is_lost()
 
     def wait_notification(self, timeout_s: float) -> list[str]:
         """Payloads notified to this store, waiting up to `timeout_s` for the first; for one thread.
@@ -126,18 +105,6 @@ class Database(Connections):
         self.close()
 
     # Helpers
-
-    def _go_over(self, file: SqliteFile) -> None:
-        """Use the file that is there now; its tables are made by connections of their own, before anybody meets it."""
-        assert isinstance(self.dialect, SqliteDialect)
-        with Database.open(self.url, clock=self.clock):
-            file.remember()
-            self.dialect.generation += 1
-            self._drop_watcher()
-            self._readers.close_idle()
-            self._writers.close_idle()
-            self._away = None
-            self.change_token()  # opens it, so that its number stays its own
 
     def _find_file(self, create: bool) -> None:
         if self.file is None:

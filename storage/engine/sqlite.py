@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..errors import StoreUnavailable
+from ..errors import DatabaseMissing, StoreUnavailable
 from .diagnosis import BY_SQLITE_CODE, UNKNOWN, Diagnosis, unfinished
 from .dialect import Dialect
 from .sqlite_file import SqliteFile
@@ -20,10 +20,9 @@ CHECKPOINT_PAGES = 4000  # 16 MB: a checkpoint syncs the disk, so four times rar
 
 
 class _SqliteConnection(sqlite3.Connection):
-    """Knows which of the files it is open on that the path has named."""
+    """A connection that may take its file for unchanging."""
 
-    generation = 0
-    #: `SqliteFile.at_rest()` of one that takes the file for unchanging
+    #: `SqliteFile.at_rest()` of one that does
     at_rest: tuple[int, ...] | None = None
 
 
@@ -44,15 +43,14 @@ class SqliteDialect(Dialect):
             raise StoreUnavailable(f"SQLite 3.35 or newer is needed, this Python has {sqlite3.sqlite_version}")
         self.path = path
         self.file = SqliteFile(path) if path is not None else None
-        #: counts the files that this path has named; a connection to an earlier one is stale
-        self.generation = 0
         self._synchronous = "FULL" if durable else "NORMAL"
 
     def connect(self, *, read_only: bool = False) -> _SqliteConnection:
         """WAL, so that readers never wait for the writer; NORMAL loses no commit unless the power goes."""
         connection = self._barred() if self.barred else self._opened(self._place("rw"))
-        connection.generation = self.generation
         try:
+            if self.file is not None and self.file.is_lost():
+                raise DatabaseMissing(f"{self.path} was deleted, or another file was put in its place")
             if self.path is not None and not self.barred:
                 _log_ahead(connection)
                 connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
@@ -88,9 +86,7 @@ class SqliteDialect(Dialect):
         connection.interrupt()
 
     def is_stale(self, connection: _SqliteConnection) -> bool:
-        """It is open on a file that another has replaced, or takes one for unchanging that changes."""
-        if connection.generation != self.generation:
-            return True
+        """Return True if it takes a file for unchanging that has changed."""
         return connection.at_rest is not None and connection.at_rest != self._at_rest()
 
     def in_transaction(self, connection: sqlite3.Connection) -> bool:

@@ -93,21 +93,19 @@ class SqliteFile:
         stat = file.stat()
         return stat.st_dev, stat.st_ino, stat.st_mtime_ns, stat.st_size
 
-    def has_moved(self) -> bool:
-        """Whether it is gone, or another one stands in its place."""
-        return self._known is not None and _id(self.path) != self._known
+    def is_lost(self) -> bool:
+        """Return True if the file that was opened is not at its path any more; False while nobody can tell.
 
-    def make_way(self) -> None:
-        """After a move: leave nothing of the old file to the one that has its place; make that if there is none.
-
-        OSError, also where a whole disk is gone: it will come back, and nothing must stand in its place.
+        If another file is there, the old one's log is removed, because SQLite would apply it to that file.
         """
-        if self._known is not None and os.stat(self.path.parent).st_dev != self._known.device:
-            raise FileNotFoundError(f"the disk that held {self.path} is not mounted any more")
-        with _locked(self.path.parent):
-            if self._known_log is not None and _id(beside(self.path)[0]) == self._known_log:
+        try:
+            found = _id(self.path)
+            log = _id(beside(self.path)[0])
+            if found not in (None, self._known) and log is not None and log == self._known_log:
                 self._remove_beside()
-        self.make()
+        except OSError:
+            return False
+        return self._known not in (None, found)
 
     def set_aside(self) -> Path:
         """Rename it, so that a new one can be made; where it is now. What stood beside it goes with it. OSError."""
@@ -166,9 +164,10 @@ def _size(path: Path) -> int:
 
 
 def _id(path: Path) -> FileId | None:
+    """Return which file the path names, None if there is none. OSError if the path cannot be looked at."""
     try:
         stat = path.stat()
-    except OSError:
+    except FileNotFoundError:
         return None
     return FileId(stat.st_dev, stat.st_ino)
 

@@ -5,57 +5,63 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import time
+from collections.abc import Callable
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
-from statemachine_engine.actors.metrics import outage
-from statemachine_engine.actors.runtime import maintenance
-from statemachine_engine.storage import audit, jobs
+from statemachine_engine.storage import jobs
 from statemachine_engine.storage.engine.database import Database
-from statemachine_engine.storage.errors import StoreUnavailable
 from tests.degrading.conftest import House
-from tests.support.metrics import numbers, trouble_seconds
+from tests.support.project import Project
 from tests.support.until import until
 
+LOST = "the runtime stops: the database {path} was deleted, or another file was put in its place"
 
-def test_a_deleted_database_is_made_anew_and_machines_go_on_in_it(
-    house: House, caplog: pytest.LogCaptureFixture
+
+def _delete(path: Path) -> None:
+    for file in path.parent.iterdir():
+        file.unlink()
+
+
+def _delete_folder(path: Path) -> None:
+    shutil.rmtree(path.parent)
+
+
+def _replace(path: Path) -> None:
+    other = path.with_name("other.db")
+    with Database.open(other) as db:
+        jobs.enqueue(db, "from-backup", "t")
+    other.replace(path)
+
+
+@pytest.mark.parametrize("lose", [_delete, _delete_folder, _replace])
+def test_a_process_ends_when_its_database_is_lost_and_works_in_the_file_that_is_there_when_started_again(
+    lose: Callable[[Path], None], project: Project
 ) -> None:
-    runtime = house.begin()
-    for _ in range(3):
-        house.lamp.send("switch")
-    house.lamp.wait_for("lit", 30)
+    path = project.folder / "data" / "pipeline.db"
+    machines = f"statemachine worker.yaml lamp.yaml --db {path}"
+    first = project.start(machines)
+    project.env["STATEMACHINE_DB"] = str(path)
+    project.until_state("worker", "waiting")
 
-    for file in house.path.parent.iterdir():
-        file.unlink()
-    house.cli("send-event", "--target", "lamp", "--type", "switch")  # the first row of the new file: ids begin anew
-    house.cli("add-job", "j1", "--type", "t")
+    lost_s = time.monotonic()
+    lose(path)
+    project.until_logged(LOST.format(path=path))
+    assert time.monotonic() - lost_s < 5, "two seconds, on a host that is not busy"
+    assert first.wait(30) == 1
+    assert project.log().count("CRITICAL") == 1
+    assert path.exists() == (lose is _replace), "nothing is put in its place"
 
-    house.lamp.wait_for("dark", 30)
-    until(lambda: house.trace() == ["j1"])
-    db = house.db()
-    until(lambda: house.registered(db) == "dark")
-    until(lambda: house.status(db, "j1") == "completed")
-    assert runtime.db.generation == 1
-    assert "pipeline.db was deleted or replaced: machines go on in the file that is there now" in caplog.text
-    assert caplog.text.count("entered into the registry again") == 2
-    # and an outage, if a write came in between
-    until(lambda: {"database_replaced": 1, "machine_unregistered": 2}.items() <= house.troubles().items())
-
-
-def test_a_deleted_database_is_made_by_the_machines_where_nobody_else_does(house: House) -> None:
-    house.begin()
-
-    for file in house.path.parent.iterdir():
-        file.unlink()
-
-    until(lambda: house.path.exists() and house.registered(house.db()) == "dark")
-    house.lamp.send("switch")
-    house.lamp.wait_for("lit", 30)
+    second = project.start(machines)
+    project.until_state("worker", "waiting")
+    project.shell("statemachine-db add-job j1 --type t")
+    project.until_jobs("completed", "j1", *(["from-backup"] if lose is _replace else []))
+    assert project.interrupt(second) == 130
 
 
-def test_a_file_put_in_the_databases_place_is_used_from_then_on(house: House, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_backup_put_in_the_databases_place_is_not_mixed_with_what_was_written_since(house: House) -> None:
     runtime = house.begin()
     jobs.enqueue(runtime.db, "from-backup", "t", delay_s=3600)
     backup = house.path.with_name("backup.db")
@@ -66,86 +72,11 @@ def test_a_file_put_in_the_databases_place_is_used_from_then_on(house: House, ca
 
     shutil.move(backup, house.path)
 
-    until(lambda: "pipeline.db was deleted or replaced" in caplog.text)
-    db = house.db()
-    until(lambda: house.registered(db) == "dark")
-    assert [job.job_id for job in jobs.find(db)] == ["from-backup"]
-    jobs.enqueue(db, "new", "t")
-    until(lambda: house.status(db, "new") == "completed")
-
-
-@pytest.fixture
-def away(house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Away:
-    """Looks ten times a second, and says every half second that it is not over, so that a short outage shows all."""
-    monkeypatch.setattr(maintenance, "LOOK_S", 0.1)
-    monkeypatch.setattr(outage, "QUIET_S", 0.5)
-    return Away(house, caplog)
-
-
-class Away:
-    """The time that the database's folder is gone."""
-
-    def __init__(self, house: House, caplog: pytest.LogCaptureFixture) -> None:
-        self._house, self._caplog = house, caplog
-        self._runtime = house.begin()
-        until(lambda: house.ready() == 200)
-        assert not house.troubles()
-
-    @property
-    def lines(self) -> list[str]:
-        """What the log says of the store."""
-        return [message for message in self._caplog.messages if message.startswith("the store takes nothing")]
-
-    def goes_on(self) -> None:
-        """Once it is noticed, machines make 100 moves, and nobody writes, reads or says that it is over."""
-        until(lambda: self._runtime.resources.recorder.outage.lasts)
-        self._began_s = time.monotonic()
-        for state in ("lit", "dark") * 50:
-            self._house.switch(state)
-        for ask in (lambda: jobs.enqueue(self._runtime.db, "j", "t"), lambda: jobs.find(self._runtime.db)):
-            with pytest.raises(StoreUnavailable, match="No such file or directory: .*; see that its folder is there"):
-                ask()
-        until(lambda: self._house.ready() == 503)
-        assert numbers(self._house.metrics()) == {("database_up", ()): 0}
-        until(lambda: len(self.lines) == 4)
-        assert self._runtime.resources.recorder.outage.lasts
-        assert self._runtime.resources.recorder.waiting >= 100
-        assert not self._house.path.parent.exists(), "nothing is put in its place"
-
-    def is_over(self) -> None:
-        """From now on, once; what was meanwhile is written and counted."""
-        least_s = time.monotonic() - self._began_s
-        until(lambda: not self._runtime.resources.recorder.outage.lasts)
-        most_s = time.monotonic() - self._began_s + 1
-        assert self._runtime.resources.recorder.flush()
-        with Database.open(self._house.path) as db:
-            assert len(audit.transitions(db, "lamp", limit=None)) == 100
-            until(lambda: self._house.registered(db) == "dark")
-        until(lambda: self._house.ready() == 200)
-        until(lambda: self._house.troubles().get("database_not_opened") == 1)
-        assert least_s < trouble_seconds(self._house.metrics())["database_not_opened"] < most_s
-        assert [line for line in self.lines if "over after" in line] == self.lines[-1:]
-
-
-def test_a_folder_that_is_gone_is_waited_for(house: House, away: Away) -> None:
-    aside = house.folder / "aside"
-    house.path.parent.rename(aside)
-
-    away.goes_on()
-    aside.rename(house.path.parent)
-
-    away.is_over()
-    assert house.troubles() == {"database_not_opened": 1}, "it is the same file"
-
-
-def test_what_happens_while_the_folder_is_gone_stands_in_the_database_of_the_next_one(house: House, away: Away) -> None:
-    shutil.rmtree(house.path.parent)
-
-    away.goes_on()
-    house.path.parent.mkdir(0o700)
-
-    away.is_over()
-    until(lambda: house.troubles() == {"database_not_opened": 1, "database_replaced": 1, "machine_unregistered": 2})
+    runtime.wait(30)
+    assert "another file was put in its place" in str(runtime.broken)
+    runtime.stop()
+    with Database.open(house.path) as db:
+        assert [job.job_id for job in jobs.find(db)] == ["from-backup"]
 
 
 def test_a_database_that_was_emptied_under_machines_has_them_again(house: House) -> None:

@@ -51,14 +51,6 @@ def test_an_event_that_was_taken_is_processed_even_if_its_time_is_over_before_th
     assert [row.status for row in mailbox.list_(db)] == ["processed"]
 
 
-def test_a_mark_of_an_event_of_an_earlier_file_is_not_put_on_another_event(db: Database) -> None:
-    letter = mailbox.post(db, "m", "go")
-
-    audit.write(db, [Mark(letter.id, "processed", db.generation - 1)])
-
-    assert [row.status for row in mailbox.list_(db)] == ["pending"]
-
-
 def test_ids_come_in_the_order_of_the_notes(db: Database) -> None:
     for batch in range(3):
         ids = audit.write(db, [Note("m", f"{batch}-{number}", {}, 1000.0) for number in range(700)])

@@ -15,7 +15,7 @@ class Store:
         self.url, self._create = url, create
         self._lock = threading.Lock()
         self._db: Database | None = None
-        self._file: tuple[int, int] | None = None
+        self._was_open = False
 
     @property
     def db(self) -> Database:
@@ -24,10 +24,10 @@ class Store:
         One that was there and is gone will come back, and nothing must stand in its place.
         """
         with self._lock:
-            if self._db is None or self._identity(self._db) != self._file or _may_be_written_by_now(self._db):
+            if self._db is None or self._db.has_lost_file() or _may_be_written_by_now(self._db):
                 self._drop()
-                self._db = Database.open(self.url, create=self._create and self._file is None)
-                self._file = self._identity(self._db)
+                self._db = Database.open(self.url, create=self._create and not self._was_open)
+                self._was_open = True
             return self._db
 
     @property
@@ -45,15 +45,6 @@ class Store:
         if self._db is not None:
             self._db.close()
             self._db = None
-
-    @staticmethod
-    def _identity(db: Database) -> tuple[int, int] | None:
-        """Which file it is that the path names; None on a server, and where there is none any more."""
-        try:
-            stat = db.path.stat() if db.path is not None else None
-        except OSError:
-            return None
-        return (stat.st_dev, stat.st_ino) if stat else None
 
 
 # Helpers

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -66,22 +65,6 @@ def test_a_second_datagram_of_a_row_is_dropped(mail: MailboxReader, post: Callab
     assert accept(mail, letter) == [letter.id]
     assert accept(mail, letter) == []
     assert mail.fetch() == []
-
-
-def test_what_waits_when_another_file_takes_the_databases_place_has_no_row_there(tmp_path: Path) -> None:
-    with Database.open(tmp_path / "store.db") as db:
-        mail = mail_of(db)
-        letters = [mailbox.post(db, "m", type) for type in ("a", "b")]
-        for letter in letters:
-            mail.wait(incoming(letter))
-        before = mail.next()
-        (tmp_path / "store.db").unlink()
-        assert db.follow_file()
-        after = mail.next()
-
-    assert before == incoming(letters[0])
-    assert after == incoming(letters[1])._replace(event_id=None, after=None)
-    assert mail.generation == 1
 
 
 def test_a_gap_is_filled_from_the_mailbox(mail: MailboxReader, post: Callable[..., MailboxMessage]) -> None:

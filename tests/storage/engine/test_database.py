@@ -309,28 +309,43 @@ def test_no_connection_makes_a_file_in_the_place_of_one_that_is_gone(sqlite_path
     sqlite_path.unlink()
 
     refusal = pytest.raises(StoreUnavailable, match="unable to open database file; see that its folder is there")
-    with ThreadPoolExecutor(1) as other, db.read(), refusal:  # the one that is open is out: the other opens its own
+    with ThreadPoolExecutor(1) as other, db.read(), refusal as refused:  # the open one is out: the other opens its own
         other.submit(jobs.counts, db).result()
 
+    assert refused.value.problem_kind == "database_not_opened"
     assert not sqlite_path.exists()
 
 
-def test_while_its_folder_is_gone_nobody_reads_or_writes_what_no_path_names(tmp_path: Path, open_db: Open) -> None:
-    db = open_db(tmp_path / "data" / "store.db")
-    jobs.enqueue(db, "before", "t")
-    (tmp_path / "data").rename(tmp_path / "aside")
-    for ask in (db.follow_file, lambda: jobs.enqueue(db, "gone", "t"), lambda: jobs.find(db)):
-        with pytest.raises(StoreUnavailable, match="No such file or directory") as refused:
-            ask()
-        assert refused.value.problem_kind == "database_not_opened"
+def test_a_database_tells_that_its_file_is_gone_or_another_is_in_its_place(tmp_path: Path, open_db: Open) -> None:
+    path, aside = tmp_path / "store.db", tmp_path / "aside.db"
+    db = open_db(path)
+    assert not db.has_lost_file()
 
-    (tmp_path / "data").mkdir()
-    assert db.follow_file()
-    assert not db.follow_file()
+    path.rename(aside)
+    assert db.has_lost_file()
+    aside.rename(path)
+    assert not db.has_lost_file(), "it is the same file"
 
-    jobs.enqueue(db, "after", "t")
-    assert [job.job_id for job in jobs.find(db)] == ["after"]
-    assert [job.job_id for job in jobs.find(open_db(tmp_path / "aside" / "store.db"))] == ["before"]
+    open_db(aside).close()
+    aside.replace(path)
+    assert db.has_lost_file()
+    db.close()
+    assert db.has_lost_file()
+
+
+def test_no_connection_is_opened_to_the_file_that_took_the_place(tmp_path: Path, open_db: Open) -> None:
+    db = open_db(tmp_path / "store.db")
+    open_db(tmp_path / "other.db").close()
+    (tmp_path / "other.db").replace(tmp_path / "store.db")
+
+    refusal = pytest.raises(StoreUnavailable, match="another file was put in its place")
+    with ThreadPoolExecutor(1) as other, db.read(), refusal:  # the one that is open is out: the other opens its own
+        other.submit(jobs.counts, db).result()
+
+
+def test_a_database_without_a_file_loses_none(open_db: Open, postgres_url: str) -> None:
+    assert not open_db("sqlite:///:memory:").has_lost_file()
+    assert not open_db(postgres_url).has_lost_file()
 
 
 def test_durable_means_that_a_commit_is_on_disk(sqlite_path: Path, open_db: Open) -> None:
