@@ -26,7 +26,7 @@ import yaml
 
 from statemachine_engine.actors.actions import registry
 from statemachine_engine.actors.definition import loader
-from statemachine_engine.actors.definition.action_section import COMMON_KEYS
+from statemachine_engine.actors.definition.keys import ACTION
 from statemachine_engine.storage.engine.database import Database
 from tests.support.project import Project
 from tests.support.until import until
@@ -88,7 +88,7 @@ def test_a_configuration_loads_without_a_warning(block: Block) -> None:
         assert not loader.load_text(block.text, known_keys=registry.keys_of).warnings
     for action in actions_in(config):
         keys = registry.keys_of(action["type"])
-        assert keys is None or set(action) <= {*keys, *COMMON_KEYS}
+        assert keys is None or set(action) <= {*keys, *ACTION}
 
 
 @pytest.mark.parametrize("action", sorted(registry.builtin_types()))

@@ -1,4 +1,4 @@
-"""Turns a machine's YAML file into a Definition, or into a ConfigError with everything that is wrong."""
+"""Turn a machine's YAML file into a Definition, or raise a ConfigError with everything that is wrong."""
 
 from __future__ import annotations
 
@@ -12,20 +12,11 @@ from typing import Any
 from . import keys
 from .action_section import KnownKeys, read_actions
 from .event_section import read_events
-from .fields import flag_of, known_name_of, pairs_of, state_name_of, text_of, warn_unknown_keys
+from .fields import known_name_of, pairs_of, state_name_of, warn_unknown_keys
 from .model import ActionSpec, Definition, Event, Mark, State, Transition, timeouts_by_state
 from .problems import Problems, did_you_mean, listing, quoted
 from .schedule_section import read_schedules
-from .settings_section import (
-    read_context,
-    read_machine_name,
-    read_metadata,
-    read_on_error,
-    read_on_restart,
-    read_on_unhandled,
-    read_timers,
-    read_title,
-)
+from .settings_section import read_machine_name, read_settings
 from .state_section import STOPPED, StateEntry, outcomes_of, parents_of, read_groups, read_states
 from .transition_section import named_states, read_transitions
 from .yaml_nodes import Node, compose, read_text, wrap
@@ -40,14 +31,14 @@ def _keys_unknown(_: str) -> None:
 def load(path: str | Path, *, machine_name: str | None = None, known_keys: KnownKeys = _keys_unknown) -> Definition:
     """Read a machine from its file.
 
-    `machine_name` wins over the file's own; `known_keys` gives the keys of an action type, so that misspelt ones
-    are warned about. Raises ConfigError with every problem, also where the file cannot be read.
+    `machine_name` wins over the file's own name. `known_keys` returns the keys of an action type, so that misspelt
+    keys are warned about. Raise ConfigError with every problem, also if the file cannot be read.
     """
-    findings = Problems()
+    problems = Problems()
     path = Path(path)
-    text = read_text(path, findings)
-    root = compose(text, str(path), findings)
-    return _Reading(root, findings, known_keys, path.stem, machine_name, text.splitlines(), path).definition()
+    text = read_text(path, problems)
+    root = compose(text, str(path), problems)
+    return _Reading(root, problems, known_keys, path.stem, machine_name, text.splitlines(), path).definition()
 
 
 def load_text(
@@ -57,10 +48,10 @@ def load_text(
     machine_name: str | None = None,
     known_keys: KnownKeys = _keys_unknown,
 ) -> Definition:
-    """Read a machine from YAML text; `name` stands for the file. Raises ConfigError."""
-    findings = Problems()
-    root = compose(text, name, findings)
-    return _Reading(root, findings, known_keys, _stem(name), machine_name, text.splitlines()).definition()
+    """Read a machine from YAML text; `name` stands for the file. Raise ConfigError."""
+    problems = Problems()
+    root = compose(text, name, problems)
+    return _Reading(root, problems, known_keys, _stem(name), machine_name, text.splitlines()).definition()
 
 
 def from_dict(
@@ -70,18 +61,18 @@ def from_dict(
     machine_name: str | None = None,
     known_keys: KnownKeys = _keys_unknown,
 ) -> Definition:
-    """Read a machine from Python data of the shape of its file. Raises ConfigError."""
-    findings = Problems()
-    root = wrap(config, Mark(name), findings)
-    return _Reading(root, findings, known_keys, _stem(name), machine_name).definition()
+    """Read a machine from Python data of the shape of its file. Raise ConfigError."""
+    problems = Problems()
+    root = wrap(config, Mark(name), problems)
+    return _Reading(root, problems, known_keys, _stem(name), machine_name).definition()
 
 
 @dataclass(slots=True)
 class _Reading:
-    """One pass over a file, section by section; errors are gathered, and raised at the end."""
+    """One pass over a file, section by section. It collects the errors and raises them at the end."""
 
     root: Node
-    findings: Problems
+    problems: Problems
     known_keys: KnownKeys
     stem: str
     machine_name: str | None = None
@@ -89,20 +80,22 @@ class _Reading:
     path: Path | None = None
 
     def definition(self) -> Definition:
-        root, findings = self.root, self.findings
-        self._refuse_what_is_no_mapping()
-        warn_unknown_keys(root, "a machine", keys.MACHINE, findings)
+        root, problems = self.root, self.problems
+        self._require_mapping()
+        warn_unknown_keys(root, "a machine", keys.MACHINE, problems)
         bodies = self._action_lists()
         entries = self._entries(bodies)
         initial_state = self._initial_state(entries)
-        events = read_events(root, findings)
-        transitions = read_transitions(root, entries, events, self.known_keys, findings)
+        events = read_events(root, problems)
+        transitions = read_transitions(root, entries, events, self.known_keys, problems)
         states = self._states(entries, transitions, self._actions(bodies, entries))
-        schedules = read_schedules(root, events, findings)
-        settings = self._settings(states)
-        if initial_state is None or findings.errors:
-            raise findings.failure()
+        schedules = read_schedules(root, events, problems)
+        machine_name = read_machine_name(root, self.machine_name, self.stem, problems)
+        settings = read_settings(root, states, problems)
+        if initial_state is None or problems.errors:
+            raise problems.failure()
         return Definition(
+            machine_name=machine_name,
             initial_state=initial_state,
             states=states,
             transitions=transitions,
@@ -111,51 +104,34 @@ class _Reading:
             config_type=self.stem,
             config=root.value,
             source=self.path,
-            warnings=tuple(findings.warnings),
+            warnings=tuple(problems.warnings),
             hash=_digest(root.value),
             **settings,
         )
 
-    def _settings(self, states: Collection[str]) -> dict[str, Any]:
-        root, findings = self.root, self.findings
-        return {
-            "machine_name": read_machine_name(root, self.machine_name, self.stem, findings),
-            "title": read_title(root, findings),
-            "description": text_of(root.get("description"), "description", findings),
-            "metadata": read_metadata(root, findings),
-            "context": read_context(root, findings),
-            "on_unhandled": read_on_unhandled(root, findings),
-            "on_error": read_on_error(root, findings),
-            "on_restart": read_on_restart(root, states, findings),
-            "timers": read_timers(root, findings),
-            "template": flag_of(root.get("template"), "template", findings) or False,
-            "actions_root": text_of(root.get("actions_root"), "actions_root", findings),
-        }
-
-    def _refuse_what_is_no_mapping(self) -> None:
+    def _require_mapping(self) -> None:
         root = self.root
         if root.value is None:
-            raise self.findings.fatal(
-                root.mark, "the file is empty", "a machine begins with 'initial_state: <state>'", code="E000"
-            )
+            hint = "a machine begins with 'initial_state: <state>'"
+            raise self.problems.fatal(root.mark, "the file is empty", hint, code="E000")
         if root.pairs is None:
             hint = "write 'initial_state: <state>', 'transitions:' and 'actions:' at the left margin"
-            raise self.findings.fatal(root.mark, f"a machine must be a mapping, not {root.kind}", hint, code="E000")
+            raise self.problems.fatal(root.mark, f"a machine must be a mapping, not {root.kind}", hint, code="E000")
 
     def _action_lists(self) -> dict[str, tuple[Node, Node]]:
-        """What stands under `actions:`, by state, with the key that says so."""
+        """Return the lists under `actions:` by state, each with its key."""
         section = self.root.get("actions")
         if section is not None and section.items is not None:
             hint = "name the state whose actions they are: 'actions:', below it '<state>:', below it the list"
-            self.findings.error(section.mark, "'actions' must be a mapping from states to lists, not a list", hint)
+            self.problems.error(section.mark, "'actions' must be a mapping from states to lists, not a list", hint)
             return {}
-        pairs = pairs_of(section, "actions", self.findings)
-        named = [(state_name_of(key, "a state under 'actions'", self.findings), key, body) for key, body in pairs]
+        pairs = pairs_of(section, "actions", self.problems)
+        named = [(state_name_of(key, "a state under 'actions'", self.problems), key, body) for key, body in pairs]
         return {name: (key, body) for name, key, body in named if name is not None}
 
     def _entries(self, bodies: Mapping[str, object]) -> dict[str, StateEntry]:
-        """The states, declared or, where the file declares none, named somewhere in it."""
-        entries = read_states(self.root, self.lines, self.findings)
+        """Return the declared states; if the file declares none, every state that it names."""
+        entries = read_states(self.root, self.lines, self.problems)
         initial = self.root.get("initial_state")
         used = [initial.value] if initial is not None and isinstance(initial.value, str) else []
         used += named_states(self.root)
@@ -164,26 +140,25 @@ class _Reading:
             entries = {name: StateEntry(self.root) for name in (*used, *bodies)}
         elif STOPPED in used or STOPPED in bodies:
             entries.setdefault(STOPPED, StateEntry(self.root))
-        read_groups(self.root, entries, self.findings)
+        read_groups(self.root, entries, self.problems)
         return entries
 
     def _warn_stray_actions(self, bodies: Mapping[str, object], used: Collection[str]) -> None:
-        section = self.root.get("actions")
-        for key, _ in (section.pairs or ()) if section is not None else ():
+        for key, _ in self.root.pairs_under("actions"):
             if key.text in bodies and key.text not in used and key.text != _DEFAULT_STATE:
                 message = f"no transition names the state {quoted(key.text)}; these actions never run"
-                self.findings.warn(key.mark, message, did_you_mean(key.text, used), code="W001")
+                self.problems.warn(key.mark, message, did_you_mean(key.text, used), code="W001")
 
     def _initial_state(self, entries: Mapping[str, StateEntry]) -> str | None:
         node = self.root.get("initial_state")
         if node is not None:
-            name = state_name_of(node, "initial_state", self.findings)
-            return None if name is None else known_name_of(node, "initial_state", entries, self.findings, code="E001")
+            name = state_name_of(node, "initial_state", self.problems)
+            return None if name is None else known_name_of(node, "initial_state", entries, self.problems, code="E001")
         if _DEFAULT_STATE in entries:
             return _DEFAULT_STATE
         message = f"there is no 'initial_state', and no state '{_DEFAULT_STATE}' that would be the default"
         hint = f"write 'initial_state: <state>'; states: {listing(entries)}"
-        self.findings.error(self.root.mark, message, hint, code="E001")
+        self.problems.error(self.root.mark, message, hint, code="E001")
         return None
 
     def _actions(
@@ -191,15 +166,15 @@ class _Reading:
     ) -> dict[str, tuple[ActionSpec, ...]]:
         actions = {}
         for name, (key, body) in bodies.items():
-            known_name_of(key, "state", entries, self.findings)
-            actions[name] = read_actions(body, f"state {quoted(name)}", self.known_keys, self.findings)
+            known_name_of(key, "state", entries, self.problems)
+            actions[name] = read_actions(body, f"state {quoted(name)}", self.known_keys, self.problems)
         for name, entry in entries.items():
             if entry.actions is None:
                 continue
             if name in actions:
                 message = f"state {quoted(name)} has actions here and under 'actions'"
-                self.findings.error(entry.actions.mark, message, "keep them in one place", code="E018")
-            actions[name] = read_actions(entry.actions, f"state {quoted(name)}", self.known_keys, self.findings)
+                self.problems.error(entry.actions.mark, message, "keep them in one place", code="E018")
+            actions[name] = read_actions(entry.actions, f"state {quoted(name)}", self.known_keys, self.problems)
         return actions
 
     def _states(
@@ -208,8 +183,8 @@ class _Reading:
         transitions: Sequence[Transition],
         actions: Mapping[str, tuple[ActionSpec, ...]],
     ) -> dict[str, State]:
-        outcomes = outcomes_of(self.root, entries, {t.source for t in transitions if not t.internal}, self.findings)
-        parents = parents_of(entries, self.findings)
+        outcomes = outcomes_of(self.root, entries, {t.source for t in transitions if not t.internal}, self.problems)
+        parents = parents_of(entries, self.problems)
         timeouts = timeouts_by_state(entries.keys() - outcomes.keys(), transitions)
         return {
             name: State(
@@ -238,7 +213,7 @@ def _digest(config: object) -> str:
 
 
 def _canonical(value: object) -> object:
-    """Mappings as sorted pairs: the order of keys says nothing, and numbers may be keys."""
+    """Return mappings as sorted pairs: the order of keys has no meaning, and numbers may be keys."""
     if isinstance(value, dict):
         return sorted([repr(key), _canonical(item)] for key, item in value.items())
     if isinstance(value, list):

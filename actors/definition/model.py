@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from .schedule import Schedule
 
 ANY_STATE = "*"
-"""The source of a transition that any state may take."""
+"""The source of a transition that is taken in any state."""
 
 Outcome = Literal["success", "failure"]
 
 LONGEST_DURATION_S = 10 * 366 * 86400.0
-"""Longer waits are refused: they are typing errors, and overflow the system's timers."""
+"""Longer waits are refused: they are typing errors, and they overflow the system's timers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +35,10 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """How one action is tried again when it fails, before its failure counts."""
+    """The policy by which a failed action is tried again before its failure counts."""
 
     max: int = 3
-    """How often after the first time."""
+    """The number of retries after the first attempt."""
     delay_s: float = 1.0
     factor: float = 2.0
     max_delay_s: float = 60.0
@@ -48,18 +48,21 @@ class Retry:
     """Exit codes, `timeout`, names of exception classes; empty for any failure."""
 
     def delay_before(self, attempt: int, chance: float) -> float:
-        """Seconds to wait before the `attempt`-th retry, counted from 1; `chance` is a random number from 0 to 1."""
+        """Return the seconds to wait before the `attempt`-th retry, counted from 1.
+
+        `chance` is a random number from 0 to 1.
+        """
         usual_s = back_off(self.delay_s, attempt, longest_s=self.max_delay_s, factor=self.factor)
         return usual_s * (1 + self.jitter * (2 * chance - 1))
 
 
 @dataclass(frozen=True, slots=True)
 class ActionSpec:
-    """One action as configured: what to run, with which keys."""
+    """One action as configured: its type and its keys."""
 
     type: str
     config: Mapping[str, Any] = field(default_factory=dict, hash=False)
-    """Every key of the action, those under `params:` merged in (a flat key wins)."""
+    """Every key of the action, with those under `params:` merged in (a key beside `params` wins)."""
     mark: Mark | None = None
     every_s: float | None = None
     """Seconds between repeats while the state lasts; None for once per entry."""
@@ -69,24 +72,24 @@ class ActionSpec:
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """What one event does in one state, or in any (`source` is "*")."""
+    """The effect of one event in one state, or in any state (`source` is "*")."""
 
     source: str
     event: str
     target: str
-    """The state entered; an internal transition from "*" has "*", which is the state it is taken in."""
+    """The state entered. An internal transition from "*" has "*": the state in which it is taken."""
     actions: tuple[ActionSpec, ...] = ()
     internal: bool = False
-    """Stays in the state: no entry actions, timers go on."""
+    """The machine stays in the state: no entry actions run, and the timers go on."""
     interrupt: bool | None = None
-    """Whether it cancels running actions; None leaves it to its kind, see `interrupts`."""
+    """Cancels running actions or not; None leaves it to the kind of transition, see `interrupts`."""
     timeout_s: float | None = None
-    """For `timeout(N)`: how long after entry it fires."""
+    """For `timeout(N)`: the seconds from entry until it fires."""
     mark: Mark | None = None
 
     @property
     def interrupts(self) -> bool:
-        """Whether it acts at once; by its kind a timeout does, and one from "*", if it leaves the state."""
+        """True if it acts at once. By default a timeout and a transition from "*" do, if they leave the state."""
         if self.interrupt is not None:
             return self.interrupt
         return not self.internal and (self.timeout_s is not None or self.source == ANY_STATE)
@@ -94,7 +97,7 @@ class Transition:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event the machine knows, and which of its fields go into the context."""
+    """An event that the machine knows, and the fields of it that go into the context."""
 
     name: str
     context_map: Mapping[str, str] = field(default_factory=dict, hash=False)
@@ -112,23 +115,23 @@ class State:
     group: str | None = None
     description: str | None = None
     outcome: Outcome | None = None
-    """How the machine ends here; None where it goes on."""
+    """The outcome of a machine that ends here; None if it does not end here."""
     timeouts: tuple[Transition, ...] = ()
     """The timers to arm on entry."""
 
 
 @dataclass(frozen=True, slots=True)
 class OnError:
-    """What happens when an action fails and no transition takes the `error` event."""
+    """The policy for a failed action whose `error` event no transition takes."""
 
     tries: int = 3
-    """How often the state's actions are tried again before the machine is marked failed."""
+    """The number of retries of the state's actions before the machine is marked failed."""
     delay_s: float = 1.0
     factor: float = 2.0
     max_delay_s: float = 300.0
 
     def delay_before(self, attempt: int) -> float:
-        """Seconds to wait before the `attempt`-th retry, counted from 1."""
+        """Return the seconds to wait before the `attempt`-th retry, counted from 1."""
         return back_off(self.delay_s, attempt, longest_s=self.max_delay_s, factor=self.factor)
 
 
@@ -141,7 +144,7 @@ class Definition:
     states: Mapping[str, State]
     transitions: tuple[Transition, ...] = ()
     events: Mapping[str, Event] = field(default_factory=dict)
-    """Declared events first, then those that only transitions name."""
+    """The declared events, then those that only transitions name."""
     context: Mapping[str, Any] = field(default_factory=dict)
     """The context the machine starts with."""
     metadata: Mapping[str, Any] = field(default_factory=dict)
@@ -156,18 +159,18 @@ class Definition:
     on_unhandled: Literal["ignore", "error"] = "ignore"
     on_error: OnError = field(default_factory=OnError)
     on_restart: str = "initial"
-    """`initial`, `resume`, or the state to start in when the machine had started before and not ended."""
+    """`initial`, `resume`, or the state to start in, for a machine that had started before and not ended."""
     timers: Literal["deadline", "remaining", "restart"] = "deadline"
-    """What a resumed machine's timeouts count from."""
+    """The moment from which the timeouts of a resumed machine count."""
     template: bool = False
     actions_root: str | None = None
     warnings: tuple[Problem, ...] = ()
     hash: str = ""
-    """A digest of the parsed file: equal for files that say the same."""
+    """A digest of the parsed file, equal for files with the same meaning."""
     _table: dict[tuple[str, str], Transition] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        """Index the transitions; in one class, the first in the file wins."""
+        """Index the transitions by source and event; of several alike, the first in the file wins."""
         table: dict[tuple[str, str], Transition] = {}
         for transition in self.transitions:
             table.setdefault((transition.source, transition.event), transition)
@@ -175,38 +178,38 @@ class Definition:
 
     @property
     def actions_folder(self) -> Path | None:
-        """Where `actions_root:` points to, seen from the file; None where it does not say."""
+        """The folder that `actions_root:` names, seen from the file; None if it names none."""
         if self.actions_root is None:
             return None
         root = Path(self.actions_root).expanduser()
         return root if self.source is None else self.source.parent / root
 
     def find(self, state: str, event: str) -> Transition | None:
-        """The transition that `event` takes in `state`: its own before one from "*"."""
+        """Return the transition that `event` takes in `state`: the state's own before one from "*"."""
         return self._table.get((state, event)) or self._table.get((ANY_STATE, event))
 
     def allowed(self, state: str) -> list[str]:
-        """The events that `state` takes, in file order."""
+        """Return the events that `state` takes, in file order."""
         return list(dict.fromkeys(t.event for t in self.transitions if t.source in (state, ANY_STATE)))
 
     def is_final(self, state: str) -> bool:
-        """Whether the machine ends in `state`."""
+        """Return whether the machine ends in `state`."""
         known = self.states.get(state)
         return known is not None and known.outcome is not None
 
 
 def timeouts_by_state(names: Iterable[str], transitions: Iterable[Transition]) -> dict[str, tuple[Transition, ...]]:
-    """The timers that entering each state arms: its own, then those from "*" that lead elsewhere."""
+    """Return the timers that entering each state arms: its own, then those from "*" that lead elsewhere."""
     timed: dict[str, dict[str, Transition]] = {}
     for transition in transitions:
         if transition.timeout_s is not None:
             timed.setdefault(transition.source, {}).setdefault(transition.event, transition)
-    anywhere = timed.get(ANY_STATE, {})
-    return {name: _armed(name, timed.get(name, {}), anywhere) for name in names}
+    wild = timed.get(ANY_STATE, {})
+    return {name: _armed(name, timed.get(name, {}), wild) for name in names}
 
 
-def _armed(name: str, own: dict[str, Transition], anywhere: dict[str, Transition]) -> tuple[Transition, ...]:
-    elsewhere = (t for event, t in anywhere.items() if t.target != name and event not in own)
+def _armed(name: str, own: dict[str, Transition], wild: dict[str, Transition]) -> tuple[Transition, ...]:
+    elsewhere = (t for event, t in wild.items() if t.target != name and event not in own)
     return (*own.values(), *elsewhere)
 
 
@@ -217,12 +220,21 @@ _SECONDS = (86400.0, 3600.0, 60.0, 1.0, 0.001)
 
 
 def parse_duration(value: object) -> float:
-    """Seconds in `5`, `"5"`, `".5"`, `"90s"`, `"1m30s"`, `"2h"`, `"250ms"`, `"1d"`; ValueError for anything else."""
-    seconds = _seconds(value)
-    if seconds is None or not math.isfinite(seconds) or not 0 <= seconds <= LONGEST_DURATION_S:
+    """Return the seconds in `5`, `"5"`, `".5"`, `"90s"`, `"1m30s"`, `"2h"`, `"250ms"` or `"1d"`.
+
+    Raise ValueError for anything else, and for more than ten years.
+    """
+    seconds = seconds_in(value)
+    if seconds is None:
         msg = f"{value!r} is no duration: write seconds (5, .5) or units (250ms, 90s, 1m30s, 2h, 1d), up to ten years"
         raise ValueError(msg)
     return seconds
+
+
+def seconds_in(value: object) -> float | None:
+    """Return what `parse_duration` returns, and None where it raises."""
+    seconds = _seconds(value)
+    return seconds if seconds is not None and math.isfinite(seconds) and 0 <= seconds <= LONGEST_DURATION_S else None
 
 
 def _seconds(value: object) -> float | None:

@@ -1,4 +1,4 @@
-"""Collects everything that is wrong with a definition while it is read."""
+"""Collect everything that is wrong with a definition while it is read."""
 
 from __future__ import annotations
 
@@ -22,42 +22,42 @@ class Problems:
         self.warnings: list[Problem] = []
 
     def error(self, mark: Mark, message: str, hint: str | None = None, *, code: str = "E015") -> None:
-        """Note something that makes the definition unusable; E015 is a value of the wrong kind."""
+        """Add an error, which makes the definition unusable. The default code E015 is a value of the wrong kind."""
         self.errors.append(_problem(mark, message, hint, "error", code))
 
     def warn(self, mark: Mark, message: str, hint: str | None = None, *, code: str) -> None:
-        """Note something that is probably not meant."""
+        """Add a warning about something that is probably a mistake."""
         self.warnings.append(_problem(mark, message, hint, "warning", code))
 
     def suggestion(self, word: str, known: Iterable[str]) -> str | None:
-        """A hint with the most similar name; looking for it among thousands is too slow after many errors."""
+        """Return a hint with the most similar name; None after many errors, since the search is slow."""
         return did_you_mean(word, known) if len(self.errors) < _MOST_SUGGESTED else None
 
     def fatal(self, mark: Mark, message: str, hint: str | None = None, *, code: str = "E017") -> ConfigError:
-        """The exception to raise where nothing after `mark` can be read; E017 is text that is no YAML."""
+        """Add an error that ends reading, and return the exception to raise. E017 is text that is not YAML."""
         self.error(mark, message, hint, code=code)
         return self.failure()
 
     def failure(self) -> ConfigError:
-        """All errors as one exception, in the order of the file."""
+        """Return all errors as one exception, in the order of the file."""
         return ConfigError(sorted(self.errors, key=_place), sorted(self.warnings, key=_place))
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:
-    """A hint with the most similar known name, if any is similar."""
+    """Return a hint with the most similar known name; None if none is similar."""
     similar = get_close_matches(word[:100], list(islice(known, _MOST_COMPARED)), n=1)
     return f"did you mean '{similar[0]}'?" if similar else None
 
 
 def listing(names: Iterable[str]) -> str:
-    """Names for a message, cut when there are many."""
-    known = [name for name in names if name]  # an empty one is an error of its own
+    """Return the names as text for a message; a long list is cut."""
+    known = [name for name in names if name]  # an empty name is reported elsewhere
     more = f" and {len(known) - _MOST_LISTED} more" if len(known) > _MOST_LISTED else ""
     return ", ".join(known[:_MOST_LISTED]) + more or "none"
 
 
 def quoted(text: str) -> str:
-    """A word of the file for a message: in quotes, on one line, and not endless."""
+    """Return a word of the file for a message: in quotes, on one line, and at most 60 characters."""
     return repr(text if len(text) <= 60 else text[:57] + "...")
 
 

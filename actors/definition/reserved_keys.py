@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-#: the engine's own context keys; data that comes from outside never overwrites them
 RESERVED = (
     "machine_name",
     "current_state",
@@ -16,5 +15,7 @@ RESERVED = (
     "last_error_command",
     "last_error_exit_code",
 )
-#: what the job's keys cover, so that it can be taken out again
+"""The engine's own context keys. Data from outside never overwrites them."""
+
 JOB_KEYS = "_job_keys"
+"""The variable that keeps the values hidden by a job's keys, so that they return when the job is done."""

@@ -1,4 +1,4 @@
-"""Reads YAML safely into plain values that remember where in the file they stand."""
+"""Read YAML safely into plain values that remember where in the file they stand."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ except ImportError:  # PyYAML built without libyaml
 
 MAX_BYTES = 10 * 2**20
 PARSER_TOO_DEEP = "exceeded maximum nesting depth"
-"""What libyaml 0.2.6 and newer says of the 1,001st level; those before it have no bound of their own."""
+"""The message of libyaml 0.2.6 and newer for the 1,001st level. Older versions have no limit of their own."""
 MAX_COPIES = 100_000
-"""How many nodes aliases may add; a few lines of nested aliases would otherwise fill the memory."""
+"""The most nodes that aliases may add. Without a limit, a few lines of nested aliases would fill the memory."""
 
 _TAG = "tag:yaml.org,2002:"
 _MERGE = _TAG + "merge"
@@ -47,15 +47,30 @@ class Node:
     flow: bool = False
     """Written with brackets."""
     size: int = 1
-    """How many nodes it consists of, copies by aliases included."""
+    """The number of nodes in it, copies by aliases included."""
 
     def get(self, key: str) -> Node | None:
-        """The value of a key of a mapping; None where the key is absent."""
+        """Return the value of a key of a mapping; None if the key is absent."""
         return next((node for known, node in self.pairs or () if known.text == key), None)
+
+    def items_under(self, key: str) -> tuple[Node, ...]:
+        """Return the items of the list under a key; none if there is no such list."""
+        node = self.get(key)
+        return (node.items if node is not None else None) or ()
+
+    def pairs_under(self, key: str) -> tuple[tuple[Node, Node], ...]:
+        """Return the keys and values of the mapping under a key; none if there is no such mapping."""
+        node = self.get(key)
+        return (node.pairs if node is not None else None) or ()
+
+    @property
+    def children(self) -> tuple[Node, ...]:
+        """The values in a mapping or list; none for a scalar."""
+        return self.items or tuple(body for _, body in self.pairs or ())
 
     @property
     def kind(self) -> str:
-        """What it is, in words for a message."""
+        """The kind of value, in words for a message."""
         if self.pairs is not None:
             return "a mapping"
         if self.items is not None:
@@ -68,55 +83,55 @@ class Node:
 _WORDS = {str: "text", bool: "boolean", int: "number", float: "number"}
 
 
-def read_text(path: Path, findings: Problems) -> str:
-    """The text of a file. Raises ConfigError if it cannot be read, is too large or not UTF-8."""
+def read_text(path: Path, problems: Problems) -> str:
+    """Return the text of a file. Raise ConfigError if it cannot be read, is too large or is not UTF-8."""
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        raise findings.fatal(Mark(str(path)), "file not found", _similar_file(path), code="E016") from None
+        raise problems.fatal(Mark(str(path)), "file not found", _similar_file(path), code="E016") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise findings.fatal(Mark(str(path)), f"cannot be read: {reason}", code="E016") from error
+        raise problems.fatal(Mark(str(path)), f"cannot be read: {reason}", code="E016") from error
     if len(data) > MAX_BYTES:
-        raise findings.fatal(Mark(str(path)), f"larger than {MAX_BYTES // 2**20} MiB", code="E016")
-    return _decoded(data.removeprefix(codecs.BOM_UTF8), str(path), findings)
+        raise problems.fatal(Mark(str(path)), f"larger than {MAX_BYTES // 2**20} MiB", code="E016")
+    return _decoded(data.removeprefix(codecs.BOM_UTF8), str(path), problems)
 
 
-def compose(text: str, file: str, findings: Problems) -> Node:
-    """The one document in `text`. Raises ConfigError where the text is no YAML at all."""
-    _refuse_control_characters(text, file, findings)
+def compose(text: str, file: str, problems: Problems) -> Node:
+    """Return the one document in `text`. Raise ConfigError if the text is not YAML."""
+    _refuse_control_characters(text, file, problems)
     loader = _Loader(text)
     try:
-        return _Composer(loader, file, findings).document()
+        return _Composer(loader, file, problems).document()
     except yaml.MarkedYAMLError as error:
         if error.problem == PARSER_TOO_DEEP and error.problem_mark:
-            # it reads ahead; what it has taken so far is deeper than our own bound, which has the right place
-            return compose(text[: error.problem_mark.index], file, findings)
-        raise _syntax_error(error, text, file, findings) from None
+            # libyaml reads ahead: what it has taken so far exceeds our own limit, which reports the right place
+            return compose(text[: error.problem_mark.index], file, problems)
+        raise _syntax_error(error, text, file, problems) from None
     finally:
         loader.dispose()
 
 
-def wrap(value: Any, mark: Mark, findings: Problems, depth: int = 0) -> Node:
-    """Plain Python data as a node, for machines that are not written in a file."""
+def wrap(value: Any, mark: Mark, problems: Problems, depth: int = 0) -> Node:
+    """Return plain Python data as a node, for machines that are not written in a file."""
     if depth > MAX_DEPTH:
-        raise findings.fatal(mark, TOO_DEEP)
+        raise problems.fatal(mark, TOO_DEEP)
     if isinstance(value, Mapping):
-        pairs = [(_plain(k, mark, findings), wrap(v, mark, findings, depth + 1)) for k, v in value.items()]
+        pairs = [(_plain_key(k, mark, problems), wrap(v, mark, problems, depth + 1)) for k, v in value.items()]
         return _mapping(pairs, mark)
     if isinstance(value, list | tuple):
-        return _list([wrap(item, mark, findings, depth + 1) for item in value], mark)
-    return _plain(value, mark, findings)
+        return _list([wrap(item, mark, problems, depth + 1) for item in value], mark)
+    return _plain(value, mark, problems)
 
 
 class _Composer:
-    """Builds nodes from the parser's events, which unlike its own composer can be stopped in time."""
+    """Build nodes from the parser's events. Unlike PyYAML's composer, it stops at the limits of depth and size."""
 
-    def __init__(self, loader: _Loader, file: str, findings: Problems) -> None:
+    def __init__(self, loader: _Loader, file: str, problems: Problems) -> None:
         self._loader = loader
         self._file = file
-        self._findings = findings
+        self._problems = problems
         self._anchors: dict[str, Node | None] = {}
         self._copies = 0
 
@@ -129,13 +144,13 @@ class _Composer:
         self._next()
         if not self._loader.check_event(yaml.StreamEndEvent):
             mark = self._mark(self._next())
-            raise self._findings.fatal(mark, "a second document begins here", "one file defines one machine")
+            raise self._problems.fatal(mark, "a second document begins here", "one file defines one machine")
         return node
 
     def _node(self, depth: int) -> Node:
         event = self._next()
         if depth > MAX_DEPTH:
-            raise self._findings.fatal(self._mark(event), TOO_DEEP)
+            raise self._problems.fatal(self._mark(event), TOO_DEEP)
         if isinstance(event, yaml.AliasEvent):
             return self._alias(event)
         if event.anchor is not None:
@@ -171,18 +186,18 @@ class _Composer:
                 merged += value.items if value.items is not None else (value,)
             elif key.items is not None or key.pairs is not None:
                 hint = 'quote it if it is text: "{...}"'
-                self._findings.error(key.mark, f"a key must be text, not {key.kind}", hint, code="E011")
+                self._problems.error(key.mark, f"a key must be text, not {key.kind}", hint, code="E011")
             elif (first := pairs.setdefault(key_of(key), (key, value))[0]) is not key:
                 message = f"{quoted(key.text)} is given twice, first in line {first.mark.line}"
                 hint = "keep one of the two: YAML would silently drop the other"
-                self._findings.error(key.mark, message, hint, code="E018")
+                self._problems.error(key.mark, message, hint, code="E018")
         for node in merged:
             self._merge(pairs, node)
         return _mapping(list(pairs.values()), mark, flow)
 
     def _merge(self, pairs: dict[Any, tuple[Node, Node]], node: Node) -> None:
         if node.pairs is None:
-            self._findings.error(node.mark, f"'<<' merges mappings, not {node.kind}", code="E017")
+            self._problems.error(node.mark, f"'<<' merges mappings, not {node.kind}", code="E017")
         for key, value in node.pairs or ():
             pairs.setdefault(key_of(key), (key, value))
 
@@ -191,13 +206,13 @@ class _Composer:
         name = str(event.anchor)
         if name not in self._anchors:
             hint = did_you_mean(name, self._anchors) or f'quote it if it is text: "*{name}"'
-            raise self._findings.fatal(mark, f"alias '*{name}' has no anchor '&{name}' before it", hint)
+            raise self._problems.fatal(mark, f"alias '*{name}' has no anchor '&{name}' before it", hint)
         node = self._anchors[name]
         if node is None:
-            raise self._findings.fatal(mark, f"alias '*{name}' stands inside its own anchor")
+            raise self._problems.fatal(mark, f"alias '*{name}' stands inside its own anchor")
         self._copies += node.size
         if self._copies > MAX_COPIES:
-            raise self._findings.fatal(mark, f"aliases expand to more than {MAX_COPIES} values")
+            raise self._problems.fatal(mark, f"aliases expand to more than {MAX_COPIES} values")
         return node
 
     def _scalar(self, event: yaml.ScalarEvent, mark: Mark) -> Node:
@@ -208,10 +223,10 @@ class _Composer:
             return Node(_constructed(tag, event.value), mark, event.value)
         except _TooLong:
             message = f"{quoted(event.value)} is a number of more than {MAX_DIGITS} characters"
-            self._findings.error(mark, message, "quote it if it is text", code="E017")
+            self._problems.error(mark, message, "quote it if it is text", code="E017")
         except (ValueError, KeyError, IndexError):
-            message = f"{quoted(event.value)} is no {tag.removeprefix(_TAG)}"
-            self._findings.error(mark, message, "quote it if it is text", code="E017")
+            message = f"{quoted(event.value)} is not of the type {tag.removeprefix(_TAG)}"
+            self._problems.error(mark, message, "quote it if it is text", code="E017")
         except yaml.YAMLError:
             self._refuse_tag(tag, mark)
         return Node(event.value, mark, event.value)
@@ -222,7 +237,7 @@ class _Composer:
 
     def _refuse_tag(self, tag: str, mark: Mark) -> None:
         message = f"tag '{tag.replace(_TAG, '!!')}' is not allowed: write plain values"
-        self._findings.error(mark, message, code="E017")
+        self._problems.error(mark, message, code="E017")
 
     def _next(self) -> Any:
         return self._loader.get_event()
@@ -232,7 +247,7 @@ class _Composer:
 
 
 class _TooLong(Exception):
-    """A number is written with more characters than are read in no time: 1:59:59:... takes quadratic time."""
+    """A number has too many characters: reading 1:59:59:... takes quadratic time."""
 
 
 def _constructed(tag: str, text: str) -> Any:
@@ -265,13 +280,18 @@ def _list(items: list[Node], mark: Mark, flow: bool = False) -> Node:
 
 
 def key_of(key: Node) -> str | int:
-    """`on:` and `2024-01-01:` are the text that was written; numbers stay numbers, for exit codes."""
+    """Return a key as plain Python: the text as written for `on:` and `2024-01-01:`, a number for an exit code."""
     return key.value if isinstance(key.value, str | int) and not isinstance(key.value, bool) else key.text
 
 
-def _plain(value: object, mark: Mark, findings: Problems) -> Node:
+def _plain_key(value: object, mark: Mark, problems: Problems) -> Node:
+    """Return a key as a node; PyYAML has read the key `on` as True."""
+    return Node(True, mark, "on") if value is True else _plain(value, mark, problems)
+
+
+def _plain(value: object, mark: Mark, problems: Problems) -> Node:
     if isinstance(value, int) and is_endless(value):
-        raise findings.fatal(mark, f"a number of more than {MAX_DIGITS} digits", code="E015")
+        raise problems.fatal(mark, f"a number of more than {MAX_DIGITS} digits", code="E015")
     return Node(value, mark, _written(value))
 
 
@@ -279,21 +299,21 @@ def _written(value: object) -> str:
     return value if isinstance(value, str) else "" if value is None else str(value)
 
 
-def _decoded(data: bytes, file: str, findings: Problems) -> str:
+def _decoded(data: bytes, file: str, problems: Problems) -> str:
     try:
         return data.decode()
     except UnicodeDecodeError as error:
         place = _place_of(len(before := data[: error.start].decode()), before, file)
         message = f"byte 0x{data[error.start]:02x} is not UTF-8"
-        raise findings.fatal(place, message, "save the file with the encoding UTF-8", code="E016") from None
+        raise problems.fatal(place, message, "save the file with the encoding UTF-8", code="E016") from None
 
 
-def _refuse_control_characters(text: str, file: str, findings: Problems) -> None:
-    found = Reader.NON_PRINTABLE.search(text)
-    if found:
-        character = ascii(found.group())
+def _refuse_control_characters(text: str, file: str, problems: Problems) -> None:
+    match = Reader.NON_PRINTABLE.search(text)
+    if match:
+        character = ascii(match.group())
         message, hint = f"character {character} is not allowed in YAML", f'write it as an escape: "{character[1:-1]}"'
-        raise findings.fatal(_place_of(found.start(), text, file), message, hint)
+        raise problems.fatal(_place_of(match.start(), text, file), message, hint)
 
 
 def _place_of(index: int, text: str, file: str) -> Mark:
@@ -308,14 +328,14 @@ def _similar_file(path: Path) -> str | None:
         return None
 
 
-def _syntax_error(error: yaml.MarkedYAMLError, text: str, file: str, findings: Problems) -> ConfigError:
+def _syntax_error(error: yaml.MarkedYAMLError, text: str, file: str, problems: Problems) -> ConfigError:
     unclosed = error.problem == "found unexpected end of stream"
     mark = (error.context_mark if unclosed else None) or error.problem_mark or error.context_mark
     if mark is None:
-        return findings.fatal(Mark(file), f"YAML: {error.problem}")
+        return problems.fatal(Mark(file), f"YAML: {error.problem}")
     message = "this quote is never closed" if unclosed else ", ".join(filter(None, (error.problem, error.context)))
     hint = None if unclosed else _syntax_hint(error.context or "", str(error.problem), text, mark)
-    return findings.fatal(Mark(file, mark.line + 1, mark.column + 1), f"YAML: {message}", hint)
+    return problems.fatal(Mark(file, mark.line + 1, mark.column + 1), f"YAML: {message}", hint)
 
 
 def _syntax_hint(context: str, problem: str, text: str, mark: Any) -> str | None:

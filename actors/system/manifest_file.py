@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 from ...storage.names import machine_name_fault
 from ..definition.fields import (
+    Keys,
     choice_of,
     duration_of,
     items_of,
@@ -20,7 +21,6 @@ from ..definition.fields import (
     text_of,
     warn_unknown_keys,
 )
-from ..definition.keys import Keys
 from ..definition.loader import load
 from ..definition.problems import Problems, did_you_mean, listing, quoted
 from ..definition.secrets import sources_in

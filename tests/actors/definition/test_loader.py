@@ -163,7 +163,7 @@ def test_a_name_given_by_the_caller_is_checked_too(tmp_path: Path) -> None:
 
 
 def test_a_machine_called_like_an_address_of_several_is_warned_about() -> None:
-    assert messages(load_text(GOOD, machine_name="all")) == ["events for 'all' do not only mean a machine of this name"]
+    assert [warning.code for warning in load_text(GOOD, machine_name="all").warnings] == ["W019"]
 
 
 def test_all_settings_are_read() -> None:
@@ -239,7 +239,11 @@ def test_mistakes_in_python_data_name_the_data() -> None:
         (GOOD + "events: [e, e]\n", "event 'e' is listed twice", None),
         (GOOD + "actions: {bb: []}\n", "no transition names the state 'bb'", None),
         (GOOD + "actions: {a: [{type: log, message: {id}}]}\n", "{id} without quotes is a mapping", 'quote it: "{id}"'),
-        (GOOD + "actions: {a: [{type: x, k: 1, params: {k: 2}}]}\n", "'k' stands beside and under params", None),
+        (
+            GOOD + "actions: {a: [{type: x, k: 1, params: {k: 2}}]}\n",
+            "'k' is given both beside `params` and under it",
+            None,
+        ),
     ],
 )
 def test_what_is_probably_not_meant_is_a_warning(text: str, message: str, hint: str | None) -> None:

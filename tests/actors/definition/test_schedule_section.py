@@ -99,7 +99,7 @@ def test_a_mistake_is_shown_where_it_stands(lines: list[str], expected: str) -> 
 
 
 def test_all_mistakes_come_at_once() -> None:
-    assert len(refused("cron: '* *'", "timezone: Nowhere/At_All", "job: {priority: x}", "missed: 7")) == 4
+    assert len(refused("cron: '* *'", "timezone: Nowhere/At_All", "job: {priority: x}", "missed: 7")) == 5
 
 
 def test_what_is_probably_not_meant_is_a_warning() -> None:

@@ -113,7 +113,7 @@ def test_a_file_that_others_can_read_and_a_value_too_short_are_warned_of(
         ("[{secert: file:key}]", "4:10: warning: a secret has no key 'secert'"),
         (
             "{secret: env:KEY, default: x}",
-            "4:9: warning: this is no secret but a mapping with the text 'env:KEY', since",
+            "4:9: warning: this is not a secret but a mapping with the text 'env:KEY', since",
         ),
     ],
 )

@@ -134,7 +134,7 @@ def test_every_key_of_the_loader_is_explained_in_its_place() -> None:
     places = [
         (keys.MACHINE, whole),
         (keys.METADATA, defs["metadata"]["anyOf"][1]),
-        (keys.STATE, states),
+        (keys.STATE_FIELDS, states),
         (keys.EVENT, events),
         (keys.TRANSITION, defs["transition"]),
         (keys.ACTION, defs["action"]),
@@ -145,7 +145,8 @@ def test_every_key_of_the_loader_is_explained_in_its_place() -> None:
         (keys.ON_ERROR, whole["properties"]["on_error"]["anyOf"][1]),
     ]
     for described, place in places:
-        assert {key: value["description"] for key, value in place["properties"].items()} == described
+        explained = {key: value["description"] for key, value in place["properties"].items()}
+        assert explained == {key: field.meaning for key, field in described.items()}
 
 
 @pytest.mark.parametrize("name", sorted(builtin_types()))
