@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
+import logging
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import CancelledError, Future, wait
@@ -12,6 +13,8 @@ from typing import TypeVar
 
 from ..errors import MachineError
 from .cancel_token import Cancelled, CancelToken
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -87,6 +90,7 @@ class _LoopThread:
 
     def __init__(self, name: str) -> None:
         self._loop = asyncio.new_event_loop()
+        self._stopping = False
         self._last: Future[tuple[object, BaseException | None]] | None = None
         self._thread = threading.Thread(target=self._run, name=f"sm-loop-{name}", daemon=True)
         try:
@@ -100,9 +104,7 @@ class _LoopThread:
         return self._thread.ident or 0
 
     def is_free(self, timeout_s: float) -> bool:
-        """Wait until the last coroutine has ended; False after the time-out, and if the thread has died."""
-        if not self._thread.is_alive():
-            return False
+        """Wait until the last coroutine has ended; False after the time-out."""
         return self._last is None or not wait([self._last], timeout_s).not_done
 
     def submit(self, awaitable: Awaitable[T], cancel: CancelToken) -> Future[tuple[T | None, BaseException | None]]:
@@ -111,6 +113,7 @@ class _LoopThread:
         return future
 
     def stop(self) -> None:
+        self._stopping = True
         with contextlib.suppress(RuntimeError):  # it is closed already
             self._loop.call_soon_threadsafe(self._loop.stop)
 
@@ -133,7 +136,11 @@ class _LoopThread:
     def _run(self) -> None:
         loop = self._loop
         try:
-            loop.run_forever()
+            while not self._stopping:
+                try:
+                    loop.run_forever()
+                except BaseException:  # a task that was left behind has called sys.exit()
+                    log.exception("a task in thread %s failed", self._thread.name)
             loop.run_until_complete(asyncio.sleep(0))  # a task that is cancelled before its first step awaits nothing
             if tasks := asyncio.all_tasks(loop):
                 for task in tasks:
