@@ -1,4 +1,4 @@
-"""`statemachine-diagrams`, also called `statemachine-fsm`: the pictures of machines."""
+"""`statemachine-diagrams`, also called `statemachine-fsm`: draws the pictures of machines."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .options import Name, db_given, db_option
-from .program import DONE, FAILED, Failure, Program, debug_option, standard_streams
+from .program import DONE, FAILED, Failure, Program, console_script, program_options
 
 if TYPE_CHECKING:
     from ..actors.definition.model import Definition
@@ -26,7 +26,7 @@ _STDOUT = Path("-")
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """The files to be written, and those of an older run to be removed."""
+    """Files to write, and files of an older run to remove."""
 
     files: Mapping[Path, str]
     leftovers: Sequence[Path] = ()
@@ -42,17 +42,21 @@ class Output:
 @click.option("--new-format-only", is_flag=True, help="Only the .mermaid files and metadata.json.")
 @click.option("--format", "fmt", type=click.Choice(FORMATS), help="One picture, to OUT or standard output.")
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 and say which files are stale.")
-@click.option("--counts", is_flag=True, help="Write beside each arrow how often it was taken, from the database.")
-@click.option("--history", metavar="URL|PATH", help="As --counts, from this database.")
-@click.option("--machine", metavar="NAME", type=Name(), help="Whose counts.  [default: the configuration's machine]")
-@click.option("--hours", type=click.FloatRange(min=0), help="Count only the last so many hours.")
+@click.option("--counts", is_flag=True, help="Write beside each arrow how often it was taken.")
+@click.option("--history", metavar="URL|PATH", help="The same as --counts, from this database.")
+@click.option(
+    "--machine",
+    metavar="NAME",
+    type=Name(),
+    help="Machine whose transitions are counted. [default: the configuration's machine]",
+)
+@click.option("--hours", type=click.FloatRange(min=0), help="Count only the last N hours.")
 @click.option("--machine-name", metavar="NAME", type=Name(), help="Name of the machine; with one YAML only.")
 @db_option
-@debug_option("Show tracebacks.")
-@click.version_option(package_name="statemachine-engine")
+@program_options("Show tracebacks.")
 @click.pass_context
 def diagrams(ctx: click.Context, /, files: tuple[Path, ...], debug: bool, **options: Any) -> None:
-    """Draw the state machines that the YAML files describe, for people and for the monitor's page.
+    """Draw the state machines of YAML files, for people and for the monitor's page.
 
     \b
     Writes docs/fsm-diagrams/MACHINE/MACHINE_fsm.md (or OUT), and main.mermaid, a .mermaid file for each group
@@ -70,17 +74,14 @@ def diagrams(ctx: click.Context, /, files: tuple[Path, ...], debug: bool, **opti
     ctx.exit(_run(*_sorted_out(files), **options))
 
 
-def main() -> None:
-    """The console script."""
-    standard_streams()
-    diagrams()
+main = console_script(diagrams)
 
 
 # Helpers
 
 
 def _sorted_out(files: Sequence[Path]) -> tuple[Sequence[Path], Path | None]:
-    """The configurations and OUT; `config/*.yaml` must never make OUT of its second file."""
+    """Return the configurations and OUT; a second YAML file, as in `config/*.yaml`, is never OUT."""
     *configs, last = files
     if not configs or last.suffix.lower() in _YAML:
         return files, None
@@ -104,10 +105,10 @@ def _run(
     definitions = [_load(path, machine_name) for path in configs]
     _refuse_one_name_twice(definitions)
     moves = (lambda d: _moves(history, machine or d.machine_name, hours)) if counts else None
-    atlases = [_atlas(definition, moves) for definition in definitions]
+    diagram_sets = [_diagram_set(definition, moves) for definition in definitions]
     if fmt is not None:
-        return _one_picture(atlases[0], fmt, out, check)
-    outputs = [_files(atlas, output_dir, out, old_format_only, new_format_only) for atlas in atlases]
+        return _one_picture(diagram_sets[0], fmt, out, check)
+    outputs = [_files(diagram_set, output_dir, out, old_format_only, new_format_only) for diagram_set in diagram_sets]
     if old_format_only and new_format_only:
         click.echo("--old-format-only and --new-format-only: nothing to write", err=True)
     return _compare(outputs) if check else _write(outputs)
@@ -139,27 +140,26 @@ def _moves(history: str | None, machine: str, hours: float | None) -> Moves:
     from ..storage import audit
     from ..storage.engine.database import Database
 
-    db = Database.open(history or db_given(), create=False)
-    try:
+    with Database.open(history or db_given(), create=False) as db:
         moves = audit.transition_counts(db, machine, hours)
-    finally:
-        db.close()
     if not moves:
         click.echo(f"No transitions of '{machine}' found in {db.url}", err=True)
     return moves
 
 
-def _atlas(definition: Definition, moves: Callable[[Definition], Moves] | None) -> DiagramSet:
+def _diagram_set(definition: Definition, moves: Callable[[Definition], Moves] | None) -> DiagramSet:
     from ..actors.drawing.diagrams import DiagramSet
 
-    atlas = DiagramSet(definition, None if moves is None else moves(definition))
-    if atlas.strange_moves:
-        click.echo(f"{atlas.strange_moves} recorded transitions are not in {definition.source} any more", err=True)
-    return atlas
+    diagram_set = DiagramSet(definition, None if moves is None else moves(definition))
+    if diagram_set.strange_moves:
+        click.echo(
+            f"{diagram_set.strange_moves} recorded transitions are not in {definition.source} any more", err=True
+        )
+    return diagram_set
 
 
-def _one_picture(atlas: DiagramSet, fmt: str, out: Path | None, check: bool) -> int:
-    text = _renderer(fmt)(atlas.whole())
+def _one_picture(diagram_set: DiagramSet, fmt: str, out: Path | None, check: bool) -> int:
+    text = _renderer(fmt)(diagram_set.whole())
     if out is not None and out != _STDOUT:
         output = Output({out: text})
         return _compare([output]) if check else _write([output])
@@ -181,24 +181,24 @@ def _renderer(fmt: str) -> Callable[[Diagram], str]:
     return render
 
 
-def _files(atlas: DiagramSet, output_dir: Path, out: Path | None, no_drawings: bool, no_page: bool) -> Output:
+def _files(diagram_set: DiagramSet, output_dir: Path, out: Path | None, no_drawings: bool, no_page: bool) -> Output:
     from ..actors.drawing import files
 
-    name = atlas.definition.machine_name
+    name = diagram_set.definition.machine_name
     folder = output_dir / files.folder_name(name)
     found: dict[Path, str] = {}
     leftovers: list[Path] = []
     if not no_page:
-        found[out or folder / files.page_name(name)] = files.page(atlas, _shown(atlas.definition.source))
+        found[out or folder / files.page_name(name)] = files.page(diagram_set, _shown(diagram_set.definition.source))
     if not no_drawings:
-        drawings = files.drawings(atlas)
+        drawings = files.drawings(diagram_set)
         found |= {folder / name: text for name, text in drawings.items()}
         leftovers = files.leftovers(folder, drawings)
     return Output(found, leftovers)
 
 
 def _shown(source: Path | None) -> str:
-    """The same however the file was named on the command line: seen from here, or, outside, only its name."""
+    """Return the path relative to the current folder, or only the name of a file outside it."""
     assert source is not None
     here, there = Path.cwd(), Path(os.path.abspath(source))
     return str(there.relative_to(here)) if there.is_relative_to(here) else there.name
@@ -219,7 +219,7 @@ def _write(outputs: Iterable[Output]) -> int:
 
 
 def _replace(path: Path, text: str) -> None:
-    """All of the file or nothing: a page may be reading it."""
+    """Write the file in one step, because a page may be reading it."""
     fresh = path.with_name(f".{path.name[:100]}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

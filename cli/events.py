@@ -1,4 +1,4 @@
-"""`statemachine-events`: what the machines do, line by line, as it happens."""
+"""`statemachine-events`: prints what the machines do, line by line, as it happens."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ import click
 
 from .options import ParamType, Seconds, db_given, db_option
 from .output import counted, json_text, text
-from .program import DONE, FAILED, Program, debug_option, standard_streams
+from .program import DONE, FAILED, Program, console_script, program_options
 
 if TYPE_CHECKING:
     from ..actors.audit.event_socket import EventSocket
     from ..actors.audit.tail import AuditTail
     from ..storage.audit import Event
 
-#: type -> the sign before its line
+#: type -> the sign at the start of its line
 SIGNS = {
     "state_change": "🔄",
     "job_started": "▶️ ",
@@ -38,7 +38,7 @@ COMPACT_SIGNS = {"job_started": "▶️", "job_completed": "✅", "job_failed": 
 
 
 class Since(ParamType):
-    """The id of an event, or how long ago: 10m, 90s, 2h."""
+    """The id of an event (int), or a duration before now (float): 10m, 90s, 2h."""
 
     name = "10m|ID"
 
@@ -55,31 +55,29 @@ class Since(ParamType):
 @click.option("--type", "types", metavar="TYPE", multiple=True, help="Only events of this type; may be repeated.")
 @click.option(
     "--since", type=Since(),
-    help="Begin after the event of this id, or so long ago. [default: now; with --no-follow: the first event]",
+    help="Begin after the event of this id, or this long ago. [default: now; with --no-follow: the first event]",
 )  # fmt: skip
-@click.option("--follow/--no-follow", default=True, help="Go on as events come, or end after those there are.")
+@click.option("--follow/--no-follow", default=True, help="Wait for further events, or end after the existing ones.")
 @click.option("--duration", type=Seconds(), help="End after this time.")
 @click.option(
     "--format", "fmt", type=click.Choice(["human", "json", "compact"]), default="human", show_default=True,
     help="json: one event a line, with its id.",
 )  # fmt: skip
 @click.option(
-    "--event-socket-path", envvar="STATEMACHINE_EVENT_SOCKET", metavar="PATH", help="Socket that says when to look."
+    "--event-socket-path", envvar="STATEMACHINE_EVENT_SOCKET", metavar="PATH", help="Socket that announces new events."
 )
-@click.option("--host", metavar="HOST", help="Taken from older scripts and not needed: no web server is asked.")
-@click.option("--port", type=int, metavar="PORT", help="The same.")
+@click.option("--host", metavar="HOST", help="Accepted for older scripts, without effect.")
+@click.option("--port", type=int, metavar="PORT", help="Accepted for older scripts, without effect.")
 @db_option
-@debug_option("Show tracebacks.")
-@click.version_option(package_name="statemachine-engine", prog_name="statemachine-events")
+@program_options("Show tracebacks.", "statemachine-events")
 @click.pass_context
 def events(
     ctx: click.Context, machines: tuple[str, ...], types: tuple[str, ...], since: int | float | None, follow: bool,
     duration: float | None, fmt: str, event_socket_path: str | None, debug: bool, host: str | None, port: int | None,
 ) -> None:  # fmt: skip
-    """Watch what the machines do.
+    """Print what the machines do, as it happens.
 
-    Events are read from the database, each once and in order, however many others watch; a database that goes away
-    is waited for.
+    Events are read from the database, each once and in order. While the database is not available, the command waits.
 
     \b
     Example:
@@ -87,7 +85,7 @@ def events(
       statemachine-events --format json --since 10m --no-follow > events.log
       statemachine-events --format json --since 4711 --duration 60
 
-    Exit codes: 0 ended, also by --duration, Ctrl-C or a reader that went away; 1 no database to read; 2 usage.
+    Exit codes: 0 ended, also by --duration, Ctrl-C or a closed pipe; 1 no database to read; 2 usage.
     """
     from ..actors.audit.event_socket import EventSocket
     from ..actors.audit.tail import AuditTail
@@ -107,22 +105,19 @@ def events(
     ctx.exit(watch.finish())
 
 
-def main() -> None:
-    """The console script."""
-    standard_streams()
-    events(prog_name="statemachine-events")
+main = console_script(events, "statemachine-events")
 
 
 def human(event: Event) -> str:
-    """`[05:37:04.123] 🔄 worker: waiting --new_job--> working`, in local time."""
+    """Return `[05:37:04.123] 🔄 worker: waiting --new_job--> working`, in local time."""
     millis = round(event.timestamp * 1000)
     clock = time.strftime("%H:%M:%S", time.localtime(millis // 1000))
-    said = text(_told(event))
+    said = text(_summary(event))
     return f"[{clock}.{millis % 1000:03d}] {SIGNS.get(event.type, '📡')} {text(event.machine)}: {said}"
 
 
 def compact(event: Event) -> str:
-    """`worker → working`."""
+    """Return `worker → working`."""
     machine, payload = text(event.machine), _payload(event)
     if event.type == "state_change":
         return f"{machine} → {text(payload.get('to_state'))}"
@@ -132,7 +127,7 @@ def compact(event: Event) -> str:
 
 
 def as_json(event: Event) -> str:
-    """The event as the event socket has it, on one line."""
+    """Return the event on one line of JSON, as the event socket sends it."""
     return json_text(event.envelope())
 
 
@@ -141,7 +136,7 @@ def as_json(event: Event) -> str:
 FORMATS: dict[str, Callable[[Event], str]] = {"human": human, "json": as_json, "compact": compact}
 
 
-def _told(event: Event) -> str:
+def _summary(event: Event) -> str:
     payload = _payload(event)
     if event.type == "state_change":
         return "{from_state} --{event_trigger}--> {to_state}".format_map(_Blanks(payload))
@@ -163,17 +158,17 @@ def _payload(event: Event) -> dict[str, Any]:
 
 
 class _Blanks(dict[str, Any]):
-    """A field that an event does not have."""
+    """A payload that returns `?` for a missing field."""
 
     def __missing__(self, key: str) -> str:
         return "?"
 
 
 @contextmanager
-def _stopped_by_signals(bell: EventSocket) -> Iterator[None]:
+def _stopped_by_signals(socket: EventSocket) -> Iterator[None]:
     def stop(number: int, _: Any) -> None:
         signal.signal(number, signal.SIG_DFL)
-        bell.stop()
+        socket.stop()
 
     wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     numbers = [number for number in wanted if signal.getsignal(number) is not signal.SIG_IGN]  # nohup, &
@@ -186,7 +181,7 @@ def _stopped_by_signals(bell: EventSocket) -> Iterator[None]:
 
 
 class _Watch:
-    """One run of the command: prints, counts, and says on stderr what people want to know beside the events."""
+    """One run of the command: prints and counts events, and prints notes for people on stderr."""
 
     def __init__(self, tail: AuditTail, fmt: str) -> None:
         self._tail = tail
@@ -194,24 +189,24 @@ class _Watch:
         self._quiet = fmt == "json"
         self._count = 0
         self._began_s = time.monotonic()
-        self._trouble: str | None = None
+        self._problem: str | None = None
         self._read = False
 
     def greet(self, machines: Iterable[str], types: Iterable[str], follow: bool) -> None:
         what = ", ".join((*machines, *types)) or "all machines"
-        self._say(f"📡 Watching {what}; Ctrl-C ends it" if follow else f"📡 What there is of {what}")
+        self._say(f"📡 Watching {what}; Ctrl-C ends it" if follow else f"📡 Events of {what}")
 
-    def follow(self, bell: EventSocket, duration_s: float | None) -> None:
-        """Until the time is over, or a signal comes; the next signal then does not wait for anything."""
+    def follow(self, socket: EventSocket, duration_s: float | None) -> None:
+        """Print events until the time is over or a signal comes; a second signal has its default effect."""
         until_s = math.inf if duration_s is None else time.monotonic() + duration_s
         try:
-            with _stopped_by_signals(bell):
-                self.show(self._tail.follow(bell, until_s=until_s, trouble=self._hear), lambda: bell.stopped)
+            with _stopped_by_signals(socket):
+                self.show(self._tail.follow(socket, until_s=until_s, trouble=self._report), lambda: socket.stopped)
         finally:
-            bell.close()
+            socket.close()
 
     def show(self, events: Iterable[Event], stopped: Callable[[], bool] = lambda: False) -> None:
-        """Print events, each whole or not at all; when nobody reads them any more, that is the end."""
+        """Print each event whole; stop when the reader of stdout is gone."""
         try:
             for event in events:
                 sys.stdout.write(self._line_of(event) + "\n")
@@ -226,14 +221,14 @@ class _Watch:
         self._tail.close()
         took_s = time.monotonic() - self._began_s
         self._say(f"📊 {counted(self._count, 'event')} in {took_s:.1f} s; the last id was {self._tail.after or 0}")
-        return FAILED if self._trouble is not None and not self._read else DONE
+        return FAILED if self._problem is not None and not self._read else DONE
 
-    def _hear(self, trouble: str | None) -> None:
-        """Say once that the database is away, and once that it is back."""
-        self._read = self._read or trouble is None
-        if trouble != self._trouble:
-            click.echo(f"waiting: {trouble}" if trouble else "reading again", err=True)
-        self._trouble = trouble
+    def _report(self, problem: str | None) -> None:
+        """Print once that the database is not available, and once that it is back."""
+        self._read = self._read or problem is None
+        if problem != self._problem:
+            click.echo(f"waiting: {problem}" if problem else "reading again", err=True)
+        self._problem = problem
 
     def _say(self, line: str) -> None:
         if not self._quiet:

@@ -1,4 +1,4 @@
-"""Findings for programs: the older linter's JSON, and SARIF for code scanning."""
+"""Findings for programs: the JSON of the older linter, and SARIF for code scanning."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
 def as_json(reports: Sequence[Report]) -> list[dict[str, Any]]:
-    """One object a file, with its issues."""
+    """Return one object for each file, with its issues."""
     return [
         {
             "file": report.file,
@@ -28,7 +28,7 @@ def as_json(reports: Sequence[Report]) -> list[dict[str, Any]]:
 
 
 def as_sarif(reports: Sequence[Report]) -> dict[str, Any]:
-    """A SARIF 2.1.0 log with one run."""
+    """Return a SARIF 2.1.0 log with one run."""
     known = list(rules().values())
     driver = {
         "name": "statemachine-validate",
@@ -78,6 +78,6 @@ def _sarif_result(finding: LintFinding, rule: int) -> dict[str, Any]:
 
 
 def _uri(file: str) -> str:
-    """A path as it was given: relative ones stay so, as code scanning wants them."""
+    """Return a path as a URI; relative paths stay relative, as code scanning expects."""
     path = PurePath(file)
     return path.as_uri() if path.is_absolute() else quote(path.as_posix())

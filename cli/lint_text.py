@@ -1,4 +1,4 @@
-"""Findings for people: the layouts of the older validator and linter, with places and carets."""
+"""Findings for people: the text layouts of the older validator and linter, with places and carets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _BEFORE_CARET = 60
 
 
 def validation(reports: Sequence[Report], *, quiet: bool, strict: bool) -> str:
-    """The layout of `statemachine-validate`."""
+    """Return the text of `statemachine-validate`."""
     shown = [part for report in reports if (part := _validated(report, quiet=quiet, strict=strict))]
     if quiet:
         return "\n".join(shown)
@@ -24,7 +24,7 @@ def validation(reports: Sequence[Report], *, quiet: bool, strict: bool) -> str:
 
 
 def linting(reports: Sequence[Report], *, quiet: bool, strict: bool) -> str:
-    """The layout of `statemachine-lint`."""
+    """Return the text of `statemachine-lint`."""
     shown = [part for report in reports if (part := _linted(report, quiet=quiet, strict=strict))]
     errors, warnings = sum(report.errors for report in reports), sum(report.warnings for report in reports)
     counts = f"{errors} errors, {warnings} warnings\n"
@@ -76,7 +76,10 @@ def _linted_finding(finding: LintFinding, report: Report) -> Iterator[str]:
 
 
 def _visible(report: Report, *, quiet: bool, strict: bool) -> tuple[list[LintFinding], list[str]]:
-    """Those to be shown, and a line with how many more there are; --quiet hides what does not make the command fail."""
+    """Return the findings to print, and a line with the number of those left out.
+
+    `quiet` hides findings that do not make the command fail.
+    """
     wanted = [finding for finding in report.findings if finding.severity == "error" or strict or not quiet]
     more = len(wanted) - MOST_SHOWN
     return wanted[:MOST_SHOWN], [f"  and {more} more: --format json has them all"] if more > 0 else []
@@ -87,7 +90,7 @@ def _place(finding: LintFinding) -> str:
 
 
 def _pointed(finding: LintFinding, report: Report) -> Iterator[str]:
-    """The line of the file, cut to what fits, and a caret under the column."""
+    """Yield the line of the file, cut to fit, and a caret below the column."""
     if not 0 < finding.line <= len(report.lines):
         return
     line = text(report.lines[finding.line - 1])

@@ -1,4 +1,4 @@
-"""The options that commands share, and the values that they take."""
+"""Options that commands share, and the types of their values."""
 
 from __future__ import annotations
 
@@ -11,23 +11,47 @@ import click
 from .drivers import without_drivers
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ..storage.engine.database import Database
 
     ParamType = click.ParamType[Any, Any]
 else:
-    ParamType = click.ParamType  # in click's older versions it takes no type arguments
+    ParamType = click.ParamType  # not generic in older versions of click
 
 F = TypeVar("F", bound=Callable[..., Any])
+Decorator = Callable[[Any], Any]
 
 _DB = "statemachine_engine.db"
 
 
+def stacked(*decorators: Decorator) -> Decorator:
+    """Return one decorator that applies all of these; the first one's option is listed first."""
+
+    def apply(function: F) -> F:
+        for decorator in reversed(decorators):
+            function = decorator(function)
+        return function
+
+    return apply
+
+
+def inherited_option(key: str, flag: str, **settings: Any) -> Decorator:
+    """Return an option for a group and its commands; the innermost value given is in `ctx.meta[key]`."""
+
+    def remember(ctx: click.Context, _: click.Parameter, value: Any) -> None:
+        if value is not None:
+            ctx.meta[key] = value
+
+    return click.option(flag, expose_value=False, callback=remember, **settings)
+
+
 @contextmanager
 def database(*, create: bool = False, durable: bool = False) -> Iterator[Database]:
-    """The database that --db (the subcommand's, else the group's), STATEMACHINE_DB or the default names.
+    """Open the database that `--db`, STATEMACHINE_DB or the default names; close it at the end of the block.
 
-    Unless it is to be made it has to be there, if somebody named it. In the usual place there may be none yet: then it
-    is answered as an empty one is.
+    A missing database is an error (DatabaseMissing) if it was named explicitly. At the default path it may be missing:
+    then an empty one in memory is opened, so that a listing prints no rows. `create` makes the file in both cases.
     """
     from ..storage.engine.database import Database, is_named
     from ..storage.errors import DatabaseMissing
@@ -43,63 +67,70 @@ def database(*, create: bool = False, durable: bool = False) -> Iterator[Databas
         yield db
 
 
+def existing_folder(actions_dir: Path | None) -> Path | None:
+    """Return the folder of `--actions-dir` as an absolute path; UsageError if it does not exist."""
+    folder = None if actions_dir is None else actions_dir.expanduser().resolve()
+    if folder is not None and not folder.is_dir():
+        raise click.UsageError(f"--actions-dir {actions_dir}: no such folder")
+    return folder
+
+
 def db_given() -> str | None:
-    """What --db says: the subcommand's, else the group's, else None."""
+    """Return the value of `--db`, the command's before the group's; None if neither was given."""
     given: str | None = click.get_current_context().meta.get(_DB)
     return given
 
 
-def db_option(function: F) -> F:
-    """`--db URL|PATH`, on the group and on each of its commands alike."""
+class Name(ParamType):
+    """A name or id; the empty text that an unset shell variable leaves behind is refused."""
 
-    def remember(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
-        if value is not None:
-            ctx.meta[_DB] = value
+    name = "TEXT"
 
-    return click.option(
-        "--db",
-        metavar="URL|PATH",
-        type=Name(),
-        expose_value=False,
-        callback=remember,
-        help="Database: a path, sqlite:///… or postgresql://… [default: $STATEMACHINE_DB, else data/pipeline.db]",
-    )(function)
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if not str(value).strip():
+            self.fail("it is empty (an unset shell variable?)", param, ctx)
+        return str(value)
 
 
-def format_option(function: F) -> F:
-    """`--format table|json`, handed over as `fmt`."""
-    choice = click.Choice(["table", "json"])
-    return click.option("--format", "fmt", type=choice, default="table", show_default=True, help="Output form.")(
-        function
+db_option = inherited_option(
+    _DB, "--db", metavar="URL|PATH", type=Name(),
+    help="Database: a path, sqlite:///… or postgresql://… [default: $STATEMACHINE_DB, else data/pipeline.db]",
+)  # fmt: skip
+
+format_option = click.option(
+    "--format", "fmt", type=click.Choice(["table", "json"]), default="table", show_default=True, help="Output form."
+)
+
+#: what every command takes that reads the database and prints
+output_options = stacked(db_option, format_option)
+
+socket_options = stacked(
+    click.option(
+        "--control-socket-prefix", envvar="STATEMACHINE_CONTROL_PREFIX", metavar="PREFIX",
+        help="Machines listen on PREFIX-NAME.sock.",
+    ),
+    click.option(
+        "--event-socket-path", envvar="STATEMACHINE_EVENT_SOCKET", metavar="PATH", help="Socket of the monitor."
+    ),
+)  # fmt: skip
+
+
+def list_options(limit: int) -> Decorator:
+    """Return `--limit`, `--db` and `--format`, as every command takes that lists rows."""
+    at_most = click.option(
+        "--limit", type=click.IntRange(min=0), default=limit, show_default=True, help="Print at most N rows."
     )
+    return stacked(at_most, output_options)
 
 
-def limit_option(default: int = 20) -> Callable[[F], F]:
-    """`--limit N`."""
-    return click.option(
-        "--limit", type=click.IntRange(min=0), default=default, show_default=True, help="At most so many rows."
-    )
-
-
-def socket_options(function: F) -> F:
-    """`--control-socket-prefix` and `--event-socket-path`: flag, else environment, else the usual place."""
-    for flag, variable, what in (
-        ("--event-socket-path", "STATEMACHINE_EVENT_SOCKET", "Socket of the monitor."),
-        ("--control-socket-prefix", "STATEMACHINE_CONTROL_PREFIX", "Machines listen on PREFIX-NAME.sock."),
-    ):
-        kind = "PATH" if flag.endswith("path") else "PREFIX"
-        function = click.option(flag, envvar=variable, default=None, metavar=kind, help=what)(function)
-    return function
-
-
-#: bytes that `@FILE` may have: more JSON than the 16 MiB that the store takes, however it is indented
+#: largest `@FILE` in bytes; the store takes 16 MiB, and indented JSON is longer
 MOST_READ = 64 * 1024 * 1024
 
 
 class JsonValue(ParamType):
     """A command-line value in JSON; `@FILE` reads it from a file, `@-` from standard input.
 
-    A shell's single argument ends at 128 KiB on Linux, and others can see it in the list of processes.
+    Linux limits a single argument to 128 KiB, and other users can read arguments in the process list.
     """
 
     name = "JSON"
@@ -138,7 +169,7 @@ class JsonValue(ParamType):
 
 
 class KeyValue(ParamType):
-    """`key=value`: the value as JSON where it is JSON, as text where it is not."""
+    """`key=value`: the value is JSON where it parses as JSON, else text."""
 
     name = "KEY=VALUE"
 
@@ -156,19 +187,8 @@ class KeyValue(ParamType):
             return key, text
 
 
-class Name(ParamType):
-    """A name or id: any text but the empty one, which an unset shell variable leaves behind."""
-
-    name = "TEXT"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        if not str(value).strip():
-            self.fail("it is empty (an unset shell variable?)", param, ctx)
-        return str(value)
-
-
 class Seconds(ParamType):
-    """A duration: 10, .5, 90s, 1m30s, 2h."""
+    """A duration such as 10, .5, 90s, 1m30s or 2h, in seconds."""
 
     name = "DURATION"
 
@@ -182,7 +202,10 @@ class Seconds(ParamType):
 
 
 class Moment(ParamType):
-    """A point in time as epoch seconds: `2026-11-24 08:00`, with a zone or in this host's, or `08:00`, the next one."""
+    """A point in time in epoch seconds.
+
+    Accepts `2026-11-24 08:00`, with a zone or in this host's zone, and `08:00`, which is its next occurrence.
+    """
 
     name = "TIME"
 

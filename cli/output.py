@@ -1,4 +1,4 @@
-"""What commands print: tables for people, aligned text for pipes, JSON for programs."""
+"""Output of commands: tables for people, aligned text for pipes, JSON for programs."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ import click
 
 from ..storage.names import UNSAFE, escaped
 
-#: JSON itself escapes what is below space; its own line breaks are to stay
+#: json.dumps escapes characters below space; the line breaks of its indentation must stay
 UNSAFE_IN_JSON = re.compile(UNSAFE.pattern.replace(r"\x00-\x1f", "", 1))
 
 Row = Mapping[str, Any]
 Column = tuple[str, str | Callable[[Row], Any]]
-"""Heading, and the row's key or what makes the cell of the row."""
+"""A heading, and the row's key or a function that returns the cell."""
 
 
 def show(rows: Sequence[Row], columns: Sequence[Column], *, fmt: str, empty: str) -> None:
-    """The rows as `fmt` asks; `empty` is said instead of a table without rows."""
+    """Print rows as a table or as JSON; print `empty` instead of a table without rows."""
     if fmt == "json":
         show_json(list(rows))
     elif not rows:
@@ -32,18 +32,18 @@ def show(rows: Sequence[Row], columns: Sequence[Column], *, fmt: str, empty: str
 
 
 def show_json(value: Any) -> None:
-    """One JSON document, indented."""
+    """Print one indented JSON document."""
     click.echo(json_text(value, indent=2))
 
 
 def json_text(value: Any, *, indent: int | None = None) -> str:
-    """JSON in which only what could steer a terminal is escaped, which changes no value."""
+    """Return JSON in which characters that could control a terminal are escaped; the values stay the same."""
     plain = json.dumps(value, indent=indent, ensure_ascii=False, default=str)
     return UNSAFE_IN_JSON.sub(lambda found: f"\\u{ord(found.group()):04x}", plain)
 
 
 def show_fields(title: str, fields: Iterable[tuple[str, Any]]) -> None:
-    """A title and one indented `Name: value` a line; fields that are None are left out."""
+    """Print a title and one indented `Name: value` line for each field that is not None."""
     click.echo(title)
     for name, value in fields:
         if value is not None:
@@ -51,7 +51,7 @@ def show_fields(title: str, fields: Iterable[tuple[str, Any]]) -> None:
 
 
 def text(value: Any) -> str:
-    """A value on one line: None is empty, structures are JSON, control characters are shown escaped."""
+    """Return a value on one line: None is empty, structures are JSON, control characters are escaped."""
     if value is None:
         return ""
     plain = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
@@ -59,13 +59,13 @@ def text(value: Any) -> str:
 
 
 def cut(value: Any, limit: int) -> str:
-    """`text`, at most `limit` characters."""
+    """Return `text(value)`, shortened to `limit` characters."""
     whole = text(value)
     return whole if len(whole) <= limit else whole[: limit - 3] + "..."
 
 
 def moment(epoch: float | None) -> str | None:
-    """An epoch as the UTC text that the tables hold."""
+    """Return epoch seconds as UTC text, in the form of the database's columns."""
     if epoch is None:
         return None
     from ..storage.clock import to_text
@@ -74,12 +74,12 @@ def moment(epoch: float | None) -> str | None:
 
 
 def counted(count: int, what: str) -> str:
-    """`1 job`, `2 jobs`: the plural is made with an s."""
+    """Return `1 job`, `2 jobs`; the plural is made with an s."""
     return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def yes(flag: bool) -> str:
-    """yes or no."""
+    """Return "yes" or "no"."""
     return "yes" if flag else "no"
 
 
@@ -115,7 +115,7 @@ def _plain(headings: list[str], lines: list[list[str]]) -> None:
 
 
 def _width(cell: str) -> int:
-    """Columns that a terminal gives to it: two for wide characters such as emoji."""
+    """Return the number of terminal columns; wide characters such as emoji take two."""
     if cell.isascii():
         return len(cell)
     from unicodedata import combining, east_asian_width

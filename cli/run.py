@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import JsonValue, KeyValue, Seconds, db_given, db_option, socket_options
-from .program import DONE, FAILED, INTERRUPTED, USAGE, Failure, Program, debug_option, standard_streams
+from .options import JsonValue, KeyValue, Seconds, db_given, db_option, existing_folder, socket_options
+from .program import DONE, FAILED, INTERRUPTED, USAGE, Failure, Program, console_script, program_options
 from .signals import ending_signals
 
 if TYPE_CHECKING:
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from ..actors.processes.systemd import Systemd
     from ..actors.runtime.runtime import Runtime
 
-_log = logging.getLogger("statemachine_engine.cli.run")  # not __main__, as in a process that a machine has started
+_log = logging.getLogger("statemachine_engine.cli.run")  # __name__ is __main__ when run with -m
 
-#: seconds that a thread may keep the interpreter while others wait: events pass through several threads, and a tenth
-#: of Python's own value let twice as many through
+#: seconds that a thread may keep the interpreter while others wait; an event passes through several threads, and a
+#: tenth of Python's default doubled the throughput
 SWITCH_S = 0.0005
 
 
@@ -53,8 +53,7 @@ SWITCH_S = 0.0005
 )
 @socket_options
 @db_option
-@debug_option("Log more, and show tracebacks.")
-@click.version_option(package_name="statemachine-engine", prog_name="statemachine")
+@program_options("Log more, and show tracebacks.", "statemachine")
 @click.pass_context
 def run(ctx: click.Context, /, configs: tuple[Path, ...], **options: Any) -> None:
     """Run the state machines that the YAML files CONFIG describe, until they end or are told to.
@@ -71,15 +70,12 @@ def run(ctx: click.Context, /, configs: tuple[Path, ...], **options: Any) -> Non
     ctx.exit(_run(configs, **options))
 
 
-def main() -> None:
-    """The console script."""
-    standard_streams()
-    run(prog_name="statemachine")
+main = console_script(run, "statemachine")
 
 
 @contextmanager
 def logging_to_stderr(debug: bool) -> Iterator[None]:
-    """What the machines report, one line each."""
+    """Log to stderr, one line each, within the block."""
     from ..actors.logs import log_format
 
     for noisy in ("peewee", "pykka"):
@@ -89,7 +85,10 @@ def logging_to_stderr(debug: bool) -> Iterator[None]:
 
 
 def leave(runtime: Runtime, code: int) -> int:
-    """The exit code; where an action's thread does not end, it ends the process at once instead of waiting for it."""
+    """Return the exit code; if an action's thread does not end, end the process at once with that code.
+
+    Python would otherwise wait for the thread at exit.
+    """
     if runtime.left_behind:
         _log.warning("leaving actions behind that do not end, of %s", ", ".join(runtime.left_behind))
         logging.shutdown()
@@ -115,12 +114,14 @@ def _run(
     runtimes: list[Runtime] = []
 
     def report() -> Iterator[str]:
-        return (line for runtime in runtimes for line in _report(runtime))
+        from ..actors.runtime.thread_dump import report_of
+
+        return (line for runtime in runtimes for line in report_of(runtime))
 
     with ending_signals(signals.put, report), logging_to_stderr(debug):
         from ..actors.runtime.runtime import Runtime
 
-        actions = _folder(actions_dir)
+        actions = existing_folder(actions_dir)
         definitions = _load_all(configs, machine_name, actions)
         runtime = Runtime(
             db=db_given(), control_prefix=control_socket_prefix, event_socket=event_socket_path, actions_dir=actions,
@@ -134,7 +135,7 @@ def _run(
 def _drive(
     runtime: Runtime, definitions: Sequence[Definition], start: Mapping[str, Any], signals: SimpleQueue[int]
 ) -> int:
-    """Start everything, wait for its end or a signal; the exit code."""
+    """Start the machines, wait until they end or a signal comes, and return the exit code."""
     from ..actors.processes.systemd import Systemd
 
     obeyed: list[int] = []
@@ -174,14 +175,8 @@ def _tell_systemd(runtime: Runtime, systemd: Systemd) -> None:
     runtime.on_progress = lambda: systemd.alive(status())
 
 
-def _report(runtime: Runtime) -> Iterator[str]:
-    from ..actors.runtime.thread_dump import report_of
-
-    return report_of(runtime)
-
-
 def _obey(runtime: Runtime, signals: SimpleQueue[int], obeyed: list[int]) -> None:
-    """The first signal stops the machines after their running actions, the second one at once."""
+    """Stop the machines after their running actions at the first signal, and at once at the second."""
     obeyed.append(signals.get())
     _log.info("%s: stopping; a second signal does not wait for running actions", signal.Signals(obeyed[0]).name)
     runtime.request_stop()
@@ -190,7 +185,7 @@ def _obey(runtime: Runtime, signals: SimpleQueue[int], obeyed: list[int]) -> Non
 
 
 def _load_all(configs: Sequence[Path], machine_name: str | None, actions_dir: Path | None) -> list[Definition]:
-    """Every definition; ConfigError has the problems of all files."""
+    """Return all definitions. Raises ConfigError with the problems of all files."""
     from ..actors.errors import ConfigError
 
     definitions, problems = [], []
@@ -204,7 +199,7 @@ def _load_all(configs: Sequence[Path], machine_name: str | None, actions_dir: Pa
     names = [definition.machine_name for definition in definitions]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise Failure(f"two CONFIGs are called {twice[0]}: give each its own metadata.machine_name", USAGE)
+        raise Failure(f"two CONFIGs have the name {twice[0]}: give each its own metadata.machine_name", USAGE)
     return definitions
 
 
@@ -218,15 +213,6 @@ def _load(path: Path, machine_name: str | None, actions_dir: Path | None) -> Def
     for warning in written(definition.warnings):
         _log.warning("%s", warning)
     return definition
-
-
-def _folder(given: Path | None) -> Path | None:
-    if given is None:
-        return None
-    folder = given.expanduser().resolve()
-    if not folder.is_dir():
-        raise click.UsageError(f"--actions-dir {given}: no such folder")
-    return folder
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Signals that end a process, or ask what it is at, handed to a thread of their own."""
+"""Hands signals that end or inspect a process to a thread of their own."""
 
 from __future__ import annotations
 
@@ -17,15 +17,14 @@ END = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @contextmanager
 def ending_signals(handle: Callable[[int], Any], report: Callable[[], Iterable[str]] = tuple) -> Iterator[None]:
-    """`handle` is called for each SIGINT, SIGTERM and SIGHUP, in order; what the parent had us ignore stays ignored.
+    """Call `handle` in a separate thread for each SIGINT, SIGTERM and SIGHUP, within the block.
 
-    So is a SIGHUP that is not the first: of a terminal that is closed, the kernel tells us, and the shell as well.
-    SIGUSR1 writes all threads into the log, after what `report` has to say. SIGUSR2 writes them to stderr from within
-    the interpreter, also where that is held up by a call into C and runs no Python any more.
+    Signals that the parent had ignored stay ignored. A SIGHUP after another ending signal is ignored: when a terminal
+    closes, both the kernel and the shell send one. SIGUSR1 logs the lines of `report` and the stacks of all threads.
+    SIGUSR2 writes the stacks to stderr from within the interpreter, which works also while a C call blocks it.
 
-    Python runs a signal's handler in the main thread between two steps of it. One that arrives just before that thread
-    begins to wait for a lock would be noticed only when the wait is over, which may be never; the byte that Python
-    writes for it at once is not held up.
+    Python runs signal handlers in the main thread between two instructions. A signal that arrives just before that
+    thread waits for a lock would be handled only after the wait. The wakeup descriptor is written at once.
     """
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
@@ -49,10 +48,10 @@ def ending_signals(handle: Callable[[int], Any], report: Callable[[], Iterable[s
 
 
 def _unwaiting_stderr() -> int:
-    """A descriptor of its own for stderr; a pipe or terminal that takes nothing refuses it what would not fit.
+    """Return a new descriptor for stderr that never blocks if it is a pipe or a terminal.
 
-    Who writes to it has the interpreter stand still meanwhile, and with it whatever a further signal is to bring about.
-    Files take all; the socket of a journal cannot be opened a second time.
+    A blocking write would hold the interpreter, and no further signal could be handled. Files never block; the
+    socket of a journal cannot be opened a second time, so it is only duplicated.
     """
     own = sys.stderr.fileno()
     kind = os.fstat(own).st_mode

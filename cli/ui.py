@@ -9,12 +9,12 @@ import sys
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import F, Name, db_given, db_option, socket_options
-from .program import Failure, Program, debug_option, standard_streams
+from .options import Name, db_given, db_option, socket_options, stacked
+from .program import Failure, Program, console_script, program_options
 
 if TYPE_CHECKING:
     import socket
@@ -25,28 +25,26 @@ HEALTH_TIMEOUT_S = 1.0
 port_type = click.IntRange(0, 65535)
 
 
-def server_options(function: F) -> F:
-    """What every server of ours takes."""
-    folder = click.Path(exists=True, file_okay=False, path_type=Path)
-    for option in (
-        click.option("--allow-host", "allowed_hosts", multiple=True, metavar="NAME", help="A name that a proxy uses."),
-        click.option("--read-only", is_flag=True, help="Refuse everything that would change something."),
-        click.option(
-            "--token", envvar="STATEMACHINE_UI_TOKEN", type=Name(), metavar="TOKEN",
-            help="Who asks has to know it. [default: beyond loopback one is made up and printed]",
-        ),
-        click.option(
-            "--shared", is_flag=True, envvar="STATEMACHINE_UI_SHARED",
-            help="On this computer, let other users in too, with no token.",
-        ),
-        click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on."),
-        click.option(
-            "--project-root", type=folder, default=".",
-            help="Folder with configurations and docs/fsm-diagrams. [default: the current one]",
-        ),
-    ):  # fmt: skip
-        function = option(function)
-    return socket_options(function)
+#: what every server of ours takes
+server_options = stacked(
+    socket_options,
+    click.option(
+        "--project-root", type=click.Path(exists=True, file_okay=False, path_type=Path), default=".",
+        help="Folder with configurations and docs/fsm-diagrams. [default: the current one]",
+    ),
+    click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on."),
+    click.option(
+        "--shared", is_flag=True, envvar="STATEMACHINE_UI_SHARED",
+        help="Let other users of this computer in without a token.",
+    ),
+    click.option(
+        "--token", envvar="STATEMACHINE_UI_TOKEN", type=Name(), metavar="TOKEN",
+        help="Secret that clients must know. [default: beyond loopback one is made up and printed]",
+    ),
+    click.option("--read-only", is_flag=True, help="Refuse everything that would change something."),
+    click.option("--allow-host", "allowed_hosts", multiple=True, metavar="NAME", help="A name that a proxy uses."),
+    db_option,
+)  # fmt: skip
 
 
 @click.command(cls=Program)
@@ -57,11 +55,9 @@ def server_options(function: F) -> F:
 @click.option("--no-websocket", is_flag=True, help="Leave the WebSocket port to another server.")
 @click.option("--open", "open_browser", is_flag=True, help="Show the page in a browser.")
 @server_options
-@db_option
-@debug_option("Log every request.")
-@click.version_option(package_name="statemachine-engine", prog_name="statemachine-ui")
+@program_options("Log every request.", "statemachine-ui")
 def ui(debug: bool, no_websocket: bool, websocket_port: int, open_browser: bool, **options: Any) -> None:
-    """Serve the monitor: what machines do, live, with everything they did before.
+    """Serve the monitor: a page with the live state of all machines and their history.
 
     \b
     Example:
@@ -69,19 +65,16 @@ def ui(debug: bool, no_websocket: bool, websocket_port: int, open_browser: bool,
       statemachine-ui --port 8080 --project-root /path/to/project --open
       statemachine-ui --host 0.0.0.0 --token "$(cat token)" --read-only
 
-    Exit codes: 0 ended by SIGTERM or Ctrl-C, 1 the port or the database cannot be had, 2 usage.
+    Exit codes: 0 ended by SIGTERM or Ctrl-C, 1 the port or the database is not available, 2 usage.
     """
     run(options, websocket_port=None if no_websocket else websocket_port, access_log=debug, open_browser=open_browser)
 
 
-def main() -> None:
-    """The console script."""
-    standard_streams()
-    ui(prog_name="statemachine-ui")
+main = console_script(ui, "statemachine-ui")
 
 
 def run(options: dict[str, Any], *, websocket_port: int | None, access_log: bool, open_browser: bool = False) -> None:
-    """Bind, say where, and serve until a signal comes."""
+    """Bind the sockets, print the addresses, and serve until a signal comes."""
     from ..web.server import serve
     from ..web.settings import is_loopback
 
@@ -109,7 +102,7 @@ def _port(sock: socket.socket) -> int:
 
 
 def _make_app(db: str | None, options: dict[str, Any]) -> Any:
-    """In the process that serves."""
+    """Create the app, in the process that serves it."""
     from ..web.app import create_app
 
     names = {"event_socket_path": "event_socket", "control_socket_prefix": "control_prefix"}
@@ -129,12 +122,12 @@ def _bind(host: str, port: int) -> socket.socket:
 
 
 def _bind_websocket(host: str, port: int) -> socket.socket | None:
-    """None when the port is taken: the page does not need it."""
+    """Bind the second port; return None if it is taken, because the page works without it."""
     try:
         return _bind(host, port)
     except Failure:
         whose = "another monitor" if _is_monitor(port) else "another program"
-        _warn(
+        _say(
             f"Port {port} is taken by {whose}; the WebSocket is served with the page only "
             "(--websocket-port chooses another, --no-websocket none)"
         )
@@ -153,18 +146,21 @@ def _is_monitor(port: int) -> bool:
 
 
 def _check_database(*, create: bool) -> None:
-    """Make the file where there is none, if it is to be made; say now what keeps the page empty, and is waited for."""
+    """Create a missing database if `create`, and print a warning now if the page would stay empty.
+
+    A database that is unavailable is only a warning: the page waits for it. Raises StoreTooNew.
+    """
     from ..storage.engine.database import Database
     from ..storage.errors import StoreTooNew, StoreUnavailable
 
     try:
         with Database.open(db_given(), create=create) as db:
             if db.barred:
-                _warn(f"🔒 {db} can only be read: {db.barred}")
+                _say(f"🔒 {db} can only be read: {db.barred}")
     except StoreTooNew:
         raise
     except StoreUnavailable as error:
-        _warn(f"waiting: {error}")
+        _say(f"waiting: {error}")
 
 
 def _greet(options: dict[str, Any], open_browser: bool) -> None:
@@ -175,21 +171,17 @@ def _greet(options: dict[str, Any], open_browser: bool) -> None:
     address = f"http://{host}:{options['port']}/"
     if options["token"] is not None:
         address += f"login?token={options['token']}"
-    _say(f"🌐 Monitor: {address}")
+    _say(f"🌐 Monitor: {address}", err=False)
     stream = options["websocket_port"] or options["port"]
-    _say(f"📡 WebSocket: ws://{host}:{stream}/ws/events")
+    _say(f"📡 WebSocket: ws://{host}:{stream}/ws/events", err=False)
     if options["read_only"]:
-        _say("🔒 Read-only")
+        _say("🔒 Read-only", err=False)
     if open_browser:
         click.launch(address)
 
 
-def _warn(line: str) -> None:
-    _say(line, sys.stderr)
-
-
-def _say(line: str, stream: TextIO | None = None) -> None:
-    """Past its buffer: what a full disk does not take is gone, and neither start nor end of a server fails for it."""
-    stream = stream or sys.stdout
+def _say(line: str, *, err: bool = True) -> None:
+    """Write a line without buffering; ignore a full disk, so that the server starts and ends anyway."""
+    stream = sys.stderr if err else sys.stdout
     with suppress(OSError):
         os.write(stream.fileno(), f"{line}\n".encode(stream.encoding, "replace"))

@@ -1,25 +1,23 @@
-"""`statemachine-validate` and `statemachine-lint`: the same checks, each in the text layout of the older engines."""
+"""`statemachine-validate` and `statemachine-lint`: the same checks, each with its own text layout."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import ParamType
+from .options import ParamType, existing_folder, stacked
 from .output import show_json
-from .program import DONE, FAILED, USAGE, Program, debug_option, standard_streams
+from .program import DONE, FAILED, USAGE, Program, console_script, program_options
 
 if TYPE_CHECKING:
     from ..actors.lint.finding import Report
 
-F = TypeVar("F", bound=Callable[..., Any])
-
 
 class Codes(ParamType):
-    """Codes of findings, or how they begin: E012,W."""
+    """Codes of findings, or their first characters: E012,W."""
 
     name = "CODES"
 
@@ -33,9 +31,9 @@ class Codes(ParamType):
 
 
 _PATH = click.Path(path_type=Path)
-_OPTIONS = (
+check_options = stacked(
     click.argument("files", metavar="FILES...", nargs=-1, type=_PATH),
-    click.option("--strict", is_flag=True, help="Exit with 2 where there are warnings only."),
+    click.option("--strict", is_flag=True, help="Exit with 2 if there are only warnings."),
     click.option("--quiet", is_flag=True, help="Print errors only; with --strict warnings too."),
     click.option("--no-color", is_flag=True, help="No colours, not even on a terminal."),
     click.option(
@@ -50,23 +48,15 @@ _OPTIONS = (
     click.option("--actions-dir", metavar="DIR", type=_PATH, help="Folder of your own actions."),
     click.option("--explain", metavar="CODE", type=Codes(), help="Say what a code means, and exit."),
     click.option("--schema", is_flag=True, help="Print the JSON Schema of the files, and exit."),
-    debug_option("Show tracebacks."),
-    click.version_option(package_name="statemachine-engine"),
+    program_options("Show tracebacks."),
 )
-
-
-def check_options(function: F) -> F:
-    """What both commands take."""
-    for option in reversed(_OPTIONS):
-        function = option(function)
-    return function
 
 
 @click.command(cls=Program)
 @check_options
 @click.pass_context
 def validate(ctx: click.Context, /, **options: Any) -> None:
-    """Check the YAML files of machines, without running them.
+    """Check the YAML files of machines without running them.
 
     \b
     Example:
@@ -75,7 +65,7 @@ def validate(ctx: click.Context, /, **options: Any) -> None:
       statemachine-validate --explain E009
       statemachine-validate --schema > statemachine.schema.json
 
-    Exit codes: 0 no errors, 1 errors, 2 warnings with --strict, or wrong usage.
+    Exit codes: 0 no errors, 1 errors, 2 only warnings with --strict, or wrong usage.
     """
     from .lint_text import validation
 
@@ -86,14 +76,14 @@ def validate(ctx: click.Context, /, **options: Any) -> None:
 @check_options
 @click.pass_context
 def lint(ctx: click.Context, /, **options: Any) -> None:
-    """Check the YAML files of machines, one finding below the other with its code.
+    """Check the YAML files of machines, and list each finding with its code.
 
     \b
     Example:
       statemachine-lint config/*.yaml
       statemachine-lint --select E --format sarif config/*.yaml > findings.sarif
 
-    The checks are those of statemachine-validate. Exit codes: 0 no errors, 1 errors, 2 warnings with --strict, or
+    The checks are those of statemachine-validate. Exit codes: 0 no errors, 1 errors, 2 only warnings with --strict, or
     wrong usage.
     """
     from .lint_text import linting
@@ -101,16 +91,10 @@ def lint(ctx: click.Context, /, **options: Any) -> None:
     ctx.exit(_check(layout=linting, **options))
 
 
-def main() -> None:
-    """The console script statemachine-validate."""
-    standard_streams()
-    validate(prog_name="statemachine-validate")
+main = console_script(validate, "statemachine-validate")
 
 
-def main_lint() -> None:
-    """The console script statemachine-lint."""
-    standard_streams()
-    lint(prog_name="statemachine-lint")
+main_lint = console_script(lint, "statemachine-lint")
 
 
 # Helpers
@@ -121,18 +105,22 @@ def _check(
     codes: tuple[set[str], ...], actions_dir: Path | None, explain: set[str] | None, schema: bool, debug: bool,
 ) -> int:  # fmt: skip
     if schema:
-        _print_schema()
+        from ..actors.lint import json_schema
+
+        show_json(json_schema.schema())
         return DONE
     if explain is not None:
         _explain(explain, fmt)
         return DONE
     if not files:
         raise click.UsageError("name the files to check, such as config/*.yaml")
-    reports = _examine(files, _folder(actions_dir), set().union(*codes))
+    reports = _examine(files, existing_folder(actions_dir), set().union(*codes))
     if fmt == "text":
         click.echo(layout(reports, quiet=quiet, strict=strict), nl=False, color=False if no_color else None)
     else:
-        _show(reports, fmt)
+        from .lint_json import as_json, as_sarif
+
+        show_json(as_json(reports) if fmt == "json" else as_sarif(reports))
     return _exit_code(reports, strict)
 
 
@@ -149,12 +137,6 @@ def _exit_code(reports: Sequence[Report], strict: bool) -> int:
     return USAGE if strict and any(report.warnings for report in reports) else DONE
 
 
-def _show(reports: Sequence[Report], fmt: str) -> None:
-    from .lint_json import as_json, as_sarif
-
-    show_json(as_json(reports) if fmt == "json" else as_sarif(reports))
-
-
 def _explain(codes: set[str], fmt: str) -> None:
     from ..actors.lint.catalogue import rules
 
@@ -163,16 +145,3 @@ def _explain(codes: set[str], fmt: str) -> None:
         click.echo("\n\n".join(rule.explanation() for rule in wanted))
     else:
         show_json([{**rule._asdict(), "severity": rule.severity} for rule in wanted])
-
-
-def _print_schema() -> None:
-    from ..actors.lint.json_schema import schema
-
-    show_json(schema())
-
-
-def _folder(given: Path | None) -> Path | None:
-    folder = given.expanduser() if given is not None else None
-    if folder is not None and not folder.is_dir():
-        raise click.UsageError(f"--actions-dir {given}: no such folder")
-    return folder

@@ -86,6 +86,11 @@ class Event:
     timestamp: float
     """Epoch seconds."""
 
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The payload, or an empty dict if it is no object."""
+        return self.payload if isinstance(self.payload, dict) else {}
+
     def envelope(self) -> dict[str, Any]:
         """The event as sockets and pages get it."""
         return {

@@ -1,4 +1,4 @@
-"""`statemachine-db add-job`: one job, from a shell or from cron."""
+"""`statemachine-db add-job`: adds one job, from a shell or from cron."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..options import F, JsonValue, Moment, Name, Seconds, database, db_option, format_option
+from ..options import F, JsonValue, Moment, Name, Seconds, database, output_options
 from ..output import moment, show_json
 from ..program import Failure
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ...storage.engine.database import Database
     from ...storage.jobs.job import Job
 
-#: what add-job took before 1.0.3, and what to write instead (the README's migration section)
+#: options that add-job had before 1.0.3, and what to write instead
 REMOVED = {
     "--input-image": "--input-file PATH",
     **{
@@ -27,7 +27,7 @@ REMOVED = {
 
 
 def removed_options(function: F) -> F:
-    """Refuse the flags of older versions by saying what replaced them."""
+    """Refuse options of older versions with a message that names the replacement."""
 
     def refuse(ctx: click.Context, option: click.Parameter, value: str | None) -> None:
         if value is not None:
@@ -41,7 +41,7 @@ def removed_options(function: F) -> F:
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """A job as the command line describes it, placeholders filled in."""
+    """A job as the command line describes it, with its placeholders filled in."""
 
     job_id: str | None
     source_job_id: str | None
@@ -57,33 +57,30 @@ class _Wanted:
 @click.option("--input-file", metavar="FILE", help="File to work on; its absolute path becomes input_file_path.")
 @click.option("--payload", type=JsonValue("payload"), help="Data of the job: any JSON; @FILE reads it, @- from stdin.")
 @click.option("--priority", type=int, default=5, show_default=True, help="1 is taken first.")
-@click.option(
-    "--in", "delay_s", type=Seconds(), default=None, help="Not before that much time has passed: 10m, 2h, 1d."
-)
-@click.option("--at", "due_at", type=Moment(), default=None, help="Not before then: 2026-11-24 08:00, or 08:00.")
+@click.option("--in", "delay_s", type=Seconds(), default=None, help="Start after this time: 10m, 2h, 1d.")
+@click.option("--at", "due_at", type=Moment(), default=None, help="Start at this time: 2026-11-24 08:00, or 08:00.")
 @click.option("--source-job-id", type=Name(), help="The job that this one comes from.")
-@click.option("--max-attempts", type=click.IntRange(min=1), help="How often it is tried. [default: 3]")
+@click.option("--max-attempts", type=click.IntRange(min=1), help="Number of attempts. [default: 3]")
 @click.option(
-    "--time-limit", "time_limit_s", type=Seconds(), help="How long one attempt may take: 90s, 2h. [default: any time]"
+    "--time-limit", "time_limit_s", type=Seconds(), help="Longest time of one attempt: 90s, 2h. [default: unlimited]"
 )
 @click.option(
     "--backoff", "backoff_s", type=Seconds(),
     help="The first wait between attempts, each further one twice as long: 30s, 5m. [default: the worker's, else 10s]",
 )  # fmt: skip
 @click.option("--unique-key", type=Name(), help="Add nothing while a job with this key is not done.")
-@click.option("--if-absent", is_flag=True, help="If there is a job of this id already, say so and exit with 0.")
-@click.option("--quiet", is_flag=True, help="Print errors alone.")
+@click.option("--if-absent", is_flag=True, help="If a job of this id exists, print that and exit with 0.")
+@click.option("--quiet", is_flag=True, help="Print only errors.")
 @removed_options
-@db_option
-@format_option
+@output_options
 def add_job(
     job_id: str | None, job_type: str, payload: Any, input_file: str | None, source_job_id: str | None,
     unique_key: str | None, delay_s: float | None, due_at: float | None, if_absent: bool, quiet: bool, fmt: str,
     **options: Any,
 ) -> None:  # fmt: skip
-    """Add a job to the queue and wake a worker.
+    """Add a job to the queue and notify waiting machines.
 
-    Without JOB_ID one is made. Ids, keys, payload and file may have {date} {time} {datetime} {uuid} {host} in them.
+    Without JOB_ID, an id is made up. Ids, keys, payload and file may contain {date} {time} {datetime} {uuid} {host}.
 
     \b
     Example:
@@ -97,7 +94,7 @@ def add_job(
     from ...storage.jobs.job import new_id
 
     if delay_s is not None and due_at is not None:
-        raise click.UsageError("--in and --at say the same; give one of them")
+        raise click.UsageError("--in and --at exclude each other; give one of them")
     with database(create=True, durable=True) as db:
         wanted = _filled(db, _Wanted(job_id, source_job_id, unique_key, input_file, payload))
         wanted_id = wanted.job_id or new_id()
@@ -130,7 +127,7 @@ def _filled(db: Database, wanted: _Wanted) -> _Wanted:
 
 
 def _data(wanted: _Wanted) -> Any:
-    """The job's data: the payload, with the input file's absolute path in it; a non-object becomes `{payload}`."""
+    """Return the payload with the absolute path of the input file; a payload that is no object is wrapped in one."""
     payload, input_file = wanted.payload, wanted.input_file
     if input_file is None:
         return payload
@@ -142,11 +139,13 @@ def _data(wanted: _Wanted) -> Any:
 
 
 def _report(job: Job | None, said: str, job_id: str, quiet: bool, fmt: str) -> None:
-    """`job` None: nothing was added, and `job_id` is the one that is in the way."""
+    """Print the result; `job` is None if nothing was added because `job_id` exists."""
     if quiet:
         return
     if fmt == "json":
-        show_json({"added": job is not None, "job_id": job_id, **(_row(job) if job else {})})
+        from .jobs import job_row
+
+        show_json({"added": job is not None, "job_id": job_id, **(job_row(job) if job else {})})
         return
     click.echo(said)
     if job is not None:
@@ -154,9 +153,3 @@ def _report(job: Job | None, said: str, job_id: str, quiet: bool, fmt: str) -> N
         click.echo(f"   Machine Type: {job.machine_type or 'any'}\n   Database ID: {job.id}")
         if job.status == "scheduled":
             click.echo(f"   Due: {moment(job.due_at)} UTC")
-
-
-def _row(job: Job) -> dict[str, Any]:
-    from .jobs import job_row
-
-    return job_row(job)

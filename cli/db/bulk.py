@@ -1,9 +1,10 @@
-"""`statemachine-db add-jobs` and `export`: jobs by the file."""
+"""`statemachine-db add-jobs` and `export`: jobs from and to a file."""
 
 from __future__ import annotations
 
 import csv
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -15,20 +16,20 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from ..options import Name, Seconds, database, db_option, format_option
+from ..options import Name, Seconds, database, db_option, output_options
 from ..output import counted, show_json
 from ..program import FAILED, Failure
-from .job_lines import Defaults, Line, Reader
-from .jobs import STATUSES, job_row
+from .job_lines import Line, Reader
+from .jobs import job_filter_options, job_row
 
 if TYPE_CHECKING:
     from ...storage.engine.database import Database
     from ...storage.jobs.job import NewJob
 
-#: bad lines that are printed one by one
+#: most bad lines that are printed
 MOST_SHOWN = 20
 
-#: bad lines that --format json lists
+#: most bad lines in the output of --format json
 MOST_LISTED = 1000
 
 EXPORTED = (
@@ -41,37 +42,36 @@ kind_option = click.option(
     "--as",
     "kind",
     type=click.Choice(["jsonl", "csv"]),
-    help="What the file is. [default: as its name ends, else jsonl]",
+    help="Format of the file. [default: by its suffix, else jsonl]",
 )
 
 
 @click.command("add-jobs")
 @click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
 @kind_option
-@click.option("--type", "job_type", type=Name(), help="Type of the jobs that name none.")
-@click.option("--machine-type", type=Name(), help="Machine type of the jobs that name none.")
-@click.option("--priority", type=int, default=5, show_default=True, help="Priority of the jobs that name none.")
-@click.option("--max-attempts", type=click.IntRange(min=1), help="Attempts of the jobs that name none. [default: 3]")
+@click.option("--type", "job_type", type=Name(), help="Type of jobs without one.")
+@click.option("--machine-type", type=Name(), help="Machine type of jobs without one.")
+@click.option("--priority", type=int, default=5, show_default=True, help="Priority of jobs without one.")
+@click.option("--max-attempts", type=click.IntRange(min=1), help="Attempts of jobs without a number. [default: 3]")
 @click.option(
     "--backoff", "backoff_s", type=Seconds(),
-    help="First wait between attempts of the jobs that name none. [default: the worker's, else 10s]",
+    help="First wait between attempts of jobs without one. [default: the worker's, else 10s]",
 )  # fmt: skip
 @click.option("--batch", type=click.IntRange(min=1), default=1000, show_default=True, help="Jobs in one transaction.")
-@click.option("--atomic", is_flag=True, help="All jobs or, if one line is bad, none.")
-@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
-@click.option("--quiet", is_flag=True, help="Print bad lines and errors alone.")
-@db_option
-@format_option
+@click.option("--atomic", is_flag=True, help="Add no job if one line is bad.")
+@click.option("--dry-run", is_flag=True, help="Only print what would be done.")
+@click.option("--quiet", is_flag=True, help="Print only bad lines and errors.")
+@output_options
 @click.pass_context
 def add_jobs(
     ctx: click.Context, /, file: Path, kind: str | None, batch: int, atomic: bool, dry_run: bool, quiet: bool, fmt: str,
     **defaults: Any,
 ) -> None:  # fmt: skip
-    """Add the jobs of a file, one a line.
+    """Add the jobs of a file, one on each line.
 
     - is standard input. JSON lines have job_id, type, data …; so has a CSV file, whose other columns become keys of the
-    data. Jobs whose id is there already are counted and left alone: a run that was cut off is simply repeated. A bad
-    line is reported with its number, the others go in; the exit code is 1 then.
+    data. A job whose id exists is counted and not changed, so an interrupted run can be repeated. A bad line is shown
+    with its number, the others are added, and the exit code is 1.
 
     \b
     Example:
@@ -79,7 +79,7 @@ def add_jobs(
       statemachine-db add-jobs photos.csv --type image_processing --dry-run
       zcat jobs.jsonl.gz | statemachine-db add-jobs - --atomic
     """
-    reader = Reader(kind or _kind_of(file), Defaults(**defaults), _id_prefix(file))
+    reader = Reader(kind or _kind_of(file), defaults, _id_prefix(file))
     with (
         _opened(file, again=atomic) as source,
         database(create=True, durable=True) as db,
@@ -98,14 +98,12 @@ def add_jobs(
 @click.command("export")
 @click.argument("file", type=click.Path(path_type=Path, allow_dash=True), default="-")
 @kind_option
-@click.option("--status", type=click.Choice(STATUSES), help="Only jobs in this status.")
-@click.option("--type", "job_type", metavar="TYPE", help="Only jobs of this type.")
-@click.option("--machine-type", metavar="TYPE", help="Only jobs for this machine type.")
+@job_filter_options
 @db_option
 def export(file: Path, kind: str | None, **chosen: Any) -> None:
-    """Write jobs into a file, one a line, oldest first.
+    """Write jobs to a file, one on each line, oldest first.
 
-    Without a file, on standard output. JSON lines or CSV, as add-jobs reads them.
+    Without a file, they go to standard output. The format is JSON lines or CSV, as add-jobs reads it.
 
     \b
     Example:
@@ -116,11 +114,8 @@ def export(file: Path, kind: str | None, **chosen: Any) -> None:
     from ...storage.jobs import bulk
 
     with database() as db, _opened_for_writing(file) as out:
-        write = _csv_writer(out) if (kind or _kind_of(file)) == "csv" else _jsonl_writer(out)
-        count = 0
-        for count, job in enumerate(bulk.each(db, bulk.Choice(**chosen)), 1):  # noqa: B007 - the last one is the sum
-            row = job_row(job)
-            write({key: row[key] for key in EXPORTED})
+        write = _write_csv if (kind or _kind_of(file)) == "csv" else _write_jsonl
+        count = write(out, map(job_row, bulk.each(db, bulk.Choice(**chosen))))
     if str(file) != "-":
         click.echo(f"✅ {counted(count, 'job')} written to {file}")
 
@@ -130,7 +125,7 @@ def export(file: Path, kind: str | None, **chosen: Any) -> None:
 
 @dataclass(slots=True)
 class _Load:
-    """Takes the lines of one file, batch by batch, and keeps count."""
+    """One run of add-jobs: adds the lines of a file batch by batch, and counts them."""
 
     db: Database
     name: str
@@ -143,21 +138,21 @@ class _Load:
     bad: int = 0
     problems: list[dict[str, Any]] = field(default_factory=list)
     seen: set[str | None] = field(default_factory=set)
-    """Ids of this file, for a dry run alone."""
+    """Ids of this file; only a dry run collects them."""
 
     def run(self, source: IO[bytes], *, atomic: bool) -> None:
         from ...actors.sockets.notifications import bell
 
         if atomic:
             for line in self.reader.lines(source):
-                self._sound(line)
+                self._has_job(line)
             source.seek(0)
             if self.bad:
                 return
         with self.db.write() if atomic and not self.dry_run else nullcontext():
             for lines in _batches(self.reader.lines(source), self.batch):
                 first = not self.added
-                self._take([line for line in lines if self._sound(line)])
+                self._take([line for line in lines if self._has_job(line)])
                 self.step(self.added + self.there)
                 if first and self.added and not atomic and not self.dry_run:
                     bell(self.db, "jobs", count=self.added)
@@ -182,8 +177,8 @@ class _Load:
         bad = f", {counted(self.bad, 'bad line')}" if self.bad else ""
         return f"{sign} {counted(self.added, 'job')} {verb}{there}{bad}"
 
-    def _sound(self, line: Line) -> bool:
-        """Whether there is a job in the line; if not, that is said."""
+    def _has_job(self, line: Line) -> bool:
+        """Return True if the line holds a job; otherwise report what is wrong with it."""
         if line.job is not None:
             return True
         self.bad += 1
@@ -204,11 +199,11 @@ class _Load:
         try:
             added = bulk.add(self.db, rows)
         except ValueRefused as error:
-            if len(lines) > 1:  # which of them is it?
+            if len(lines) > 1:  # find the refused one
                 for line in lines:
                     self._take([line])
             else:
-                self._sound(Line(lines[0].number, None, str(error)))
+                self._has_job(Line(lines[0].number, None, str(error)))
             return
         self.added += added
         self.there += len(rows) - added
@@ -231,7 +226,7 @@ def _kind_of(file: Path) -> str:
 
 
 def _id_prefix(file: Path) -> str | None:
-    """Of ids for rows without one: the same for the same file as long as nobody changes it; none for a pipe."""
+    """Return the prefix of ids for rows without one: stable while the file is unchanged; None for a pipe."""
     try:
         about = file.stat()
     except OSError:
@@ -242,7 +237,7 @@ def _id_prefix(file: Path) -> str | None:
 
 
 def _opened_for_writing(file: Path) -> AbstractContextManager[IO[str]]:
-    """The file, which is there once all is in it, or standard output."""
+    """Open standard output, or a file that appears once it is complete."""
     try:
         return click.open_file(str(file), "w", encoding="utf-8", atomic=str(file) != "-")
     except OSError as error:
@@ -253,7 +248,7 @@ def _opened_for_writing(file: Path) -> AbstractContextManager[IO[str]]:
 
 @contextmanager
 def _opened(file: Path, *, again: bool) -> Iterator[IO[bytes]]:
-    """The file, or standard input; `again`: it can be read twice."""
+    """Open the file or standard input; with `again` it can be read twice."""
     if str(file) != "-":
         try:
             source = file.open("rb")
@@ -282,7 +277,7 @@ def _batches(lines: Iterable[Line], size: int) -> Iterator[list[Line]]:
 
 @contextmanager
 def _progress(source: IO[bytes], *, shown: bool) -> Iterator[Callable[[int], None]]:
-    """A bar on a terminal, nothing elsewhere; what is yielded takes the number of jobs so far."""
+    """Show a progress bar on a terminal; yield a function that takes the number of jobs so far."""
     if not shown or not sys.stderr.isatty():
         yield lambda count: None
         return
@@ -291,7 +286,7 @@ def _progress(source: IO[bytes], *, shown: bool) -> Iterator[Callable[[int], Non
 
     columns = (BarColumn(), TaskProgressColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        size = _size(source)
+        size = os.fstat(source.fileno()).st_size or None  # None for a pipe
         task = bar.add_task("0 jobs", total=size)
 
         def step(count: int) -> None:
@@ -300,34 +295,23 @@ def _progress(source: IO[bytes], *, shown: bool) -> Iterator[Callable[[int], Non
         yield step
 
 
-def _size(source: IO[bytes]) -> int | None:
-    """Bytes of a file; None for a pipe."""
-    if not source.seekable():
-        return None
-    here = source.tell()
-    size = source.seek(0, 2)
-    source.seek(here)
-    return size
-
-
-def _jsonl_writer(out: IO[str]) -> Callable[[dict[str, Any]], None]:
-    def write(row: dict[str, Any]) -> None:
-        kept = {key: value for key, value in row.items() if value is not None}
+def _write_jsonl(out: IO[str], rows: Iterable[dict[str, Any]]) -> int:
+    """Write rows as JSON lines; return their number."""
+    count = 0
+    for row in rows:
+        kept = {key: row[key] for key in EXPORTED if row[key] is not None}
         out.write(json.dumps(kept, ensure_ascii=False, separators=(",", ":")) + "\n")
-
-    return write
-
-
-def _csv_writer(out: IO[str]) -> Callable[[dict[str, Any]], None]:
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(EXPORTED)
-
-    def write(row: dict[str, Any]) -> None:
-        objects = ("data", "result", "metadata")
-        writer.writerow([_json(row[key]) if key in objects else row[key] for key in EXPORTED])
-
-    return write
+        count += 1
+    return count
 
 
-def _json(value: Any) -> str:
-    return "" if value is None else json.dumps(value, ensure_ascii=False)
+def _write_csv(out: IO[str], rows: Iterable[dict[str, Any]]) -> int:
+    """Write rows as CSV; return their number."""
+    count = 0
+    writer = csv.DictWriter(out, EXPORTED, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        objects = {key: row[key] for key in ("data", "result", "metadata") if row[key] is not None}
+        writer.writerow({**row, **{key: json.dumps(value, ensure_ascii=False) for key, value in objects.items()}})
+        count += 1
+    return count

@@ -1,4 +1,4 @@
-"""`statemachine-db` commands that move jobs on: one by one, or all that match."""
+"""`statemachine-db` commands that change jobs, one by one or all that match."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..options import F, Name, Seconds, database, db_option, format_option
+from ..options import Name, Seconds, database, db_option, output_options, stacked
 from ..output import counted, show_json
 from ..program import FAILED, Failure
-from .jobs import STATUSES
+from .jobs import job_filter_options
 
 if TYPE_CHECKING:
     from ...storage.engine.database import Database
@@ -20,32 +20,27 @@ FINISHED = ("completed", "failed", "cancelled")
 PRUNED = ("jobs", "events", "history")
 
 One = Callable[["Database", str], str]
-"""Does it to the job of this id; what is said then."""
+"""Changes the job of this id; returns the line to print."""
 
 
-def choice_options(function: F) -> F:
-    """The jobs meant: by their ids, or by what they have in common."""
-    for option in (
-        click.option("--all", "everything", is_flag=True, help="All jobs that it can be done to."),
-        click.option("--dry-run", is_flag=True, help="Only say how many jobs are meant."),
-        click.option("--older-than", type=Seconds(), default=None, help="Only jobs created so long ago: 10m, 2h, 30d."),
-        click.option("--machine-type", metavar="TYPE", help="Only jobs for this machine type."),
-        click.option("--type", "job_type", metavar="TYPE", help="Only jobs of this type."),
-        click.option("--status", type=click.Choice(STATUSES), help="Only jobs in this status."),
-        click.argument("job_ids", metavar="[JOB]...", type=Name(), nargs=-1),
-    ):
-        function = option(function)
-    return function
+#: the jobs meant: by their ids, or by what they have in common
+choice_options = stacked(
+    click.argument("job_ids", metavar="[JOB]...", type=Name(), nargs=-1),
+    job_filter_options,
+    click.option("--older-than", type=Seconds(), help="Only jobs created at least this long ago: 10m, 2h, 30d."),
+    click.option("--dry-run", is_flag=True, help="Only print how many jobs are meant."),
+    click.option("--all", "everything", is_flag=True, help="All jobs that can be changed like this."),
+    db_option,
+    click.pass_context,
+)
 
 
 @click.command("retry")
 @choice_options
-@db_option
-@click.pass_context
 def retry(ctx: click.Context, /, job_ids: Sequence[str], **options: Any) -> None:
     """Put failed, cancelled or stuck jobs back in the queue.
 
-    Their attempts count anew. By its id also one that waits for its time: it may be taken at once then.
+    The number of attempts starts at zero again. A job named by its id may also be scheduled: it becomes due at once.
 
     \b
     Example:
@@ -63,12 +58,10 @@ def retry(ctx: click.Context, /, job_ids: Sequence[str], **options: Any) -> None
 
 @click.command("cancel")
 @choice_options
-@db_option
-@click.pass_context
 def cancel(ctx: click.Context, /, job_ids: Sequence[str], **options: Any) -> None:
     """Take jobs out of the queue without deleting them.
 
-    A worker that is busy with one learns that it has lost it.
+    A worker that holds one is told that it has lost it.
 
     \b
     Example:
@@ -86,14 +79,12 @@ def cancel(ctx: click.Context, /, job_ids: Sequence[str], **options: Any) -> Non
 
 
 @click.command("release")
-@choice_options
 @click.option("--owner", metavar="OWNER", help="Only jobs that this worker holds, as `details` shows it.")
-@db_option
-@click.pass_context
+@choice_options
 def release(ctx: click.Context, /, job_ids: Sequence[str], **options: Any) -> None:
     """Give jobs that a worker holds back to the queue.
 
-    The attempt is not counted. A worker that still lives learns that it has lost them.
+    The attempt is not counted. A worker that is alive is told that it has lost them.
 
     \b
     Example:
@@ -114,15 +105,14 @@ def release(ctx: click.Context, /, job_ids: Sequence[str], **options: Any) -> No
 
 
 @click.command("prune")
-@click.option("--older-than", type=Seconds(), required=True, help="Delete what ended so long ago: 12h, 30d.")
+@click.option("--older-than", type=Seconds(), required=True, help="Delete what ended at least this long ago: 12h, 30d.")
 @click.option(
     "--only", type=click.Choice(PRUNED), multiple=True, help="Only these; may be repeated. [default: all of them]"
 )
 @click.option(
     "--status", "statuses", type=click.Choice(FINISHED), multiple=True, help="Only jobs that ended like this."
 )
-@db_option
-@format_option
+@output_options
 def prune(older_than: float, only: Sequence[str], statuses: Sequence[str], fmt: str) -> None:
     """Delete finished jobs, settled events and history.
 
@@ -156,27 +146,27 @@ def prune(older_than: float, only: Sequence[str], statuses: Sequence[str], fmt: 
 
 def _change(
     ctx: click.Context, job_ids: Sequence[str], options: dict[str, Any], one: One,
-    many: Callable[[Database, Choice], int], statuses: Sequence[str], said: str,
+    many: Callable[[Database, Choice], int], statuses: Sequence[str], message: str,
 ) -> None:  # fmt: skip
     from ...storage.jobs import bulk
 
     dry_run, everything = options.pop("dry_run"), options.pop("everything")
     choice = bulk.Choice(older_than_s=options.pop("older_than"), **options)
-    _refuse_what_is_unclear(job_ids, choice, everything, dry_run, statuses)
+    _check_choice(job_ids, choice, everything, dry_run, statuses)
     with database(durable=True) as db:
         if job_ids:
-            done = [_tried(db, one, job_id) for job_id in job_ids]
+            done = [_changed(db, one, job_id) for job_id in job_ids]
             ctx.exit(0 if all(done) else FAILED)
         if dry_run:
             click.echo(f"{counted(bulk.count(db, choice, statuses), 'job')} meant; nothing was done")
             return
         count = many(db, choice)
         if count:
-            _ring(db, count)
-    click.echo(said.format(count))
+            _notify(db, count)
+    click.echo(message.format(count))
 
 
-def _refuse_what_is_unclear(
+def _check_choice(
     job_ids: Sequence[str], choice: Choice, everything: bool, dry_run: bool, statuses: Sequence[str]
 ) -> None:
     if job_ids and (choice.names_something or everything or dry_run):
@@ -184,24 +174,26 @@ def _refuse_what_is_unclear(
     if not (job_ids or choice.names_something or everything):
         raise click.UsageError("name jobs, or choose them by --status, --type, --older-than …, or --all")
     if choice.status and choice.status not in statuses:
-        raise click.UsageError(f"jobs that are {choice.status} stay so; --status takes {', '.join(statuses)} here")
+        raise click.UsageError(
+            f"{choice.status} jobs cannot be changed like this; --status takes {', '.join(statuses)}"
+        )
 
 
-def _tried(db: Database, one: One, job_id: str) -> bool:
+def _changed(db: Database, one: One, job_id: str) -> bool:
     from ...storage.errors import JobNotFound, WrongJobState
 
     try:
-        said = one(db, job_id)
+        line = one(db, job_id)
     except (JobNotFound, WrongJobState) as error:
         Failure(f"{error} (statemachine-db list shows the jobs)").show()
         return False
-    _ring(db, 1, job_id)
-    click.echo(said)
+    _notify(db, 1, job_id)
+    click.echo(line)
     return True
 
 
-def _ring(db: Database, count: int, job_id: str | None = None) -> None:
-    """Workers look for jobs, and those who wait for the jobs look again."""
+def _notify(db: Database, count: int, job_id: str | None = None) -> None:
+    """Notify machines that look for jobs, and machines that wait for the end of these."""
     from ...actors.sockets.notifications import bell
 
     bell(db, "jobs", count=count)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..options import database, db_given, db_option, format_option
+from ..options import database, db_given, db_option, output_options
 from ..output import Column, moment, show, yes
 from ..program import Failure
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from ...storage.engine.database import Database
     from ...storage.schedules import ScheduleRow
 
-#: bytes of a command that cron still takes; a longer line makes it refuse the whole file
+#: longest command in bytes; cron refuses the whole file if a line is longer
 LONGEST_COMMAND = 998
 
-#: variables of the shell at hand that cron's bare one has not
+#: variables of this shell that cron does not pass on
 CARRIED = ("STATEMACHINE_CONTROL_PREFIX", "STATEMACHINE_EVENT_SOCKET")
 
 COLUMNS: list[Column] = [
@@ -42,16 +42,15 @@ COLUMNS: list[Column] = [
 
 @click.command("schedules")
 @click.option(
-    "--next", "count", type=click.IntRange(min=1, max=100), default=1, show_default=True, help="So many runs."
+    "--next", "count", type=click.IntRange(min=1, max=100), default=1, show_default=True, help="Number of runs to show."
 )
 @click.option("--machine", metavar="NAME", help="Only schedules of this machine.")
-@click.option("--forget", metavar="SCHEDULE", help="Delete this schedule; its machine enters it anew at its start.")
-@db_option
-@format_option
+@click.option("--forget", metavar="SCHEDULE", help="Delete this schedule; its machine stores it again when it starts.")
+@output_options
 def schedules(count: int, machine: str | None, forget: str | None, fmt: str) -> None:
-    """List what the machines' `schedules:` do next.
+    """List the next runs of the machines' `schedules:`.
 
-    Followed are those with a machine that runs.
+    A schedule is followed if a machine that has it runs.
 
     \b
     Example:
@@ -71,21 +70,23 @@ def schedules(count: int, machine: str | None, forget: str | None, fmt: str) -> 
             for row in stored.list_(db)
             if machine in (None, row.machine_name)
         ]  # fmt: skip
-    show(rows, COLUMNS, fmt=fmt, empty="No schedules found (a machine that has some enters them when it starts)")
+    show(rows, COLUMNS, fmt=fmt, empty="No schedules found (a machine stores its schedules when it starts)")
 
 
 @click.command("crontab", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @click.argument("expression")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, required=True)
-@click.option("--log", metavar="FILE", default="logs/cron.log", show_default=True, help="Where its output is added.")
+@click.option(
+    "--log", metavar="FILE", default="logs/cron.log", show_default=True, help="File that collects its output."
+)
 @click.option("--user", metavar="NAME", help="Print a line for /etc/cron.d, which names the user to run as.")
 @db_option
 @click.pass_context
 def crontab(ctx: click.Context, /, expression: str, command: Sequence[str], log: str, user: str | None) -> None:
-    """Print the line that makes cron run a COMMAND.
+    """Print a crontab line that runs a COMMAND.
 
-    COMMAND is one of statemachine-db, run in this folder, with this database. The line works in cron's bare
-    environment: paths are absolute, what needs it is quoted, and % is escaped. Times are those of the host's time zone.
+    COMMAND is a command of statemachine-db. It runs in this folder, with this database. The line works in cron's
+    minimal environment: paths are absolute, values are quoted, and % is escaped. Times are in the host's time zone.
 
     \b
     Example:
@@ -127,7 +128,7 @@ def _row(row: ScheduleRow, count: int, followed: set[str], now: float) -> dict[s
 
 
 def _runs(row: ScheduleRow, count: int, now: float) -> Iterator[float]:
-    """The next firings: first the one that the schedule waits for, which may be overdue."""
+    """Yield the next runs; the first is the one that the schedule waits for, which may be overdue."""
     from ...actors.definition.cron import Cron
 
     if row.next_at is None:
@@ -145,7 +146,7 @@ def _local(run: float, timezone: str) -> str:
 
 
 def _followed(db: Database) -> set[str]:
-    """The machines that run, and the files that they run from."""
+    """Return the names of running machines, and `config:` with the types of their configurations."""
     from .machines import machine_rows
 
     running = [row for row in machine_rows(db) if row["running"]]
@@ -160,21 +161,23 @@ def _check_expression(expression: str) -> None:
     try:
         Cron(expression)
     except ValueError as error:
-        raise click.UsageError(f"{expression!r} is no time for cron: {error}; such as '0 2 * * *'") from error
+        raise click.UsageError(
+            f"{expression!r} is not a cron expression: {error}; write for example '0 2 * * *'"
+        ) from error
     day_of_month, _, day_of_week = (expression.upper().split()[2:] + [""] * 3)[:3]
     if "L" in day_of_month or "L" in day_of_week or "#" in day_of_week:
-        raise click.UsageError(f"{expression!r}: cron knows neither L nor #; `schedules:` in a machine's file does")
+        raise click.UsageError(f"{expression!r}: cron supports neither L nor #; `schedules:` in a machine's file does")
 
 
 def _check_command(ctx: click.Context, command: Sequence[str]) -> None:
-    """What cron would trip over in the night is better found now: the command is parsed, not run."""
+    """Parse the command without running it, so that a mistake is found now and not at night."""
     group = ctx.parent.command if ctx.parent else None
     assert isinstance(group, click.Group)
     name, *args = command
     found = group.get_command(ctx, name)
     if found is None:
         known = ", ".join(group.list_commands(ctx))
-        raise click.UsageError(f"{name!r} is no statemachine-db command; commands: {known}")
+        raise click.UsageError(f"{name!r} is not a statemachine-db command; commands: {known}")
     with click.Context(group, info_name="statemachine-db") as parent:
         found.make_context(name, args, parent=parent)
 
@@ -185,7 +188,7 @@ def _check_line(line: str) -> None:
 
 
 def _settings() -> Mapping[str, str]:
-    """The variables that the line sets."""
+    """Return the variables that the line sets."""
     from ...storage.engine.database import URL_VARIABLE, resolve_url
     from ...storage.engine.sqlite import sqlite_path
 
@@ -193,13 +196,13 @@ def _settings() -> Mapping[str, str]:
     if url.startswith("sqlite:"):
         path = sqlite_path(url)
         if path is None:
-            raise Failure("a database in memory is gone before cron comes; name a file with --db")
+            raise Failure("a database in memory does not outlive this command; name a file with --db")
         url = str(path)
     return {URL_VARIABLE: url, **{name: os.environ[name] for name in CARRIED if os.environ.get(name)}}
 
 
 def _program() -> str:
-    """statemachine-db of this very installation."""
+    """Return the path of statemachine-db in this installation."""
     beside = [Path(sys.executable).parent, Path(sysconfig.get_path("scripts"))]
     for folder in beside:
         if (folder / "statemachine-db").exists():
@@ -218,7 +221,7 @@ def _notes(command: Sequence[str], settings: Mapping[str, str]) -> Iterator[str]
     from urllib.parse import urlsplit
 
     if any("://" in value and urlsplit(value).password for value in settings.values()):
-        yield "the line holds the database's password; ~/.pgpass of the user keeps it out of there"
+        yield "the line holds the database's password; put it into ~/.pgpass instead"
     if command[0] == "add-job" and "--if-absent" not in command:
         ids = [word for word in command[1:2] if not word.startswith("-")]
         if ids and "{" not in ids[0]:

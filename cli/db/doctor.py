@@ -1,4 +1,4 @@
-"""`statemachine-db doctor`: looks for what is wrong with an installation, and says what to do about it."""
+"""`statemachine-db doctor`: checks an installation, and prints what is wrong and how to repair it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..options import db_given, db_option, format_option, socket_options
+from ..options import db_given, output_options, socket_options
 from ..output import show_json
 from ..program import FAILED
 from .doctor_finding import DoctorFinding
@@ -22,14 +22,13 @@ SIGNS = {"ok": "✅", "warning": "⚠️ ", "error": "❌"}
 
 @click.command("doctor")
 @socket_options
-@db_option
-@format_option
+@output_options
 @click.pass_context
 def doctor(ctx: click.Context, /, event_socket_path: str | None, control_socket_prefix: str | None, fmt: str) -> None:
-    """Look for what is wrong, and say what to do about it.
+    """Check the installation and print what is wrong.
 
-    It looks at versions, disk, permissions, locks, leases, machines, sockets, events and schedules, and changes
-    nothing. The exit code is 1 if something is wrong.
+    It checks versions, disk, permissions, locks, leases, machines, sockets, events and schedules, and changes nothing.
+    The exit code is 1 if something is wrong.
 
     \b
     Example:
@@ -70,7 +69,7 @@ def _findings(prefix: str, event_socket: str) -> Iterator[DoctorFinding]:
     except StorageError as error:
         yield DoctorFinding("store", "error", str(error), _remedy(db, error))
     except PermissionError as error:
-        yield DoctorFinding("permissions", "error", str(error), "run as a user who may enter the folder, or give --db")
+        yield DoctorFinding("permissions", "error", str(error), "run as a user with access to the folder, or give --db")
     finally:
         db.close()
     yield from doctor_files.sockets(prefix, event_socket)
@@ -80,10 +79,10 @@ def _remedy(db: Database, error: StorageError) -> str:
     from ...storage.errors import StoreDamaged
 
     if db.is_postgres:
-        return "see that the server runs, and that the name and password are right"
+        return "check that the server runs, and that name and password are right"
     if isinstance(error, StoreDamaged):
         return f"put a backup in its place, or: sqlite3 {db.path} .recover"
-    return "mend that first: what else there is to find stands in it"
+    return "repair this first; the other checks need the database"
 
 
 def _of_the_store(db: Database) -> Iterator[DoctorFinding]:
@@ -107,7 +106,7 @@ def _of_the_store(db: Database) -> Iterator[DoctorFinding]:
         return
     yield from found
     if any(finding.severity != "ok" for finding in found):
-        return  # its tables are not ours yet
+        return  # the tables are of another version
     for check in (
         doctor_store.locks, doctor_store.leases, doctor_store.machines, doctor_store.events,
         doctor_store.control_sockets, doctor_store.schedules,

@@ -1,4 +1,4 @@
-"""The doctor's look at files: the database's, its disk, the sockets."""
+"""Checks of `statemachine-db doctor` on files: the database file, its disk, the sockets."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from .doctor_finding import DoctorFinding
 LOW_BYTES, LOW_SHARE = 200 * 2**20, 0.05
 LARGE_WAL_BYTES = 256 * 2**20
 
-#: SQLite's locks and shared memory do not work on these
+#: file systems on which the locks and the shared memory of SQLite do not work
 NETWORK = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "fuse.sshfs", "9p", "afs")
 
 
 def disk(file: Path) -> Iterator[DoctorFinding]:
-    """Room on the disk, its kind, and the size of what is on it."""
+    """Check the free space, the kind of file system, and the size of the database."""
     usage = shutil.disk_usage(file.parent)
     log, _ = beside(file)
     size, wal = _size(file), _size(log)
@@ -34,8 +34,8 @@ def disk(file: Path) -> Iterator[DoctorFinding]:
     else:
         yield DoctorFinding("disk", "ok", sizes)
     if wal > LARGE_WAL_BYTES:
-        message = f"{log} has {_amount(wal)}: something reads for a very long time"
-        yield DoctorFinding("disk", "warning", message, f"end it: {open_by(file) or 'look for it with lsof'}")
+        message = f"{log} has {_amount(wal)}: a reader keeps it open for very long"
+        yield DoctorFinding("disk", "warning", message, f"end the reader: {open_by(file) or 'find it with lsof'}")
     kind = _file_system(file)
     if kind in NETWORK:
         remedy = "move it to a local disk, or use PostgreSQL where several hosts share it"
@@ -45,13 +45,13 @@ def disk(file: Path) -> Iterator[DoctorFinding]:
 
 
 def permissions(file: Path) -> Iterator[DoctorFinding]:
-    """Whether we may read and write, and whether others may read."""
+    """Check that we may read and write the file, and that other users may not read it."""
     found = list(_permissions(file))
     yield from found or [DoctorFinding("permissions", "ok", f"{file} can be read and written")]
 
 
 def sockets(prefix: str, event_socket: str) -> Iterator[DoctorFinding]:
-    """Socket files that nobody listens at any more."""
+    """Find socket files on which no process listens."""
     from ...actors.sockets.unix_socket import is_listening
 
     base = Path(prefix)
@@ -62,11 +62,11 @@ def sockets(prefix: str, event_socket: str) -> Iterator[DoctorFinding]:
     for path in stale:
         yield DoctorFinding("sockets", "warning", f"nobody listens at {path}", f"rm {shlex.quote(str(path))}")
     if not stale:
-        yield DoctorFinding("sockets", "ok", f"{len(paths)} in use, none left behind ({prefix}-*.sock)")
+        yield DoctorFinding("sockets", "ok", f"{len(paths)} in use, none left over ({prefix}-*.sock)")
 
 
 def open_by(file: Path) -> str:
-    """The processes of ours that have the file open, for a message."""
+    """Return the processes of this user that have the file open, as text for a message."""
     pids = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -74,7 +74,7 @@ def open_by(file: Path) -> str:
                 command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
                 pids.append(f"pid {folder.name} ({command[:60]})")
         except OSError:
-            continue  # it has ended, or is another user's
+            continue  # it has ended, or belongs to another user
     return ", ".join(pids)
 
 
@@ -87,9 +87,9 @@ def _permissions(file: Path) -> Iterator[DoctorFinding]:
     unread = [path for path in (file, *beside(file)) if path.exists() and not _may(path, os.R_OK)]
     for path in unread:
         remedy = f"run as its owner (user {path.stat().st_uid}), or: chown {user} {shlex.quote(str(path))}"
-        yield DoctorFinding("permissions", "error", f"{path} cannot be read by us", remedy)
+        yield DoctorFinding("permissions", "error", f"{path} cannot be read by this user", remedy)
     if not unread and (barred := SqliteFile(file).why_not_written()):
-        remedy = "lists and the page work so; run as its owner, on a file system that takes writes, what is to write"
+        remedy = "lists and the page work; for commands that write, run as its owner, on a writable file system"
         yield DoctorFinding("permissions", "error", f"{file} can only be read: {barred}", remedy)
     if file.stat().st_mode & (stat.S_IROTH | stat.S_IWOTH):
         yield DoctorFinding(
@@ -116,7 +116,7 @@ def _amount(size: float) -> str:
 
 
 def _file_system(file: Path) -> str:
-    """The kind of the file system, by the longest mount point that the path begins with; empty where nobody tells."""
+    """Return the type of the file system by the longest matching mount point; empty if unknown."""
     try:
         mounts = [line.split()[1:3] for line in Path("/proc/self/mounts").read_text().splitlines()]
     except OSError:

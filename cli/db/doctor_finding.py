@@ -1,4 +1,4 @@
-"""What `statemachine-db doctor` has to say about one thing."""
+"""The result of one check of `statemachine-db doctor`."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class DoctorFinding:
-    """One thing that was looked at."""
+    """The result of one check."""
 
     check: str
-    """What was looked at: versions, store, disk, permissions, locks, leases, machines, sockets, schedules, events."""
+    """Name of the check: versions, store, disk, permissions, locks, leases, machines, sockets, schedules, events."""
     severity: Literal["ok", "warning", "error"]
     message: str
     remedy: str = ""
-    """What to do about it; empty where all is well."""
+    """What to do about it; empty if nothing is wrong."""

@@ -1,4 +1,4 @@
-"""The doctor's look into the store: versions, locks, leases, machines, schedules."""
+"""Checks of `statemachine-db doctor` in the database: versions, locks, leases, machines, schedules."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from .doctor_finding import DoctorFinding
 if TYPE_CHECKING:
     from ...storage.engine.database import Database
 
-#: a lease that nobody has rescued for so long finds no rescuer
+#: a lease expired for longer than this has no runtime that would rescue the job
 RESCUE_S = 15.0
-#: a running machine reads its events long before
+#: a running machine reads its events much sooner
 UNREAD_S = 60.0
 OVERDUE_S = 120.0
-#: larger files are not read through
+#: larger files are not checked for damage
 LARGEST_CHECKED = 512 * 2**20
 
 
 def versions(db: Database) -> Iterator[DoctorFinding]:
-    """The engine's, Python's and the database's; whether the schema is ours."""
+    """Check the schema, and name the versions of the engine, of Python and of the database."""
     from importlib.metadata import version
 
     from ...storage import health
@@ -32,7 +32,7 @@ def versions(db: Database) -> Iterator[DoctorFinding]:
     programs = f"statemachine-engine {version('statemachine-engine')}, Python {platform.python_version()}"
     waiting = migrations.pending(db)
     if waiting and not db.tables():
-        remedy = "any other command, such as statemachine-db status, makes them; it may be another file that you mean"
+        remedy = "any other command, such as statemachine-db status, makes them; check that this is the right file"
         yield DoctorFinding("versions", "warning", f"{db} has no tables yet", remedy)
     elif waiting:
         message = f"{db} was made by an older engine; {len(waiting)} changes to its tables are pending"
@@ -45,7 +45,7 @@ def versions(db: Database) -> Iterator[DoctorFinding]:
 
 
 def locks(db: Database) -> Iterator[DoctorFinding]:
-    """Whether anybody keeps others from writing; whether the file is sound."""
+    """Check that nothing blocks writers, and that the file is not damaged."""
     from ...storage import health
     from .doctor_files import open_by
 
@@ -53,7 +53,7 @@ def locks(db: Database) -> Iterator[DoctorFinding]:
     if problem:
         holders = (open_by(db.path) if db.path else "") or "another process"
         yield DoctorFinding(
-            "locks", "error", f"nothing can be written: {problem}", f"end what holds the lock: {holders}"
+            "locks", "error", f"nothing can be written: {problem}", f"end the process that holds the lock: {holders}"
         )
     for pid, seconds in health.idle_transactions(db):
         message = f"a transaction of the server's process {pid} has done nothing for {seconds:.0f} s"
@@ -67,7 +67,7 @@ def locks(db: Database) -> Iterator[DoctorFinding]:
 
 
 def leases(db: Database) -> Iterator[DoctorFinding]:
-    """Jobs that are held and not worked on."""
+    """Find jobs that are held by nobody alive."""
     from ...storage import health
 
     without, expired = health.held(db, expired_for_s=RESCUE_S)
@@ -77,7 +77,7 @@ def leases(db: Database) -> Iterator[DoctorFinding]:
             "leases", "warning", message, "statemachine-db reset-processing puts them back into the queue"
         )
     if expired:
-        message = f"{expired} jobs are held by workers that are gone, and no runtime is there to take them back"
+        message = f"{expired} jobs are held by workers that are gone, and no runtime takes them back"
         yield DoctorFinding(
             "leases", "warning", message, "start a machine, or: statemachine-db release --status processing"
         )
@@ -86,23 +86,23 @@ def leases(db: Database) -> Iterator[DoctorFinding]:
 
 
 def machines(db: Database) -> Iterator[DoctorFinding]:
-    """Machines that died, failed, or do not listen; work that waits for somebody who is not there."""
+    """Find machines that died or failed, and jobs that no machine is there to take."""
     from ...storage import jobs
     from .machines import machine_rows
 
     rows = machine_rows(db)
     running = [row for row in rows if row["running"]]
-    troubled = [finding for row in rows for finding in _fares(row)]
-    yield from troubled
+    wrong = [finding for row in rows for finding in _machine_findings(row)]
+    yield from wrong
     waiting = jobs.counts(db)["pending"]
     if waiting and not running:
         yield DoctorFinding("machines", "warning", f"{waiting} jobs wait, and no machine runs", "statemachine CONFIG")
-    elif not troubled:
+    elif not wrong:
         yield DoctorFinding("machines", "ok", f"{len(running)} of {len(rows)} run, none has died or failed")
 
 
 def events(db: Database) -> Iterator[DoctorFinding]:
-    """Events that nobody reads."""
+    """Find events that no machine reads."""
     from ...storage import health
     from .machines import machine_rows
 
@@ -113,7 +113,7 @@ def events(db: Database) -> Iterator[DoctorFinding]:
         if waiting.machine in running:
             remedy = "it is busy or stuck: look at its log, and restart it if nothing moves"
         else:
-            remedy = f"start it, or: statemachine-db process-events {waiting.machine} shows them; they expire in time"
+            remedy = f"start it; statemachine-db process-events {waiting.machine} shows them; they expire by themselves"
             events += ", which does not run"
         yield DoctorFinding("events", "warning", events, remedy)
     if not unread:
@@ -121,7 +121,7 @@ def events(db: Database) -> Iterator[DoctorFinding]:
 
 
 def control_sockets(db: Database) -> Iterator[DoctorFinding]:
-    """Machines of this host whose socket is gone."""
+    """Find running machines of this host on whose socket nobody listens."""
     from ...actors.processes.liveness import is_here, is_running
     from ...actors.sockets.unix_socket import is_listening
     from ...storage import machines as registry
@@ -135,7 +135,7 @@ def control_sockets(db: Database) -> Iterator[DoctorFinding]:
 
 
 def schedules(db: Database) -> Iterator[DoctorFinding]:
-    """Schedules whose time has come and gone."""
+    """Find schedules that are overdue."""
     from ...storage import schedules as stored
 
     rows = stored.list_(db)
@@ -151,13 +151,13 @@ def schedules(db: Database) -> Iterator[DoctorFinding]:
 # Helpers
 
 
-def _fares(row: dict[str, Any]) -> Iterator[DoctorFinding]:
+def _machine_findings(row: dict[str, Any]) -> Iterator[DoctorFinding]:
     name = row["machine_name"]
     if row["status"] == "dead":
-        message = f"{name} died in state {row['current_state']}: its process {row['pid']} is gone without a word"
+        message = f"{name} died in state {row['current_state']}: its process {row['pid']} is gone"
         yield DoctorFinding(
             "machines", "error", message, f"start it again: statemachine {row['config_type'] or name}.yaml"
         )
     elif row["status"] == "failed":
-        remedy = f"statemachine-db error-history --machine {name} says why; mend that, and start it again"
+        remedy = f"statemachine-db error-history --machine {name} shows why; repair that, and start it again"
         yield DoctorFinding("machines", "error", f"{name} has failed in state {row['current_state']}", remedy)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..options import JsonValue, Name, database, db_option, format_option, limit_option, socket_options
+from ..options import JsonValue, Name, database, db_option, list_options, socket_options
 from ..output import Column, cut, json_text, moment, show
 from ..program import NOT_RUNNING, Failure
 
@@ -31,7 +31,7 @@ LIST_COLUMNS: list[Column] = [
 @click.command("send-event")
 @click.option("--target", type=Name(), required=True, help="Machine, 'all', a glob such as 'worker_*', or 'ui'.")
 @click.option("--type", "event_type", type=Name(), required=True, help="Name of the event.")
-@click.option("--source", type=Name(), help="Who sends it, for the monitor. [default: cli]")
+@click.option("--source", type=Name(), help="Name of the sender, for the monitor. [default: cli]")
 @click.option("--job-id", type=Name(), help="Job that the event is about.")
 @click.option(
     "--payload", type=JsonValue("payload"), help="Data of the event: any JSON; @FILE reads it, @- from stdin."
@@ -46,7 +46,7 @@ def send_event(
 ) -> None:  # fmt: skip
     """Send an event to machines or to the monitor page.
 
-    The event is stored first: a machine that is not running gets it at its next start, within 24 hours.
+    The event is stored first: a machine that does not run gets it at its next start, within 24 hours.
 
     \b
     Example:
@@ -57,14 +57,15 @@ def send_event(
     from ...actors.sockets.delivery import Event, send, targets_of
 
     event = Event(event_type, payload, job_id, source)
-    prefix, event_socket = (
-        unix_socket.control_prefix(control_socket_prefix),
-        unix_socket.event_socket(event_socket_path),
-    )
+    prefix = unix_socket.control_prefix(control_socket_prefix)
+    event_socket = unix_socket.event_socket(event_socket_path)
     with database(create=True, durable=True) as db:
-        targets = targets_of(db, target) or _nobody(db, target)
+        targets = targets_of(db, target) or _no_target(db, target)
         deliveries = send(db, targets, event, prefix=prefix, event_socket=event_socket)
-    _tell(deliveries)
+    if any(delivery.shown for delivery in deliveries):
+        click.echo("📡 Sent to WebSocket server for real-time UI update")
+    for delivery in deliveries:
+        _print(delivery)
     if require_running and not all(delivery.running is not False for delivery in deliveries):
         ctx.exit(NOT_RUNNING)
 
@@ -72,9 +73,7 @@ def send_event(
 @click.command("list-events")
 @click.option("--target", metavar="MACHINE", help="Only events for this machine.")
 @click.option("--status", "wanted", type=click.Choice(STATUSES), help="Only events in this status.")
-@limit_option(20)
-@db_option
-@format_option
+@list_options(20)
 def list_events(target: str | None, wanted: str | None, limit: int, fmt: str) -> None:
     """List events, newest first.
 
@@ -91,11 +90,9 @@ def list_events(target: str | None, wanted: str | None, limit: int, fmt: str) ->
 
 @click.command("process-events")
 @click.argument("machine", type=Name())
-@limit_option(100)
-@db_option
-@format_option
+@list_options(100)
 def process_events(machine: str, limit: int, fmt: str) -> None:
-    """Show what waits in a machine's mailbox.
+    """Show the pending events of a machine.
 
     Nothing is changed: the machine itself takes its events.
 
@@ -116,35 +113,28 @@ def process_events(machine: str, limit: int, fmt: str) -> None:
 
 
 def event_row(row: MailboxRow) -> dict[str, Any]:
-    """An event as the JSON output has it: times as UTC text, the payload as the value it is."""
+    """Return an event as the JSON output shows it: times are UTC text, the payload is a value."""
     return {**row.as_dict(), "expires_at": moment(row.expires_at)}
 
 
-def _nobody(db: Database, target: str) -> list[str]:
+def _no_target(db: Database, target: str) -> list[str]:
     from ...storage import machines
 
     known = ", ".join(row.machine_name for row in machines.list_(db)) or "none"
     raise Failure(f"No machine matches --target {target}: nothing was sent (known machines: {known})")
 
 
-def _tell(deliveries: list[Delivery]) -> None:
-    if any(delivery.shown for delivery in deliveries):
-        click.echo("📡 Sent to WebSocket server for real-time UI update")
-    for delivery in deliveries:
-        _tell_one(delivery)
-
-
-def _tell_one(delivery: Delivery) -> None:
-    letter = delivery.letter
+def _print(delivery: Delivery) -> None:
+    message = delivery.letter
     if delivery.rung:
-        click.echo(f"📡 Sent to {letter.target} control socket")
+        click.echo(f"📡 Sent to {message.target} control socket")
     elif delivery.running:
-        click.echo(f"📥 {letter.target} is running and will read it from the database")
+        click.echo(f"📥 {message.target} is running and will read it from the database")
     elif delivery.running is False:
-        click.echo(f"📥 {letter.target} is not running: the event is stored and delivered at its next start")
+        click.echo(f"📥 {message.target} is not running: the event is stored and delivered at its next start")
     click.echo("✅ Event stored for later!" if delivery.running is False else "✅ Event sent successfully!")
-    click.echo(f"   Event ID: {letter.id}\n   Target: {letter.target}\n   Type: {letter.type}")
-    if letter.job_id is not None:
-        click.echo(f"   Job ID: {letter.job_id}")
-    if letter.payload is not None:
-        click.echo(f"   Payload: {json_text(letter.payload)}")
+    click.echo(f"   Event ID: {message.id}\n   Target: {message.target}\n   Type: {message.type}")
+    if message.job_id is not None:
+        click.echo(f"   Job ID: {message.job_id}")
+    if message.payload is not None:
+        click.echo(f"   Payload: {json_text(message.payload)}")

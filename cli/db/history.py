@@ -1,4 +1,4 @@
-"""`statemachine-db` commands about what happened: transitions, errors, log lines."""
+"""`statemachine-db` commands about the past: transitions, errors, log lines."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..options import F, database, db_option, format_option, limit_option
+from ..options import database, list_options, stacked
 from ..output import Column, cut, moment, show
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 CONTROLLER = "controller"
 
-#: list-errors looks for lines of level error among so many of the newest log lines
+#: number of newest log lines in which list-errors looks for level error
 LOG_WINDOW = 5000
 
 TRANSITION_COLUMNS: list[Column] = [
@@ -54,17 +54,16 @@ LOG_COLUMNS: list[Column] = [
 ]
 
 
-def history_options(function: F) -> F:
-    """`--machine` and `--hours`: which part of a history."""
-    function = click.option("--hours", type=click.FloatRange(min=0), help="Only the last so many hours.")(function)
-    return click.option("--machine", metavar="NAME", help="Only this machine.")(function)
+#: which part of a history
+history_options = stacked(
+    click.option("--machine", metavar="NAME", help="Only this machine."),
+    click.option("--hours", type=click.FloatRange(min=0), help="Only the last N hours."),
+    list_options(20),
+)
 
 
 @click.command("transition-history")
 @history_options
-@limit_option(20)
-@db_option
-@format_option
 def transition_history(machine: str | None, hours: float | None, limit: int, fmt: str) -> None:
     """List state transitions, newest first.
 
@@ -81,9 +80,6 @@ def transition_history(machine: str | None, hours: float | None, limit: int, fmt
 
 @click.command("error-history")
 @history_options
-@limit_option(20)
-@db_option
-@format_option
 def error_history(machine: str | None, hours: float | None, limit: int, fmt: str) -> None:
     """List the errors of machines' actions, newest first.
 
@@ -99,9 +95,7 @@ def error_history(machine: str | None, hours: float | None, limit: int, fmt: str
 
 
 @click.command("list-errors")
-@limit_option(50)
-@db_option
-@format_option
+@list_options(50)
 def list_errors(limit: int, fmt: str) -> None:
     """List errors, log lines of level error and failed jobs.
 
@@ -115,10 +109,8 @@ def list_errors(limit: int, fmt: str) -> None:
 
 
 @click.command("controller-log")
-@click.option("--machine", metavar="NAME", default=CONTROLLER, show_default=True, help="Whose log lines.")
-@limit_option(20)
-@db_option
-@format_option
+@click.option("--machine", metavar="NAME", default=CONTROLLER, show_default=True, help="Machine to list.")
+@list_options(20)
 def controller_log(machine: str, limit: int, fmt: str) -> None:
     """List the log lines of the controller or another machine.
 
@@ -141,10 +133,9 @@ def _dated(row: StateChange | ErrorRow) -> dict[str, Any]:
 
 
 def _log_line(event: Event) -> dict[str, Any]:
-    payload = event.payload if isinstance(event.payload, dict) else {}
     return {
-        "id": event.id, "machine": event.machine, "level": payload.get("level"), "message": payload.get("message"),
-        "timestamp": moment(event.timestamp),
+        "id": event.id, "machine": event.machine, "level": event.fields.get("level"),
+        "message": event.fields.get("message"), "timestamp": moment(event.timestamp),
     }  # fmt: skip
 
 
@@ -159,10 +150,10 @@ def _problems(db: Database, limit: int) -> list[dict[str, Any]]:
 
 
 def _problem(event: Event) -> dict[str, Any]:
-    payload = event.payload if isinstance(event.payload, dict) else {}
     return {
         "type": event.type, "level": "error", "event_name": event.type, "machine": event.machine,
-        "job_id": payload.get("job_id"), "message": payload.get("error_message") or payload.get("message"),
+        "job_id": event.fields.get("job_id"),
+        "message": event.fields.get("error_message") or event.fields.get("message"),
         "payload": event.payload, "timestamp": moment(event.timestamp),
     }  # fmt: skip
 

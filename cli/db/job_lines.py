@@ -1,4 +1,4 @@
-"""Reads files of jobs, JSON lines or CSV, row by row: a job, or what is wrong with the line."""
+"""Reads files of jobs, JSON lines or CSV: yields a job or a problem for each row."""
 
 from __future__ import annotations
 
@@ -6,44 +6,27 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import IO, Any
 
 from ...storage.clock import from_text
 from ...storage.jobs.job import NewJob, new_id
 from ...storage.strictjson import parse
 
-#: the names of a column or key, the first of them ours
-NAMES = {
-    "job_id": ("job_id", "id"),
-    "job_type": ("job_type", "type"),
-    "machine_type": ("machine_type",),
-    "source_job_id": ("source_job_id",),
-    "data": ("data", "payload"),
-    "priority": ("priority",),
-    "max_attempts": ("max_attempts",),
-    "due_at": ("due_at", "at"),
-    "unique_key": ("unique_key",),
-    "metadata": ("metadata",),
-    "time_limit_s": ("time_limit_s",),
-    "backoff_s": ("backoff_s",),
-}
-
-#: what an export has besides, and a new job has not
+#: columns of an export that a new job does not take
 IGNORED = frozenset(
     {"id", "status", "created_at", "started_at", "completed_at", "error_message", "result", "attempts", "owner",
      "lease_until", "machine"}
 )  # fmt: skip
-
-KNOWN = {name for names in NAMES.values() for name in names} | IGNORED
 
 LONGEST_FIELD = 16 * 1024 * 1024
 INT_MAX = 2**31 - 1
 
 
 class BadLine(Exception):
-    """What is wrong with a line."""
+    """A line that holds no valid job."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,35 +34,25 @@ class Line:
     """One row of the file."""
 
     number: int
-    """Its line, counted from 1."""
+    """Its line number, from 1."""
     job: NewJob | None
     problem: str = ""
     """Why there is no job."""
 
 
 @dataclass(frozen=True, slots=True)
-class Defaults:
-    """What a row that does not say so itself gets."""
-
-    job_type: str | None = None
-    machine_type: str | None = None
-    priority: int = 5
-    max_attempts: int | None = None
-    backoff_s: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Reader:
-    """The rows of one kind of file."""
+    """Reads the rows of one kind of file."""
 
     kind: str
     """jsonl or csv."""
-    defaults: Defaults
+    defaults: Mapping[str, Any]
+    """Values of fields for rows without them; None: the default of NewJob."""
     id_prefix: str | None
-    """Ids for rows without one are this and the line's number, so that they are the same the next time."""
+    """Prefix of ids for rows without one, before the line number; a second run makes the same ids."""
 
     def lines(self, file: IO[bytes]) -> Iterator[Line]:
-        """Every row; those that are empty are left out."""
+        """Yield every row that is not empty."""
         return self._csv(file) if self.kind == "csv" else self._jsonl(file)
 
     def _jsonl(self, file: IO[bytes]) -> Iterator[Line]:
@@ -98,7 +71,7 @@ class Reader:
         try:
             yield from self._rows(csv.reader(text, strict=True))
         finally:
-            text.detach()  # the file is not ours to close
+            text.detach()  # the caller closes the file
 
     def _rows(self, rows: Any) -> Iterator[Line]:
         header: list[str] | None = None
@@ -120,22 +93,14 @@ class Reader:
                     return
 
     def _job(self, row: Mapping[str, Any], number: int) -> NewJob:
-        found = {name: _first(row, names) for name, names in NAMES.items()}
-        made = f"{self.id_prefix}-{number}" if self.id_prefix else new_id()
-        return NewJob(
-            job_type=_text(found["job_type"], "job_type") or self.defaults.job_type or _missing("job_type"),
-            job_id=_text(found["job_id"], "job_id") or made,
-            machine_type=_text(found["machine_type"], "machine_type") or self.defaults.machine_type,
-            data=found["data"],
-            source_job_id=_text(found["source_job_id"], "source_job_id"),
-            priority=_whole(found["priority"], "priority", -INT_MAX, self.defaults.priority),
-            due_at=_moment(found["due_at"]),
-            max_attempts=_whole(found["max_attempts"], "max_attempts", 1, self.defaults.max_attempts),
-            unique_key=_text(found["unique_key"], "unique_key"),
-            metadata=found["metadata"] if isinstance(found["metadata"], dict) else None,
-            time_limit_s=_seconds(found["time_limit_s"], "time_limit_s", None),
-            backoff_s=_seconds(found["backoff_s"], "backoff_s", self.defaults.backoff_s),
-        )
+        given = {"job_id": f"{self.id_prefix}-{number}" if self.id_prefix else new_id(), **self.defaults}
+        for name, (aliases, convert) in FIELDS.items():
+            value = _first(row, aliases)
+            if value is not None and (converted := convert(value, name)) is not None:
+                given[name] = converted
+        if not given.get("job_type"):
+            raise BadLine("there is no job_type: write one in the line, or give --type for all")
+        return NewJob(**given)
 
 
 # Helpers
@@ -165,19 +130,19 @@ def _unknown(key: str) -> str:
     from difflib import get_close_matches
 
     similar = get_close_matches(key, KNOWN, n=1)
-    hint = f"did you mean {similar[0]!r}?" if similar else "put what is the job's own under 'data'"
+    hint = f"did you mean {similar[0]!r}?" if similar else "put the job's own values under 'data'"
     return f"unknown key {key!r}; {hint}"
 
 
 def _header(cells: list[str]) -> list[str]:
     header = [cell.strip() for cell in cells]
     if len(set(header)) < len(header) or "" in header:
-        raise BadLine("the first line must name each column, every one by a name of its own")
+        raise BadLine("the first line must name each column, and each name only once")
     return header
 
 
 def _record(header: list[str], cells: list[str]) -> dict[str, Any]:
-    """A row by its columns: empty cells say nothing, columns that we do not know are keys of the data."""
+    """Return a CSV row by its columns: empty cells are left out, unknown columns become keys of the data."""
     if len(cells) != len(header):
         raise BadLine(f"{len(cells)} fields, but the first line names {len(header)}")
     row: dict[str, Any] = {}
@@ -188,9 +153,9 @@ def _record(header: list[str], cells: list[str]) -> dict[str, Any]:
         elif cell:
             row[name] = _json_cell(name, cell) if name in ("data", "payload", "metadata") else cell
     if own:
-        data = _first(row, NAMES["data"])
+        data = _first(row, FIELDS["data"][0])
         if not isinstance(data, dict | None):
-            raise BadLine(f"the data is no object, so it cannot take the columns {', '.join(own)}")
+            raise BadLine(f"the data is not an object, so it cannot take the columns {', '.join(own)}")
         row = {key: value for key, value in row.items() if key != "payload"} | {"data": {**(data or {}), **own}}
     return row
 
@@ -207,7 +172,7 @@ def _first(row: Mapping[str, Any], names: tuple[str, ...]) -> Any:
 
 
 def _text(value: Any, name: str) -> str | None:
-    if value is None or value == "":
+    if value == "":
         return None
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise BadLine(f"{name} must be text, not {json.dumps(value)[:40]}")
@@ -221,9 +186,7 @@ def _text(value: Any, name: str) -> str | None:
     return text
 
 
-def _whole(value: Any, name: str, least: int, default: Any) -> Any:
-    if value is None:
-        return default
+def _whole(value: Any, name: str, least: int) -> int:
     try:
         number = int(value) if isinstance(value, str) else value
     except ValueError:
@@ -234,9 +197,7 @@ def _whole(value: Any, name: str, least: int, default: Any) -> Any:
     return number
 
 
-def _seconds(value: Any, name: str, default: float | None) -> float | None:
-    if value is None:
-        return default
+def _seconds(value: Any, name: str) -> float:
     try:
         seconds = -1.0 if isinstance(value, bool) else float(value)
     except (ValueError, TypeError, OverflowError):
@@ -246,17 +207,30 @@ def _seconds(value: Any, name: str, default: float | None) -> float | None:
     return seconds
 
 
-def _moment(value: Any) -> float | None:
-    """Epoch seconds, or a time as text; without a zone it is UTC, as the engine writes it."""
-    if value is None:
-        return None
+def _moment(value: Any, name: str) -> float:
+    """Convert epoch seconds, or a time as text; text without a zone is UTC, as in an export."""
     try:
         if isinstance(value, bool):
             raise ValueError
         return float(value) if isinstance(value, int | float) else from_text(value)
     except (ValueError, TypeError, OverflowError):
-        raise BadLine(f"due_at must be a time such as 2026-11-24 08:00:00, not {json.dumps(value)[:40]}") from None
+        raise BadLine(f"{name} must be a time such as 2026-11-24 08:00:00, not {json.dumps(value)[:40]}") from None
 
 
-def _missing(name: str) -> Any:
-    raise BadLine(f"there is no {name}: write one in the line, or give --type for all")
+#: field of a job -> the names of its column or key, ours first, and the function that checks and converts its value
+FIELDS: dict[str, tuple[tuple[str, ...], Callable[[Any, str], Any]]] = {
+    "job_id": (("job_id", "id"), _text),
+    "job_type": (("job_type", "type"), _text),
+    "machine_type": (("machine_type",), _text),
+    "source_job_id": (("source_job_id",), _text),
+    "data": (("data", "payload"), lambda value, _: value),
+    "priority": (("priority",), partial(_whole, least=-INT_MAX)),
+    "max_attempts": (("max_attempts",), partial(_whole, least=1)),
+    "due_at": (("due_at", "at"), _moment),
+    "unique_key": (("unique_key",), _text),
+    "metadata": (("metadata",), lambda value, _: value if isinstance(value, dict) else None),
+    "time_limit_s": (("time_limit_s",), _seconds),
+    "backoff_s": (("backoff_s",), _seconds),
+}
+
+KNOWN = {name for names, _ in FIELDS.values() for name in names} | IGNORED

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..options import JsonValue, Name, database, db_option, format_option, limit_option
+from ..options import JsonValue, Name, database, db_option, list_options, output_options, stacked
 from ..output import Column, moment, show, show_fields, show_json, text
 from ..program import Failure
 
@@ -25,9 +25,15 @@ LIST_COLUMNS: list[Column] = [
 ]
 
 
+job_filter_options = stacked(
+    click.option("--status", type=click.Choice(STATUSES), help="Only jobs in this status."),
+    click.option("--type", "job_type", metavar="TYPE", help="Only jobs of this type."),
+    click.option("--machine-type", metavar="TYPE", help="Only jobs for this machine type."),
+)
+
+
 @click.command()
-@db_option
-@format_option
+@output_options
 def status(fmt: str) -> None:
     """Count the jobs by status.
 
@@ -49,16 +55,10 @@ def status(fmt: str) -> None:
 
 
 @click.command("list")
-@click.option("--status", "wanted", type=click.Choice(STATUSES), help="Only jobs in this status.")
-@click.option("--type", "job_type", metavar="TYPE", help="Only jobs of this type.")
-@click.option("--machine-type", metavar="TYPE", help="Only jobs for this machine type.")
-@click.option("--machine", metavar="NAME", help="Only jobs that this machine took last.")
-@limit_option(20)
-@db_option
-@format_option
-def list_jobs(
-    wanted: str | None, job_type: str | None, machine_type: str | None, machine: str | None, limit: int, fmt: str
-) -> None:
+@job_filter_options
+@click.option("--machine", metavar="NAME", help="Only jobs that this machine claimed last.")
+@list_options(20)
+def list_jobs(status: str | None, job_type: str | None, limit: int, fmt: str, **filters: Any) -> None:
     """List jobs, newest first.
 
     \b
@@ -68,18 +68,17 @@ def list_jobs(
     from ...storage import jobs
 
     with database() as db:
-        found = jobs.find(db, status=wanted, job_type=job_type, machine_type=machine_type, machine=machine, limit=limit)
+        found = jobs.find(db, status=status, job_type=job_type, limit=limit, **filters)
     kind = f" ({job_type})" if job_type else ""
-    state = f" with status '{wanted}'" if wanted else ""
+    state = f" with status '{status}'" if status else ""
     show([job_row(job) for job in found], LIST_COLUMNS, fmt=fmt, empty=f"No jobs{kind}{state} found")
 
 
 @click.command()
 @click.argument("job_id", type=Name())
-@db_option
-@format_option
+@output_options
 def details(job_id: str, fmt: str) -> None:
-    """Show everything about one job, and each attempt at it.
+    """Show everything about one job and its attempts.
 
     \b
     Example:
@@ -168,7 +167,7 @@ def remove_job(job_id: str, reason: str | None) -> None:
 
 
 def job_row(job: Job) -> dict[str, Any]:
-    """A job as the JSON output has it: times as UTC text, `data` and `result` as the values they are."""
+    """Return a job as the JSON output shows it: times are UTC text, `data` and `result` are values."""
     row = job.as_dict()
     for key in ("due_at", "lease_until"):
         row[key] = moment(row[key])
@@ -189,7 +188,7 @@ def _fields(row: dict[str, Any]) -> list[tuple[str, Any]]:
 
 
 def _show_attempt(attempt: Attempt) -> None:
-    """What became of it, and below that the end of what its commands wrote, line by line."""
+    """Print the outcome of an attempt, and below it the end of its commands' output."""
     reason = f": {text(attempt.error_message)}" if attempt.error_message else ""
     span = f"{attempt.started_at} to {attempt.ended_at}"
     click.echo(f"  {span}  {text(attempt.machine or '-')}  attempt {attempt.attempt} {attempt.outcome}{reason}")

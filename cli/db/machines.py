@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..options import database, db_option, format_option
+from ..options import database, output_options
 from ..output import Column, moment, show, show_json, yes
 from ..program import FAILED
 
@@ -36,11 +36,10 @@ machine_option = click.option("--machine", metavar="NAME", help="Only this machi
 
 @click.command("machine-state")
 @machine_option
-@db_option
-@format_option
+@output_options
 @click.pass_context
 def machine_state(ctx: click.Context, machine: str | None, fmt: str) -> None:
-    """Show every machine's state and whether it runs.
+    """Show the state of every machine, and whether it runs.
 
     \b
     Example:
@@ -52,13 +51,12 @@ def machine_state(ctx: click.Context, machine: str | None, fmt: str) -> None:
 
 @click.command("machine-status")
 @machine_option
-@db_option
-@format_option
+@output_options
 @click.pass_context
 def machine_status(ctx: click.Context, machine: str | None, fmt: str) -> None:
-    """Show how every machine fares.
+    """Show the status of every machine.
 
-    Its status is running, standby, failed, ended, or dead: gone without a word.
+    It is running, standby, failed, ended, or dead: its process is gone without an end.
 
     \b
     Example:
@@ -68,12 +66,11 @@ def machine_status(ctx: click.Context, machine: str | None, fmt: str) -> None:
 
 
 @click.command("machine-health")
-@db_option
-@format_option
+@output_options
 def machine_health(fmt: str) -> None:
-    """Say what needs attention.
+    """Print what needs attention.
 
-    That is: machines that failed or died, jobs that nobody works on any more.
+    These are machines that failed or died, and jobs that no worker holds any more.
 
     \b
     Example:
@@ -99,7 +96,7 @@ def machine_health(fmt: str) -> None:
 
 
 def machine_rows(db: Database, machine: str | None = None) -> list[dict[str, Any]]:
-    """The registry as the outputs show it, by name: the older engines' keys first, then liveness."""
+    """Return the registry as the outputs show it, by name: the keys of older engines first, then liveness."""
     from ...actors.processes.liveness import is_running, status_of
     from ...storage import machines
 

@@ -1,11 +1,11 @@
-"""`statemachine-db`: jobs, events and machines from a shell; the commands stand in the files beside this."""
+"""`statemachine-db`: jobs, events and machines from a shell; each command is in a module of this package."""
 
 from __future__ import annotations
 
 import click
 
 from ..options import db_option
-from ..program import LazyGroup, debug_option, end_at_once, standard_streams
+from ..program import LazyGroup, end_at_once, program_options, standard_streams
 
 SECTIONS = {
     "Jobs": {
@@ -54,8 +54,7 @@ SECTIONS = {
 
 @click.group(cls=LazyGroup, package=__package__, sections=SECTIONS, invoke_without_command=True)
 @db_option
-@debug_option("Show tracebacks.")
-@click.version_option(package_name="statemachine-engine", prog_name="statemachine-db")
+@program_options("Show tracebacks.", "statemachine-db")
 @click.pass_context
 def db(ctx: click.Context, debug: bool) -> None:
     """Jobs, events and machines of a statemachine database.
@@ -73,6 +72,6 @@ def db(ctx: click.Context, debug: bool) -> None:
 
 
 def main() -> None:
-    """The console script."""
+    """Run the console script."""
     standard_streams()
     end_at_once(lambda: db(prog_name="statemachine-db"))

@@ -1,4 +1,4 @@
-"""`statemachine-db` commands that tidy up."""
+"""`statemachine-db` commands that delete or reset rows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .jobs import STATUSES as JOB_STATUSES
 if TYPE_CHECKING:
     from ...storage.engine.database import Database
 
-#: a job is called stuck when it has been `processing` for so long
+#: seconds in `processing` after which a job counts as stuck
 STUCK_S = 600.0
 
 CONFIRMATION = "DELETE ALL DATA"
@@ -27,7 +27,7 @@ CONFIRMATION = "DELETE ALL DATA"
 def cleanup(wanted: str) -> None:
     """Delete up to 1000 jobs of one status.
 
-    Never those that a worker is busy with.
+    Jobs that a worker holds are never deleted.
 
     \b
     Example:
@@ -44,16 +44,17 @@ def cleanup(wanted: str) -> None:
 
 
 @click.command("reset-processing")
-@click.option("--force", is_flag=True, help="All of them, not only those that are 10 minutes old.")
+@click.option("--force", is_flag=True, help="Reset all, also jobs of live workers.")
 @db_option
 def reset_processing(force: bool) -> None:
-    """Put stuck jobs back into the queue.
+    """Put stuck jobs back in the queue.
 
-    Stuck is what is `processing` for 10 minutes with no worker holding it. Attempts count anew.
+    A job is stuck if it is `processing` for 10 minutes and no worker holds it. Its number of attempts starts at zero
+    again. With --force, live workers lose their jobs too.
 
     \b
     Example:
-      statemachine-db reset-processing --force
+      statemachine-db reset-processing
     """
     from ...actors.sockets.notifications import bell
     from ...storage import jobs
@@ -72,7 +73,7 @@ def reset_processing(force: bool) -> None:
 def cleanup_events(wanted: str | None) -> None:
     """Delete events.
 
-    All of them, undelivered ones too, unless --status says which.
+    Without --status, all events are deleted, undelivered ones too.
 
     \b
     Example:
@@ -87,13 +88,13 @@ def cleanup_events(wanted: str | None) -> None:
 
 
 @click.command("recreate-database")
-@click.option("--force", is_flag=True, help="Do not ask.")
+@click.option("--force", is_flag=True, help="Do not ask, and do not check for running machines.")
 @db_option
 @click.pass_context
 def recreate_database(ctx: click.Context, force: bool) -> None:
     """Delete everything and start with empty tables.
 
-    Jobs, events, machine states and history are gone then. A file that is damaged, or no database, is kept under
+    This deletes jobs, events, machine states and history. A file that is damaged, or is no database, is kept under
     another name beside the new one.
 
     \b
@@ -113,7 +114,7 @@ def recreate_database(ctx: click.Context, force: bool) -> None:
                 _confirm(ctx)
             migrations.recreate(db)
     except StoreDamaged:
-        _begin_anew(ctx, force)
+        _replace_damaged_file(ctx, force)
     click.echo("✅ Database recreated successfully!")
 
 
@@ -126,16 +127,16 @@ def _confirm(ctx: click.Context) -> None:
         ctx.exit(FAILED)
 
 
-def _begin_anew(ctx: click.Context, force: bool) -> None:
-    """Nothing in the file can be relied on: whoever has it open may be a machine."""
+def _replace_damaged_file(ctx: click.Context, force: bool) -> None:
+    """Set the damaged file aside and make a new one; refuse if a process has it open, unless `force`."""
     from ...storage.engine.database import Database
     from .doctor_files import open_by
 
     file = Database(db_given()).file
-    assert file is not None  # a server's damage is its own affair
+    assert file is not None  # a damaged server raises another error
     if not force:
         if users := open_by(file.path):
-            raise Failure(f"the file is in use: {users}; stop them first, or insist with --force")
+            raise Failure(f"the file is in use: {users}; stop them first, or use --force")
         _confirm(ctx)
     click.echo(f"The damaged file is kept: {file.set_aside()}")
     with database(create=True):
@@ -147,4 +148,4 @@ def _refuse_while_machines_run(db: Database) -> None:
 
     running = [row["machine_name"] for row in machine_rows(db) if row["running"]]
     if running:
-        raise Failure(f"machines run on this database: {', '.join(running)}; stop them first, or insist with --force")
+        raise Failure(f"machines run on this database: {', '.join(running)}; stop them first, or use --force")

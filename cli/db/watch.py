@@ -1,4 +1,4 @@
-"""`statemachine-db watch`: machines, jobs and what happens, on one screen."""
+"""`statemachine-db watch`: machines, jobs and state changes on one screen."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ MOST_CHANGES = 12
 
 
 @click.command("watch")
-@click.option("--interval", type=Seconds(), default="1s", show_default=True, help="Time between two looks.")
-@click.option("--once", is_flag=True, help="Look once and exit, as it also does where there is no terminal.")
-@click.option("--format", "fmt", type=click.Choice(["table", "json"]), default="table", help="json: one look as JSON.")
+@click.option("--interval", type=Seconds(), default="1s", show_default=True, help="Time between two updates.")
+@click.option("--once", is_flag=True, help="Print once and exit, as without a terminal.")
+@click.option("--format", "fmt", type=click.Choice(["table", "json"]), default="table", help="json: print once.")
 @db_option
 def watch(interval: float, once: bool, fmt: str) -> None:
     """Watch machines, jobs and state changes on one screen.
 
-    It goes on until Ctrl-C, and only reads.
+    It runs until Ctrl-C, and only reads.
 
     \b
     Example:
@@ -39,9 +39,9 @@ def watch(interval: float, once: bool, fmt: str) -> None:
 
     with Database.open(db_given(), create=False) as db:
         if fmt == "json":
-            show_json(_look(db))
+            show_json(_snapshot(db))
         elif once or not sys.stdout.isatty():
-            _print(_look(db))
+            _print(_snapshot(db))
         else:
             _live(db, max(interval, 0.1))
 
@@ -49,7 +49,7 @@ def watch(interval: float, once: bool, fmt: str) -> None:
 # Helpers
 
 
-def _look(db: Database) -> dict[str, Any]:
+def _snapshot(db: Database) -> dict[str, Any]:
     from ...storage import audit, jobs, schedules
     from .machines import machine_rows
 
@@ -65,45 +65,45 @@ def _look(db: Database) -> dict[str, Any]:
 
 
 def _live(db: Database, interval_s: float) -> None:
-    """Redraw until Ctrl-C; a look that tells nothing new costs the database a few reads."""
+    """Redraw the screen until Ctrl-C."""
     import threading
 
     from rich.live import Live
 
     pause = threading.Event()
-    with Live(_screen(_look(db)), screen=True, auto_refresh=False) as live:
+    with Live(_screen(_snapshot(db)), screen=True, auto_refresh=False) as live:
         try:
             while not pause.wait(interval_s):
-                live.update(_screen(_look(db)), refresh=True)
+                live.update(_screen(_snapshot(db)), refresh=True)
         except KeyboardInterrupt:
             pause.set()
 
 
-def _print(look: dict[str, Any]) -> None:
+def _print(snapshot: dict[str, Any]) -> None:
     from rich.console import Console
 
-    Console(width=None if sys.stdout.isatty() else 120).print(_screen(look))
+    Console(width=None if sys.stdout.isatty() else 120).print(_screen(snapshot))
 
 
-def _screen(look: dict[str, Any]) -> RenderableType:
+def _screen(snapshot: dict[str, Any]) -> RenderableType:
     from rich.console import Group
     from rich.text import Text
 
-    counts = "   ".join(f"{count} {status}" for status, count in look["jobs"].items())
+    counts = "   ".join(f"{count} {status}" for status, count in snapshot["jobs"].items())
     parts: list[RenderableType] = [
-        Text(f"{look['database']}   {look['at']} UTC", style="bold"),
+        Text(f"{snapshot['database']}   {snapshot['at']} UTC", style="bold"),
         Text(f"Jobs: {counts}"),
-        _table("Machines", ("Machine", "State", "Status", "PID", "Last Activity"), _machine_cells(look)),
-        _table("State changes", ("When", "Machine", "From", "To", "Event"), _change_cells(look)),
+        _table("Machines", ("Machine", "State", "Status", "PID", "Last Activity"), _machine_cells(snapshot)),
+        _table("State changes", ("When", "Machine", "From", "To", "Event"), _change_cells(snapshot)),
     ]
-    if look["schedules"]:
-        cells = [[row["next_at"], row["schedule_id"], row["what"]] for row in look["schedules"]]
+    if snapshot["schedules"]:
+        cells = [[row["next_at"], row["schedule_id"], row["what"]] for row in snapshot["schedules"]]
         parts.append(_table("Next by the clock", ("When", "Schedule", "Does"), cells))
     return Group(*parts)
 
 
-def _machine_cells(look: dict[str, Any]) -> list[list[Any]]:
-    rows = sorted(look["machines"], key=lambda row: (not row["running"], row["machine_name"]))
+def _machine_cells(snapshot: dict[str, Any]) -> list[list[Any]]:
+    rows = sorted(snapshot["machines"], key=lambda row: (not row["running"], row["machine_name"]))
     cells = [
         [row["machine_name"], row["current_state"], row["status"], row["pid"], moment(row["last_activity"])]
         for row in rows[:MOST_MACHINES]
@@ -112,10 +112,10 @@ def _machine_cells(look: dict[str, Any]) -> list[list[Any]]:
     return [*cells, [f"… and {more} more", "", "", "", ""]] if more else cells
 
 
-def _change_cells(look: dict[str, Any]) -> list[list[Any]]:
+def _change_cells(snapshot: dict[str, Any]) -> list[list[Any]]:
     return [
         [row["timestamp"], row["machine"], row["from_state"], row["to_state"], row["event"]]
-        for row in look["transitions"]
+        for row in snapshot["transitions"]
     ]  # fmt: skip
 
 

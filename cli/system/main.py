@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from ..options import db_option
-from ..program import LazyGroup, debug_option, standard_streams
+from ..program import LazyGroup, console_script, program_options
 from .options import manifest_option
 
 SECTIONS = {
@@ -27,8 +27,7 @@ SECTIONS = {
 @click.group(cls=LazyGroup, package=__package__, sections=SECTIONS, invoke_without_command=True)
 @manifest_option
 @db_option
-@debug_option("Log more, and show tracebacks.")
-@click.version_option(package_name="statemachine-engine", prog_name="statemachine-system")
+@program_options("Log more, and show tracebacks.", "statemachine-system")
 @click.pass_context
 def system(ctx: click.Context, debug: bool) -> None:
     """Run all machines of a project, as its statemachine-project.yaml says.
@@ -47,10 +46,7 @@ def system(ctx: click.Context, debug: bool) -> None:
         click.echo(ctx.get_help())
 
 
-def main() -> None:
-    """The console script."""
-    standard_streams()
-    system(prog_name="statemachine-system")
+main = console_script(system, "statemachine-system")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..options import db_given, db_option, format_option, socket_options
+from ..options import db_given, db_option, output_options, socket_options
 from ..output import Column, counted, moment, show, show_json
 from ..program import FAILED, NOT_RUNNING, Failure, Program
 from .options import address, ask_status, manifest, manifest_option
@@ -36,8 +36,7 @@ COLUMNS: list[Column] = [
 @click.command("status", cls=Program)
 @manifest_option
 @socket_options
-@db_option
-@format_option
+@output_options
 @click.pass_context
 def status(ctx: click.Context, fmt: str, event_socket_path: str | None, control_socket_prefix: str | None) -> None:
     """Show the system's machines and how they fare.
@@ -93,8 +92,7 @@ def logs(name: str | None, follow: bool, lines: int) -> None:
 
 @click.command("validate", cls=Program)
 @manifest_option
-@db_option
-@format_option
+@output_options
 @click.pass_context
 def validate(ctx: click.Context, fmt: str) -> None:
     """Check the manifest and the files of all its machines.
@@ -128,8 +126,7 @@ def validate(ctx: click.Context, fmt: str) -> None:
 
 @click.command("configs", cls=Program)
 @manifest_option
-@db_option
-@format_option
+@output_options
 def configs(fmt: str) -> None:
     """List the files of all machines, each once: for scripts.
 

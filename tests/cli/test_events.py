@@ -87,7 +87,7 @@ def test_without_follow_everything_is_shown_and_that_is_all(place: Any) -> None:
 
     assert result.exit_code == 0
     assert [line[15:] for line in result.stdout.splitlines()] == ["📝 m: one", "📝 n: two"]
-    assert "What there is of all machines" in result.stderr
+    assert "Events of all machines" in result.stderr
     assert "2 events" in result.stderr
 
 

@@ -136,7 +136,7 @@ def test_several_machines_run_in_one_process(place: Any) -> None:
     ("args", "said"),
     [
         (["ends.yaml", "ends.yaml", "--machine-name", "m"], "--machine-name goes with one CONFIG"),
-        (["ends.yaml", "ends.yaml"], "two CONFIGs are called ends"),
+        (["ends.yaml", "ends.yaml"], "two CONFIGs have the name ends"),
         (["ends.yaml", "--initial-context", "[1]"], "an object {…} is wanted"),
         (["ends.yaml", "--initial-context", "{"], "Invalid JSON initial context"),
         (["ends.yaml", "--context", "x"], "write key=value"),

@@ -188,7 +188,7 @@ def test_a_job_may_wait_for_some_time_or_for_its_time(place: Any) -> None:
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        ("--in 5m --at 08:00", "--in and --at say the same"),
+        ("--in 5m --at 08:00", "--in and --at exclude each other"),
         ("--in soon", "is no duration"),
         ("--at noon", "'noon' is no time; write 2026-11-24 08:00"),
         ("--at 25:00", "is no time"),

@@ -99,7 +99,10 @@ def test_a_job_in_another_status_is_an_error(place: Any) -> None:
         ("retry", "name jobs, or choose them by --status"),
         ("cancel a --all", "not both"),
         ("release a --dry-run", "not both"),
-        ("retry --status completed", "jobs that are completed stay so; --status takes processing, failed, cancelled"),
+        (
+            "retry --status completed",
+            "completed jobs cannot be changed like this; --status takes processing, failed, cancelled",
+        ),
         ("prune", "Missing option '--older-than'"),
         ("prune --older-than 1d --only events --status failed", "--status chooses among jobs"),
     ],

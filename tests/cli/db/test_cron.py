@@ -107,11 +107,11 @@ def test_an_id_that_is_good_for_one_run_is_pointed_out(here: Any) -> None:
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (["61 * * * *", "add-job", "--type", "t"], "'61 * * * *' is no time for cron: the minute is wrong"),
+        (["61 * * * *", "add-job", "--type", "t"], "'61 * * * *' is not a cron expression: the minute is wrong"),
         (["* * * *", "add-job", "--type", "t"], "it has 4 fields, not five"),
-        (["0 0 L * *", "add-job", "--type", "t"], "cron knows neither L nor #"),
-        (["0 0 * * FRI#2", "add-job", "--type", "t"], "cron knows neither L nor #"),
-        (["@daily", "add-jobb"], "'add-jobb' is no statemachine-db command"),
+        (["0 0 L * *", "add-job", "--type", "t"], "cron supports neither L nor #"),
+        (["0 0 * * FRI#2", "add-job", "--type", "t"], "cron supports neither L nor #"),
+        (["@daily", "add-jobb"], "'add-jobb' is not a statemachine-db command"),
         (["@daily", "add-job", "j"], "Missing option '--type'"),
         (["@daily", "add-job", "--type", "t", "--payload", "{"], "Invalid JSON payload"),
         (["@daily"], "Missing argument"),

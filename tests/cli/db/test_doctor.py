@@ -124,7 +124,7 @@ def test_a_machine_that_died(place: Any) -> None:
     place.machine("worker", pid=DEAD_PID, state="working")
 
     assert one(place) == (
-        f"worker died in state working: its process {DEAD_PID} is gone without a word",
+        f"worker died in state working: its process {DEAD_PID} is gone",
         "start it again: statemachine worker_config.yaml",
     )
 
@@ -165,7 +165,7 @@ def test_jobs_that_are_held_and_not_worked_on(healthy: Any) -> None:
     found = wrong(healthy)
     assert (
         "release --status processing"
-        in found["1 jobs are held by workers that are gone, and no runtime is there to take them back"]
+        in found["1 jobs are held by workers that are gone, and no runtime takes them back"]
     )
     assert "reset-processing" in found["1 jobs were left in processing by an older engine or by hand"]
 
@@ -258,7 +258,7 @@ def as_nobody(folder: Path) -> Iterator[None]:
 
 
 @pytest.mark.parametrize(
-    ("mode", "said"), [(0o400, "cannot be read by us"), (0o444, "can only be read: we may not write it")]
+    ("mode", "said"), [(0o400, "cannot be read by this user"), (0o444, "can only be read: we may not write it")]
 )
 def test_files_that_we_may_not_write(mode: int, said: str) -> None:
     with TemporaryDirectory() as made:
@@ -295,7 +295,7 @@ def test_a_write_ahead_log_that_only_grows(tmp_path: Path) -> None:
         wal.truncate(doctor_files.LARGE_WAL_BYTES + 1)
 
     messages = [finding.message for finding in doctor_files.disk(file)]
-    assert any("something reads for a very long time" in message for message in messages)
+    assert any("a reader keeps it open for very long" in message for message in messages)
 
 
 def test_a_network_file_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -316,7 +316,7 @@ def test_a_database_that_cannot_be_reached(place: Any) -> None:
 
     assert result.exit_code == 1
     assert "❌ store: " in result.stdout
-    assert "→ see that the server runs" in result.stdout
+    assert "→ check that the server runs" in result.stdout
     assert "→ write --db as a path" in place.db("doctor", "--db", "mysql://x/y").stdout
 
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from statemachine_engine.cli.db.job_lines import Defaults, Line, Reader
+from statemachine_engine.cli.db.job_lines import Line, Reader
 from statemachine_engine.storage.jobs.job import NewJob
 
 
 def lines(text: str | bytes, kind: str = "jsonl", prefix: str | None = "f", **defaults: Any) -> list[Line]:
     data = text if isinstance(text, bytes) else text.encode()
-    return list(Reader(kind, Defaults(**defaults), prefix).lines(io.BytesIO(data)))
+    return list(Reader(kind, defaults, prefix).lines(io.BytesIO(data)))
 
 
 def job(text: str | bytes, kind: str = "jsonl", **defaults: Any) -> NewJob:
@@ -77,7 +77,7 @@ def test_a_line_without_an_id_gets_the_same_one_each_time() -> None:
         ('{"type": "t", "job_id": "a\\u0000"}', "1: job_id is empty or has NUL characters"),
         ('{"type": "t", "job_id": "\\ud800"}', "1: job_id is not UTF-8"),
         ('{"type": "t", "prioritty": 1}', "1: unknown key 'prioritty'; did you mean 'priority'?"),
-        ('{"type": "t", "zzz": 1}', "1: unknown key 'zzz'; put what is the job's own under 'data'"),
+        ('{"type": "t", "zzz": 1}', "1: unknown key 'zzz'; put the job's own values under 'data'"),
         ('{"type": "t", "priority": "high"}', '1: priority must be a whole number, not "high"'),
         ('{"type": "t", "priority": 3000000000}', "1: priority must be a whole number, not 3000000000"),
         ('{"type": "t", "max_attempts": 0}', "1: max_attempts must be a whole number from 1 on, not 0"),
@@ -132,7 +132,7 @@ def test_a_csv_row_may_go_over_several_lines_and_is_counted_by_its_first() -> No
     [
         ("type,type\nt,t\n", "1: the first line must name each column"),
         ("type,data\nt,{\n", "2: data is not JSON: "),
-        ("type,data,own\nt,[1],x\n", "2: the data is no object, so it cannot take the columns own"),
+        ("type,data,own\nt,[1],x\n", "2: the data is not an object, so it cannot take the columns own"),
         ("type,priority\nt,x\n", '2: priority must be a whole number, not "x"'),
         (b"type,job_id\nt,\xff\n", "2: job_id is not UTF-8"),
         ('type,a\nt,"x" y\n', "2: ',' expected after '\"'"),
