@@ -1,107 +1,105 @@
-"""Log lines on their way out: a reader who stands still holds up nobody who has something to say."""
+"""Writing log lines in a thread of its own, so that a reader who stops reading holds up no machine."""
 
 from __future__ import annotations
 
 import errno
 import logging
 import os
+import queue
 import select
-import threading
 import time
+from logging.handlers import QueueHandler, QueueListener
 
-from ..concurrency.supervised_thread import SupervisedThread
-
-#: characters that wait at most; what comes while there are so many is left out, and counted
+#: characters that wait at most; lines that come while there are as many are left out and counted
 MOST_WAITING = 4 * 1024 * 1024
 
-#: seconds that the end of a process waits for lines to be taken
+#: seconds that the end of a process waits until the lines are written
 FLUSH_S = 1.0
 
-#: seconds between two looks whether the disk of a log file has room again
+#: seconds between two attempts to write to a full disk
 ROOM_S = 1.0
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-class LogWriter(logging.Handler):
-    """Writes to a file descriptor in a thread of its own, which is started with the first line.
+class LogWriter(QueueHandler):
+    """Formats records in the thread that logs, and writes them in a thread that starts with the first record.
 
-    A pipe takes 64 KiB that nobody reads, a terminal stands still at Ctrl-S, a file's disk is full; then lines wait
-    here, and machines do not. When the descriptor is closed at its other end, lines are thrown away.
+    A pipe takes 64 KiB that nobody reads, a terminal can be stopped with Ctrl-S, the disk of a file may be full: then
+    lines wait in the queue, and machines do not. Lines for a pipe whose reader is gone are thrown away.
     """
 
     def __init__(self, descriptor: int, encoding: str = "utf-8") -> None:
-        super().__init__()
+        super().__init__(queue.SimpleQueue())
         self._descriptor, self._encoding = descriptor, encoding
-        self._begin()
-        os.register_at_fork(after_in_child=self._begin)
+        self._listener: QueueListener | None = None
+        self._left_out = 0
+        self._forget()
+        os.register_at_fork(after_in_child=self._forget)
 
-    def emit(self, record: logging.LogRecord) -> None:
-        try:
-            line = self.format(record) + "\n"
-            with self._changed:
-                self._put(line)
-        except Exception:  # noqa: BLE001 - as in every handler
-            self.handleError(record)
+    def enqueue(self, record: logging.LogRecord) -> None:
+        """Put a formatted record into the queue, or count it if there is no room; called with the handler's lock."""
+        if self._listener is None:
+            listener = QueueListener(self.queue, self._output)
+            listener.start()
+            self._listener = listener
+        if self._accepted - self._output.written >= MOST_WAITING:
+            self._left_out += 1
+            return
+        self._put_gap()
+        self._put(record)
 
     def flush(self) -> None:
         """Wait until everything is written, FLUSH_S at most."""
-        with self._changed:
-            self._changed.wait_for(lambda: not self._waiting and not self.is_writing, FLUSH_S)
+        end_s = time.monotonic() + FLUSH_S
+        self.acquire()
+        try:
+            self._put_gap()
+        finally:
+            self.release()
+        while self._output.written < self._accepted and time.monotonic() < end_s:
+            time.sleep(0.001)
 
-    # Helpers
+    def _forget(self) -> None:
+        """Start with an empty queue and no thread; a forked child leaves both to its parent."""
+        self.queue = queue.SimpleQueue()
+        self._output = _DescriptorHandler(self._descriptor, self._encoding)
+        self._listener = None
+        self._left_out = self._accepted = 0
 
-    def _begin(self) -> None:
-        """With nothing that waits, and no thread yet: a fork leaves both to the parent."""
-        self._thread = SupervisedThread("sm-log", self._work, given_up=lambda: None)
-        self._changed = threading.Condition()
-        self._waiting: list[str] = []
-        self._size = 0
-        self._left_out = 0
-        #: what was taken last is not out yet
-        self.is_writing = False
+    def _put(self, record: logging.LogRecord) -> None:
+        self._accepted += len(record.msg)
+        self.queue.put_nowait(record)
 
-    def _put(self, line: str) -> None:
-        if not self._thread.started:
-            self._thread.start()
-        if self._waiting and self._size + len(line) > MOST_WAITING:
-            self._left_out += 1
-            return
-        self._waiting.append(line)
-        self._size += len(line)
-        self._changed.notify_all()
+    def _put_gap(self) -> None:
+        """Say at their place in the log how many lines were left out."""
+        if self._left_out:
+            text, lines = "%d lines are left out here: nobody took them in time", self._left_out
+            self._put(self.prepare(logging.LogRecord(__name__, logging.WARNING, __file__, 0, text, (lines,), None)))
+            self._left_out = 0
 
-    def _work(self) -> None:
-        while True:
-            text = self._taken()
-            try:
-                self._write(text.encode(self._encoding, "replace"))
-            finally:
-                with self._changed:
-                    self.is_writing = False
-                    self._changed.notify_all()
 
-    def _taken(self) -> str:
-        """All that waits, as soon as anything does; what came when there was no more room is said at its place."""
-        with self._changed:
-            self._changed.wait_for(lambda: bool(self._waiting))
-            text, self._waiting, self._size = "".join(self._waiting), [], 0
-            left_out, self._left_out = self._left_out, 0
-            self.is_writing = True
-        return text + self._gap(left_out) if left_out else text
+class _DescriptorHandler(logging.Handler):
+    """Writes to a file descriptor; not by way of `sys.stderr`, whose lock the interpreter needs when it ends."""
 
-    def _gap(self, lines: int) -> str:
-        said = "%d lines are left out here: nobody took them in time"
-        record = logging.LogRecord(__name__, logging.WARNING, __file__, 0, said, (lines,), None)
-        return self.format(record) + "\n"
+    def __init__(self, descriptor: int, encoding: str) -> None:
+        super().__init__()
+        self._descriptor, self._encoding = descriptor, encoding
+        #: characters of all records that are written or thrown away
+        self.written = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._write(f"{record.msg}\n".encode(self._encoding, "replace"))
+        finally:
+            self.written += len(record.msg)
 
     def _write(self, data: bytes) -> None:
-        """To the last byte; not by way of `sys.stderr`, whose lock the interpreter wants when it ends."""
         left = memoryview(data)
         while left:
             try:
                 left = left[os.write(self._descriptor, left) :]
-            except BlockingIOError:  # whoever shares it with us has asked for that
+            except BlockingIOError:  # another process that has the descriptor has made it non-blocking
                 select.select([], [self._descriptor], [])
             except OSError as error:
                 if error.errno not in _FULL:

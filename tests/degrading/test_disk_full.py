@@ -104,7 +104,7 @@ for number in range(300):
 writer.flush()
 print((disk / "log").read_text() == "")
 (disk / "ballast").unlink()
-while writer.is_writing:
+while not (disk / "log").read_text().endswith("299\\n"):
     writer.flush()
 print((disk / "log").read_text() == "".join(f"{number}\\n" for number in range(300)))
 """

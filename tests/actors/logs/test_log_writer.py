@@ -1,4 +1,4 @@
-"""What is logged while nobody takes it."""
+"""Writing log lines while nobody reads them."""
 
 from __future__ import annotations
 
@@ -41,19 +41,28 @@ def test_lines_come_in_order_and_all_are_out_after_a_flush(pipe: Pipe) -> None:
     assert [int(pipe.reader.readline()) for _ in range(1000)] == list(range(1000))
 
 
-def test_lines_wait_for_a_reader_who_stands_still_and_what_finds_no_room_is_counted_at_its_place(pipe: Pipe) -> None:
+def test_lines_wait_for_a_reader_and_those_without_room_are_counted_at_their_place(pipe: Pipe) -> None:
     writer = LogWriter(pipe.writing)
-    long = "x" * (MOST_WAITING // 10)
+    long = "x" * (MOST_WAITING // 10 + 1)
     say(writer, long)  # more than a pipe takes
-    until(lambda: writer.is_writing)
+    until(writer.queue.empty)
     for _ in range(15):
         say(writer, long)
 
     for _ in range(10):
         assert pipe.reader.readline() == long.encode() + b"\n"
-    assert pipe.reader.readline() == b"6 lines are left out here: nobody took them in time\n"
     say(writer, "after")
+    assert pipe.reader.readline() == b"6 lines are left out here: nobody took them in time\n"
     assert pipe.reader.readline() == b"after\n"
+
+
+def test_lines_that_were_left_out_last_are_counted_by_a_flush(pipe: Pipe) -> None:
+    writer = LogWriter(pipe.writing)
+    say(writer, "x" * MOST_WAITING)
+    say(writer, "left out")
+    pipe.reader.readline()
+    writer.flush()
+    assert pipe.reader.readline() == b"1 lines are left out here: nobody took them in time\n"
 
 
 def test_a_process_that_is_forked_has_a_thread_of_its_own_to_write(pipe: Pipe) -> None:
@@ -71,13 +80,13 @@ def test_a_process_that_is_forked_has_a_thread_of_its_own_to_write(pipe: Pipe) -
     assert pipe.reader.read() == b"parent\nchild\n"
 
 
-def test_what_nobody_can_take_any_more_is_thrown_away(pipe: Pipe) -> None:
+def test_lines_for_a_reader_that_is_gone_are_thrown_away(pipe: Pipe) -> None:
     writer = LogWriter(pipe.writing)
     pipe.reader.close()
     for number in range(3):
         say(writer, str(number))
         writer.flush()
-    assert not writer.is_writing
+    assert writer.queue.empty()
 
 
 def test_a_pipe_that_somebody_has_made_non_blocking_is_waited_for(pipe: Pipe) -> None:
