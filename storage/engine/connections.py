@@ -1,4 +1,4 @@
-"""Connections to one database, shared by every thread; each operation is one transaction."""
+"""Connections to one database, shared by all threads; each operation is one transaction."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ from urllib.parse import urlsplit
 
 from ..clock import Clock, system_clock
 from ..errors import CommitInDoubt, ReadOnlyStore, StorageError, StoreDamaged, StoreUnavailable, ValueRefused
-from .dialect import Dialect
 from .pool import Pool
-from .postgres import PostgresDialect
+from .postgres import PostgresDialect, percent_placeholders
 from .sqlite import SqliteDialect, sqlite_path
+
+#: seconds; a smaller difference between two clocks is taken for the network's delay
+LEAST_SKEW_S = 0.5
 
 
 class Cursor(Protocol):
-    """What both drivers' cursors offer."""
+    """The common part of both drivers' cursors."""
 
     rowcount: int
 
@@ -27,21 +29,21 @@ class Cursor(Protocol):
 
 
 class Connections:
-    """Transactions and statements; thread-safe."""
+    """Transactions and statements. All methods are thread-safe and raise StorageError for the driver's errors."""
 
     def __init__(self, url: str, *, clock: Clock, durable: bool) -> None:
-        """`durable`: a commit reaches the disk before it returns (SQLite; PostgreSQL always does so)."""
+        """Connect to nothing yet. With `durable`, a commit on SQLite is on disk when it returns, as on PostgreSQL."""
         self.url = url
         self.clock = clock
-        self.dialect: Dialect = _dialect_of(url, durable=durable)
+        self.dialect = _dialect_of(url, durable=durable)
         self.is_postgres = self.dialect.is_postgres
-        self.path = self.dialect.path if isinstance(self.dialect, SqliteDialect) else None
+        self.path = self.dialect.path
         self._skew_s = 0.0
-        self._readers = Pool(self._connect_reader, self.dialect.connections)
+        self._readers = Pool(lambda: self._connect(read_only=True), self.dialect.connections)
         self._writers = self._readers
         if self.path is not None:  # one writer: a second would only wait inside SQLite, where waiting is polling
             self._writers = Pool(self._connect, 1)
-        elif not self.is_postgres:  # memory lives in its one connection
+        elif not self.is_postgres:  # a database in memory lives in its one connection
             self._readers = self._writers = Pool(self._connect, 1)
         self._local = _Local()
         self._watcher: Any = None
@@ -50,25 +52,32 @@ class Connections:
 
     @property
     def barred(self) -> str:
-        """Why nothing can be written; empty if it can."""
+        """The reason why nothing can be written; empty if it can."""
         return self.dialect.barred
 
+    @property
+    def closed(self) -> bool:
+        """True once it was closed or abandoned."""
+        return self._closed.is_set()
+
     def now(self) -> float:
-        """Epoch seconds of the store: the clock's, on PostgreSQL corrected to the server's."""
+        """Return the store's time in epoch seconds: the clock's, on PostgreSQL corrected to the server's."""
         return self.clock.now() + self._skew_s
 
     def agree_on_time(self) -> None:
-        """From here on `now()` is the server's time, whatever this host's clock shows; once more when that was set."""
+        """Let `now()` follow the PostgreSQL server's clock. Call it again after this host's clock was set."""
         if self.is_postgres and self.clock is system_clock:
-            with self.read() as connection:
-                try:
-                    self._skew_s = self.dialect.clock_skew(connection, self.clock.now())
-                except self.dialect.errors as error:
-                    raise self._unavailable(error) from error
+            with self.read():  # leases are compared across hosts
+                server_s = self.execute("SELECT extract(epoch FROM clock_timestamp())::float8").fetchone()[0]
+            skew_s = server_s - self.clock.now()
+            self._skew_s = skew_s if abs(skew_s) > LEAST_SKEW_S else 0.0
 
     @contextmanager
     def write(self) -> Iterator[Any]:
-        """One transaction: committed at the end, rolled back if an exception leaves; inside another it joins that."""
+        """Run the block in a transaction: commit at its end, roll back if an exception leaves it.
+
+        Inside another `write()` it is part of that transaction. CommitInDoubt if the answer to the commit was lost.
+        """
         local = self._local
         outer = local.connection
         if local.writing:
@@ -92,7 +101,7 @@ class Connections:
 
     @contextmanager
     def read(self) -> Iterator[Any]:
-        """A connection for reading; inside write() it is that transaction's, so it sees what was just written."""
+        """Lend a connection for reading; inside `write()` that transaction's, so that its own changes are seen."""
         if self._local.connection is not None:
             yield self._local.connection
             return
@@ -104,139 +113,88 @@ class Connections:
             self._give_back(self._readers, connection)
 
     def execute(self, sql: str, params: Sequence[Any] = ()) -> Cursor:
-        """Run one statement inside write() or read(); placeholders are `?`. StoreUnavailable for any driver error."""
+        """Run one statement inside `write()` or `read()`; its placeholders are `?`."""
+        connection = self._current()
         try:
-            return self._current().execute(self.dialect.sql(sql), params)  # type: ignore[no-any-return]
+            return connection.execute(percent_placeholders(sql) if self.is_postgres else sql, params)  # type: ignore[no-any-return]
         except self.dialect.errors as error:
-            raise self._unavailable(error) from error
+            raise self._storage_error(error) from error
 
     def executemany(self, sql: str, rows: Iterable[Sequence[Any]]) -> int:
-        """Run one statement once per row, inside write(); how many rows were changed."""
-        try:
-            return self.dialect.executemany(self._current(), self.dialect.sql(sql), rows)
-        except self.dialect.errors as error:
-            raise self._unavailable(error) from error
+        """Run one statement once for each row, inside `write()`. Return the number of rows that were changed."""
+        with self._storage_errors():
+            cursor = self._current().cursor()
+            cursor.executemany(percent_placeholders(sql) if self.is_postgres else sql, rows)
+            return int(cursor.rowcount)
 
     def notify(self, payload: str) -> None:
-        """PostgreSQL: send to every listener of this store at commit; SQLite: nothing."""
+        """Send a notification to all listeners of this store at commit. Does nothing on SQLite."""
         if self.is_postgres:
-            with self.write() as connection:
-                try:
-                    self.dialect.notify(connection, payload)
-                except self.dialect.errors as error:
-                    raise self._unavailable(error) from error
+            with self.write():
+                self.execute("SELECT pg_notify('statemachine_' || current_schema(), ?)", (payload,))
 
     def lock(self, name: str) -> None:
-        """Inside write(): wait for other transactions that hold this name, keep it until the end."""
-        try:
-            self.dialect.lock(self._current(), name)
-        except self.dialect.errors as error:
-            raise self._unavailable(error) from error
+        """Inside `write()`, wait until no other transaction holds this name, and hold it until the end.
+
+        Does nothing on SQLite, where there is only one writer.
+        """
+        if self.is_postgres:
+            self.execute("SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || ?, 0))", (name,))
 
     def tables(self) -> set[str]:
-        """Names of the tables that exist."""
-        with self.read() as connection:
-            try:
-                return self.dialect.tables(connection)
-            except self.dialect.errors as error:
-                raise self._unavailable(error) from error
+        """Return the names of the tables that exist."""
+        with self.read():
+            return {row[0] for row in self.execute(self.dialect.tables).fetchall()}
 
     def change_token(self) -> object:
-        """Differs from the last one if anybody has committed since: a cheap look before a costlier one."""
+        """Return a value that differs from the last one if anybody has committed since; cheaper than a query."""
         if self.path is None:
-            with self.read() as connection:
-                return self._token(connection)
+            with self.read() as connection, self._storage_errors():
+                return self.dialect.change_token(connection)
         with self._watcher_lock:
-            if self._closed.is_set():
+            if self.closed:
                 raise StoreUnavailable(f"{self}: closed")
             if self._watcher is not None and self.dialect.is_stale(self._watcher):
                 self._watcher.close()
                 self._watcher = None
-            self._watcher = self._watcher or self._connect_reader()
-            return self._token(self._watcher)
+            self._watcher = self._watcher or self._connect(read_only=True)
+            with self._storage_errors():
+                return self.dialect.change_token(self._watcher)
 
     def close(self) -> None:
-        """Close every connection; safe to call twice."""
+        """Close every connection; idempotent."""
         self._closed.set()
-        self._drop_watcher()
+        with self._watcher_lock:
+            if self._watcher is not None:
+                self._watcher.close()
+                self._watcher = None
         self._readers.close()
         self._writers.close()
 
-    @property
-    def closed(self) -> bool:
-        """Whether it was closed or abandoned."""
-        return self._closed.is_set()
-
     def abandon(self) -> None:
-        """Close, though the server be silent: whoever waits for its answer gets StoreUnavailable instead."""
+        """Close even if the server does not answer: threads that wait for its answer get StoreUnavailable."""
         self.close()
         for connection in {*self._readers.out(), *self._writers.out()}:
             self.dialect.cut_off(connection)
 
     def __str__(self) -> str:
-        """The URL for people: without a password."""
+        """Return the URL without its password, or the path."""
         password = urlsplit(self.url).password if self.is_postgres else None
         return self.url.replace(f":{password}@", ":***@") if password else str(self.path or self.url)
 
     # Helpers
 
-    def _drop_watcher(self) -> None:
-        with self._watcher_lock:
-            if self._watcher is not None:
-                self._watcher.close()
-                self._watcher = None
-
-    def _connect(self) -> Any:
-        if self.barred:
+    def _connect(self, *, read_only: bool = False) -> Any:
+        if self.barred and not read_only:
             remedy = "let its owner do this, or give us the right to write the file and its folder"
             raise ReadOnlyStore(f"{self} can only be read, and nothing was changed: {self.barred}; {remedy}")
-        try:
-            return self.dialect.connect()
-        except self.dialect.errors as error:
-            raise self._unavailable(error) from error
-
-    def _connect_reader(self) -> Any:
-        try:
-            return self.dialect.connect(read_only=True)
-        except self.dialect.errors as error:
-            raise self._unavailable(error) from error
-
-    def _token(self, connection: Any) -> object:
-        try:
-            return self.dialect.change_token(connection)
-        except self.dialect.errors as error:
-            raise self._unavailable(error) from error
+        with self._storage_errors():
+            return self.dialect.connect(read_only=read_only)
 
     def _take(self, pool: Pool) -> Any:
-        """Take a connection from the pool; replace one whose server has left while it lay idle."""
+        """Take a connection from the pool; replace one whose server has left while it was idle."""
         while self.dialect.is_stale(connection := pool.take()):
             pool.discard(connection)
-        return connection
-
-    def _begin(self, connection: Any) -> None:
-        try:
-            self.dialect.begin(connection)
-        except self.dialect.errors as error:
-            raise self._unavailable(error) from error
-
-    def _commit(self, connection: Any) -> None:
-        try:
-            kept = self.dialect.commit(connection)
-        except self.dialect.errors as error:
-            said = self._unavailable(error)
-            raise (CommitInDoubt(str(said)) if self.dialect.is_broken(connection) else said) from error
-        if not kept:
-            raise StoreUnavailable(f"{self}: nothing was written, since a statement of the transaction had failed")
-
-    def _roll_back(self, connection: Any) -> None:
-        with suppress(*self.dialect.errors):  # with its connection the transaction is gone as well
-            if self.dialect.in_transaction(connection):
-                connection.execute("ROLLBACK")
-
-    def _current(self) -> Any:
-        connection = self._local.connection
-        if connection is None:
-            raise StorageError("this needs a surrounding write() or read()")
         return connection
 
     def _give_back(self, pool: Pool, connection: Any) -> None:
@@ -245,26 +203,60 @@ class Connections:
         else:
             pool.give(connection)
 
-    def _unavailable(self, error: Exception) -> StorageError:
+    def _current(self) -> Any:
+        connection = self._local.connection
+        if connection is None:
+            raise StorageError("this needs a surrounding write() or read()")
+        return connection
+
+    def _begin(self, connection: Any) -> None:
+        try:
+            self.dialect.begin(connection)
+        except self.dialect.errors as error:
+            raise self._storage_error(error) from error
+
+    def _commit(self, connection: Any) -> None:
+        try:
+            kept = self.dialect.commit(connection)
+        except self.dialect.errors as error:
+            found = self._storage_error(error)
+            raise (CommitInDoubt(str(found)) if self.dialect.is_broken(connection) else found) from error
+        if not kept:
+            raise StoreUnavailable(f"{self}: nothing was written, since a statement of the transaction had failed")
+
+    def _roll_back(self, connection: Any) -> None:
+        with suppress(*self.dialect.errors):  # a broken connection has ended its transaction
+            if self.dialect.in_transaction(connection):
+                connection.execute("ROLLBACK")
+
+    @contextmanager
+    def _storage_errors(self) -> Iterator[None]:
+        """Raise StorageError for the driver's errors; `execute` and `_begin` do it themselves, which is faster."""
+        try:
+            yield
+        except self.dialect.errors as error:
+            raise self._storage_error(error) from error
+
+    def _storage_error(self, error: Exception) -> StorageError:
         if isinstance(error, self.dialect.refusals):
             too_large = isinstance(error, OverflowError)
             return ValueRefused(f"{self}: {'a number is too large for it' if too_large else str(error).strip()}")
         problem_kind, remedy = self.dialect.diagnosis(error)
         kind = StoreDamaged if problem_kind == "database_damaged" else StoreUnavailable
-        said = kind("; ".join(filter(None, (f"{self}: {str(error).strip()}", remedy))))
-        said.problem_kind = problem_kind
-        return said
+        found = kind("; ".join(filter(None, (f"{self}: {str(error).strip()}", remedy))))
+        found.problem_kind = problem_kind
+        return found
 
 
 class _Local(threading.local):
-    """What this thread is in the middle of."""
+    """The connection that this thread uses."""
 
     connection: Any = None
     writing: bool = False
 
 
-def _dialect_of(url: str, *, durable: bool = False) -> SqliteDialect | PostgresDialect:
-    """The dialect of a resolved URL. StoreUnavailable for a scheme that is neither."""
+def _dialect_of(url: str, *, durable: bool) -> SqliteDialect | PostgresDialect:
+    """Return the dialect for a resolved URL. StoreUnavailable for another scheme."""
     scheme = urlsplit(url).scheme
     if scheme in ("postgresql", "postgres"):
         return PostgresDialect(url)

@@ -1,4 +1,4 @@
-"""The store behind one URL: opened once, brought up to date, shared by every thread."""
+"""The store behind one URL: opened once, brought up to date, shared by all threads."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from ..errors import DatabaseMissing, NotOurs
 from . import migrations
 from .connections import Connections
 from .postgres import PostgresDialect, PostgresListener
-from .sqlite import SqliteDialect
 from .sqlite_file import SqliteFile
 
 DEFAULT_URL = "sqlite:///data/pipeline.db"
@@ -19,12 +18,12 @@ URL_VARIABLE = "STATEMACHINE_DB"
 
 
 def is_named(given: str | Path | None) -> bool:
-    """Whether somebody said which database it is to be, here or in $STATEMACHINE_DB."""
+    """Return True if a database is named, by `given` or by $STATEMACHINE_DB."""
     return bool(given or os.environ.get(URL_VARIABLE))
 
 
 def resolve_url(given: str | Path | None) -> str:
-    """The URL to open: the given one, else $STATEMACHINE_DB, else data/pipeline.db; a bare path means SQLite."""
+    """Return the URL to open: `given`, else $STATEMACHINE_DB, else data/pipeline.db. A bare path means SQLite."""
     text = str(given) if given else os.environ.get(URL_VARIABLE) or DEFAULT_URL
     if text == ":memory:" or "://" not in text:
         return f"sqlite:///{text if text == ':memory:' else Path(text).expanduser()}"
@@ -34,10 +33,9 @@ def resolve_url(given: str | Path | None) -> str:
 
 
 class Database(Connections):
-    """One store, on SQLite or PostgreSQL; `Database.open()` is the way in."""
+    """One store, on SQLite or PostgreSQL. Use `Database.open()`; the constructor connects to nothing."""
 
     def __init__(self, url: str | Path | None = None, *, clock: Clock = system_clock, durable: bool = False) -> None:
-        """`durable`: a commit reaches the disk before it returns (SQLite; PostgreSQL always does so)."""
         super().__init__(resolve_url(url), clock=clock, durable=durable)
         self._listener: PostgresListener | None = None
 
@@ -45,10 +43,10 @@ class Database(Connections):
     def open(
         cls, url: str | Path | None = None, *, clock: Clock = system_clock, durable: bool = False, create: bool = True
     ) -> Self:
-        """Connect, and bring the schema up to date; the file and its folder are made unless `create` is False.
+        """Connect, and bring the schema up to date; create the file and its folder unless `create` is False.
 
-        A file that we may only read is opened for that, and each write is refused with ReadOnlyStore. DatabaseMissing.
-        StoreUnavailable: unreachable, unreadable, or no database. StoreTooNew.
+        A file that we may only read is opened for reading, and each write raises ReadOnlyStore. DatabaseMissing.
+        StoreUnavailable: unreachable, unreadable, or no database. StoreTooNew. `durable`: see Connections.
         """
         db = cls(url, clock=clock, durable=durable)
         try:
@@ -65,35 +63,35 @@ class Database(Connections):
     @property
     def file(self) -> SqliteFile | None:
         """The database's file; None in memory and on a server."""
-        return self.dialect.file if isinstance(self.dialect, SqliteDialect) else None
+        return self.dialect.file
 
     def has_lost_file(self) -> bool:
-        """SQLite: return True if the file was deleted, or another one stands in its place.
+        """Return True if the SQLite file was deleted, or another one stands in its place.
 
-        What is written into this database from then on is lost, so it has to be closed. False while nobody can tell.
+        Anything written into this database from then on is lost, so close it. False while nobody can tell.
         """
         return self.file is not None and self.file.is_lost()
 
     def wait_notification(self, timeout_s: float) -> list[str]:
-        """Payloads notified to this store, waiting up to `timeout_s` for the first; for one thread.
+        """Return the payloads sent to this store, waiting up to `timeout_s` for the first; for one thread only.
 
-        On SQLite none ever come: it waits its time out, or until close().
+        On SQLite there are none: it waits until the time is over or the database is closed.
         """
         if not isinstance(self.dialect, PostgresDialect):
             self._closed.wait(timeout_s)
             return []
         try:
             with self._watcher_lock:
-                if self._closed.is_set():
+                if self.closed:
                     return []
                 self._listener = self._listener or self.dialect.listen()
             return self._listener.wait(timeout_s)
         except self.dialect.errors as error:
             self._drop_listener()
-            raise self._unavailable(error) from error
+            raise self._storage_error(error) from error
 
     def close(self) -> None:
-        """Close every connection; safe to call twice."""
+        """Close every connection; idempotent."""
         self._closed.set()
         self._drop_listener()
         super().close()
@@ -119,7 +117,7 @@ class Database(Connections):
         except NotOurs:
             raise
         except OSError as error:
-            raise self._unavailable(error) from error
+            raise self._storage_error(error) from error
 
     def _drop_listener(self) -> None:
         listener, self._listener = self._listener, None

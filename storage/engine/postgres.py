@@ -1,4 +1,4 @@
-"""The dialect of PostgreSQL: a server with several hosts and many writers."""
+"""PostgreSQL: a server with several hosts and many writers."""
 
 from __future__ import annotations
 
@@ -6,21 +6,20 @@ import os
 import select
 import socket
 import threading
-from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ..errors import StoreUnavailable
-from .diagnosis import BY_SQLSTATE, UNKNOWN, Diagnosis
-from .dialect import Dialect
 
 if TYPE_CHECKING:
     import psycopg
 
+    from ..problem_kinds import ProblemKind
+
 CONNECTIONS = 8
 
-#: what libpq is told unless the URL does: a host that lost its power says no farewell, and is given up after a minute
+#: what libpq is told unless the URL does: a host that lost its power does not say so, and is given up after a minute
 #: instead of the two hours and more of most systems
 NETWORK: dict[str, Any] = {
     "connect_timeout": 10,  # seconds
@@ -30,9 +29,19 @@ NETWORK: dict[str, Any] = {
     "tcp_user_timeout": 60_000,  # milliseconds
 }
 
+#: SQLSTATE -> kind of problem, and what to do about it; None: the connection was lost before the server could say why
+DIAGNOSES: dict[str | None, tuple[ProblemKind, str]] = {
+    None: ("database_unreachable", "see that the server runs and can be reached"),
+    "57P01": ("database_unreachable", ""),  # it is shut down
+    "57P02": ("database_unreachable", ""),  # it crashed
+    "57P03": ("database_unreachable", ""),  # it starts, or stops
+    "53100": ("database_full", "make room on its disk"),
+    "25006": ("database_read_only", ""),
+}
 
-class PostgresDialect(Dialect):
-    """A server; several hosts, many writers."""
+
+class PostgresDialect:
+    """How to talk to PostgreSQL; the attributes and methods are those of SqliteDialect."""
 
     is_postgres = True
     connections = CONNECTIONS
@@ -41,6 +50,9 @@ class PostgresDialect(Dialect):
     clustered = ""
     skip_locked = " FOR UPDATE SKIP LOCKED"
     for_update = " FOR UPDATE"
+    tables = "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"
+    path = file = None
+    barred = ""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -52,81 +64,58 @@ class PostgresDialect(Dialect):
         self._psycopg = psycopg
         self.errors = (psycopg.Error, UnicodeError)
         self.refusals = (psycopg.DataError, psycopg.IntegrityError, UnicodeError)
-        self._channel = ""
 
     def connect(self, *, read_only: bool = False) -> psycopg.Connection[Any]:
+        """Open a connection in autocommit mode."""
         options = {name: value for name, value in NETWORK.items() if f"{name}=" not in self.url}
-        connection = self._psycopg.connect(self.url, autocommit=True, **options)
-        if not self._channel:
-            row = connection.execute("SELECT current_schema()").fetchone()
-            self._channel = f"statemachine_{row[0] if row else 'public'}"
-        return connection
-
-    def sql(self, text: str) -> str:
-        return _percent_placeholders(text)
+        return self._psycopg.connect(self.url, autocommit=True, **options)
 
     def begin(self, connection: psycopg.Connection[Any]) -> None:
+        """Start a transaction that writes."""
         connection.execute("BEGIN")
 
     def commit(self, connection: psycopg.Connection[Any]) -> bool:
-        """After a failed statement the server answers COMMIT with ROLLBACK and calls that no error."""
+        """End the transaction. Return False if the server rolled it back, as it does after a failed statement."""
         return connection.execute("COMMIT").statusmessage == "COMMIT"
 
-    def diagnosis(self, error: Exception) -> Diagnosis:
+    def in_transaction(self, connection: psycopg.Connection[Any]) -> bool:
+        """Return True between begin and the end of the transaction, also after it failed."""
+        return connection.info.transaction_status != self._psycopg.pq.TransactionStatus.IDLE
+
+    def diagnosis(self, error: Exception) -> tuple[ProblemKind, str]:
+        """Return the kind of problem that an error means, and what to do about it."""
         state = getattr(error, "sqlstate", None)
         if state is None and not isinstance(error, self._psycopg.OperationalError):
-            return UNKNOWN
-        return BY_SQLSTATE.get(state, UNKNOWN)
+            return "database_failed", ""
+        return DIAGNOSES.get(state, ("database_failed", ""))
 
     def is_broken(self, connection: psycopg.Connection[Any]) -> bool:
+        """Return True if the connection cannot be used again."""
         return connection.closed or connection.broken
 
+    def is_stale(self, connection: psycopg.Connection[Any]) -> bool:
+        """Return True if the server has closed an idle connection: it sends nothing else on one."""
+        return bool(_readable(0, connection.fileno()))
+
     def cut_off(self, connection: psycopg.Connection[Any]) -> None:
-        """As if the server had hung up: a request to cancel would be answered by nobody either."""
+        """Close the socket under the call of another thread; nobody would answer a request to cancel either."""
         with suppress(*self.errors, OSError), socket.socket(fileno=os.dup(connection.fileno())) as line:
             line.shutdown(socket.SHUT_RDWR)
 
-    def is_stale(self, connection: psycopg.Connection[Any]) -> bool:
-        """Nothing is under way, so all that there can be to read is the server's farewell."""
-        return bool(_readable(0, connection.fileno()))
-
-    def in_transaction(self, connection: psycopg.Connection[Any]) -> bool:
-        return connection.info.transaction_status != self._psycopg.pq.TransactionStatus.IDLE
-
-    def lock(self, connection: psycopg.Connection[Any], name: str) -> None:
-        connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || %s, 0))", (name,))
-
-    def executemany(self, connection: psycopg.Connection[Any], sql: str, rows: Iterable[Sequence[Any]]) -> int:
-        with connection.cursor() as cursor:
-            cursor.executemany(sql.encode(), rows)
-            return cursor.rowcount
-
     def change_token(self, connection: psycopg.Connection[Any]) -> object:
-        """The snapshot's text: every transaction that writes changes it when it ends."""
+        """Return the snapshot as text: every transaction that writes changes it when it ends."""
         return connection.execute("SELECT pg_current_snapshot()::text").fetchone()
 
-    def tables(self, connection: psycopg.Connection[Any]) -> set[str]:
-        rows = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = current_schema()")
-        return {row[0] for row in rows}
-
-    def clock_skew(self, connection: psycopg.Connection[Any], now: float) -> float:
-        """Leases are compared across hosts, so the server's clock counts; tenths of a second are the network's."""
-        row = connection.execute("SELECT extract(epoch FROM clock_timestamp())::float8").fetchone()
-        skew = float(row[0]) - now if row else 0.0
-        return skew if abs(skew) > 0.5 else 0.0
-
-    def notify(self, connection: psycopg.Connection[Any], payload: str) -> None:
-        connection.execute("SELECT pg_notify(%s, %s)", (self._channel, payload))
-
     def listen(self) -> PostgresListener:
-        """A connection of its own that hears what `notify` says."""
+        """Open a connection of its own that receives this schema's notifications."""
         connection = self.connect()
-        connection.execute(f'LISTEN "{self._channel}"'.encode())
+        row = connection.execute("SELECT current_schema()").fetchone()
+        connection.execute(f'LISTEN "statemachine_{row[0] if row else ""}"'.encode())
         return PostgresListener(connection)
 
 
 class PostgresListener:
-    """Waits for notifications without waking up in between; `close()` from any thread ends the wait."""
+    """Waits for notifications without polling; `close()` from any thread ends the wait."""
 
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         self._connection = connection
@@ -134,7 +123,7 @@ class PostgresListener:
         self._in_use = threading.Lock()
 
     def wait(self, timeout_s: float) -> list[str]:
-        """Payloads that came within the time; [] when none did."""
+        """Return the payloads that came within the time."""
         with self._in_use:
             if self._connection.closed:
                 return []
@@ -142,7 +131,7 @@ class PostgresListener:
             return self._pending() or (self._pending() if here in _readable(timeout_s, here, self._wake_reader) else [])
 
     def close(self) -> None:
-        """End a wait that is under way, then the connection; safe to call twice."""
+        """End a wait that is under way, then the connection; idempotent."""
         if self._wake_writer < 0:
             return
         os.write(self._wake_writer, b"x")
@@ -156,17 +145,18 @@ class PostgresListener:
         return [notice.payload for notice in self._connection.notifies(timeout=0)]
 
 
+@lru_cache(maxsize=512)
+def percent_placeholders(sql: str) -> str:
+    """Return the statement with psycopg's placeholders `%s` instead of `?`."""
+    return sql.replace("%", "%%").replace("?", "%s")
+
+
 # Helpers
 
 
 def _readable(timeout_s: float, *descriptors: int) -> list[int]:
-    """Those with something to read; poll, because select ends at descriptor 1023."""
+    """Return the descriptors that can be read; by poll, because select ends at descriptor 1023."""
     poll = select.poll()
     for descriptor in descriptors:
         poll.register(descriptor, select.POLLIN)
     return [descriptor for descriptor, _ in poll.poll(timeout_s * 1000)]
-
-
-@lru_cache(maxsize=512)
-def _percent_placeholders(text: str) -> str:
-    return text.replace("%", "%%").replace("?", "%s")
