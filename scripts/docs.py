@@ -38,15 +38,20 @@ EVERYWHERE = ("--help", "--version", "--debug", "--db", "--manifest")
 
 
 def main() -> int:
-    """The script."""
+    """Write the pages that are stale, or list them with --check; return the exit code."""
+    check = "--check" in sys.argv
     stale = [path for path in sorted(DOCS.glob("*.md")) if path.read_text(encoding="utf-8") != made(path)]
     for path in stale:
-        if "--check" in sys.argv:
+        if check:
             print(f"stale: docs/{path.name}: run scripts/docs.py", file=sys.stderr)
         else:
             path.write_text(made(path), encoding="utf-8")
             print(f"wrote docs/{path.name}")
-    return 1 if stale and "--check" in sys.argv else 0
+    described = (DOCS / "cli-reference.md").read_text(encoding="utf-8")
+    missing = [name for name, _, _ in all_commands() if f"<!-- made: command {name} -->" not in described]
+    for name in missing:
+        print(f"docs/cli-reference.md lacks <!-- made: command {name} --> and <!-- /made -->", file=sys.stderr)
+    return 1 if missing or (stale and check) else 0
 
 
 def made(page: Path) -> str:
@@ -55,9 +60,9 @@ def made(page: Path) -> str:
 
 
 def part(name: str) -> str:
-    """One made part: `keys ACTION`, `section NAME` or `commands`."""
+    """One made part: `keys ACTION`, `section NAME` or `command NAME`."""
     kind, _, rest = name.partition(" ")
-    makers: Mapping[str, Callable[[str], str]] = {"keys": action_keys, "section": section, "commands": commands}
+    makers: Mapping[str, Callable[[str], str]] = {"keys": action_keys, "section": section, "command": command_section}
     return makers[kind](rest)
 
 
@@ -144,26 +149,29 @@ def shape(found: Mapping[str, Any], whole: Mapping[str, Any]) -> str:
 # Commands
 
 
-def commands(_: str) -> str:
-    """All commands: how they are called, what they do, their options."""
-    return "\n\n".join(text for name, command in PROGRAMS.items() for text in command_texts(name, command, None)) + "\n"
+def all_commands() -> Iterator[tuple[str, click.Command, click.Context | None]]:
+    """Yield every command and subcommand: its full name, the command, and the context of the command above it."""
+    for name, command in PROGRAMS.items():
+        yield name, command, None
+        if isinstance(command, click.Group):
+            context = click.Context(command, info_name=name)
+            for below in command.list_commands(context):
+                found = command.get_command(context, below)
+                assert found is not None, below
+                yield f"{name} {below}", found, context
 
 
-def command_texts(name: str, command: click.Command, above: click.Context | None) -> Iterator[str]:
-    """A command's text, then those of its subcommands."""
-    context = click.Context(command, above, info_name=name.rpartition(" ")[2])
-    usage = code(" ".join([name, *command.collect_usage_pieces(context)]))
-    yield f"{'##' if above is None else '###'} {name}"
-    yield usage
-    yield from help_texts(command)
+def command_section(wanted: str) -> str:
+    """Return how a command is called, what it does, and its options."""
+    command, above = next((command, above) for name, command, above in all_commands() if name == wanted)
+    context = click.Context(command, above, info_name=wanted.rpartition(" ")[2])
+    usage = code(" ".join([wanted, *command.collect_usage_pieces(context)]))
     options = [param.get_help_record(context) for param in command.params if is_own(param)]
-    if any(options):
-        yield "\n".join(table(("option", "meaning"), [(code(row[0]), row[1]) for row in options if row]))
-    if isinstance(command, click.Group):
-        for below in command.list_commands(context):
-            found = command.get_command(context, below)
-            assert found is not None, below
-            yield from command_texts(f"{name} {below}", found, context)
+    rows = [(code(row[0]), row[1]) for row in options if row]
+    parts = [f"{'##' if above is None else '###'} {wanted}", usage, *help_texts(command)]
+    if rows:
+        parts.append("\n".join(table(("option", "meaning"), rows)))
+    return "\n\n".join(parts) + "\n"
 
 
 def help_texts(command: click.Command) -> Iterator[str]:

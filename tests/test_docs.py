@@ -59,12 +59,14 @@ YAML_BLOCKS = [
     for block in blocks_of(page)
     if block.kind == "yaml"
 ]
-TROUBLES = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8").partition("## Messages")[2]
+MESSAGE_TABLE = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8").partition("## Messages")[2]
 MESSAGES = [
-    message for row in re.findall(r"^\| (`.*?) \|", TROUBLES, re.MULTILINE) for message in row.strip("`").split("`, `")
+    message
+    for row in re.findall(r"^\| (`.*?) \|", MESSAGE_TABLE, re.MULTILINE)
+    for message in row.strip("`").split("`, `")
 ]
 #: pages about a project whose database is there
-IN_USE = ("operations.md", "troubleshooting.md")
+IN_USE = ("backup.md", "data-retention.md", "monitor.md", "postgresql.md", "troubleshooting.md")
 RUN_PAGES = [page for page in PAGES if any(block.kind in ("sh", "python run") for block in blocks_of(page))]
 
 

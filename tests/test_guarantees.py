@@ -45,7 +45,7 @@ def test_kinds_of_trouble_are_those_that_are_counted_and_each_is_explained() -> 
     bad_days = PAGE.partition("## Bad days")[2].partition("\n## ")[0]
     named = {kind for kind in KIND.findall(bad_days) if not kind.startswith("statemachine_")}
     assert named <= set(PROBLEM_KINDS)
-    explained = (ROOT / "docs" / "monitor.md").read_text(encoding="utf-8").partition("### What went wrong")[2]
+    explained = (ROOT / "docs" / "http-api.md").read_text(encoding="utf-8").partition("### Kinds of problems")[2]
     assert set(PROBLEM_KINDS) <= set(KIND.findall(explained.partition("\n## ")[0]))
 
 

@@ -1,4 +1,4 @@
-"""The tab key: bash completes every command with the script that docs/operations.md installs."""
+"""The tab key: bash completes every command with the script that docs/cli-reference.md installs."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_bash_completes_subcommands_options_and_values(words: tuple[str, ...], o
 
 
 def test_the_documentation_installs_it_for_every_command() -> None:
-    page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8").partition("## Completion")[2]
+    page = (ROOT / "docs" / "cli-reference.md").read_text(encoding="utf-8").partition("## Completion")[2]
     loop = page.partition("for name in")[2].partition(";")[0]
 
     assert sorted(loop.replace("\\", " ").split()) == sorted(programs())
