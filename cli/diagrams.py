@@ -183,13 +183,14 @@ def _renderer(fmt: str) -> Callable[[Diagram], str]:
 
 def _files(diagram_set: DiagramSet, output_dir: Path, out: Path | None, no_drawings: bool, no_page: bool) -> Output:
     from ..actors.drawing import files
+    from ..actors.drawing.markdown import markdown
 
     name = diagram_set.definition.machine_name
     folder = output_dir / files.folder_name(name)
     found: dict[Path, str] = {}
     leftovers: list[Path] = []
     if not no_page:
-        found[out or folder / files.page_name(name)] = files.page(diagram_set, _shown(diagram_set.definition.source))
+        found[out or folder / files.page_name(name)] = markdown(diagram_set, _shown(diagram_set.definition.source))
     if not no_drawings:
         drawings = files.drawings(diagram_set)
         found |= {folder / name: text for name, text in drawings.items()}

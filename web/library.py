@@ -66,8 +66,8 @@ class Library:
         for page in pages:
             if (text := _text(page)) and (block := BLOCK.search(text)):
                 return block[1].strip()
-        atlas = self._atlas(name, row)
-        return mermaid(atlas.flow()).strip() if atlas else None
+        diagram_set = self._diagram_set(name, row)
+        return mermaid(diagram_set.flow()).strip() if diagram_set else None
 
     def drawings(self, name: str, row: MachineRow | None) -> dict[str, str] | None:
         """Name -> content of the machine's `.mermaid` files and metadata.json."""
@@ -75,8 +75,8 @@ class Library:
         if folder is not None and (metadata := _text(folder / files.METADATA)) is not None:
             found = {path.name: _text(path) or "" for path in folder.glob("*.mermaid")}
             return {**found, files.METADATA: metadata}
-        atlas = self._atlas(name, row)
-        return files.drawings(atlas) if atlas else None
+        diagram_set = self._diagram_set(name, row)
+        return files.drawings(diagram_set) if diagram_set else None
 
     # Helpers
 
@@ -84,7 +84,7 @@ class Library:
         root = self.root / "docs" / "fsm-diagrams"
         return files.find_folder(root, name, row.config_type if row else None) if root.is_dir() else None
 
-    def _atlas(self, name: str, row: MachineRow | None) -> DiagramSet | None:
+    def _diagram_set(self, name: str, row: MachineRow | None) -> DiagramSet | None:
         definition = self.definition_of(row) if row else None
         if definition is None:
             path = self._search(name)

@@ -184,6 +184,11 @@ class Definition:
         root = Path(self.actions_root).expanduser()
         return root if self.source is None else self.source.parent / root
 
+    @property
+    def effective_transitions(self) -> list[Transition]:
+        """The transitions that can be taken: of several for one event of one state, the first in the file."""
+        return list(self._table.values())
+
     def find(self, state: str, event: str) -> Transition | None:
         """Return the transition that `event` takes in `state`: the state's own before one from "*"."""
         return self._table.get((state, event)) or self._table.get((ANY_STATE, event))

@@ -1,4 +1,4 @@
-"""The diagrams of a machine as plain records, which the renderers in drawing/ turn into text and pictures."""
+"""Make the diagrams of a machine as plain records, which the renderers in drawing/ turn into text and pictures."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any, Literal
 from ..definition.model import ANY_STATE, Definition, Outcome, State, Transition
 from .ids import group_ids_of, ids_of
 
-Kind = Literal["state", "start", "end", "any", "group", "outside"]
-"""What a node stands for: "any" for every state, "group" for all states of one, "outside" for another group's state."""
+NodeKind = Literal["state", "start", "end", "any", "group", "outside"]
+"""What a node shows: "any" is every state, "group" all states of a group, "outside" a state of another group."""
 
 Moves = Mapping[tuple[str, str, str], int]
-"""How often a machine went from a state to a state by an event."""
+"""(source, target, event) -> the number of times that a machine took this transition."""
 
 START, END = "(start)", "(end)"
 _ERRORS = frozenset({"error"})
@@ -22,11 +22,11 @@ _STOPS = frozenset({"stop", "shutdown"})
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One thing an arrow can begin or end at."""
+    """A start or end of arrows."""
 
     id: str
     name: str
-    kind: Kind = "state"
+    kind: NodeKind = "state"
     box: str | None = None
     """The id of the box that it stands in."""
     outcome: Outcome | None = None
@@ -51,11 +51,11 @@ class Edge:
     actions: tuple[str, ...] = ()
     """Types of the transition's own actions."""
     count: int | None = None
-    """How often it was taken; None where nobody counted."""
+    """The number of times that it was taken; None without counts."""
 
     @property
     def label(self) -> str:
-        """`event (internal) / log, bash ×12`."""
+        """The text beside the arrow, such as `event (internal) / log, bash ×12`."""
         remarks = f" ({', '.join(self.remarks)})" if self.remarks else ""
         actions = f" / {', '.join(self.actions)}" if self.actions else ""
         count = f" ×{self.count}" if self.count is not None else ""
@@ -64,7 +64,7 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Diagram:
-    """One picture; nodes and edges in the order of the file, so that it looks the same each time."""
+    """One picture. Nodes and edges keep the order of the file, so that it looks the same each time."""
 
     title: str
     nodes: tuple[Node, ...]
@@ -75,31 +75,29 @@ class Diagram:
 class DiagramSet:
     """All diagrams of one machine.
 
-    Of several transitions for one event of one state only the first is drawn, since only that is ever taken.
+    Of several transitions for one event of one state, only the first is drawn: the others are never taken.
     """
 
     def __init__(self, definition: Definition, moves: Moves | None = None) -> None:
-        """`moves`: what the machine did so far, to be written beside the arrows."""
+        """Prepare the diagrams. The counts of `moves`, the transitions taken so far, are written beside the arrows."""
         self.definition = definition
         self.title = " ".join((definition.title or "").split()) or definition.machine_name
         self.ids = ids_of(definition.states)
         self.groups = _groups(definition.states.values())
         self.group_ids = group_ids_of(self.groups, self.ids.values())
-        self.transitions = _effective(definition)
+        self.transitions = definition.effective_transitions
         self.strange_moves = 0
-        """How many of the moves this definition has no arrow for."""
+        """The number of moves for which this definition has no arrow."""
         self._any = ids_of(["any_state"], [*self.ids.values(), *self.group_ids.values()])["any_state"]
         self._counts = None if moves is None else self._counted(moves)
 
     def whole(self) -> Diagram:
-        """Every state and every transition, the groups as boxes."""
-        nodes = [self._node(name, self._box_of(name)) for name in self.ids]
-        boxes = tuple(Box(self.group_ids[name], name) for name in self.groups)
+        """Return the diagram of every state and transition, with the groups as boxes."""
         edges = [self._edge(transition) for transition in self.transitions]
-        return self._framed(self.title, nodes, edges, boxes)
+        return self._framed(self.title, self._boxed_nodes(), edges, self._boxes())
 
     def main(self) -> Diagram:
-        """One node for each group and the first event of each pair; without groups, the whole machine."""
+        """Return the overview: a node for each group, an arrow for each pair. Without groups: the whole machine."""
         if not self.groups:
             return self.whole()
         nodes = dict.fromkeys(self._node_on_main(name) for name in self.ids)
@@ -110,10 +108,10 @@ class DiagramSet:
                 grouped = {edge.source, edge.target} & set(self.group_ids.values())
                 key = (edge.source, edge.target) if grouped else edge
                 edges[key] = _sum(edges[key], edge) if key in edges else edge
-        return self._framed(f"{self.title}: overview", list(nodes), list(edges.values()), at=self._place_on_main)
+        return self._framed(f"{self.title}: overview", list(nodes), list(edges.values()), at=self._box_or_id)
 
     def group(self, name: str) -> Diagram:
-        """The states of a group, and those of others that transitions lead to or come from."""
+        """Return the diagram of a group's states, and of the states outside it that transitions connect with them."""
         members = self.groups[name]
         near = [t for t in self.transitions if t.source in members or t.target in members]
         touched = {end for t in near for end in (t.source, t.target)} - {ANY_STATE}
@@ -122,9 +120,8 @@ class DiagramSet:
         return self._framed(f"{self.title}: {name}", nodes, [self._edge(t) for t in near])
 
     def flow(self) -> Diagram:
-        """The machine without its error and stop transitions; those between groups lead over the boxes' own edges."""
-        nodes = [self._node(name, self._box_of(name)) for name in self.ids]
-        boxes = tuple(Box(self.group_ids[name], name) for name in self.groups)
+        """Return the machine without its error and stop transitions. Arrows between groups lead from box to box."""
+        boxes = self._boxes()
         edges = [edge for t in self.transitions if t.event not in _ERRORS | _STOPS for edge in self._steps(t)]
         initial = self._box_of(self.definition.initial_state)
         if initial is not None:
@@ -133,19 +130,19 @@ class DiagramSet:
             box = self._box_of(name)
             if box is not None:
                 edges.append(Edge(self.ids[name], box + END, _ending(outcome)))
-        nodes += _box_ends(boxes, edges)
-        return self._framed(self.title, nodes, edges, boxes, at=lambda name: self._box_of(name) or self.ids[name])
+        nodes = [*self._boxed_nodes(), *_box_ends(boxes, edges)]
+        return self._framed(self.title, nodes, edges, boxes, at=self._box_or_id)
 
     def errors(self) -> Diagram:
-        """The transitions that `error` takes."""
+        """Return the diagram of the transitions that `error` takes."""
         return self._excerpt("error handling", _ERRORS)
 
     def stops(self) -> Diagram:
-        """The transitions that `stop` and `shutdown` take."""
+        """Return the diagram of the transitions that `stop` and `shutdown` take."""
         return self._excerpt("stop", _STOPS)
 
     def metadata(self) -> dict[str, Any]:
-        """Which diagrams there are, as the page reads it."""
+        """Return the list of diagrams in the form that the page reads."""
         definition = self.definition
         diagrams: dict[str, Any] = {
             "main": {
@@ -191,11 +188,17 @@ class DiagramSet:
                 self.strange_moves += count
         return counts
 
+    def _boxed_nodes(self) -> list[Node]:
+        return [self._node(name, self._box_of(name)) for name in self.ids]
+
+    def _boxes(self) -> tuple[Box, ...]:
+        return tuple(Box(self.group_ids[name], name) for name in self.groups)
+
     def _box_of(self, state: str) -> str | None:
         group = self.definition.states[state].group
         return None if group is None else self.group_ids[group]
 
-    def _place_on_main(self, state: str) -> str:
+    def _box_or_id(self, state: str) -> str:
         return self._box_of(state) or self.ids[state]
 
     def _node(self, state: str, box: str | None = None) -> Node:
@@ -214,15 +217,15 @@ class DiagramSet:
         )  # fmt: skip
 
     def _edge_on_main(self, transition: Transition) -> Edge | None:
-        """None where it stays inside a group."""
-        edge = self._edge(transition, self._place_on_main)
+        """Return the edge of the overview; None if the transition stays inside a group."""
+        edge = self._edge(transition, self._box_or_id)
         grouped = {edge.source, edge.target} & set(self.group_ids.values())
         if grouped and edge.source == edge.target:
             return None
         return replace(edge, remarks=(), actions=()) if grouped else edge
 
     def _steps(self, transition: Transition) -> Iterable[Edge]:
-        """One edge, or, between groups, those out of the one, over to the other and on to its state."""
+        """Yield one edge. Between groups, yield up to three: out of one box, over to the other, and on to the state."""
         edge = self._edge(transition)
         source = None if transition.source == ANY_STATE else self._box_of(transition.source)
         target = None if transition.target == ANY_STATE else self._box_of(transition.target)
@@ -248,7 +251,7 @@ class DiagramSet:
         self, title: str, nodes: list[Node], edges: list[Edge], boxes: tuple[Box, ...] = (), *,
         at: Callable[[str], str] | None = None, start: bool = True,
     ) -> Diagram:  # fmt: skip
-        """With where the machine begins and ends, as far as the nodes show that, and the node for any state."""
+        """Return the diagram with its start and end, as far as the nodes show them, and with the node for any state."""
         at = at or self.ids.__getitem__
         shown = {node.id for node in nodes if node.kind != "outside"} | {box.id for box in boxes}
         begin = at(self.definition.initial_state)
@@ -274,13 +277,6 @@ def _groups(states: Iterable[State]) -> dict[str, list[str]]:
         if state.group is not None:
             groups.setdefault(state.group, []).append(state.name)
     return groups
-
-
-def _effective(definition: Definition) -> list[Transition]:
-    first: dict[tuple[str, str], Transition] = {}
-    for transition in definition.transitions:
-        first.setdefault((transition.source, transition.event), transition)
-    return list(first.values())
 
 
 def _remarks(transition: Transition) -> tuple[str, ...]:

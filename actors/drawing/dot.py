@@ -1,4 +1,4 @@
-"""Writes a diagram for Graphviz."""
+"""Write a diagram for Graphviz."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _HEAD = (
 
 
 def dot(diagram: Diagram) -> str:
-    """A digraph, the groups as clusters, with a line break at its end."""
+    """Return a digraph with the groups as clusters; the text ends with a line break."""
     lines = [f"digraph {quoted(diagram.title)} {{", *(f"  {line}" for line in _lines(diagram)), "}"]
     return "\n".join(lines) + "\n"
 
 
 def quoted(text: str) -> str:
-    """A string in which nothing has a meaning."""
+    """Return a quoted string in which no character has a special meaning."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"'
 

@@ -1,4 +1,4 @@
-"""Which files a machine's diagrams make up, and which of an older run they replace."""
+"""Name the files of a machine's diagrams, make their content, and find the files of an earlier run."""
 
 from __future__ import annotations
 
@@ -8,49 +8,43 @@ from pathlib import Path
 from typing import Any
 
 from .diagrams import DiagramSet
-from .markdown import markdown
 from .mermaid import mermaid
 
 METADATA = "metadata.json"
 
 
 def folder_name(machine_name: str) -> str:
-    """The machine's folder below docs/fsm-diagrams: its name, unless that means a folder already."""
+    """Return the machine's folder below docs/fsm-diagrams: its name, with a prefix for `.` and `..`."""
     return f"_{machine_name}" if machine_name in (".", "..") else machine_name
 
 
 def page_name(machine_name: str) -> str:
-    """The Markdown file in its folder."""
+    """Return the name of the Markdown file in the machine's folder."""
     return f"{folder_name(machine_name)}_fsm.md"
 
 
-def page(atlas: DiagramSet, generated_from: str) -> str:
-    """The content of that file."""
-    return markdown(atlas, generated_from)
-
-
-def drawings(atlas: DiagramSet) -> dict[str, str]:
-    """Name -> content of the `.mermaid` files and of metadata.json."""
-    files = {"main.mermaid": mermaid(atlas.main())}
-    for name, group_id in atlas.group_ids.items():
-        files[f"{group_id}.mermaid"] = mermaid(atlas.group(name))
-    files[METADATA] = json.dumps(atlas.metadata(), indent=2, ensure_ascii=False) + "\n"
+def drawings(diagrams: DiagramSet) -> dict[str, str]:
+    """Return the `.mermaid` files and metadata.json as a mapping from name to content."""
+    files = {"main.mermaid": mermaid(diagrams.main())}
+    for name, group_id in diagrams.group_ids.items():
+        files[f"{group_id}.mermaid"] = mermaid(diagrams.group(name))
+    files[METADATA] = json.dumps(diagrams.metadata(), indent=2, ensure_ascii=False) + "\n"
     return files
 
 
 def leftovers(folder: Path, files: dict[str, str]) -> list[Path]:
-    """The `.mermaid` files that an earlier run's metadata.json names and this one has no use for."""
+    """Return the `.mermaid` files that an earlier run's metadata.json names and this run does not write."""
     listed = {entry.get("file") for entry in _entries(_metadata(folder))}
     names = sorted(name for name in listed if isinstance(name, str) and name not in files)
     return [folder / name for name in names if _is_ours(name) and (folder / name).is_file()]
 
 
 def find_folder(root: Path, machine_name: str, config_type: str | None = None) -> Path | None:
-    """The folder with a machine's diagrams: its own, that of its configuration, or the longest prefix of its name.
+    """Return the folder with a machine's diagrams, or None.
 
-    The second serves machines that run under another name than their configuration's, such as those of start_fsm and
-    --machine-name; of several such folders the first by name. The third is what the older engines did (`telephony` for
-    `telephony-CA1`).
+    In this order: the folder of its own name; the first folder of its configuration, for machines that run under
+    another name (start_fsm, --machine-name); the folder with the longest prefix of its name, as in the older engines
+    (`telephony` for `telephony-CA1`).
     """
     own = root / folder_name(machine_name)
     if "/" not in machine_name and (own / METADATA).is_file():

@@ -1,4 +1,4 @@
-"""Ids for a diagram's states and groups: letters, digits and _, no two alike, none with a meaning of its own."""
+"""Make unique ids for a diagram's states and groups, of letters, digits and _, without reserved words."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ _MADE_BY_MERMAID = re.compile(r"((start|end)\d+|root_(start|end))\Z", re.IGNOREC
 
 
 def ids_of(names: Iterable[str], taken: Collection[str] = ()) -> dict[str, str]:
-    """An id for each name: the name itself where that can be one, else what comes closest.
+    """Return an id for each name: the name itself if it is a valid id, else a similar one.
 
-    Names that are ids keep them, whatever else there is; none of `taken` is given.
+    A name that is a valid id is never given to another name; none of `taken` is used.
     """
     return _allotted({name: name for name in names}, lambda candidate: {candidate}, taken)
 
 
 def group_ids_of(names: Iterable[str], taken: Collection[str]) -> dict[str, str]:
-    """Ids for groups, which become boxes beside nodes with the ids `taken`, and names of files beside main.mermaid.
+    """Return ids for groups. They name boxes beside nodes with the ids `taken`, and files beside main.mermaid.
 
-    As in the older engines, an id is the name without its spaces. Mermaid calls the ends of a box X_start and X_end;
-    files on some systems differ by more than case, so that ids have to as well.
+    As in the older engines, an id is the name without its spaces. Mermaid calls the ends of a box X_start and X_end.
+    Some file systems ignore case, so that no two ids differ by case alone.
     """
     wishes = {name: name.replace(" ", "") for name in names}
     nodes = {f"node {other}" for other in taken}
@@ -43,7 +43,7 @@ def group_ids_of(names: Iterable[str], taken: Collection[str]) -> dict[str, str]
 
 
 def is_id(name: str) -> bool:
-    """Whether Mermaid and Graphviz take the name as it is."""
+    """Return whether Mermaid and Graphviz accept the name as it is."""
     return (
         bool(_PLAIN.match(name))
         and len(name) <= _LONGEST
@@ -53,7 +53,7 @@ def is_id(name: str) -> bool:
 
 
 def _allotted(wishes: Mapping[str, str], claimed: Callable[[str], set[str]], taken: Collection[str]) -> dict[str, str]:
-    """`claimed` says what an id would take; no two may take the same."""
+    """Give each name an id. `claimed` returns the names that an id occupies; no two ids may occupy the same."""
     ids: dict[str, str] = {}
     used = set(taken)
     for name in sorted(wishes, key=lambda name: wishes[name] != name or not is_id(name)):  # stable: in file order

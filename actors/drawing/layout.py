@@ -1,4 +1,4 @@
-"""Places boxes in layers, arrows mostly downwards, with few crossings: Sugiyama's way, in its simplest form."""
+"""Place boxes in layers, with arrows mostly downwards and few crossings: Sugiyama's method in its simplest form."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ Point = tuple[float, float]
 _GAP_X, _GAP_Y = 24.0, 26.0
 _SWEEPS = 8
 _MOST_PLACES = 8_000
-"""Some seconds' work."""
+"""The most places for arrows that cross layers; more take too many seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """The room for something; arrows meet its `core`, which lies on the left, or all of it."""
+    """The room for something. Arrows end at its `core`, which lies on the left; without a core, at all of it."""
 
     width: float
     height: float
@@ -24,13 +24,13 @@ class Size:
 
     @property
     def rim(self) -> tuple[float, float]:
-        """Width and height of what arrows meet."""
+        """The width and height of the part at which arrows end."""
         return self.core or (self.width, self.height)
 
 
 @dataclass(frozen=True, slots=True)
 class Arrow:
-    """Between the boxes of these numbers; `label` is the room for its text."""
+    """An arrow between the boxes with these numbers; `label` is the room for its text."""
 
     source: int
     target: int
@@ -39,7 +39,7 @@ class Arrow:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where everything lies: centres of boxes and labels, and each arrow's points from its source to its target."""
+    """The centres of boxes and labels, and each arrow's points from its source to its target."""
 
     size: Size
     boxes: list[Point]
@@ -48,7 +48,7 @@ class Layout:
 
 
 def layered(boxes: Sequence[Size], arrows: Sequence[Arrow]) -> Layout:
-    """A layout that is the same each time; no arrow may lead to its own source, nor two along the same way."""
+    """Return a layout that is the same each time. No arrow may lead to its own source; each pair may have one."""
     turned = _against_the_flow(len(boxes), arrows)
     downward = [(a.target, a.source) if i in turned else (a.source, a.target) for i, a in enumerate(arrows)]
     ranks = _ranks(len(boxes), downward)
@@ -79,7 +79,7 @@ def layered(boxes: Sequence[Size], arrows: Sequence[Arrow]) -> Layout:
 
 
 def _against_the_flow(count: int, arrows: Sequence[Arrow]) -> set[int]:
-    """The arrows that close a circle, seen from the first box on."""
+    """Return the arrows that close a cycle, searching from the first box on."""
     outgoing: list[list[int]] = [[] for _ in range(count)]
     for number, arrow in enumerate(arrows):
         outgoing[arrow.source].append(number)
@@ -94,7 +94,7 @@ def _against_the_flow(count: int, arrows: Sequence[Arrow]) -> set[int]:
 def _follow(
     root: int, outgoing: Sequence[Sequence[int]], arrows: Sequence[Arrow], seen: set[int], turned: set[int]
 ) -> None:
-    """Depth first, without recursion: a chain may be longer than Python's stack."""
+    """Search depth first. There is no recursion, because a chain may be longer than Python's stack."""
     path = {root: iter(outgoing[root])}
     seen.add(root)
     while path:
@@ -110,7 +110,7 @@ def _follow(
 
 
 def _ranks(count: int, downward: Sequence[tuple[int, int]]) -> list[int]:
-    """Each box below all that lead to it; every second layer is left for labels."""
+    """Return a layer for each box, below all boxes that lead to it. Every second layer is left for labels."""
     outgoing: list[list[int]] = [[] for _ in range(count)]
     waiting = [0] * count
     for top, bottom in downward:
@@ -118,7 +118,7 @@ def _ranks(count: int, downward: Sequence[tuple[int, int]]) -> list[int]:
         waiting[bottom] += 1
     ranks = [0] * count
     ready = [box for box in range(count) if not waiting[box]]
-    for box in ready:  # grows on the way
+    for box in ready:  # the list grows during the loop
         for below in outgoing[box]:
             ranks[below] = max(ranks[below], ranks[box] + 2)
             waiting[below] -= 1
@@ -128,7 +128,7 @@ def _ranks(count: int, downward: Sequence[tuple[int, int]]) -> list[int]:
 
 
 def _woven(ranks: Sequence[int], downward: Sequence[tuple[int, int]]) -> list[int]:
-    """The arrows that get a place in each layer they cross: all, or the shortest; the others run straight across."""
+    """Return the arrows that get a place in each layer they cross: the shortest ones, up to a limit."""
     spans = [ranks[bottom] - ranks[top] - 1 for top, bottom in downward]
     places, woven = 0, []
     for number in sorted(range(len(spans)), key=spans.__getitem__):
@@ -140,7 +140,7 @@ def _woven(ranks: Sequence[int], downward: Sequence[tuple[int, int]]) -> list[in
 
 
 def _ordered(ranks: Sequence[int], chains: Iterable[Sequence[int]]) -> list[list[int]]:
-    """The layers, each sorted by the neighbours' places; the order with the fewest crossings of all tried."""
+    """Return the layers, each sorted by its neighbours' places, in the order with the fewest crossings."""
     layers: list[list[int]] = [[] for _ in range(max(ranks, default=-1) + 1)]
     for place, rank in enumerate(ranks):
         layers[rank].append(place)
@@ -155,7 +155,7 @@ def _ordered(ranks: Sequence[int], chains: Iterable[Sequence[int]]) -> list[list
 
 
 def _sorted_down(layers: Sequence[list[int]], beside: Sequence[Sequence[int]]) -> list[list[int]]:
-    """Each layer after the first sorted by where its neighbours in the one before stand."""
+    """Sort each layer after the first by the places of its neighbours in the layer before."""
     done = [list(layers[0])] if layers else []
     for layer in layers[1:]:
         spots = {place: float(spot) for spot, place in enumerate(done[-1])}
@@ -189,7 +189,7 @@ def _crossings(layers: Sequence[Sequence[int]], below: Sequence[Sequence[int]]) 
 
 
 def _across(layers: Sequence[Sequence[int]], sizes: Sequence[Size], chains: Iterable[Sequence[int]]) -> list[float]:
-    """Every place as near to its neighbours as the order and the widths allow."""
+    """Return the x of every place, as near to its neighbours as the order and the widths allow."""
     above, below = _neighbours(len(sizes), chains)
     xs = [0.0] * len(sizes)
     for layer in layers:
@@ -203,7 +203,7 @@ def _across(layers: Sequence[Sequence[int]], sizes: Sequence[Size], chains: Iter
 
 
 def _settle(layer: Sequence[int], wishes: Sequence[float], sizes: Sequence[Size], xs: list[float]) -> None:
-    """The least squares from the wishes with the gaps kept: a run that would overlap shares its mean."""
+    """Place a layer by least squares from the wishes, with the gaps kept: a run that would overlap shares its mean."""
     offsets, offset = [], 0.0
     for i, place in enumerate(layer):
         offset += (sizes[layer[i - 1]].width + sizes[place].width) / 2 + _GAP_X if i else 0.0
@@ -235,7 +235,7 @@ def _bottom(places: Sequence[Point], sizes: Sequence[Size]) -> float:
 
 
 def _routes(chains: Sequence[Sequence[int]], places: Sequence[Point], sizes: Sequence[Size]) -> list[list[Point]]:
-    """From the lower rim of one box to the upper rim of the other; the ends of several are spread along a rim."""
+    """Return each arrow's points, from the lower rim of a box to the upper rim of another, spread along the rims."""
     leaving = _spread([(chain[0], places[chain[1]][0]) for chain in chains], places, sizes)
     coming = _spread([(chain[-1], places[chain[-2]][0]) for chain in chains], places, sizes)
     return [
@@ -249,7 +249,7 @@ def _routes(chains: Sequence[Sequence[int]], places: Sequence[Point], sizes: Seq
 
 
 def _spread(ends: Sequence[tuple[int, float]], places: Sequence[Point], sizes: Sequence[Size]) -> list[float]:
-    """Where on its box's rim each end lies, given the box and whereto it goes on."""
+    """Return the x of each arrow's end on its box, given the box and the x of the arrow's next point."""
     by_box: dict[int, list[int]] = {}
     for i in sorted(range(len(ends)), key=lambda i: ends[i][1]):
         by_box.setdefault(ends[i][0], []).append(i)

@@ -1,4 +1,4 @@
-"""Writes a diagram as Mermaid's stateDiagram-v2, so that Mermaid reads every name as it is meant."""
+"""Write a diagram as Mermaid's stateDiagram-v2, with every name escaped."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _DIRECTION = re.compile(r"(direction) ", re.IGNORECASE)
 
 
 def mermaid(diagram: Diagram) -> str:
-    """The whole text, with a line break at its end."""
+    """Return the whole text; it ends with a line break."""
     return "\n".join(["stateDiagram-v2", *(f"{_INDENT}{line}" for line in _lines(diagram))]) + "\n"
 
 
 def escaped(text: str) -> str:
-    """A label: what has a meaning for Mermaid becomes `#code;`, which it turns back into the character."""
+    """Return a label in which Mermaid's special characters are written as `#code;`, which it shows as the character."""
     chars = [_escaped(c, text[i - 1 : i], text[i + 1 : i + 2]) for i, c in enumerate(text)]
-    return _DIRECTION.sub(r"\1#32;", "".join(chars))  # `direction TB` counts wherever it stands in a line
+    return _DIRECTION.sub(r"\1#32;", "".join(chars))  # Mermaid obeys `direction TB` anywhere in a line
 
 
 # Helpers

@@ -1,4 +1,4 @@
-"""Writes a diagram as plain text: each state, and below it where its events lead."""
+"""Write a diagram as plain text: each state, and below it the targets of its events."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from .diagrams import END, START, Diagram, Node
 
 
 def outline(diagram: Diagram) -> str:
-    """Only the names may be other than ASCII; with a line break at its end."""
+    """Return the text, which ends with a line break. Only the names may have characters outside ASCII."""
     return "\n".join([diagram.title, *_lines(diagram)]) + "\n"
 
 
@@ -29,15 +29,10 @@ def _states(diagram: Diagram, box: str | None, firsts: set[str]) -> Iterator[str
         if node.box != box or node.kind in ("start", "end"):
             continue
         yield from ("", f"[{node.name}]{_remark(node, node.id in firsts)}")
-        ways = [
-            (e.label.replace("×", "x"), names[e.target]) for e in diagram.edges if _leaves(e.source, e.target, node)
-        ]
+        edges = (edge for edge in diagram.edges if edge.source == node.id and edge.target != END)
+        ways = [(edge.label.replace("×", "x"), names[edge.target]) for edge in edges]
         width = min(max((len(label) for label, _ in ways), default=0), 30)
         yield from (f"    {label:{width}} --> {target}" for label, target in ways)
-
-
-def _leaves(source: str, target: str, node: Node) -> bool:
-    return source == node.id and target != END
 
 
 def _remark(node: Node, first: bool) -> str:

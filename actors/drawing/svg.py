@@ -1,4 +1,4 @@
-"""Draws a diagram as SVG: states in layers, arrows with their events, without any other program."""
+"""Draw a diagram as SVG, without another program: states in layers, arrows with their events."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """A node with its room; what loops back to it is written beside it, on the right."""
+    """A node with its room. Its loops are written on its right."""
 
     node: Node
     own: Size
@@ -47,7 +47,7 @@ class _Shape:
 
 
 def svg(diagram: Diagram) -> str:
-    """A document on its own, with a line break at its end."""
+    """Return a complete SVG document, which ends with a line break."""
     shapes = [_shape(node, [e for e in diagram.edges if e.source == e.target == node.id]) for node in diagram.nodes]
     lines = _bundled(diagram)
     numbers = {node.id: number for number, node in enumerate(diagram.nodes)}
@@ -60,7 +60,7 @@ def svg(diagram: Diagram) -> str:
 
 
 def _bundled(diagram: Diagram) -> dict[tuple[str, str], list[str]]:
-    """The labels of all edges between two nodes: one arrow carries them."""
+    """Return the labels of all edges between two nodes, which share one arrow."""
     bundles: dict[tuple[str, str], list[str]] = {}
     for edge in diagram.edges:
         if edge.source != edge.target:
@@ -154,7 +154,7 @@ def _path(route: list[Point]) -> str:
 
 
 def _bends(route: list[Point]) -> list[Point]:
-    """Without the points in the middle of a straight way down."""
+    """Return the route without the points in the middle of a straight line."""
     inner = zip(route, route[1:], route[2:], strict=False)
     kept = [here for before, here, after in inner if max(abs(before[0] - here[0]), abs(after[0] - here[0])) > 0.5]
     return [route[0], *kept, route[-1]]

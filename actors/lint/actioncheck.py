@@ -1,4 +1,4 @@
-"""Checks of single actions: whether they exist, have what they need, and are ever run."""
+"""Check single actions: that they exist, have the keys that they need, and can run."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from ..actions.errors import ActionLoadError, UnknownAction
 from ..definition.problems import quoted
 from .finding import LintFinding
-from .outcomes import Kind
+from .outcomes import OutcomeKind
 from .subject import Action, ActionList, Subject
 
 
 def actions_that_are_not_there(subject: Subject) -> Iterator[LintFinding]:
-    """E008: no built-in and no file of that name, or a file that cannot be imported."""
+    """Report E008: there is no built-in action and no file of that name, or the file cannot be imported."""
     for action in subject.actions:
         try:
             subject.registry.find(action.spec.type)
@@ -28,7 +28,7 @@ def actions_that_are_not_there(subject: Subject) -> Iterator[LintFinding]:
 
 
 def actions_without_what_they_need(subject: Subject) -> Iterator[LintFinding]:
-    """E010: a key that has to be there is missing or empty."""
+    """Report E010: a required key is missing or empty."""
     for action in subject.actions:
         for key in action.kind.required_keys if action.kind is not None else ():
             value = action.value_of(key)
@@ -40,40 +40,31 @@ def actions_without_what_they_need(subject: Subject) -> Iterator[LintFinding]:
 
 
 def actions_that_never_run(subject: Subject) -> Iterator[LintFinding]:
-    """W012: an action before them always leads away, on every way into the state."""
+    """Report W012: an action before them always leaves the state, on every way into the state."""
     lists = [(group, _that_run(group, subject)) for group in subject.lists]
     run = {action for _, running in lists for action in running}
     for group, running in lists:
         if len(running) < len(group.actions) and group.actions[len(running)] not in run:
             action = group.actions[len(running)]
-            message = (
-                f"{quoted(action.spec.type)} never runs: {quoted(running[-1].spec.type)} before it always leads away"
-            )
+            blocker = quoted(running[-1].spec.type)
+            message = f"{quoted(action.spec.type)} never runs: {blocker} before it always leaves the state"
             hint = "put it before that one, or into the next state"
             yield subject.finding("W012", action.node.mark, message, hint, state=group.state)
 
 
 def actions_that_the_start_leads_past(subject: Subject) -> Iterator[LintFinding]:
-    """W012: every machine gets `start` once, before the initial state's actions."""
+    """Report W012: the event `start` leaves the initial state before its actions run."""
     initial = subject.definition.states[subject.definition.initial_state]
     taken = subject.definition.find(initial.name, "start")
     back = any(t.target == initial.name for t in subject.definition.transitions)
     if initial.actions and taken is not None and not taken.internal and not back:
-        message = f"the actions of {quoted(initial.name)} never run: 'start' leads away before"
-        hint = "name the event otherwise: every machine gets 'start' by itself"
+        message = f"the actions of {quoted(initial.name)} never run: 'start' leaves the state before"
+        hint = "rename the event: every machine receives 'start' once by itself"
         yield subject.finding("W012", initial.actions[0].mark, message, hint, state=initial.name, event="start")
 
 
-CHECKS = (
-    actions_that_are_not_there,
-    actions_without_what_they_need,
-    actions_that_never_run,
-    actions_that_the_start_leads_past,
-)
-
-
 def _that_run(group: ActionList, subject: Subject) -> list[Action]:
-    """The actions of a list up to the first that always leads away; an end runs all of its own."""
+    """Return the actions up to the first that always leaves the state; a final state runs all of its actions."""
     if subject.definition.is_final(group.state):
         return list(group.actions)
     leading = (index for index, action in enumerate(group.actions) if _always_leads_away(action, group, subject))
@@ -81,8 +72,8 @@ def _that_run(group: ActionList, subject: Subject) -> list[Action]:
 
 
 def _always_leads_away(action: Action, group: ActionList, subject: Subject) -> bool:
-    """Whatever it ends with takes a transition; where it fails, the list ends anyhow."""
-    ends = action.outcomes.of(Kind.GOOD, Kind.EMPTY)
+    """Return whether every event that a success causes takes a transition. A failure ends the list in any case."""
+    ends = action.outcomes.of(OutcomeKind.GOOD, OutcomeKind.EMPTY)
     if action.outcomes.open or action.outcomes.may_be_silent or not ends:
         return False
     taken = [subject.takes(group.state, outcome.event) for outcome in ends]

@@ -1,4 +1,4 @@
-"""What the codes mean: read from docs/validate.md, which ships with the package, so that there is one text."""
+"""Explain the codes: the texts are read from docs/validate.md, which ships with the package."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Rule(NamedTuple):
     code: str
     title: str
     text: str
-    """Why it matters and what to do, as Markdown."""
+    """The reason and the remedy, as Markdown."""
     wrong: str
-    """A file that has it; empty where it is no matter of a file's text."""
+    """A file that has this finding; empty if no file's text can show it."""
 
     @property
     def severity(self) -> Severity:
@@ -30,20 +30,20 @@ class Rule(NamedTuple):
         return "error" if self.code.startswith("E") else "warning"
 
     def explanation(self) -> str:
-        """All of it, for a terminal."""
+        """Return the whole explanation as text for a terminal."""
         example = f"\n\nFor example:\n\n{_indented(self.wrong)}" if self.wrong else ""
         return f"{self.code} ({self.severity}): {self.title}\n\n{self.text}{example}"
 
 
 @cache
 def rules() -> dict[str, Rule]:
-    """All of them by code, errors first."""
+    """Return all rules by code, errors first."""
     found = (_rule(*match.groups()) for match in _SECTION.finditer(_PAGE.read_text(encoding="utf-8")))
     return {rule.code: rule for rule in found}
 
 
 def chosen(words: str) -> set[str]:
-    """The codes that `E012,W` or `all` stands for: codes and how they begin. ValueError names a word that fits none."""
+    """Return the codes that `E012,W` or `all` selects. Raise ValueError for a word that matches no code."""
     codes: set[str] = set()
     for word in filter(None, (part.strip().upper() for part in words.split(","))):
         fitting = {code for code in rules() if code.startswith(word) or word == "ALL"}

@@ -1,4 +1,4 @@
-"""Checks of how a machine ends, and of states that it cannot leave."""
+"""Check how a machine ends, and states that it cannot leave."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from ..definition.state_section import STOPPED
 from ..definition.yaml_nodes import Node
 from .finding import LintFinding
 from .graph import backwards, connected
-from .outcomes import Kind
+from .outcomes import OutcomeKind
 from .subject import Subject
 
 _FINAL_BY_NAME = ("completed", "shutdown")
 
 
 def no_end_is_reached(subject: Subject) -> Iterator[LintFinding]:
-    """E006: there are final states, and no way to any."""
+    """Report E006: there are final states, and none can be reached."""
     ends = _ends(subject)
     if subject.is_graph and ends and not subject.reachable & {*ends, STOPPED}:
         node = subject.root.get("final") or subject.root.get("initial_state")
@@ -27,7 +27,7 @@ def no_end_is_reached(subject: Subject) -> Iterator[LintFinding]:
 
 
 def states_without_a_way_out(subject: Subject) -> Iterator[LintFinding]:
-    """E007: dead ends. A file that lists neither states nor ends is a sketch, and may end anywhere."""
+    """Report E007: dead ends. A file that lists neither states nor final states is a sketch, and may end anywhere."""
     listed = any(subject.root.get(key) is not None for key in ("states", "final"))
     if not (listed and subject.is_graph):
         return
@@ -39,19 +39,19 @@ def states_without_a_way_out(subject: Subject) -> Iterator[LintFinding]:
 
 
 def states_left_by_errors_only(subject: Subject) -> Iterator[LintFinding]:
-    """W008: the only ways out are errors, or what ends the machine from anywhere."""
+    """Report W008: only errors, or events that end the machine from any state, leave the state."""
     for state in _living(subject):
         exits = subject.exits(state.name)
         bad = _bad_events(subject, state)
         repeats = any(spec.every_s is not None for spec in state.actions)
         if exits and not repeats and all(t.event in bad or _ends_from_anywhere(subject, t) for t in exits):
             message = f"only {listing(quoted(t.event) for t in exits)} leads out of state {quoted(state.name)}"
-            hint = "list it under 'final:' if the machine ends here, or add the way that it usually takes"
+            hint = "list it under 'final:' if the machine ends here, or add a transition for the ordinary case"
             yield subject.finding("W008", subject.place_of_state(state.name), message, hint, state=state.name)
 
 
 def states_that_never_end(subject: Subject) -> Iterator[LintFinding]:
-    """W022: the machine has ends, and comes where it can reach none any more."""
+    """Report W022: the machine has final states, and reaches a state from which none can be reached."""
     if not subject.reachable & set(_ends(subject)):
         return
     alive = _leading_to_an_end(subject)
@@ -63,39 +63,33 @@ def states_that_never_end(subject: Subject) -> Iterator[LintFinding]:
 
 
 def states_final_by_their_name(subject: Subject) -> Iterator[LintFinding]:
-    """W020: `completed` and `shutdown` end the machine here, and did not in the oldest engines."""
-    said = {*_texts(subject.root.get("final")), *_finals_among_states(subject.root.get("states"))}
+    """Report W020: a state is final by its name (`completed`, `shutdown`), which the oldest engines did not know."""
+    declared = (
+        key.text for key, body in subject.root.pairs_under("states") if body.get("final") or body.get("outcome")
+    )
+    named = {*_texts(subject.root.get("final")), *declared}
     for state in subject.states:
-        if state.name in _FINAL_BY_NAME and state.outcome is not None and state.name not in said:
+        if state.name in _FINAL_BY_NAME and state.outcome is not None and state.name not in named:
             message = f"state {quoted(state.name)} ends the machine because of its name alone"
-            hint = f"write 'final: [{state.name}]', so that every reader knows"
+            hint = f"write 'final: [{state.name}]', so that readers see it"
             yield subject.finding("W020", subject.place_of_state(state.name), message, hint, state=state.name)
 
 
-CHECKS = (
-    no_end_is_reached,
-    states_without_a_way_out,
-    states_left_by_errors_only,
-    states_that_never_end,
-    states_final_by_their_name,
-)
-
-
 def _ends(subject: Subject) -> list[str]:
-    """The final states that somebody chose; `stopped` is always there for those who stop machines."""
+    """Return the final states of the file, without `stopped`, which every machine has."""
     return [state.name for state in subject.states if state.outcome is not None and state.name != STOPPED]
 
 
 def _living(subject: Subject) -> list[State]:
-    """The states that it comes to and goes on from."""
+    """Return the states that are reachable and not final."""
     return [state for state in subject.states if state.outcome is None and state.name in subject.reachable]
 
 
 def _bad_events(subject: Subject, state: State) -> set[str]:
-    """The events that say that something went wrong in a state; an exit code may just be an answer."""
+    """Return the events that report a failure in a state; that of an exit code may be an ordinary answer."""
     outcomes = [outcome for group in subject.entries(state.name) for _, outcome in subject.outcomes(group)]
-    failed = {o.event for o in outcomes if o.kind is Kind.FAILED and o.key != "error_mappings"}
-    return {"error", *failed} - {o.event for o in outcomes if o.kind is not Kind.FAILED}
+    failed = {o.event for o in outcomes if o.kind is OutcomeKind.FAILED and o.key != "error_mappings"}
+    return {"error", *failed} - {o.event for o in outcomes if o.kind is not OutcomeKind.FAILED}
 
 
 def _ends_from_anywhere(subject: Subject, transition: Transition) -> bool:
@@ -103,19 +97,14 @@ def _ends_from_anywhere(subject: Subject, transition: Transition) -> bool:
 
 
 def _leading_to_an_end(subject: Subject) -> set[str]:
-    """The states from which some way leads to a final one."""
+    """Return the states from which a final state can be reached."""
     ends = {state.name for state in subject.states if state.outcome is not None}
     return ends | connected(ends, backwards(subject.steps))
 
 
-def _finals_among_states(section: Node | None) -> list[str]:
-    pairs = section.pairs or () if section is not None else ()
-    return [key.text for key, body in pairs if body.get("final") is not None or body.get("outcome") is not None]
-
-
-def _texts(node: Node | None) -> list[str]:
-    """Every text in a list, a mapping or both in each other."""
-    if node is None:
-        return []
-    inner = [*(node.items or ()), *(part for pair in node.pairs or () for part in pair)]
-    return [node.text, *(text for item in inner for text in _texts(item))]
+def _texts(node: Node | None) -> Iterator[str]:
+    """Yield every text in lists and mappings, however nested."""
+    if node is not None:
+        yield from (node.text, *(key.text for key, _ in node.pairs or ()))
+        for child in node.children:
+            yield from _texts(child)

@@ -1,4 +1,4 @@
-"""Checks of events: those that lead nowhere, those that nobody uses, what they leave in the context."""
+"""Check events: those without a transition, those that nothing uses, and their `context_map`."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from ..definition.schedule import ScheduledEvent
 from ..definition.yaml_nodes import Node
 from ..sockets.messages import START, event_data
 from .finding import LintFinding
-from .outcomes import Kind, Outcome
+from .outcomes import Outcome, OutcomeKind
 from .subject import Action, ActionList, Subject, names_in
 
 _FIELDS = tuple(event_data(START))
 
 
 def named_events_that_lead_nowhere(subject: Subject) -> Iterator[LintFinding]:
-    """E009: an action names an event for its end, and no transition takes it there."""
+    """Report E009: an action names an event for its end, and no transition takes it there."""
     for group in subject.lists:
         for action, outcome in subject.outcomes(group) if _is_left(group, subject) else ():
             if outcome.said and not _is_harmless(outcome, action) and not subject.takes(group.state, outcome.event):
@@ -30,7 +30,7 @@ def named_events_that_lead_nowhere(subject: Subject) -> Iterator[LintFinding]:
 
 
 def default_events_that_lead_nowhere(subject: Subject) -> Iterator[LintFinding]:
-    """W011: a list of actions may come to its end, and the event that it ends with leads nowhere."""
+    """Report W011: a list of actions may end with a default event that no transition takes."""
     for group in subject.lists:
         stays = group.transition is not None and group.transition.internal
         if stays or not _is_left(group, subject):
@@ -47,7 +47,7 @@ def default_events_that_lead_nowhere(subject: Subject) -> Iterator[LintFinding]:
 
 
 def scheduled_events_that_lead_nowhere(subject: Subject) -> Iterator[LintFinding]:
-    """E009: a schedule sends the machine itself an event that it takes in no state."""
+    """Report E009: a schedule sends the machine an event that it takes in no state."""
     section = subject.root.get("schedules")
     for schedule in subject.definition.schedules:
         event = schedule.does.type if isinstance(schedule.does, ScheduledEvent) and not schedule.does.target else None
@@ -58,7 +58,7 @@ def scheduled_events_that_lead_nowhere(subject: Subject) -> Iterator[LintFinding
 
 
 def events_that_nobody_uses(subject: Subject) -> Iterator[LintFinding]:
-    """W007: declared, and nothing takes, causes, sends or keeps them."""
+    """Report W007: an event is declared, and nothing takes, causes, sends or maps it."""
     used = {transition.event for transition in subject.definition.transitions}
     used |= {outcome.event for group in subject.lists for _, outcome in subject.outcomes(group)}
     used |= {s.does.type for s in subject.definition.schedules if isinstance(s.does, ScheduledEvent)}
@@ -72,48 +72,37 @@ def events_that_nobody_uses(subject: Subject) -> Iterator[LintFinding]:
 
 
 def paths_into_the_message(subject: Subject) -> Iterator[LintFinding]:
-    """E013: a `context_map` looks for something that no message has."""
-    section = subject.root.get("events")
-    for name, body in (section.pairs or ()) if section is not None else ():
-        mapped = body.get("context_map")
-        for key, path in (mapped.pairs or ()) if mapped is not None else ():
+    """Report E013: a `context_map` reads a field that no event has."""
+    for name, body in subject.root.pairs_under("events"):
+        for key, path in body.pairs_under("context_map"):
             field = path.text.partition(".")[0]
             if field not in _FIELDS:
-                message = f"a message has no {quoted(field)}; it has {listing(_FIELDS)}"
+                message = f"an event has no {quoted(field)}; it has {listing(_FIELDS)}"
                 hint = did_you_mean(field, _FIELDS) or f"write 'payload.{path.text}' for a key of its payload"
                 yield subject.finding("E013", path.mark, f"{key.text}: {message}", hint, event=name.text)
 
 
-CHECKS = (
-    named_events_that_lead_nowhere,
-    default_events_that_lead_nowhere,
-    scheduled_events_that_lead_nowhere,
-    events_that_nobody_uses,
-    paths_into_the_message,
-)
-
-
 def _is_left(group: ActionList, subject: Subject) -> bool:
-    """There are ways out of the state; a dead end is an error of its own, and an end needs none."""
+    """Return whether the state can be left. A dead end is reported by E007, and a final state is never left."""
     if group.state == ANY_STATE:
         return subject.is_graph
     return bool(subject.exits(group.state))
 
 
 def _is_harmless(outcome: Outcome, action: Action) -> bool:
-    """`error: error` and `empty: no_jobs` say what holds anyway."""
+    """Return whether the event is the default anyway, as in `error: error` and `empty: no_jobs`."""
     declared = action.kind.events if action.kind is not None else None
     default = declared.get(outcome.key) if isinstance(declared, dict) else None
-    return outcome.event == default if outcome.kind is Kind.EMPTY else outcome.event == "error"
+    return outcome.event == default if outcome.kind is OutcomeKind.EMPTY else outcome.event == "error"
 
 
 def _is_missed(index: int, group: ActionList, subject: Subject) -> bool:
-    """Nothing that comes after makes up for the lost event, and something else does not mean it to be lost."""
+    """Return whether no later action leaves the state, and no event was left without a transition on purpose."""
     later = group.actions[index + 1 :]
     if any(action.outcomes.open or _leads_on(action, group, subject) for action in later):
         return False
     if any(_good(action) for action in later):
-        return False  # the last one that causes an event is the one to name
+        return False  # only the last action that causes an event is reported
     action = group.actions[index]
     said = any(o.said and not subject.takes(group.state, o.event) for o in _good(action))
     return not said and not action.outcomes.open
@@ -127,7 +116,7 @@ def _is_lost(outcome: Outcome, action: Action, group: ActionList, subject: Subje
 
 
 def _is_filled(list_key: str, subject: Subject) -> bool:
-    """Something puts jobs on the list that is waited for."""
+    """Return whether something puts jobs on the list that is waited for."""
     fills = [action.spec.config for action in subject.actions if action.custom or action.spec.type == "add_to_list"]
     return list_key in subject.definition.context or any(config.get("list_key") == list_key for config in fills)
 
@@ -137,7 +126,7 @@ def _leads_on(action: Action, group: ActionList, subject: Subject) -> bool:
 
 
 def _good(action: Action) -> list[Outcome]:
-    return action.outcomes.of(Kind.GOOD)
+    return action.outcomes.of(OutcomeKind.GOOD)
 
 
 def _place(group: ActionList) -> str:
@@ -149,16 +138,14 @@ def _add(group: ActionList, event: str) -> str:
 
 
 def _mark(action: Action, outcome: Outcome) -> Mark:
-    """Where the file names the event."""
+    """Return the place where the file names the event."""
     value = action.value_of(outcome.key)
     named = [body for _, body in (value.pairs or ()) if body.text == outcome.event] if value is not None else []
     return named[0].mark if named else action.mark_of(outcome.key)
 
 
 def _scheduled_mark(section: Node, name: str) -> Mark:
-    """Where a schedule names its event."""
+    """Return the place where a schedule names its event."""
     body = section.get(name)
-    node = body.get("event") if body is not None else None
-    if node is None:
-        return section.mark
+    node = (body.get("event") if body is not None else None) or section
     return (node.get("type") or node).mark

@@ -1,4 +1,4 @@
-"""What a check has found, and all that was found in one file."""
+"""A finding of a check, and the report of all findings in one file."""
 
 from __future__ import annotations
 
@@ -32,35 +32,35 @@ class LintFinding:
 
     @property
     def context(self) -> str | None:
-        """The state and the event that it is about, in words."""
+        """The state and the event that it is about, as text; None if it names neither."""
         named = [("State", self.state), ("Event", self.event)]
         return ", ".join(f"{what}: {name}" for what, name in named if name is not None) or None
 
     @classmethod
     def of(cls, problem: Problem) -> LintFinding:
-        """What the loader has found."""
+        """Return a problem of the loader as a finding."""
         return cls(problem.code, problem.message, problem.file, problem.line, problem.column, problem.hint)
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was found in one file, in the order of its lines."""
+    """The findings in one file, in the order of its lines."""
 
     file: str
     findings: tuple[LintFinding, ...]
     lines: tuple[str, ...] = ()
-    """The file's text, to show the places in it."""
+    """The lines of the file, to show the places of findings."""
 
     @property
     def errors(self) -> int:
-        """How many errors there are."""
+        """The number of errors."""
         return sum(finding.severity == "error" for finding in self.findings)
 
     @property
     def warnings(self) -> int:
-        """How many warnings there are."""
+        """The number of warnings."""
         return len(self.findings) - self.errors
 
     def only(self, codes: Collection[str]) -> Report:
-        """The same without the findings of other codes."""
+        """Return the report without the findings of other codes."""
         return replace(self, findings=tuple(finding for finding in self.findings if finding.code in codes))

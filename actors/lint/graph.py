@@ -1,15 +1,15 @@
-"""Which states lead to which, over any number of steps."""
+"""Walk the graph of states."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
 Steps = Mapping[str, set[str]]
-"""State -> the states one step away."""
+"""State -> the states one transition away."""
 
 
 def connected(states: Iterable[str], steps: Steps) -> set[str]:
-    """Every state that is come to from some states, by one step or more."""
+    """Return every state that can be reached from some states by one step or more."""
     found: set[str] = set()
     waiting = list(states)
     while waiting:
@@ -20,7 +20,7 @@ def connected(states: Iterable[str], steps: Steps) -> set[str]:
 
 
 def backwards(steps: Steps) -> dict[str, set[str]]:
-    """The same steps, each from its target."""
+    """Return the same steps, reversed."""
     back: dict[str, set[str]] = {state: set() for state in steps}
     for state, targets in steps.items():
         for target in targets:

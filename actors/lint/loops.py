@@ -1,4 +1,4 @@
-"""Checks for machines that never rest: loops that nothing slows down, and jobs that are taken unseen."""
+"""Check for loops without a pause, and for jobs that are completed before anything works on them."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from ..definition.model import Transition
 from ..definition.problems import listing, quoted
 from .finding import LintFinding
 from .graph import backwards, connected
-from .outcomes import Kind
+from .outcomes import OutcomeKind
 from .subject import Action, ActionList, Subject
 
 _SLOW = ("bash", "sleep")
-"""What takes its time; a watch that takes what it finds waits in between as well."""
+"""Actions that take time; a watch that takes what it finds waits in between as well."""
 _TAKING = ("check_database_queue", "wait_for_jobs")
 
 
 def busy_loops(subject: Subject) -> Iterator[LintFinding]:
-    """E020: states that lead into each other at once, for ever."""
+    """Report E020: states that lead into each other at once, without end."""
     ways = {state.name: _ways_at_once(state.name, subject) for state in subject.states}
     for loop in _loops(ways):
         in_order = [state for state in ways if state in loop]
@@ -29,12 +29,12 @@ def busy_loops(subject: Subject) -> Iterator[LintFinding]:
 
 
 def jobs_taken_unseen(subject: Subject) -> Iterator[LintFinding]:
-    """E021: finding a job leads back to where the next one is taken, which settles the first."""
+    """Report E021: finding a job leads back to the state that takes the next one, which completes the first."""
     for group in subject.lists:
         for action in group.actions if group.transition is None else ():
             if action.spec.type != "check_database_queue" or action.custom:
                 continue
-            for outcome in action.outcomes.of(Kind.GOOD):
+            for outcome in action.outcomes.of(OutcomeKind.GOOD):
                 taken = subject.takes(group.state, outcome.event)
                 if taken is not None and taken.target == group.state and not taken.actions and not taken.internal:
                     back = f"leads back to {quoted(group.state)}"
@@ -45,11 +45,8 @@ def jobs_taken_unseen(subject: Subject) -> Iterator[LintFinding]:
                     )  # fmt: skip
 
 
-CHECKS = (busy_loops, jobs_taken_unseen)
-
-
 def _ways_at_once(state: str, subject: Subject) -> list[Transition]:
-    """The transitions that entering a state leads to at once, whatever its actions find; none where it may rest."""
+    """Return the transitions taken at once after entering a state, whatever its actions find; none if it may wait."""
     if state not in subject.reachable or subject.definition.is_final(state):
         return []
     for group in subject.entries(state):
@@ -62,7 +59,7 @@ def _led_by(group: ActionList, subject: Subject) -> list[Transition]:
     for action in group.actions:
         if action.custom or action.outcomes.open or action.spec.type in (*_SLOW, *_TAKING):
             return []
-        good = [subject.takes(group.state, outcome.event) for outcome in action.outcomes.of(Kind.GOOD)]
+        good = [subject.takes(group.state, outcome.event) for outcome in action.outcomes.of(OutcomeKind.GOOD)]
         found = [transition for transition in good if transition is not None and not transition.internal]
         if found:
             sure = len(found) == len(good) and not action.outcomes.may_be_silent
@@ -71,13 +68,13 @@ def _led_by(group: ActionList, subject: Subject) -> list[Transition]:
 
 
 def _otherwise(action: Action, group: ActionList, subject: Subject) -> list[Transition]:
-    """Where a watch that finds nothing leads, if it does not wait."""
-    taken = [subject.takes(group.state, outcome.event) for outcome in action.outcomes.of(Kind.EMPTY)]
+    """Return the transitions of a watch that finds nothing, if it does not wait."""
+    taken = [subject.takes(group.state, outcome.event) for outcome in action.outcomes.of(OutcomeKind.EMPTY)]
     return [t for t in taken if t is not None and t.target != group.state]
 
 
 def _loops(ways: Mapping[str, list[Transition]]) -> Iterator[set[str]]:
-    """Sets of states that lead into each other, and out of which no way leads at once."""
+    """Yield sets of states that lead into each other, and that no transition leaves at once."""
     forth = {state: {transition.target for transition in leading} for state, leading in ways.items()}
     back = backwards(forth)
     seen: set[str] = set()

@@ -1,4 +1,4 @@
-"""Which events an action may cause, as far as its class and its configuration tell."""
+"""Find the events that an action may cause, from its class and its configuration."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from ..actions.base import BaseAction
 from ..definition.model import ActionSpec
 
 
-class Kind(Enum):
-    """How an action ended."""
+class OutcomeKind(Enum):
+    """The way in which an action ends."""
 
     GOOD = "good"
     FAILED = "failed"
@@ -22,32 +22,32 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One event that an action may cause; no name: it may also end without any."""
+    """One event that an action may cause; an empty name means that it may end without an event."""
 
     event: str
     key: str
     """The key of its configuration that names the event."""
-    kind: Kind
+    kind: OutcomeKind
     said: bool
-    """The configuration names it; otherwise it is the action's default."""
+    """True if the configuration names it; otherwise it is the action's default."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
-    """All that an action may end with."""
+    """All events that an action may cause."""
 
     all: tuple[Outcome, ...]
     open: bool = False
-    """It may also cause events that nobody knows beforehand."""
+    """True if it may also cause events that are not known beforehand."""
 
-    def of(self, *kinds: Kind) -> list[Outcome]:
-        """Those that have a name, of some kinds."""
+    def of(self, *kinds: OutcomeKind) -> list[Outcome]:
+        """Return the named outcomes of some kinds."""
         return [outcome for outcome in self.all if outcome.event and outcome.kind in kinds]
 
     @property
     def may_be_silent(self) -> bool:
-        """It may end well without an event."""
-        return any(not outcome.event and outcome.kind is not Kind.FAILED for outcome in self.all)
+        """True if it may succeed without an event."""
+        return any(not outcome.event and outcome.kind is not OutcomeKind.FAILED for outcome in self.all)
 
 
 _FAILURES = ("error", "timeout_event")
@@ -56,7 +56,7 @@ _NAMELESS = "events"
 
 
 def outcomes_of(spec: ActionSpec, action: type[BaseAction] | None) -> Outcomes:
-    """What an action may end with; `action` is its class, None where that is not known."""
+    """Return what an action may end with; `action` is its class, None if that is not known."""
     declared = _declared(action)
     same_as = action.same_as if action is not None else {}
     found: list[Outcome] = []
@@ -71,7 +71,7 @@ def outcomes_of(spec: ActionSpec, action: type[BaseAction] | None) -> Outcomes:
 
 
 def _declared(action: type[BaseAction] | None) -> dict[str, tuple[str, ...]]:
-    """The events by key; every action may fail."""
+    """Return the declared events by key. Every action may fail."""
     events: Any = action.events if action is not None else None
     if isinstance(events, Mapping):
         pairs = {str(key): (names,) if isinstance(names, str) else tuple(names) for key, names in events.items()}
@@ -83,7 +83,7 @@ def _declared(action: type[BaseAction] | None) -> dict[str, tuple[str, ...]]:
 def _said_alone(
     spec: ActionSpec, declared: Mapping[str, object], same_as: Mapping[str, str]
 ) -> dict[str, tuple[str, ...]]:
-    """`success:` of an action that declares no such event is one of its events all the same."""
+    """Return the key `success` if the configuration names an event for it and the class declares none."""
     if "success" in declared or "success" in same_as:
         return {}
     return {"success": ()} if spec.config.get("success") else {}
@@ -109,24 +109,24 @@ def _outcomes(
         yield Outcome(event, key, kind, said=False)
 
 
-def _kind(action: type[BaseAction] | None, key: str) -> Kind:
+def _kind(action: type[BaseAction] | None, key: str) -> OutcomeKind:
     if key in _FAILURES and not (action is not None and action.watch):
-        return Kind.FAILED
+        return OutcomeKind.FAILED
     if action is not None and action.watch and key in _EMPTY:
-        return Kind.EMPTY
-    return Kind.FAILED if key == "error" else Kind.GOOD
+        return OutcomeKind.EMPTY
+    return OutcomeKind.FAILED if key == "error" else OutcomeKind.GOOD
 
 
 def _by_exit_code(spec: ActionSpec) -> Iterator[Outcome]:
     mappings = spec.config.get("error_mappings") if spec.type == "bash" else None
     for event in mappings.values() if isinstance(mappings, Mapping) else ():
         if isinstance(event, str) and event:
-            yield Outcome(event, "error_mappings", Kind.FAILED, said=True)
+            yield Outcome(event, "error_mappings", OutcomeKind.FAILED, said=True)
 
 
 def _kept(spec: ActionSpec, found: list[Outcome]) -> list[Outcome]:
-    """`fire_and_forget` takes away the event of a sent event."""
+    """Return the outcomes, without the event `success` of a `send_event` with `fire_and_forget`."""
     forgets = spec.type == "send_event" and spec.config.get("fire_and_forget") not in (None, False, "false", "no", "")
     return [outcome for outcome in found if not (forgets and outcome.key == "success")] + (
-        [Outcome("", "fire_and_forget", Kind.GOOD, said=True)] if forgets else []
+        [Outcome("", "fire_and_forget", OutcomeKind.GOOD, said=True)] if forgets else []
     )

@@ -1,4 +1,4 @@
-"""Checks of the ways to a state."""
+"""Check how states are reached."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .subject import Subject
 
 
 def states_out_of_reach(subject: Subject) -> Iterator[LintFinding]:
-    """W001: no way leads there from the initial state."""
+    """Report W001: a state cannot be reached from the initial state."""
     if not subject.is_graph or not _an_end_is_reached(subject):
         return
     for state in subject.states:
@@ -23,7 +23,7 @@ def states_out_of_reach(subject: Subject) -> Iterator[LintFinding]:
 
 
 def states_reached_from_anywhere(subject: Subject) -> Iterator[LintFinding]:
-    """W002: a state is entered from "*" by an event that one state alone causes."""
+    """Report W002: a state is entered from "*" by an event that one state alone causes."""
     entered = {t.target for t in subject.definition.transitions if t.source != ANY_STATE}
     entered.add(subject.definition.initial_state)
     for transition in subject.definition.transitions:
@@ -33,24 +33,21 @@ def states_reached_from_anywhere(subject: Subject) -> Iterator[LintFinding]:
         if len(causes) == 1 and not subject.definition.is_final(transition.target):
             (cause,) = causes
             message = f"{quoted(transition.event)} leads to {quoted(transition.target)} from any state, and only "
-            hint = f"write 'from: {cause}', so that the event means nothing elsewhere"
+            hint = f"write 'from: {cause}', so that other states ignore the event"
             yield subject.finding(
                 "W002", transition.mark, f"{message}{quoted(cause)} causes it", hint,
                 state=transition.target, event=transition.event,
             )  # fmt: skip
 
 
-CHECKS = (states_out_of_reach, states_reached_from_anywhere)
-
-
 def _an_end_is_reached(subject: Subject) -> bool:
-    """Where no end is, that is an error of its own (E006), and the end's being out of reach is the same one."""
+    """Return whether a final state is reached. If none is, E006 reports it, and W001 would repeat it."""
     ends = {state.name for state in subject.states if state.outcome is not None}
     return not ends - {STOPPED} or bool(ends & subject.reachable)
 
 
 def _states_that_cause(event: str, subject: Subject) -> set[str]:
-    """The states whose actions cause an event; errors may come from anywhere."""
+    """Return the states whose actions cause an event; none for `error`, which any state may cause."""
     if event == "error":
         return set()
     lists = subject.lists

@@ -1,4 +1,4 @@
-"""Checks of placeholders: names that nothing sets, paths that lead nowhere, text that only looks like one."""
+"""Check placeholders: names that nothing sets, paths that do not exist, text that only looks like a placeholder."""
 
 from __future__ import annotations
 
@@ -38,20 +38,20 @@ class Use(NamedTuple):
     node: Node
     placeholder: Placeholder
     offset: int
-    """Characters before it in the value."""
+    """The number of characters before it in the value."""
 
     def mark(self, subject: Subject) -> Mark:
-        """Where it stands in the file."""
+        """Return its place in the file."""
         return subject.place_in(self.node, self.placeholder.source, self.offset)
 
     @property
     def segments(self) -> list[str]:
-        """What follows its path: other paths and filters."""
+        """The parts after its path: other paths and filters."""
         return self.placeholder.source[1:-1].split("|")[1:]
 
     @property
     def has_default(self) -> bool:
-        """Its writer knows that it may be missing."""
+        """True if it names a value for a missing variable."""
         return any(s.startswith("default:") or s.partition(":")[0] not in _FILTERS for s in self.segments)
 
 
@@ -61,11 +61,11 @@ class Names:
 
     known: frozenset[str]
     open: bool
-    """There may be others: jobs bring their own, custom actions set what they like."""
+    """True if there may be others: jobs have variables of their own, and custom actions set any."""
 
 
 def unknown_names(subject: Subject) -> Iterator[LintFinding]:
-    """E012, W009: nothing sets the variable; an error where it looks like one that something does set."""
+    """Report E012 or W009: nothing sets the variable. It is an error if the name is close to a known one."""
     names = _names(subject)
     for use in _uses(subject):
         root = use.placeholder.path[0]
@@ -82,7 +82,7 @@ def unknown_names(subject: Subject) -> Iterator[LintFinding]:
 
 
 def paths_that_lead_nowhere(subject: Subject) -> Iterator[LintFinding]:
-    """E014: a known variable has no such part."""
+    """Report E014: a known variable has no such part."""
     for use in _uses(subject):
         root, *rest = use.placeholder.path
         if rest and not use.has_default and not _is_there(root, rest, subject):
@@ -94,19 +94,19 @@ def paths_that_lead_nowhere(subject: Subject) -> Iterator[LintFinding]:
 
 
 def text_that_is_no_placeholder(subject: Subject) -> Iterator[LintFinding]:
-    """W015: spaces inside the braces, filters that do not exist or lack their argument: it stays as it is written."""
+    """Report W015: spaces inside the braces, or a filter without its argument: the text stays as it is."""
     known = _names(subject).known
     for _, node in _texts(subject):
         for found in (*_SPACED.finditer(node.value), *_NO_FILTER.finditer(node.value)):
             inside = found.group()
             if pieces_at(inside, 0) in (None, ((inside,), len(inside))) and found[1] in known:
-                message = f"{quoted(inside)} is no placeholder, and stays as it is"
+                message = f"{quoted(inside)} is not a placeholder, and stays as it is"
                 hint = f"write {{{found[1]}}} or {{{found[1]}|default:...}}, without spaces inside the braces"
                 yield subject.finding("W015", subject.place_in(node, inside, found.start()), message, hint)
 
 
 def misspelt_filters(subject: Subject) -> Iterator[LintFinding]:
-    """W015: what is no filter is another variable to look for."""
+    """Report W015: a misspelt filter is read as the name of a variable."""
     names = _names(subject)
     for use in _uses(subject):
         for segment in use.segments:
@@ -117,7 +117,7 @@ def misspelt_filters(subject: Subject) -> Iterator[LintFinding]:
 
 
 def shell_variables_with_our_names(subject: Subject) -> Iterator[LintFinding]:
-    """W006: `$job_id` is the shell's own variable, and empty."""
+    """Report W006: `$job_id` is a variable of the shell, which is empty."""
     known = _names(subject).known
     for action, command in _commands(subject):
         for found in _SHELL_VARIABLE.finditer(command.value):
@@ -126,15 +126,6 @@ def shell_variables_with_our_names(subject: Subject) -> Iterator[LintFinding]:
                 message = f"{found.group()} is a variable of the shell, which has no value for it"
                 hint = f"write {{{name}}} for the machine's variable, or set it under 'env:'"
                 yield subject.finding("W006", subject.place_in(command, found.group(), found.start()), message, hint)
-
-
-CHECKS = (
-    unknown_names,
-    paths_that_lead_nowhere,
-    text_that_is_no_placeholder,
-    misspelt_filters,
-    shell_variables_with_our_names,
-)
 
 
 def _names(subject: Subject) -> Names:
@@ -157,7 +148,7 @@ def _set_by(action: Action) -> Iterator[str]:
 
 
 def _is_open(action: Action) -> bool:
-    """It may put anything into the context."""
+    """Return whether the action may put any variable into the context."""
     config = action.spec.config
     pops_a_job = action.spec.type == "pop_from_list" and config.get("store_as") == "current_job"
     captures = config.get("capture") is not None and not config.get("store_as")
@@ -169,7 +160,7 @@ def _speaks_of_a_job(subject: Subject) -> bool:
 
 
 def _misspelt(use: Use, names: Names) -> str | None:
-    """The known name that is meant; where a machine may have others, only `event_data` and `current_job` are sure."""
+    """Return the known name that is meant; only `event_data` and `current_job` if there may be other names."""
     root, *rest = use.placeholder.path
     candidates = [name for name in _FIELDS if rest] if names.open else sorted(names.known)
     near = get_close_matches(root, candidates, n=1, cutoff=0.8)
@@ -197,30 +188,26 @@ def _uses(subject: Subject) -> Iterator[Use]:
 
 
 def _texts(subject: Subject) -> Iterator[tuple[Action, Node]]:
-    """Every text of every action in which placeholders are filled in."""
+    """Yield every text of every action in which placeholders are filled in."""
     for action in subject.actions:
         if action.kind is None or action.kind.interpolated:
             yield from ((action, node) for node in _inner(action.node) if isinstance(node.value, str))
 
 
 def _inner(node: Node) -> Iterator[Node]:
-    if node.pairs is not None:
-        for _, body in node.pairs:
-            yield from _inner(body)
-    elif node.items is not None:
-        for item in node.items:
-            yield from _inner(item)
-    else:
+    if node.pairs is None and node.items is None:
         yield node
+    for child in node.children:
+        yield from _inner(child)
 
 
 def _is_the_shells(action: Action, node: Node, start: int) -> bool:
-    """`${name}` in a command."""
+    """Return whether this is `${name}` in a command, which belongs to the shell."""
     return start > 0 and node.value[start - 1] == "$" and node is action.value_of("command")
 
 
 def _commands(subject: Subject) -> Iterator[tuple[Action, Node]]:
-    """The commands that a shell reads; `shell:` may say that something else does."""
+    """Yield the commands that a shell reads; `shell:` may name another program."""
     for action in subject.actions:
         command = action.value_of("command") if action.spec.type == "bash" and not action.custom else None
         program = str(action.spec.config.get("shell") or "sh").split()[0]
@@ -229,6 +216,6 @@ def _commands(subject: Subject) -> Iterator[tuple[Action, Node]]:
 
 
 def _is_set_in(name: str, command: str, env: Any) -> bool:
-    """Whether the command or its environment gives the shell such a variable."""
+    """Return whether the command or its environment sets such a variable for the shell."""
     given = isinstance(env, Mapping) and name in env
     return given or re.search(rf"\b{name}=|{_SETTING}[^;\n]*\b{name}\b", command) is not None

@@ -1,4 +1,4 @@
-"""Checks of `retry:`: whether a second try can help, and whether the failures that it names can happen."""
+"""Check `retry:`: that a second try can help, and that the failures it names can happen."""
 
 from __future__ import annotations
 
@@ -11,24 +11,21 @@ from .subject import Action, Subject
 
 
 def retries_of_what_does_not_fail(subject: Subject) -> Iterator[LintFinding]:
-    """W023: an action that touches nothing outside of the machine ends the same way each time."""
+    """Report W023: the action touches nothing outside the machine, so that it fails in the same way each time."""
     for action in _retried(subject):
         if action.kind is not None and action.kind.instant and not action.custom:
-            message = f"{quoted(action.spec.type)} has no failure that passes: trying it again changes nothing"
+            message = f"{quoted(action.spec.type)} fails in the same way each time: a retry changes nothing"
             yield subject.finding("W023", action.mark_of("retry"), message, "leave 'retry' out")
 
 
 def exit_codes_of_what_has_none(subject: Subject) -> Iterator[LintFinding]:
-    """W023: `on:` names exit codes, and the action runs no command."""
+    """Report W023: `on:` names exit codes, and the action runs no command."""
     for action in _retried(subject):
         codes = sorted(code for code in action.spec.retry.on if isinstance(code, int)) if action.spec.retry else []
         if codes and action.kind is not None and not issubclass(action.kind, BashAction):
             message = f"{quoted(action.spec.type)} has no exit code; it is not tried again for {codes[0]}"
             hint = "name the class of the exception that it raises, such as ConnectionError"
             yield subject.finding("W023", action.mark_of("retry"), message, hint)
-
-
-CHECKS = (retries_of_what_does_not_fail, exit_codes_of_what_has_none)
 
 
 def _retried(subject: Subject) -> list[Action]:

@@ -1,4 +1,4 @@
-"""A machine as the checks see it: its definition together with the places in its file, and its actions' classes."""
+"""A machine as the checks see it: its definition, the places in its file, and the classes of its actions."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from functools import cached_property
 from ..actions.base import BaseAction
 from ..actions.registry import ActionRegistry
 from ..definition.model import ANY_STATE, ActionSpec, Definition, Mark, State, Transition
+from ..definition.transition_section import state_nodes
 from ..definition.yaml_nodes import Node
 from ..errors import MachineError
 from .finding import LintFinding
@@ -24,22 +25,22 @@ class Action:
     node: Node
     outcomes: Outcomes
     kind: type[BaseAction] | None
-    """Its class; None where it cannot be found or loaded."""
+    """Its class; None if it cannot be found or loaded."""
     custom: bool
-    """It does not come with the engine."""
+    """True if it does not come with the engine."""
 
     @property
     def is_watch(self) -> bool:
-        """It waits in its state while it finds nothing."""
+        """True if it waits in its state while it finds nothing."""
         return self.kind is not None and self.kind.watch is not None
 
     def mark_of(self, key: str) -> Mark:
-        """Where a key's value stands, beside `type` or under `params`; the action itself where the key is not said."""
+        """Return the place of a key's value; the action's place if the key is absent."""
         found = self.value_of(key)
         return self.node.mark if found is None else found.mark
 
     def value_of(self, key: str) -> Node | None:
-        """A key's value as it is used: the one beside `type` wins."""
+        """Return a key's value, or that of another name for the key; the one beside `type` wins."""
         names = (key, *(other for other, meant in (self.kind.same_as if self.kind else {}).items() if meant == key))
         params = self.node.get("params")
         holders = (self.node, params) if params is not None else (self.node,)
@@ -54,7 +55,7 @@ class ActionList:
     state: str
     """"*" for an internal transition from any state."""
     transition: Transition | None = None
-    """On whose way they begin; None for the entry alone."""
+    """The transition that starts them; None for entering the state alone."""
 
 
 class Subject:
@@ -70,12 +71,12 @@ class Subject:
 
     @cached_property
     def states(self) -> list[State]:
-        """Its states in their order."""
+        """Its states in the order of the file."""
         return list(self.definition.states.values())
 
     @cached_property
     def lists(self) -> list[ActionList]:
-        """Every list of actions that can run: of each entry, and of each transition that has actions of its own."""
+        """Every list of actions that can run: of each state, and of each transition with actions of its own."""
         own = [ActionList(self._all(state.actions), state.name) for state in self.states if state.actions]
         return own + [self._list(transition) for transition in self.definition.transitions if transition.actions]
 
@@ -86,45 +87,45 @@ class Subject:
 
     @cached_property
     def is_graph(self) -> bool:
-        """It has transitions; without any there is nothing to say about its ways."""
+        """True if it has transitions; without any, checks of reachability make no sense."""
         return bool(self.definition.transitions)
 
     @cached_property
     def reachable(self) -> set[str]:
-        """The states that it can come to, by whatever events."""
+        """The states that it can reach, by whatever events."""
         initial = self.definition.initial_state
         return {initial, *connected([initial], self.steps)}
 
     @cached_property
     def steps(self) -> Steps:
-        """The states that lie one transition away from each."""
+        """The states that lie one transition away from each state."""
         return {name: {t.target for t in self.exits(name) if not t.internal} for name in self.definition.states}
 
     def exits(self, state: str) -> list[Transition]:
-        """The transitions that can be taken in a state, each event's once."""
+        """Return the transitions that can be taken in a state, one for each event."""
         return [] if self.definition.is_final(state) else self._exits[state]
 
     def takes(self, state: str, event: str) -> Transition | None:
-        """The transition that an event takes in a state; in any, where the state is not known ("*")."""
+        """Return the transition that an event takes in a state; for "*", the first one for the event anywhere."""
         if state != ANY_STATE:
             return self.definition.find(state, event)
         return self._by_event.get(event)
 
     def entries(self, state: str) -> list[ActionList]:
-        """The lists that may run in a state, the plain entry first."""
+        """Return the lists that may run in a state, the one for entering it first."""
         return self._entries.get(state, [])
 
     def outcomes(self, group: ActionList) -> Iterator[tuple[Action, Outcome]]:
-        """Every event that a list may cause, with the action that does."""
+        """Yield every event that a list may cause, with the action that causes it."""
         for action in group.actions:
             yield from ((action, outcome) for outcome in action.outcomes.all if outcome.event)
 
     def place_of_state(self, name: str) -> Mark:
-        """Where a state is declared, else where it is named first."""
+        """Return the place where a state is declared, or else named first."""
         return self._state_marks.get(name, self.root.mark)
 
     def place_in(self, node: Node, part: str, offset: int) -> Mark:
-        """Where in the file a part of a text stands that begins `offset` characters into it."""
+        """Return the place in the file of a part of a text; the part begins `offset` characters into the text."""
         times = node.text.count(part, 0, offset) + 1
         column = node.mark.column - 1
         for number in range(node.mark.line, len(self.lines) + 1):
@@ -141,7 +142,7 @@ class Subject:
         self, code: str, mark: Mark | None, message: str, hint: str | None = None,
         *, state: str | None = None, event: str | None = None,
     ) -> LintFinding:  # fmt: skip
-        """A finding at a place of this file."""
+        """Return a finding at a place of this file."""
         mark = mark or self.root.mark
         return LintFinding(code, message, mark.file, mark.line, mark.column, hint, state, event)
 
@@ -169,10 +170,10 @@ class Subject:
 
     @cached_property
     def _state_marks(self) -> dict[str, Mark]:
-        marks: dict[str, Mark] = {}
-        for node in [*names_in(self.root.get("states")), *_named(self.root)]:
-            marks.setdefault(node.text, node.mark)
-        return marks
+        root = self.root
+        keys = [key for key, _ in root.pairs_under("actions")]
+        named = [*names_in(root.get("states")), *state_nodes(root), *keys]
+        return {node.text: node.mark for node in reversed(named)}
 
     def _list(self, transition: Transition) -> ActionList:
         entered = () if transition.internal else self.definition.states[transition.target].actions
@@ -198,31 +199,15 @@ class Subject:
 
 
 def names_in(section: Node | None) -> list[Node]:
-    """The names in a section that is a list of them, or a mapping by them."""
+    """Return the names in a section that is a list of names, or a mapping whose keys are names."""
     if section is None:
         return []
     return [key for key, _ in section.pairs] if section.pairs is not None else list(section.items or ())
 
 
 def _action_nodes(root: Node) -> Iterator[Node]:
-    """Every mapping that is an item of a list of actions."""
-    for section in ("actions", "states"):
-        node = root.get(section)
-        for _, body in (node.pairs or ()) if node is not None else ():
-            own = body.get("actions") if section == "states" else body
-            yield from (own.items or ()) if own is not None else ()
-    transitions = root.get("transitions")
-    for entry in (transitions.items or ()) if transitions is not None else ():
-        own = entry.get("actions")
-        yield from (own.items or ()) if own is not None else ()
-
-
-def _named(root: Node) -> Iterator[Node]:
-    """The places in transitions and actions that name states."""
-    transitions = root.get("transitions")
-    for entry in (transitions.items or ()) if transitions is not None else ():
-        for key in ("from", "to"):
-            node = entry.get(key)
-            yield from (node.items or (node,)) if node is not None else ()
-    actions = root.get("actions")
-    yield from (key for key, _ in (actions.pairs or ())) if actions is not None else ()
+    """Yield every mapping that is an item of a list of actions."""
+    for _, body in root.pairs_under("actions"):
+        yield from body.items or ()
+    for holder in (*(body for _, body in root.pairs_under("states")), *root.items_under("transitions")):
+        yield from holder.items_under("actions")

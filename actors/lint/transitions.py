@@ -1,10 +1,10 @@
-"""Checks of single transitions: doubled, shadowed, never taken, without effect."""
+"""Check single transitions: repeated, never taken, or without effect."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ..definition.model import ANY_STATE, Transition, parse_duration
+from ..definition.model import ANY_STATE, Transition, seconds_in
 from ..definition.problems import quoted
 from .finding import LintFinding
 from .subject import Action, ActionList, Subject
@@ -13,7 +13,7 @@ _MANY_WILDCARDS = 5
 
 
 def doubled_transitions(subject: Subject) -> Iterator[LintFinding]:
-    """E005: the same event of the same state once more; the first in the file is taken."""
+    """Report E005: a state has two transitions for one event; the first in the file is taken."""
     first: dict[tuple[str, str], Transition] = {}
     for transition in subject.definition.transitions:
         known = first.setdefault((transition.source, transition.event), transition)
@@ -24,28 +24,28 @@ def doubled_transitions(subject: Subject) -> Iterator[LintFinding]:
 
 
 def many_wildcards(subject: Subject) -> Iterator[LintFinding]:
-    """W003: more than five transitions lead from "*"."""
+    """Report W003: more than five transitions lead from "*"."""
     wild = [t for t in subject.definition.transitions if t.source == ANY_STATE]
     if len(wild) > _MANY_WILDCARDS:
-        message = f"{len(wild)} transitions lead from '*', which is hard to follow"
-        hint = f"name the states where it can be said: 'from: [a, b]'; up to {_MANY_WILDCARDS} are no matter"
+        message = f"{len(wild)} transitions lead from '*', which is hard to read"
+        hint = f"name the states where possible: 'from: [a, b]'; up to {_MANY_WILDCARDS} are fine"
         yield subject.finding("W003", wild[_MANY_WILDCARDS].mark, message, hint)
 
 
 def loops_without_effect(subject: Subject) -> Iterator[LintFinding]:
-    """W010: a state is left for itself, and nothing runs there."""
+    """Report W010: a state is left for itself, and no action runs."""
     for transition in subject.definition.transitions:
         if transition.source != transition.target or transition.internal or transition.actions:
             continue
         state = subject.definition.states[transition.target]
         if not (state.actions or state.timeouts or state.outcome):
             message = f"state {quoted(state.name)} is left for itself, and has no actions that would run again"
-            hint = "add 'internal: true' if the event is only to be taken quietly"
+            hint = "add 'internal: true' if the event is to be ignored"
             yield _finding(subject, "W010", transition, message, hint)
 
 
 def transitions_out_of_an_end(subject: Subject) -> Iterator[LintFinding]:
-    """W013: the machine has ended there."""
+    """Report W013: a transition leaves a final state, in which the machine has ended."""
     for transition in subject.definition.transitions:
         if transition.source != ANY_STATE and subject.definition.is_final(transition.source):
             message = f"it is never taken: the machine ends in state {quoted(transition.source)}"
@@ -54,7 +54,7 @@ def transitions_out_of_an_end(subject: Subject) -> Iterator[LintFinding]:
 
 
 def wildcards_without_a_state(subject: Subject) -> Iterator[LintFinding]:
-    """W013: every state has a transition of its own for the event, and that one is taken."""
+    """Report W013: every state has its own transition for the event, so that the one from "*" is never taken."""
     own = {(t.source, t.event) for t in subject.definition.transitions}
     living = [state.name for state in subject.states if state.outcome is None]
     for transition in subject.definition.transitions:
@@ -64,7 +64,7 @@ def wildcards_without_a_state(subject: Subject) -> Iterator[LintFinding]:
 
 
 def late_timeouts(subject: Subject) -> Iterator[LintFinding]:
-    """W013: a shorter timeout leaves the state before."""
+    """Report W013: a shorter timeout leaves the state first."""
     for state in subject.states:
         own = [t for t in state.timeouts if t.source == state.name]
         ahead = [t for t in own if not t.internal]
@@ -77,7 +77,7 @@ def late_timeouts(subject: Subject) -> Iterator[LintFinding]:
 
 
 def wildcards_that_older_engines_prefer(subject: Subject) -> Iterator[LintFinding]:
-    """W014: where both stand, order decided in engines before 2.0."""
+    """Report W014: a state's own transition stands after one from "*", which engines before 2.0 took instead."""
     wild: dict[str, Transition] = {}
     for transition in subject.definition.transitions:
         if transition.source == ANY_STATE:
@@ -89,7 +89,7 @@ def wildcards_that_older_engines_prefer(subject: Subject) -> Iterator[LintFindin
 
 
 def restarted_timeouts(subject: Subject) -> Iterator[LintFinding]:
-    """W021: the state enters itself again before its time is over, and the time begins anew."""
+    """Report W021: the state enters itself again before its timeout, which restarts each time."""
     for state in subject.states:
         pause = next(filter(None, (_pause(group, subject) for group in subject.entries(state.name))), None)
         for transition in state.timeouts if pause is not None else ():
@@ -97,18 +97,6 @@ def restarted_timeouts(subject: Subject) -> Iterator[LintFinding]:
                 message = f"{transition.event} never fires: {quoted(pause[0])} enters {quoted(state.name)} again before"
                 hint = f"give the transition for {quoted(pause[0])} 'internal: true', or count in another state"
                 yield _finding(subject, "W021", transition, message, hint, state=state.name)
-
-
-CHECKS = (
-    doubled_transitions,
-    many_wildcards,
-    loops_without_effect,
-    transitions_out_of_an_end,
-    wildcards_without_a_state,
-    late_timeouts,
-    wildcards_that_older_engines_prefer,
-    restarted_timeouts,
-)
 
 
 def _finding(
@@ -127,7 +115,7 @@ def _seconds(transition: Transition) -> float:
 
 
 def _pause(group: ActionList, subject: Subject) -> tuple[str, float] | None:
-    """The event and the seconds after which a state's `sleep` leads back into it."""
+    """Return the event and the seconds after which a state's `sleep` enters the state again."""
     for action in group.actions:
         duration_s = _sleeps_s(action)
         for outcome in action.outcomes.all if duration_s is not None else ():
@@ -138,9 +126,5 @@ def _pause(group: ActionList, subject: Subject) -> tuple[str, float] | None:
 
 
 def _sleeps_s(action: Action) -> float | None:
-    if action.spec.type != "sleep" or action.custom:
-        return None
-    try:
-        return parse_duration(action.spec.config.get("duration", 1))
-    except ValueError:
-        return None
+    sleeps = action.spec.type == "sleep" and not action.custom
+    return seconds_in(action.spec.config.get("duration", 1)) if sleeps else None

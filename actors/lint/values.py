@@ -1,10 +1,11 @@
-"""Checks of the values of built-in actions' keys, where they stand in the file and not in a variable."""
+"""Check the values of built-in actions' keys, if they stand in the file and not in a variable."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from ..definition.model import parse_duration
+from ..definition.fields import DURATION_HINT
+from ..definition.model import seconds_in
 from ..definition.problems import did_you_mean, listing, quoted
 from ..definition.yaml_nodes import Node
 from .finding import LintFinding
@@ -33,25 +34,24 @@ CHOICES: Mapping[tuple[str, str], tuple[str, ...]] = {
 }
 MAPPINGS: Mapping[str, tuple[str, ...]] = {"bash": ("env", "error_mappings")}
 _LONG_SLEEP_S = 300
-_DURATION_HINT = "write seconds (5, .5) or units (250ms, 90s, 1m30s, 2h, 1d)"
 
 
 def wrong_durations(subject: Subject) -> Iterator[LintFinding]:
-    """E015: a duration that is none."""
+    """Report E015: a value is not a duration."""
     for action, key, node in _values(subject, DURATIONS):
-        if _seconds(node) is None and not _is_off(action, node):
-            yield subject.finding("E015", node.mark, f"{key} must be a duration, not {node.kind}", _DURATION_HINT)
+        if seconds_in(node.value) is None and not _is_off(action, node):
+            yield subject.finding("E015", node.mark, f"{key} must be a duration, not {node.kind}", DURATION_HINT)
 
 
 def wrong_numbers(subject: Subject) -> Iterator[LintFinding]:
-    """E015: a whole number that is none."""
+    """Report E015: a value is not a whole number."""
     for _, key, node in _values(subject, NUMBERS):
         if isinstance(node.value, bool) or not str(node.value).lstrip("-").isdecimal():
             yield subject.finding("E015", node.mark, f"{key} must be a whole number, not {node.kind}")
 
 
 def wrong_choices(subject: Subject) -> Iterator[LintFinding]:
-    """E015: a word that is none of those that count."""
+    """Report E015: a value is not one of the allowed words."""
     for (kind, key), words in CHOICES.items():
         for _, _, node in _values(subject, {kind: (key,)}):
             if str(node.value).lower() not in words:
@@ -60,7 +60,7 @@ def wrong_choices(subject: Subject) -> Iterator[LintFinding]:
 
 
 def wrong_mappings(subject: Subject) -> Iterator[LintFinding]:
-    """E015: something else where a mapping has to be."""
+    """Report E015: a value is not a mapping."""
     for _, key, node in _values(subject, MAPPINGS):
         if node.pairs is None:
             message = f"{key} must be a mapping, not {node.kind}"
@@ -68,11 +68,11 @@ def wrong_mappings(subject: Subject) -> Iterator[LintFinding]:
 
 
 def wrong_exit_codes(subject: Subject) -> Iterator[LintFinding]:
-    """E015, E011: exit codes are 1 to 255, and events are names."""
+    """Report E015 and E011: exit codes are 1 to 255, and events are names."""
     for _, _, node in _values(subject, {"bash": ("error_mappings",)}):
         for code, event in node.pairs or ():
             if not (code.text.isdecimal() and 1 <= int(code.text) <= 255):
-                message = f"{quoted(code.text)} is no exit code that means an error"
+                message = f"{quoted(code.text)} is not the exit code of a failure"
                 yield subject.finding("E015", code.mark, message, "write a number from 1 to 255")
             if not isinstance(event.value, str):
                 hint = f'quote it: "{event.text}"' if event.text else "write the name of an event"
@@ -80,20 +80,17 @@ def wrong_exit_codes(subject: Subject) -> Iterator[LintFinding]:
 
 
 def long_sleeps(subject: Subject) -> Iterator[LintFinding]:
-    """W005: more than five minutes."""
+    """Report W005: an action sleeps for more than five minutes."""
     for _, _, node in _values(subject, {"sleep": ("duration",)}):
-        seconds = _seconds(node)
+        seconds = seconds_in(node.value)
         if seconds is not None and seconds > _LONG_SLEEP_S:
-            message = f"it sleeps for more than {_LONG_SLEEP_S // 60} minutes, and keeps a worker thread for it"
-            hint = f"wait by a transition: event: timeout({node.text})"
+            message = f"this sleeps for more than {_LONG_SLEEP_S // 60} minutes, and occupies a worker thread"
+            hint = f"wait with a transition instead: event: timeout({node.text})"
             yield subject.finding("W005", node.mark, message, hint)
 
 
-CHECKS = (wrong_durations, wrong_numbers, wrong_choices, wrong_mappings, wrong_exit_codes, long_sleeps)
-
-
 def _values(subject: Subject, keys: Mapping[str, tuple[str, ...]]) -> Iterator[tuple[Action, str, Node]]:
-    """The values of some keys of built-in actions; variables and nothing left out."""
+    """Yield the values of some keys of built-in actions, except for placeholders and empty values."""
     for action in subject.actions:
         for key in keys.get(action.spec.type, ()) if not action.custom else ():
             node = action.value_of(key)
@@ -101,13 +98,6 @@ def _values(subject: Subject, keys: Mapping[str, tuple[str, ...]]) -> Iterator[t
                 yield action, key, node
 
 
-def _seconds(node: Node) -> float | None:
-    try:
-        return parse_duration(node.value)
-    except ValueError:
-        return None
-
-
 def _is_off(action: Action, node: Node) -> bool:
-    """`timeout: false` or empty is no limit."""
+    """Return whether the value switches the limit off: `timeout: false`, or empty."""
     return action.spec.type in ("bash", "wait_for_jobs") and not node.value

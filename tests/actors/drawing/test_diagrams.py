@@ -39,12 +39,12 @@ def names(diagram: Diagram, kind: str = "state") -> list[str]:
     return [node.name for node in diagram.nodes if node.kind == kind]
 
 
-def atlas(text: str = MACHINE, **options: dict[tuple[str, str, str], int]) -> DiagramSet:
+def diagrams(text: str = MACHINE, **options: dict[tuple[str, str, str], int]) -> DiagramSet:
     return DiagramSet(load_text(text), **options)
 
 
 def test_the_whole_machine_has_every_state_and_each_transition_that_can_be_taken() -> None:
-    whole = atlas().whole()
+    whole = diagrams().whole()
 
     assert names(whole) == ["waiting", "checking", "packing", "broken", "stopped"]
     assert arrows(whole) == [
@@ -65,7 +65,7 @@ def test_the_whole_machine_has_every_state_and_each_transition_that_can_be_taken
 
 
 def test_the_main_diagram_has_a_node_for_each_group_and_the_first_event_of_each_pair() -> None:
-    main = atlas().main()
+    main = diagrams().main()
 
     assert names(main, "group") == ["IDLE", "JOB WORK"]
     assert names(main) == ["stopped"]
@@ -81,14 +81,14 @@ def test_the_main_diagram_has_a_node_for_each_group_and_the_first_event_of_each_
 
 
 def test_without_groups_the_main_diagram_is_the_whole_machine() -> None:
-    plain = atlas("initial_state: a\ntransitions: [{from: a, to: b, event: go}, {from: b, to: a, event: back}]")
+    plain = diagrams("initial_state: a\ntransitions: [{from: a, to: b, event: go}, {from: b, to: a, event: back}]")
 
     assert plain.main() == plain.whole()
     assert plain.metadata()["diagrams"].keys() == {"main"}
 
 
 def test_a_groups_diagram_shows_what_comes_in_and_goes_out() -> None:
-    group = atlas().group("JOB WORK")
+    group = diagrams().group("JOB WORK")
 
     assert names(group) == ["checking", "packing", "broken"]
     assert names(group, "outside") == ["waiting"]
@@ -99,7 +99,7 @@ def test_a_groups_diagram_shows_what_comes_in_and_goes_out() -> None:
 
 
 def test_the_flow_leaves_errors_and_stops_out_and_leads_from_group_to_group() -> None:
-    flow = arrows(atlas().flow())
+    flow = arrows(diagrams().flow())
 
     assert not [label for _, _, label in flow if label in ("error", "stop")]
     assert ("IDLE" + START, "waiting", "") in flow
@@ -111,7 +111,7 @@ def test_the_flow_leaves_errors_and_stops_out_and_leads_from_group_to_group() ->
 
 
 def test_errors_and_stops_have_diagrams_of_their_own() -> None:
-    machine = atlas()
+    machine = diagrams()
 
     assert arrows(machine.errors()) == [
         ("checking", "broken", "error"),
@@ -131,7 +131,7 @@ def test_counts_stand_beside_the_arrows_that_were_taken() -> None:
         ("checking", "broken", "whole"): 7,
         ("gone", "waiting", "back"): 8,
     }
-    counted = atlas(moves=moves)
+    counted = diagrams(moves=moves)
 
     assert ("waiting", "checking", "new_job ×3") in arrows(counted.whole())
     assert ("checking", "packing", "whole / log, bash ×0") in arrows(counted.whole())
@@ -142,7 +142,7 @@ def test_counts_stand_beside_the_arrows_that_were_taken() -> None:
 
 
 def test_the_metadata_has_the_shape_that_pages_read() -> None:
-    metadata = atlas().metadata()
+    metadata = diagrams().metadata()
 
     assert metadata["machine_name"] == "worker"
     assert metadata["template"] is False
@@ -166,7 +166,7 @@ def test_the_metadata_has_the_shape_that_pages_read() -> None:
 
 def test_the_node_for_any_state_is_no_state_of_that_name() -> None:
     transitions = '[{from: "*", to: any_state, event: go}, {from: any_state, to: b, event: x}]'
-    machine = atlas(f"initial_state: any_state\ntransitions: {transitions}")
+    machine = diagrams(f"initial_state: any_state\ntransitions: {transitions}")
 
     assert arrows(machine.whole())[:3] == [
         (START, "any_state", ""),

@@ -7,12 +7,12 @@ from collections import Counter
 from statemachine_engine.actors.definition.loader import load_text
 from statemachine_engine.actors.drawing.diagrams import DiagramSet
 from statemachine_engine.actors.drawing.dot import dot, quoted
-from tests.support.atlases import example_atlases, odd_atlases
+from tests.support.diagram_sets import example_diagram_sets, odd_diagram_sets
 from tests.support.readers import read
 
 
 def test_graphviz_finds_the_states_and_arrows_of_the_examples_and_of_200_odd_machines() -> None:
-    diagrams = [atlas.whole() for atlas in (*example_atlases(), *odd_atlases())]
+    diagrams = [machine.whole() for machine in (*example_diagram_sets(), *odd_diagram_sets())]
 
     for diagram, reading in zip(diagrams, read(map(dot, diagrams), "dot"), strict=True):
         text = dot(diagram)

@@ -10,7 +10,7 @@ import pytest
 from statemachine_engine.actors.definition.loader import load_text
 from statemachine_engine.actors.drawing.diagrams import DiagramSet
 from statemachine_engine.actors.drawing.files import drawings, find_folder, folder_name, leftovers
-from tests.support.atlases import odd_atlases
+from tests.support.diagram_sets import odd_diagram_sets
 
 GROUPED = "initial_state: a\nstates: {a: {group: IDLE}, b: {group: JOB WORK}}\ntransitions: []"
 
@@ -32,11 +32,11 @@ def test_there_is_a_file_for_each_group_beside_main_and_metadata() -> None:
 
 
 def test_the_files_of_odd_machines_are_plain_names_that_differ_in_more_than_case() -> None:
-    for atlas in odd_atlases():
-        names = list(drawings(atlas))
-        assert len({name.lower() for name in names}) == len(atlas.groups) + 2
+    for diagrams in odd_diagram_sets():
+        names = list(drawings(diagrams))
+        assert len({name.lower() for name in names}) == len(diagrams.groups) + 2
         assert all(name.isascii() and "/" not in name and not name.startswith(".") for name in names)
-        assert {entry["file"] for entry in atlas.metadata()["diagrams"].values()} == set(names) - {"metadata.json"}
+        assert {entry["file"] for entry in diagrams.metadata()["diagrams"].values()} == set(names) - {"metadata.json"}
 
 
 def test_files_of_groups_that_are_no_more_are_left_over(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from statemachine_engine.actors.definition.loader import load_text
 from statemachine_engine.actors.drawing.diagrams import DiagramSet
 from statemachine_engine.actors.drawing.markdown import code, markdown, plain
-from tests.support.atlases import odd_atlases
+from tests.support.diagram_sets import odd_diagram_sets
 from tests.support.oddconfigs import PHRASES
 
 MACHINE = """
@@ -74,7 +74,7 @@ def test_a_name_is_one_cell_of_a_table(phrase: str) -> None:
 
 
 def test_every_row_of_odd_machines_has_as_many_cells_as_its_table() -> None:
-    for atlas in odd_atlases():
-        for table in re.findall(r"(?:^\|.*\|\n)+", markdown(atlas, "odd.yaml"), re.MULTILINE):
+    for diagrams in odd_diagram_sets():
+        for table in re.findall(r"(?:^\|.*\|\n)+", markdown(diagrams, "odd.yaml"), re.MULTILINE):
             rows = [len(re.findall(r"(?<!\\)\|", row)) for row in table.splitlines()]
             assert len(set(rows)) == 1, table

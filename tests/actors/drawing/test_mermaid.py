@@ -9,7 +9,7 @@ import pytest
 from statemachine_engine.actors.definition.loader import load_text
 from statemachine_engine.actors.drawing.diagrams import Diagram, DiagramSet, Edge, Node
 from statemachine_engine.actors.drawing.mermaid import escaped, mermaid
-from tests.support.atlases import all_views, example_atlases, odd_atlases, views
+from tests.support.diagram_sets import all_views, example_diagram_sets, odd_diagram_sets, views
 from tests.support.oddconfigs import PHRASES
 from tests.support.readers import READ_S, complaints, read
 
@@ -30,7 +30,7 @@ def test_mermaid_finds_the_states_arrows_and_labels_that_are_meant_in_the_exampl
 
 @pytest.mark.timeout(READ_S + 20)
 def test_mermaid_draws_the_examples_and_odd_machines_to_the_end() -> None:
-    diagrams = [view for atlas in (*example_atlases(), *odd_atlases()[::50]) for view in views(atlas)]
+    diagrams = [view for machine in (*example_diagram_sets(), *odd_diagram_sets()[::50]) for view in views(machine)]
 
     assert complaints(map(mermaid, diagrams), depth="render") == []
 
@@ -38,8 +38,8 @@ def test_mermaid_draws_the_examples_and_odd_machines_to_the_end() -> None:
 def test_the_text_is_the_same_each_time() -> None:
     first = [mermaid(view) for view in all_views()]
 
-    odd_atlases.cache_clear()
-    example_atlases.cache_clear()
+    odd_diagram_sets.cache_clear()
+    example_diagram_sets.cache_clear()
 
     assert [mermaid(view) for view in all_views()] == first
 

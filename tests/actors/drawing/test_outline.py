@@ -5,7 +5,7 @@ from __future__ import annotations
 from statemachine_engine.actors.definition.loader import load_text
 from statemachine_engine.actors.drawing.diagrams import DiagramSet
 from statemachine_engine.actors.drawing.outline import outline
-from tests.support.atlases import example_atlases
+from tests.support.diagram_sets import example_diagram_sets
 
 MACHINE = """
 name: Worker
@@ -46,4 +46,4 @@ def test_each_state_is_followed_by_where_its_events_lead() -> None:
 
 
 def test_the_examples_are_ascii() -> None:
-    assert all(outline(atlas.whole()).isascii() for atlas in example_atlases())
+    assert all(outline(diagrams.whole()).isascii() for diagrams in example_diagram_sets())

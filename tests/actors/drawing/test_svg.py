@@ -11,47 +11,49 @@ import pytest
 from statemachine_engine.actors.definition.loader import from_dict, load_text
 from statemachine_engine.actors.drawing.diagrams import DiagramSet
 from statemachine_engine.actors.drawing.svg import svg
-from tests.support.atlases import example_atlases, odd_atlases
+from tests.support.diagram_sets import example_diagram_sets, odd_diagram_sets
 
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def drawn(atlas: DiagramSet) -> ElementTree.Element:
-    return ElementTree.fromstring(svg(atlas.whole()))
+def drawn(diagrams: DiagramSet) -> ElementTree.Element:
+    return ElementTree.fromstring(svg(diagrams.whole()))
 
 
 def test_every_machine_is_drawn_as_xml_with_all_its_states() -> None:
-    for atlas in (*example_atlases(), *odd_atlases()):
-        titles = {title.text for title in drawn(atlas).iter(f"{SVG}title")}
-        assert set(atlas.ids) - titles <= {name for name in atlas.ids if "\ufffd" in name or not name.isprintable()}
+    for diagrams in (*example_diagram_sets(), *odd_diagram_sets()):
+        titles = {title.text for title in drawn(diagrams).iter(f"{SVG}title")}
+        assert set(diagrams.ids) - titles <= {
+            name for name in diagrams.ids if "\ufffd" in name or not name.isprintable()
+        }
 
 
 def test_the_drawing_is_the_same_each_time() -> None:
-    first = [svg(atlas.whole()) for atlas in odd_atlases()[:50]]
-    odd_atlases.cache_clear()
+    first = [svg(diagrams.whole()) for diagrams in odd_diagram_sets()[:50]]
+    odd_diagram_sets.cache_clear()
 
-    assert [svg(atlas.whole()) for atlas in odd_atlases()[:50]] == first
+    assert [svg(diagrams.whole()) for diagrams in odd_diagram_sets()[:50]] == first
 
 
 def test_no_state_lies_over_another_or_beyond_the_edge() -> None:
-    for atlas in (*example_atlases(), *odd_atlases()):
-        root = drawn(atlas)
+    for diagrams in (*example_diagram_sets(), *odd_diagram_sets()):
+        root = drawn(diagrams)
         width, height = float(root.attrib["width"]), float(root.attrib["height"])
         boxes = [
             tuple(float(rect.attrib[key]) for key in ("x", "y", "width", "height"))
             for rect in root.iter(f"{SVG}rect")
             if "class" in rect.attrib
         ]
-        assert len(boxes) == sum(node.kind not in ("start", "end") for node in atlas.whole().nodes)
+        assert len(boxes) == sum(node.kind not in ("start", "end") for node in diagrams.whole().nodes)
         assert not [pair for pair in combinations(boxes, 2) if overlap(*pair)]
         assert all(min(x, y) >= 0 and x + w <= width and y + h <= height for x, y, w, h in boxes)
 
 
 def test_arrows_begin_and_end_at_the_rims_of_states() -> None:
-    atlas = DiagramSet(
+    diagrams = DiagramSet(
         load_text("initial_state: a\ntransitions: [{from: a, to: b, event: go}, {from: b, to: a, event: back}]")
     )
-    root = drawn(atlas)
+    root = drawn(diagrams)
     rims = {
         round(float(rect.attrib["y"]) + part * float(rect.attrib["height"]), 1)
         for rect in root.iter(f"{SVG}rect")

@@ -15,29 +15,29 @@ ODD = 200
 
 
 @cache
-def example_atlases() -> list[DiagramSet]:
+def example_diagram_sets() -> list[DiagramSet]:
     """Every machine of the examples."""
     return [DiagramSet(load(path)) for path in EXAMPLES]
 
 
 @cache
-def odd_atlases() -> list[DiagramSet]:
+def odd_diagram_sets() -> list[DiagramSet]:
     """200 legal machines; every second with counts beside the arrows."""
     definitions = [from_dict(odd_config(seed)) for seed in range(ODD)]
     return [DiagramSet(definition, {} if seed % 2 else None) for seed, definition in enumerate(definitions)]
 
 
-def views(atlas: DiagramSet) -> Iterator[Diagram]:
+def views(diagrams: DiagramSet) -> Iterator[Diagram]:
     """Every diagram of a machine that has something of its own."""
-    yield atlas.whole()
-    if atlas.groups:
-        yield from (atlas.main(), atlas.flow())
-    yield from (view for view in (atlas.errors(), atlas.stops()) if view.edges)
-    yield from (atlas.group(name) for name in atlas.groups)
+    yield diagrams.whole()
+    if diagrams.groups:
+        yield from (diagrams.main(), diagrams.flow())
+    yield from (view for view in (diagrams.errors(), diagrams.stops()) if view.edges)
+    yield from (diagrams.group(name) for name in diagrams.groups)
 
 
 def all_views() -> list[Diagram]:
     """Every diagram of the examples and of half of the odd machines, the two large ones of the other half."""
-    odd = odd_atlases()
-    large = [view for atlas in odd[ODD // 2 :] for view in dict.fromkeys((atlas.whole(), atlas.main()))]
-    return [view for atlas in (*example_atlases(), *odd[: ODD // 2]) for view in views(atlas)] + large
+    odd = odd_diagram_sets()
+    large = [view for diagrams in odd[ODD // 2 :] for view in dict.fromkeys((diagrams.whole(), diagrams.main()))]
+    return [view for diagrams in (*example_diagram_sets(), *odd[: ODD // 2]) for view in views(diagrams)] + large
