@@ -1,4 +1,4 @@
-"""What a killed process of a system could not do itself, done by its parent."""
+"""Cleans up after a killed worker process, in the parent."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ log = logging.getLogger(__name__)
 
 
 def clear(names: Collection[str], pid: int | None, env: Mapping[str, str]) -> bool:
-    """Remove the sockets of its machines, and tell the registry that they failed; whether the store takes that."""
+    """Remove the control sockets of its machines, and mark them failed in the registry.
+
+    Returns False if the database could not be written.
+    """
     for name in names:
         path = unix_socket.control_path(env["STATEMACHINE_CONTROL_PREFIX"], name)
         if path.is_socket() and not unix_socket.is_listening(path):

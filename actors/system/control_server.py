@@ -1,4 +1,4 @@
-"""How other processes talk to a running system: one line of JSON each way, on a socket that only its owner may use."""
+"""The control socket of a running system: one line of JSON each way; only its owner may use it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 MAX_LINE = 64 * 1024
 
-#: seconds between two looks at whether lock and socket are still there: cleaners of /tmp take what is old
+#: seconds between two checks that lock and socket exist; programs that clean /tmp remove old files
 LOOK_S = 1.0
 
 
@@ -34,14 +34,14 @@ class NotUp(MachineError):
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where the system of one manifest is found; the manifest's path alone decides, whatever stands in it."""
+    """Paths of the socket and the lock of a system; they depend only on the path of its manifest."""
 
     socket: Path
     lock: Path
 
     @classmethod
     def of(cls, manifest: Path, control_prefix: str) -> Address:
-        """MachineError when the prefix is too long for a socket's path."""
+        """Return the address of a manifest. Raises MachineError if the socket's path would be too long."""
         digest = hashlib.sha256(os.fsencode(manifest)).hexdigest()[:12]
         base = f"{control_prefix}.system-{digest}"
         if len(os.fsencode(f"{base}.sock")) > unix_socket.MAX_PATH:
@@ -52,19 +52,19 @@ class Address:
 
 
 class ControlServer:
-    """The system's side: held by one process at a time, which is what keeps a second system from starting."""
+    """The system's end of the socket. One process at a time holds it, so that no second system starts."""
 
     def __init__(self, address: Address) -> None:
         self._address = address
         self._lock = LockFile(address.lock)
-        self._guard = threading.Lock()
+        self._changing = threading.Lock()
         self._listener: socket.socket | None = None
         self._inode = 0
-        self._trouble: str | None = None
+        self._problem: str | None = None
         self._over = threading.Event()
 
     def take(self) -> bool:
-        """Claim the address, and clear away what a killed holder has left; False while another process has it."""
+        """Claim the address and remove what a killed holder left; False if another process holds it."""
         private.check(self._address.socket, unix_socket.OTHER_PLACE)
         if not self._lock.take():
             return False
@@ -72,14 +72,14 @@ class ControlServer:
         return True
 
     def serve(self, ask: Callable[[Request], None]) -> None:
-        """Hand requests on to `ask`, from threads of their own."""
+        """Pass requests to `ask`, from threads of their own."""
         self._bind()
-        threading.Thread(target=self._accept, args=(ask,), name="sm-controls", daemon=True).start()
+        threading.Thread(target=self._accept, args=(ask,), name="sm-control-server", daemon=True).start()
 
     def release(self) -> None:
-        """Leave nothing behind; idempotent."""
+        """Remove socket and lock; idempotent."""
         self._over.set()
-        with self._guard:
+        with self._changing:
             listener, self._listener = self._listener, None
             if listener is not None:
                 if self._is_in_place():
@@ -107,13 +107,13 @@ class ControlServer:
                 threading.Thread(target=_answer, args=(connection, ask), name="sm-control", daemon=True).start()
             except TimeoutError:
                 self._look()
-            except (OSError, RuntimeError) as error:  # no descriptor or no thread is left, or it is over
+            except (OSError, RuntimeError) as error:  # no descriptor or thread is left, or it was released
                 if not self._over.wait(LOOK_S):
                     log.error("a request to the system cannot be taken: %s", error)
 
     def _look(self) -> None:
-        """Take up our place again, if somebody has cleared it away and nobody else has it now."""
-        with self._guard:
+        """Bind the socket again if its file was removed and no other process has taken the address."""
+        with self._changing:
             old = self._listener
             try:
                 if old is None or not self._lock.keep() or self._is_in_place():
@@ -121,22 +121,22 @@ class ControlServer:
                 self._address.socket.unlink(missing_ok=True)
                 self._bind()
             except OSError as error:
-                if str(error) != self._trouble:
+                if str(error) != self._problem:
                     log.error("the system cannot be reached: its control socket cannot be bound: %s", error)
-                self._trouble = str(error)
+                self._problem = str(error)
                 return
             old.close()
-            self._trouble = None
-            log.warning("the system's control socket was gone; %s is bound anew", self._address.socket)
+            self._problem = None
+            log.warning("the system's control socket was gone; %s is bound again", self._address.socket)
 
     def _is_in_place(self) -> bool:
         return unix_socket.is_in_place(self._address.socket, self._inode)
 
 
 def ask(address: Address, what: str, name: str = "", *, timeout_s: float | None = None) -> dict[str, Any]:
-    """Ask the system, and wait for its answer; {} when it ends instead of answering.
+    """Send a request to the system and return its answer; {} if the system ends without an answer.
 
-    NotUp when there is none. NotOurs when a stranger listens there. TimeoutError after `timeout_s` seconds.
+    Raises NotUp if none is up, NotOurs if another user listens there, TimeoutError after `timeout_s` seconds.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(timeout_s)
@@ -153,7 +153,7 @@ def ask(address: Address, what: str, name: str = "", *, timeout_s: float | None 
 
 
 def _answer(connection: socket.socket, ask: Callable[[Request], None]) -> None:
-    """One request and its reply; a client that leaves early harms nobody."""
+    """Serve one request; a client that leaves early causes no error."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError), connection:
         with connection.makefile("rb") as lines:
             asked = json.loads(lines.readline(MAX_LINE))

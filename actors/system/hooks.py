@@ -1,4 +1,4 @@
-"""The shell commands that a system runs around its start and stop."""
+"""The shell commands that a system runs when it starts and stops."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HOOK_S = 60.0
 
 
 def run_hook(name: str, commands: Iterable[str], *, folder: Path, env: Mapping[str, str]) -> bool:
-    """Run a hook's commands one after another until one fails; whether all went well. Output goes where ours goes."""
+    """Run the commands of a hook one after another until one fails; return True if all succeeded."""
     return all(_run(name, command, folder, env) for command in commands)
 
 

@@ -1,4 +1,4 @@
-"""A file that one process at a time can hold, for as long as it lives."""
+"""A file that one process at a time can lock, for as long as it lives."""
 
 from __future__ import annotations
 
@@ -12,14 +12,17 @@ from ..sockets.unix_socket import OTHER_PLACE
 
 
 class LockFile:
-    """The kernel lets go of it when its holder dies, however that happens; the file says who the holder is."""
+    """The kernel releases the lock when its holder dies; the file contains the holder's process id."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._fd: int | None = None
 
     def take(self) -> bool:
-        """False while another process holds it. NotOurs for a stranger's file, OSError when there can be no such."""
+        """Lock the file; False if another process has locked it.
+
+        Raises NotOurs if the file belongs to another user, OSError if it cannot be made.
+        """
         while True:
             private.check(self.path, OTHER_PLACE)
             fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -27,7 +30,7 @@ class LockFile:
                 private.check_open(fd, self.path, OTHER_PLACE)
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if _is_at(self.path, fd):
-                    with contextlib.suppress(OSError):  # a full disk: the lock is held without the note as well
+                    with contextlib.suppress(OSError):  # on a full disk the lock is held without the process id
                         os.ftruncate(fd, 0)
                         os.write(fd, f"{os.getpid()}\n".encode())
                     self._fd, fd = fd, -1
@@ -36,10 +39,10 @@ class LockFile:
                 return False
             finally:
                 if fd >= 0:
-                    os.close(fd)  # its last holder has just removed it: try again with a new one
+                    os.close(fd)  # its last holder removed the file: try again with a new one
 
     def keep(self) -> bool:
-        """Whether it is still held; taken again where somebody has removed the file. Errors as for `take`."""
+        """Return True if it is still held; lock a new file if the old one was removed. Raises as `take`."""
         held = self._fd
         if held is None or _is_at(self.path, held):
             return held is not None
@@ -49,7 +52,7 @@ class LockFile:
         return True
 
     def release(self) -> None:
-        """Remove the file, unless it is another holder's by now, and let go of it then; idempotent."""
+        """Remove the file, unless another process holds a new one, and unlock it; idempotent."""
         fd, self._fd = self._fd, None
         if fd is not None:
             if _is_at(self.path, fd):

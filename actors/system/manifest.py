@@ -1,4 +1,4 @@
-"""A system of machines: what runs, in which order, and what happens when it fails."""
+"""The manifest of a system: its machines, their order, and what happens when one fails."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Policy = Literal["on-failure", "always", "never"]
 
 @dataclass(frozen=True, slots=True)
 class Restart:
-    """What happens to a machine that fails, or whose process dies."""
+    """The reaction to a machine that fails, or whose process dies."""
 
     policy: Policy = "on-failure"
     delay_s: float = 0.25
@@ -44,7 +44,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """A whole system; paths are absolute."""
+    """A whole system; all paths are absolute."""
 
     source: Path
     project: str
@@ -60,28 +60,31 @@ class Manifest:
 
     @property
     def folder(self) -> Path:
-        """Where its paths begin, and its machines run."""
+        """The folder of the manifest, where relative paths begin and the machines run."""
         return self.source.parent
 
     def named(self, name: str) -> list[Member]:
-        """The member of this name, or all instances of it."""
+        """Return the member of this name, or all instances of it."""
         exact = [member for member in self.members if member.name == name]
         return exact or [member for member in self.members if base_of(member.name) == name]
 
     @property
     def placement(self) -> dict[str, int]:
-        """Machine -> the number of its process, from 1; the machines are dealt out in turn."""
+        """The number of each machine's process, from 1; machines are distributed in turn."""
         return {member.name: place % self.processes + 1 for place, member in enumerate(self.members)}
 
     def db_url(self, given: str | None, environ: Mapping[str, str]) -> str:
-        """The database: given, of the manifest, of the environment, or the usual one; as an absolute path."""
+        """Return the database as a URL with an absolute path.
+
+        The order is: `given`, the manifest, the environment, the default path.
+        """
         if given or (not self.db and environ.get(URL_VARIABLE)):
             return _absolute(given or environ[URL_VARIABLE], Path.cwd())
         return _absolute(self.db or "data/pipeline.db", self.folder)
 
 
 def check_configs(manifest: Manifest) -> list[Problem]:
-    """Load every machine's file; its warnings. ConfigError has the problems of all files."""
+    """Load every machine's file and return the warnings. Raises ConfigError with the problems of all files."""
     from ..actions.registry import ActionRegistry
 
     problems: list[Problem] = []
@@ -98,7 +101,7 @@ def check_configs(manifest: Manifest) -> list[Problem]:
 
 
 def base_of(name: str) -> str:
-    """The name that a machine shares with its other instances; its own where it is the only one."""
+    """Return the name that a machine shares with its other instances, or its own name."""
     stem, _, number = name.rpartition("_")
     return stem if len(number) >= 3 and number.isdigit() else name
 

@@ -1,4 +1,4 @@
-"""Reads `statemachine-project.yaml`, with everything that is wrong in it at once."""
+"""Reads `statemachine-project.yaml`, and reports everything that is wrong in it at once."""
 
 from __future__ import annotations
 
@@ -31,38 +31,38 @@ from .manifest import Manifest, Member, Policy, Restart, base_of
 
 FILE_NAME = "statemachine-project.yaml"
 
-#: more is a slip of the keyboard: each instance is two threads, each process an interpreter
+#: larger numbers are taken for typing errors: an instance needs two threads, a process an interpreter
 MOST_INSTANCES, MOST_PROCESSES = 10_000, 1_000
 
 SYSTEM: Keys = {
-    "project": "The name of the system; the folder's, unless said.",
+    "project": "The name of the system (default: the folder's).",
     "description": "What the system is for.",
     "db": "The database of all its machines: a path, sqlite:///… or postgresql://…; --db overrides it.",
     "actions_dir": "Folder of your own actions, for all its machines.",
-    "logs_dir": "Folder of its log files (`logs` unless said).",
-    "processes": "How many processes share the machines (1 unless said).",
+    "logs_dir": "Folder of its log files (default `logs`).",
+    "processes": "Number of processes that share the machines (default 1).",
     "ports": "Ports of its page: `ui` (3001) and `websocket` (3002).",
-    "grace": "How long running actions may go on after a stop (`10s` unless said).",
+    "grace": "Time that running actions get after a stop (default `10s`).",
     "restart": "What happens to machines that fail: `on-failure`, `always`, `never`, or a map.",
     "hooks": "Shell commands around start and stop: `pre_start`, `post_start`, `pre_stop`.",
     "machines": "Its machines: a list, or a map from name to settings.",
 }
 MACHINE: Keys = {
     "config": "The machine's YAML file.",
-    "machine_name": "Its name; the file's own, unless said.",
+    "machine_name": "Its name (default: the name in its file).",
     "initial_context": "Context values that it starts with.",
-    "instances": "How many of it; from 2 on they are called NAME_001, NAME_002, …",
+    "instances": "Number of instances; from 2 on their names are NAME_001, NAME_002, …",
     "depends_on": "Machines that must be ready before it starts.",
     "start": "`auto`, with the system, or `manual`, by `restart NAME`.",
     "restart": "As for the system, for this machine.",
     "actions_dir": "Folder of its own actions.",
 }
 RESTART: Keys = {
-    "policy": "`on-failure` (usual), `always`, `never`.",
+    "policy": "`on-failure` (default), `always`, `never`.",
     "delay": "Time before the first restart (`250ms`); it doubles with each further one.",
-    "max_delay": "Where the doubling ends (`30s`).",
-    "crashes": "So many failures (5) …",
-    "within": "… in this time (`1m`), and it is given up.",
+    "max_delay": "Longest delay (`30s`).",
+    "crashes": "Number of failures (5) …",
+    "within": "… in this time (`1m`) after which it is given up.",
 }
 PORTS: Keys = {"ui": "The page.", "websocket": "The older engines' second port."}
 HOOKS: Keys = {
@@ -73,170 +73,170 @@ HOOKS: Keys = {
 
 
 def read_manifest(path: Path) -> Manifest:
-    """Read a manifest, or the one in a folder. ConfigError has everything that is wrong with it."""
+    """Read a manifest, or the one in a folder. Raises ConfigError with all its problems."""
     path = path.resolve()
     path = path / FILE_NAME if path.is_dir() else path
-    findings = Problems()
-    root = compose(read_text(path, findings), str(path), findings)
+    problems = Problems()
+    root = compose(read_text(path, problems), str(path), problems)
     if root.pairs is None:
         hint = "write 'machines:' at the left margin, and below it a list of '- config: FILE'"
-        raise findings.fatal(root.mark, f"a manifest must be a mapping, not {root.kind}", hint, code="E000")
-    return _Reading(root, path, findings).manifest()
+        raise problems.fatal(root.mark, f"a manifest must be a mapping, not {root.kind}", hint, code="E000")
+    return _Reading(root, path, problems).manifest()
 
 
 # Helpers
 
 
 def project_in(folder: Path) -> str:
-    """The name of a folder's project: what its manifest says, if it has one that can be read, else the folder's."""
-    path, findings = folder.resolve() / FILE_NAME, Problems()
+    """Return the project's name from the manifest of a folder, or the folder's name."""
+    path, problems = folder.resolve() / FILE_NAME, Problems()
     if path.is_file():
         with suppress(ConfigError):
-            return _Reading(compose(read_text(path, findings), str(path), findings), path, findings).project()
+            return _Reading(compose(read_text(path, problems), str(path), problems), path, problems).project()
     return _usual_name(path)
 
 
 @dataclass(slots=True)
 class _Reading:
-    """One pass over a manifest; errors are gathered, and raised at the end."""
+    """One pass over a manifest; it collects problems and raises them at the end."""
 
     root: Node
     path: Path
-    findings: Problems
+    problems: Problems
 
     def manifest(self) -> Manifest:
-        root, findings = self.root, self.findings
-        warn_unknown_keys(root, "a manifest", {**SYSTEM, "name": ""}, findings)
-        usual = _restart(root.get("restart"), Restart(), findings), self._actions_dir(root.get("actions_dir"))
+        root, problems = self.root, self.problems
+        warn_unknown_keys(root, "a manifest", {**SYSTEM, "name": ""}, problems)
+        usual = _restart(root.get("restart"), Restart(), problems), self._actions_dir(root.get("actions_dir"))
         groups = list(self._groups(*usual))
         members = self._in_order(self._linked(groups))
-        logs_dir = text_of(root.get("logs_dir"), "logs_dir", findings)
-        grace_s = duration_of(root.get("grace"), "grace", findings)
+        logs_dir = text_of(root.get("logs_dir"), "logs_dir", problems)
+        grace_s = duration_of(root.get("grace"), "grace", problems)
         result = Manifest(
             source=self.path,
             project=self.project(),
             db=self._db(),
             logs_dir=self._folder(logs_dir or "logs"),
-            processes=_count(root.get("processes"), "processes", 1, findings, most=MOST_PROCESSES),
+            processes=_count(root.get("processes"), "processes", 1, problems, most=MOST_PROCESSES),
             ports=self._ports(),
             grace_s=10.0 if grace_s is None else grace_s,
             hooks=self._hooks(),
             members=tuple(members),
-            warnings=tuple(findings.warnings),
+            warnings=tuple(problems.warnings),
         )
-        if findings.errors:
-            raise findings.failure()
+        if problems.errors:
+            raise problems.failure()
         return result
 
     def project(self) -> str:
         node = self.root.get("project") or self.root.get("name")
         if node is not None and node.pairs is not None:
             node = node.get("name")
-        name = None if node is None else name_of(node, "the project's name", self.findings)
+        name = None if node is None else name_of(node, "the project's name", self.problems)
         return name or _usual_name(self.path)
 
     def _db(self) -> str | None:
         node = self.root.get("db")
-        url = text_of(node, "db", self.findings)
+        url = text_of(node, "db", self.problems)
         if node is not None and url and ":memory:" in url:
             hint = "name a file, or a PostgreSQL database"
-            self.findings.error(node.mark, "a database in memory cannot be shared by processes", hint)
+            self.problems.error(node.mark, "a database in memory cannot be shared by processes", hint)
         return url
 
     def _ports(self) -> dict[str, int]:
         ports: dict[str, int] = {}
         node = self.root.get("ports")
-        for key, body in pairs_of(node, "ports", self.findings):
-            ports[key.text] = _count(body, f"port {key.text}", 0, self.findings, most=65535)
+        for key, body in pairs_of(node, "ports", self.problems):
+            ports[key.text] = _count(body, f"port {key.text}", 0, self.problems, most=65535)
         if node is not None:
-            warn_unknown_keys(node, "ports", PORTS, self.findings)
+            warn_unknown_keys(node, "ports", PORTS, self.problems)
         return ports
 
     def _hooks(self) -> dict[str, tuple[str, ...]]:
         hooks: dict[str, tuple[str, ...]] = {}
         node = self.root.get("hooks")
-        for key, body in pairs_of(node, "hooks", self.findings):
+        for key, body in pairs_of(node, "hooks", self.problems):
             lines = [
-                text_of(line, f"hook {key.text}", self.findings) for line in one_or_more(body, "a hook", self.findings)
+                text_of(line, f"hook {key.text}", self.problems) for line in one_or_more(body, "a hook", self.problems)
             ]
             hooks[key.text] = tuple(line for line in lines if line)
         if node is not None:
-            warn_unknown_keys(node, "hooks", HOOKS, self.findings)
+            warn_unknown_keys(node, "hooks", HOOKS, self.problems)
         return hooks
 
     def _groups(self, restart: Restart, actions_dir: Path | None) -> Iterator[tuple[list[Member], Node | None]]:
-        """The members that each entry stands for, and what they wait for."""
+        """Yield the members of each entry, and the node of what they depend on."""
         node = self.root.get("machines")
         entries: Iterable[tuple[Node | None, Node]]
         if node is not None and node.pairs is not None:
             entries = node.pairs
         else:
-            entries = [(None, item) for item in items_of(node, "machines", self.findings)]
+            entries = [(None, item) for item in items_of(node, "machines", self.problems)]
         count = 0
         for key, body in entries:
             count += 1
             yield self._members(key, body, restart, actions_dir), body.get("depends_on")
         if not count:
             mark = (node or self.root).mark
-            self.findings.error(mark, "a manifest needs 'machines'", "below it a list of '- config: FILE'")
+            self.problems.error(mark, "a manifest needs 'machines'", "below it a list of '- config: FILE'")
 
     def _members(self, key: Node | None, body: Node, restart: Restart, actions_dir: Path | None) -> list[Member]:
-        """One entry; a name alone stands for its file."""
-        findings = self.findings
+        """Return the members of one entry; a plain text is the path of its file."""
+        problems = self.problems
         if body.pairs is None:
             if not isinstance(body.value, str):
-                findings.error(body.mark, f"a machine must be a mapping, not {body.kind}", "write '- config: FILE'")
+                problems.error(body.mark, f"a machine must be a mapping, not {body.kind}", "write '- config: FILE'")
                 return []
             file: str | None = body.value
         else:
-            warn_unknown_keys(body, "a machine of a manifest", MACHINE, findings)
-            file = text_of(body.get("config"), "config", findings)
+            warn_unknown_keys(body, "a machine of a manifest", MACHINE, problems)
+            file = text_of(body.get("config"), "config", problems)
         if file is None:
-            findings.error(body.mark, "a machine needs its 'config'", "write 'config: FILE'", code="E010")
+            problems.error(body.mark, "a machine needs its 'config'", "write 'config: FILE'", code="E010")
             return []
         config = self._folder(file)
         own_actions = self._actions_dir(body.get("actions_dir"))
-        start = choice_of(body.get("start"), "start", ("auto", "manual"), findings)
+        start = choice_of(body.get("start"), "start", ("auto", "manual"), problems)
         return [
             Member(
                 name=one,
                 config=config,
-                context=_context(body, findings),
+                context=_context(body, problems),
                 actions_dir=own_actions or actions_dir,
                 auto=start != "manual",
-                restart=_restart(body.get("restart"), restart, findings),
+                restart=_restart(body.get("restart"), restart, problems),
                 mark=body.mark,
             )
             for one in self._names(key or body.get("machine_name"), body, config)
         ]
 
     def _names(self, node: Node | None, body: Node, config: Path) -> list[str]:
-        """One for each instance."""
-        name = _name_in(config) if node is None else name_of(node, "machine_name", self.findings) or ""
-        count = _count(body.get("instances"), "instances", 1, self.findings, most=MOST_INSTANCES)
+        """Return one name for each instance."""
+        name = _name_in(config) if node is None else name_of(node, "machine_name", self.problems) or ""
+        count = _count(body.get("instances"), "instances", 1, self.problems, most=MOST_INSTANCES)
         names = [name] if count == 1 else [f"{name}_{number:03d}" for number in range(1, count + 1)]
         fault = machine_name_fault(names[-1]) if name else None
         if fault is not None:
             hint = "each instance adds its number" if count > 1 else None
-            self.findings.error((node or body).mark, f"machine name {quoted(names[-1])} {fault}", hint, code="E019")
+            self.problems.error((node or body).mark, f"machine name {quoted(names[-1])} {fault}", hint, code="E019")
         return names
 
     def _actions_dir(self, node: Node | None) -> Path | None:
-        given = text_of(node, "actions_dir", self.findings)
+        given = text_of(node, "actions_dir", self.problems)
         if node is None or given is None:
             return None
         folder = self._folder(given)
         if not folder.is_dir():
-            self.findings.error(node.mark, f"actions_dir {quoted(given)}: no such folder", code="E016")
+            self.problems.error(node.mark, f"actions_dir {quoted(given)}: no such folder", code="E016")
         return folder
 
     def _linked(self, groups: list[tuple[list[Member], Node | None]]) -> list[Member]:
-        """Every member with the members that it waits for."""
+        """Return every member with the names of the members that it depends on."""
         known: dict[str, list[str]] = {}
         for members, _ in groups:
             for member in members:
                 if member.name in known:
-                    self.findings.error(
+                    self.problems.error(
                         member.mark, f"two machines are called {member.name}", "give each a machine_name", code="E018"
                     )
                 known[member.name] = [member.name]
@@ -244,8 +244,8 @@ class _Reading:
             if len(members) > 1:
                 base = base_of(members[0].name)
                 if known.get(base) == [base]:
-                    message = f"{base} is a machine, and what stands for {members[0].name} and the others"
-                    self.findings.error(members[0].mark, message, "give one of them another machine_name", code="E018")
+                    message = f"{base} is a machine, and also the common name of {members[0].name} and the others"
+                    self.problems.error(members[0].mark, message, "give one of them another machine_name", code="E018")
                 known[base] = [member.name for member in members]
         manual = {member.name for members, _ in groups for member in members if not member.auto}
         linked = []
@@ -256,19 +256,19 @@ class _Reading:
         return linked
 
     def _dependencies(self, node: Node | None, known: Mapping[str, list[str]], barred: set[str]) -> Iterator[str]:
-        for item in one_or_more(node, "depends_on", self.findings):
-            name = name_of(item, "depends_on", self.findings)
+        for item in one_or_more(node, "depends_on", self.problems):
+            name = name_of(item, "depends_on", self.problems)
             if name is not None and name not in known:
                 hint = did_you_mean(name, known)
                 message = f"depends_on: there is no machine {quoted(name)}; machines: {listing(known)}"
-                self.findings.error(item.mark, message, hint, code="E002")
+                self.problems.error(item.mark, message, hint, code="E002")
             elif name is not None and barred.intersection(known[name]):
                 message = f"depends_on: {quoted(name)} is started by hand, so this one would never start"
-                self.findings.error(item.mark, message, f"give {name} 'start: auto', or this one 'start: manual'")
+                self.problems.error(item.mark, message, f"give {name} 'start: auto', or this one 'start: manual'")
             yield from known.get(name or "", ())
 
     def _in_order(self, members: list[Member]) -> list[Member]:
-        """Each after those that it waits for, else as in the file."""
+        """Return the members so that each follows its dependencies, else in the order of the file."""
         ordered: dict[str, Member] = {}
         left = members
         while left:
@@ -278,7 +278,7 @@ class _Reading:
             waiting = [member for member in left if member.name not in ordered]
             if len(waiting) == len(left):
                 names = listing(member.name for member in left)
-                self.findings.error(left[0].mark, f"these wait for each other, so none could start: {names}")
+                self.problems.error(left[0].mark, f"these depend on each other, so none can start: {names}")
                 return members
             left = waiting
         return list(ordered.values())
@@ -291,21 +291,21 @@ def _usual_name(path: Path) -> str:
     return path.parent.name or "project"
 
 
-def _restart(node: Node | None, usual: Restart, findings: Problems) -> Restart:
-    """A policy by name, or all of it as a map."""
+def _restart(node: Node | None, usual: Restart, problems: Problems) -> Restart:
+    """Read a policy by name, or a map."""
     if node is None or node.value is None:
         return usual
     if node.pairs is None:
-        return _replaced(usual, policy=choice_of(node, "restart", get_args(Policy), findings))
-    warn_unknown_keys(node, "restart", RESTART, findings)
+        return _replaced(usual, policy=choice_of(node, "restart", get_args(Policy), problems))
+    warn_unknown_keys(node, "restart", RESTART, problems)
     crashes = node.get("crashes")
     return _replaced(
         usual,
-        policy=choice_of(node.get("policy"), "policy", get_args(Policy), findings),
-        delay_s=duration_of(node.get("delay"), "delay", findings),
-        max_delay_s=duration_of(node.get("max_delay"), "max_delay", findings),
-        crashes=None if crashes is None else _count(crashes, "crashes", 1, findings),
-        within_s=duration_of(node.get("within"), "within", findings, positive=True),
+        policy=choice_of(node.get("policy"), "policy", get_args(Policy), problems),
+        delay_s=duration_of(node.get("delay"), "delay", problems),
+        max_delay_s=duration_of(node.get("max_delay"), "max_delay", problems),
+        crashes=None if crashes is None else _count(crashes, "crashes", 1, problems),
+        within_s=duration_of(node.get("within"), "within", problems, positive=True),
     )
 
 
@@ -313,27 +313,27 @@ def _replaced(usual: Restart, **given: Any) -> Restart:
     return replace(usual, **{key: value for key, value in given.items() if value is not None})
 
 
-def _context(body: Node, findings: Problems) -> dict[str, Any]:
-    context = read_context(body, findings, key="initial_context")
+def _context(body: Node, problems: Problems) -> dict[str, Any]:
+    context = read_context(body, problems, key="initial_context")
     for source in sources_in(context):
         hint = "write it under 'context' of the machine's own file"
-        findings.error(source.mark, "a manifest hands no secrets on", hint)
+        problems.error(source.mark, "a manifest cannot pass secrets to a machine", hint)
     return context
 
 
-def _count(node: Node | None, what: str, least: int, findings: Problems, *, most: int | None = None) -> int:
-    """A whole number from `least`, which it is where nothing right is said, to `most`."""
-    number = number_of(node, what, least, findings)
+def _count(node: Node | None, what: str, least: int, problems: Problems, *, most: int | None = None) -> int:
+    """Read a whole number from `least` to `most`; `least` if there is none."""
+    number = number_of(node, what, least, problems)
     if number is not None and node is not None and number != int(number):
-        findings.error(node.mark, f"{what} must be a whole number, not {node.kind}")
+        problems.error(node.mark, f"{what} must be a whole number, not {node.kind}")
     if number is not None and node is not None and most is not None and number > most:
-        findings.error(node.mark, f"{what} must be at most {most}, not {number:.0f}")
+        problems.error(node.mark, f"{what} must be at most {most}, not {number:.0f}")
         number = None
     return least if number is None else int(number)
 
 
 def _name_in(config: Path) -> str:
-    """The name that a machine's file gives itself; what is wrong with the file is found when it is checked."""
+    """Return the name in a machine's file; problems of the file are reported when it is checked."""
     try:
         return load(config).machine_name
     except ConfigError:

@@ -1,4 +1,4 @@
-"""What a system's machines should do next, from what has become of them so far: no process, no thread, no clock."""
+"""Decides what a system's machines do next, without processes, threads or a clock of its own."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .manifest import Member
 
 Phase = Literal["off", "waiting", "starting", "running", "stopping", "ended", "failed"]
-"""off: started by hand, or stopped; waiting: for its turn; ended: by itself, well; failed: given up."""
+"""off: started by hand, or stopped; waiting: for its start; ended: by itself, well; failed: given up."""
 
 ALIVE: tuple[Phase, ...] = ("starting", "running", "stopping")
 READY: tuple[Phase, ...] = ("running", "ended")
@@ -21,20 +21,20 @@ READY: tuple[Phase, ...] = ("running", "ended")
 
 @dataclass(slots=True)
 class SupervisedMachine:
-    """One machine, and what has become of it."""
+    """One machine and its state."""
 
     member: Member
     phase: Phase = "off"
     error: str | None = None
-    """Why it failed last, or why it is stuck; None while all is well."""
+    """Reason of the last failure, or why it is stuck; None if there is none."""
     restarts: int = 0
     due_s: float = 0.0
-    again: bool = False
-    """It starts anew when it has stopped."""
+    restarting: bool = False
+    """It starts again when it has stopped."""
     failures: list[float] = field(default_factory=list)
-    """When it failed lately."""
+    """Times of recent failures."""
     excused: int = 0
-    """Starts in a row that failed through no fault of its own."""
+    """Number of consecutive starts that failed because the database was away."""
 
     @property
     def name(self) -> str:
@@ -43,99 +43,99 @@ class SupervisedMachine:
 
 
 class Supervision:
-    """The tracks of all machines; times are seconds of any one clock."""
+    """The state of all machines; times are seconds of any one clock."""
 
     def __init__(self, members: Iterable[Member]) -> None:
-        self.tracks = {member.name: SupervisedMachine(member) for member in members}
+        self.machines = {member.name: SupervisedMachine(member) for member in members}
         self.closing = False
 
     # What to do
 
     def begin(self) -> None:
-        """The system starts: all machines but those started by hand."""
-        for track in self.tracks.values():
-            if track.member.auto:
-                track.phase = "waiting"
+        """Let all machines wait for their start, except those started by hand."""
+        for machine in self.machines.values():
+            if machine.member.auto:
+                machine.phase = "waiting"
 
     def take_startable(self, now_s: float) -> list[SupervisedMachine]:
-        """Machines to start now, in order; they count as starting from here on."""
+        """Return the machines to start now, in order, and mark them as starting."""
         found = []
-        for track in self._in("waiting"):
-            if track.due_s <= now_s and not self._waits_for(track):
-                track.phase = "starting"
-                found.append(track)
+        for machine in self._in("waiting"):
+            if machine.due_s <= now_s and not self._waits_for(machine):
+                machine.phase = "starting"
+                found.append(machine)
         return found
 
     def next_due_s(self) -> float | None:
-        """When the next machine is to be started that waits for nothing but the time."""
-        return min((track.due_s for track in self._in("waiting") if not self._waits_for(track)), default=None)
+        """Return the time of the next start that depends on nothing else; None if there is none."""
+        return min((machine.due_s for machine in self._in("waiting") if not self._waits_for(machine)), default=None)
 
     def close(self) -> None:
-        """The system stops: nothing is started any more."""
+        """Start no machine any more, because the system stops."""
         self.closing = True
-        for track in self._in("waiting"):
-            track.phase = "off"
+        for machine in self._in("waiting"):
+            machine.phase = "off"
 
     def take_stoppable(self) -> list[SupervisedMachine]:
-        """While the system stops: machines that no running one depends on any more; they count as stopping then."""
-        needed = {name for track in self._in(*ALIVE) for name in track.member.depends_on}
-        found = [track for track in self._in("starting", "running") if track.name not in needed]
-        for track in found:
-            self.stop(track.name)
+        """Return machines on which no running one depends, and mark them as stopping."""
+        needed = {name for machine in self._in(*ALIVE) for name in machine.member.depends_on}
+        found = [machine for machine in self._in("starting", "running") if machine.name not in needed]
+        for machine in found:
+            self.stop(machine.name)
         return found
 
-    def stop(self, name: str, *, again: bool = False) -> None:
-        """The machine has been asked to stop."""
-        track = self.tracks[name]
-        track.phase, track.again = "stopping", again
+    def stop(self, name: str, *, restart: bool = False) -> None:
+        """Mark a machine as stopping; with `restart` it starts again afterwards."""
+        machine = self.machines[name]
+        machine.phase, machine.restarting = "stopping", restart
 
     def start(self, name: str, now_s: float) -> None:
-        """The user wants a machine that does not run to start; earlier failures are forgiven."""
-        track = self.tracks[name]
-        track.phase, track.error, track.due_s, track.excused = "waiting", None, now_s, 0
-        track.failures.clear()
+        """Start a machine that does not run, at the user's request; forget its earlier failures."""
+        machine = self.machines[name]
+        machine.phase, machine.error, machine.due_s, machine.excused = "waiting", None, now_s, 0
+        machine.failures.clear()
 
     # What happened
 
     def running(self, name: str) -> None:
-        """It has started."""
-        track = self.tracks[name]
-        if track.phase == "starting":
-            track.phase, track.error, track.excused = "running", None, 0
+        """Record that a machine has started."""
+        machine = self.machines[name]
+        if machine.phase == "starting":
+            machine.phase, machine.error, machine.excused = "running", None, 0
 
     def stuck(self, name: str, error: str) -> None:
-        """It is marked failed, stays where it is and still answers events; a restart is for the user to decide."""
-        self.tracks[name].error = error
+        """Record that a running machine has failed; it still answers events, so only the user restarts it."""
+        self.machines[name].error = error
 
     def ended(self, name: str, outcome: Outcome | None, now_s: float) -> None:
-        """It is over, by itself or because it was asked to."""
-        track = self.tracks[name]
-        if track.phase == "stopping":
-            self._stopped(track, now_s)
-        elif outcome == "failure" or track.member.restart.policy == "always":
-            self._try_again(track, "it ended in failure" if outcome == "failure" else None, now_s)
+        """Record that a machine has ended, by itself or because it was stopped."""
+        machine = self.machines[name]
+        if machine.phase == "stopping":
+            self._stopped(machine, now_s)
+        elif outcome == "failure" or machine.member.restart.policy == "always":
+            self._try_again(machine, "it ended in failure" if outcome == "failure" else None, now_s)
         else:
-            track.phase = "ended"
+            machine.phase = "ended"
 
     def lost(self, name: str, why: str, now_s: float, *, excused: bool = False) -> None:
-        """It could not be started, or is gone with its process; `excused`: through no fault of its own."""
-        track = self.tracks[name]
-        if track.phase == "stopping":
-            self._stopped(track, now_s)
-        elif track.phase in ALIVE:
-            self._try_again(track, why, now_s, excused)
+        """Record that a machine could not start, or lost its process; `excused` counts as no failure of it."""
+        machine = self.machines[name]
+        if machine.phase == "stopping":
+            self._stopped(machine, now_s)
+        elif machine.phase in ALIVE:
+            self._try_again(machine, why, now_s, excused)
 
     # How it stands
 
     @property
     def ready(self) -> bool:
-        """All machines that start with the system run, or have ended well."""
-        return all(track.phase in READY for track in self.tracks.values() if track.member.auto)
+        """True if all machines that start with the system run, or have ended well."""
+        return all(machine.phase in READY for machine in self.machines.values() if machine.member.auto)
 
     @property
     def failed(self) -> list[SupervisedMachine]:
         """Machines that are given up, or stuck."""
-        return [track for track in self.tracks.values() if track.phase == "failed" or self._is_stuck(track)]
+        return [machine for machine in self.machines.values() if machine.phase == "failed" or self._is_stuck(machine)]
 
     @property
     def given_up(self) -> list[SupervisedMachine]:
@@ -149,44 +149,46 @@ class Supervision:
 
     @property
     def over(self) -> bool:
-        """Nothing runs, and nothing can start any more."""
+        """True if nothing runs and nothing will start."""
         return not self.alive and self.next_due_s() is None
 
     def blocked_by(self, name: str) -> list[SupervisedMachine]:
-        """Machines that it waits for and that will not start by themselves."""
-        waited_for = self._waits_for(self.tracks[name])
-        return [track for track in waited_for if track.phase in ("off", "failed") or self.blocked_by(track.name)]
+        """Return machines that it waits for and that will not start by themselves."""
+        waited_for = self._waits_for(self.machines[name])
+        return [
+            machine for machine in waited_for if machine.phase in ("off", "failed") or self.blocked_by(machine.name)
+        ]
 
     def _in(self, *phases: Phase) -> list[SupervisedMachine]:
-        return [track for track in self.tracks.values() if track.phase in phases]
+        return [machine for machine in self.machines.values() if machine.phase in phases]
 
-    def _waits_for(self, track: SupervisedMachine) -> list[SupervisedMachine]:
-        return [other for name in track.member.depends_on if (other := self.tracks[name]).phase not in READY]
+    def _waits_for(self, machine: SupervisedMachine) -> list[SupervisedMachine]:
+        return [other for name in machine.member.depends_on if (other := self.machines[name]).phase not in READY]
 
-    def _is_stuck(self, track: SupervisedMachine) -> bool:
-        return track.phase == "running" and track.error is not None
+    def _is_stuck(self, machine: SupervisedMachine) -> bool:
+        return machine.phase == "running" and machine.error is not None
 
-    def _stopped(self, track: SupervisedMachine, now_s: float) -> None:
-        if track.again and not self.closing:
-            self.start(track.name, now_s)
+    def _stopped(self, machine: SupervisedMachine, now_s: float) -> None:
+        if machine.restarting and not self.closing:
+            self.start(machine.name, now_s)
         else:
-            track.phase = "off"
-        track.again = False
+            machine.phase = "off"
+        machine.restarting = False
 
-    def _try_again(self, track: SupervisedMachine, why: str | None, now_s: float, excused: bool = False) -> None:
-        restart = track.member.restart
-        track.error = why
-        track.failures = [at_s for at_s in track.failures if now_s - at_s < restart.within_s]
+    def _try_again(self, machine: SupervisedMachine, why: str | None, now_s: float, excused: bool = False) -> None:
+        restart = machine.member.restart
+        machine.error = why
+        machine.failures = [at_s for at_s in machine.failures if now_s - at_s < restart.within_s]
         if excused:
-            track.excused += 1
+            machine.excused += 1
         else:
-            track.failures.append(now_s)
+            machine.failures.append(now_s)
         if self.closing:
-            track.phase = "off" if why is None else "failed"
-        elif restart.policy == "never" or (not excused and len(track.failures) >= restart.crashes):
-            track.phase, times = "failed", len(track.failures)
-            track.error = (why or "it ended") + (f", {times} times in {restart.within_s:g} s" if times > 1 else "")
+            machine.phase = "off" if why is None else "failed"
+        elif restart.policy == "never" or (not excused and len(machine.failures) >= restart.crashes):
+            machine.phase, times = "failed", len(machine.failures)
+            machine.error = (why or "it ended") + (f", {times} times in {restart.within_s:g} s" if times > 1 else "")
         else:
-            delay_s = back_off(restart.delay_s, len(track.failures) + track.excused, longest_s=restart.max_delay_s)
-            track.phase, track.due_s = "waiting", now_s + delay_s
-            track.restarts += 1
+            delay_s = back_off(restart.delay_s, len(machine.failures) + machine.excused, longest_s=restart.max_delay_s)
+            machine.phase, machine.due_s = "waiting", now_s + delay_s
+            machine.restarts += 1

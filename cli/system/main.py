@@ -1,12 +1,11 @@
-"""`statemachine-system`: all machines of a project at once; the commands stand in the files beside this."""
+"""`statemachine-system`: all machines of a project; each command is in a module of this package."""
 
 from __future__ import annotations
 
 import click
 
-from ..options import db_option
 from ..program import LazyGroup, console_script, program_options
-from .options import manifest_option
+from .options import system_options
 
 SECTIONS = {
     "Run": {
@@ -25,8 +24,7 @@ SECTIONS = {
 
 
 @click.group(cls=LazyGroup, package=__package__, sections=SECTIONS, invoke_without_command=True)
-@manifest_option
-@db_option
+@system_options
 @program_options("Log more, and show tracebacks.", "statemachine-system")
 @click.pass_context
 def system(ctx: click.Context, debug: bool) -> None:

@@ -1,4 +1,4 @@
-"""What the commands of `statemachine-system` share: which manifest is meant, and where its system is found."""
+"""Options of `statemachine-system`, and the manifest and the running system that they name."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..options import F, db_given
+from ..options import db_given, db_option, inherited_option, socket_options, stacked
 from ..program import USAGE, Failure
 
 if TYPE_CHECKING:
@@ -20,43 +20,39 @@ FILE_NAME = "statemachine-project.yaml"
 _MANIFEST = "statemachine_engine.manifest"
 
 
-def manifest_option(function: F) -> F:
-    """`--manifest PATH`, on the group and on each of its commands alike."""
-
-    def remember(ctx: click.Context, _: click.Parameter, value: Path | None) -> None:
-        if value is not None:
-            ctx.meta[_MANIFEST] = value
-
-    return click.option(
-        "--manifest",
-        metavar="PATH",
-        type=click.Path(path_type=Path),
-        expose_value=False,
-        callback=remember,
+#: what the group and each of its commands take
+system_options = stacked(
+    inherited_option(
+        _MANIFEST, "--manifest", metavar="PATH", type=click.Path(path_type=Path),
         help=f"The manifest, or its folder. [default: {FILE_NAME}]",
-    )(function)
+    ),
+    db_option,
+)  # fmt: skip
+
+#: what commands take that talk to the running system
+running_options = stacked(system_options, socket_options)
 
 
 def manifest_path() -> Path:
-    """The manifest that is meant, as an absolute path; it has to be there."""
+    """Return the absolute path of the manifest; a Failure if it does not exist."""
     given: Path = click.get_current_context().meta.get(_MANIFEST) or Path(FILE_NAME)
     path = given.expanduser().resolve()
     path = path / FILE_NAME if path.is_dir() else path
     if not path.is_file():
-        hint = "name one with --manifest" if given == Path(FILE_NAME) else "see docs/system.md for what stands in it"
+        hint = "name one with --manifest" if given == Path(FILE_NAME) else "see docs/system.md for its keys"
         raise Failure(f"{path}: no such manifest; {hint}", USAGE)
     return path
 
 
-def manifest() -> Manifest:
-    """The manifest, read; its machines' files are not looked at."""
+def read_given_manifest() -> Manifest:
+    """Read the manifest; the files of its machines are not read."""
     from ...actors.system.manifest_file import read_manifest
 
     return read_manifest(manifest_path())
 
 
 def address(control_socket_prefix: str | None) -> Address:
-    """Where the system of the manifest is found; the manifest itself need not be in order."""
+    """Return the address of the manifest's system; the manifest itself may have errors."""
     from ...actors.sockets import unix_socket
     from ...actors.system.control_server import Address
 
@@ -66,7 +62,7 @@ def address(control_socket_prefix: str | None) -> Address:
 def environment(
     manifest: Manifest, *, control_socket_prefix: str | None, event_socket_path: str | None
 ) -> dict[str, str]:
-    """What shards and hooks get: database and sockets, as everybody on this system sees them."""
+    """Return the environment of worker processes and hooks: database and sockets as all processes use them."""
     from ...actors.sockets import unix_socket
 
     return {
@@ -78,7 +74,7 @@ def environment(
 
 
 def ask_status(place: Address) -> dict[str, Any] | None:
-    """What the running system says of itself; None when it is not up."""
+    """Return the status of the running system; None when it is not up."""
     from ...actors.system.control_server import NotUp, ask
 
     try:

@@ -1,4 +1,4 @@
-"""`statemachine-system` commands that show, and change nothing."""
+"""`statemachine-system` commands that only read."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..options import db_given, db_option, output_options, socket_options
+from ..options import db_given, format_option
 from ..output import Column, counted, moment, show, show_json
-from ..program import FAILED, NOT_RUNNING, Failure, Program
-from .options import address, ask_status, manifest, manifest_option
+from ..program import FAILED, NOT_RUNNING, Failure
+from .options import address, ask_status, read_given_manifest, running_options, system_options
 
 if TYPE_CHECKING:
     from ...actors.errors import Problem
@@ -33,23 +33,22 @@ COLUMNS: list[Column] = [
 ]
 
 
-@click.command("status", cls=Program)
-@manifest_option
-@socket_options
-@output_options
+@click.command("status")
+@running_options
+@format_option
 @click.pass_context
 def status(ctx: click.Context, fmt: str, event_socket_path: str | None, control_socket_prefix: str | None) -> None:
-    """Show the system's machines and how they fare.
+    """Show the status of the system's machines.
 
     \b
     Example:
       statemachine-system status
       statemachine-system status --format json
 
-    Exit codes: 0 up and well, 1 a machine failed, 3 not up.
+    Exit codes: 0 up and no machine failed, 1 a machine failed, 3 not up.
     """
-    wanted = manifest()
-    report = _report(wanted, ask_status(address(control_socket_prefix)))
+    manifest = read_given_manifest()
+    report = _report(manifest, ask_status(address(control_socket_prefix)))
     if fmt == "json":
         show_json(report)
     else:
@@ -61,12 +60,11 @@ def status(ctx: click.Context, fmt: str, event_socket_path: str | None, control_
     ctx.exit(0 if report["running"] else NOT_RUNNING)
 
 
-@click.command("logs", cls=Program)
+@click.command("logs")
 @click.argument("name", required=False)
-@click.option("--follow", "-f", is_flag=True, help="Go on as lines come, until Ctrl-C.")
-@click.option("--lines", "-n", type=click.IntRange(min=0), default=50, show_default=True, help="So many lines of each.")
-@manifest_option
-@db_option
+@click.option("--follow", "-f", is_flag=True, help="Print further lines as they come, until Ctrl-C.")
+@click.option("--lines", "-n", type=click.IntRange(min=0), default=50, show_default=True, help="Lines of each file.")
+@system_options
 def logs(name: str | None, follow: bool, lines: int) -> None:
     """Show the log files, all of them or a machine's.
 
@@ -80,7 +78,7 @@ def logs(name: str | None, follow: bool, lines: int) -> None:
     """
     from .tailed_file import TailedFile, follow_all
 
-    files = [TailedFile(path) for path in _log_files(manifest(), name)]
+    files = [TailedFile(path) for path in _log_files(read_given_manifest(), name)]
     if not files and not follow:
         click.echo("No logs yet", err=True)
     mark = len(files) > 1 or (name is None and follow)
@@ -90,9 +88,9 @@ def logs(name: str | None, follow: bool, lines: int) -> None:
         _print(file, [line], mark)
 
 
-@click.command("validate", cls=Program)
-@manifest_option
-@output_options
+@click.command("validate")
+@system_options
+@format_option
 @click.pass_context
 def validate(ctx: click.Context, fmt: str) -> None:
     """Check the manifest and the files of all its machines.
@@ -107,26 +105,26 @@ def validate(ctx: click.Context, fmt: str) -> None:
     from ...actors.errors import ConfigError, written
     from ...actors.system.manifest import check_configs
 
-    wanted, problems = None, []
+    manifest, problems = None, []
     try:
-        wanted = manifest()
-        problems = [*wanted.warnings, *check_configs(wanted)]
+        manifest = read_given_manifest()
+        problems = [*manifest.warnings, *check_configs(manifest)]
     except ConfigError as error:
-        problems = [*(wanted.warnings if wanted else ()), *error.warnings, *error.problems]
+        problems = [*(manifest.warnings if manifest else ()), *error.warnings, *error.problems]
     failed = any(problem.severity == "error" for problem in problems)
     if fmt == "json":
         show_json([_as_dict(problem) for problem in problems])
     else:
         for line in written(problems):
             click.echo(line, err=True)
-        if wanted is not None and not failed:
-            click.echo(f"✅ {wanted.project}: {counted(len(wanted.members), 'machine')}")
+        if manifest is not None and not failed:
+            click.echo(f"✅ {manifest.project}: {counted(len(manifest.members), 'machine')}")
     ctx.exit(FAILED if failed else 0)
 
 
-@click.command("configs", cls=Program)
-@manifest_option
-@output_options
+@click.command("configs")
+@system_options
+@format_option
 def configs(fmt: str) -> None:
     """List the files of all machines, each once: for scripts.
 
@@ -134,18 +132,17 @@ def configs(fmt: str) -> None:
     Example:
       statemachine-system configs | xargs statemachine-validate
     """
-    files = list(dict.fromkeys(str(member.config) for member in manifest().members))
+    files = list(dict.fromkeys(str(member.config) for member in read_given_manifest().members))
     if fmt == "json":
         show_json(files)
     else:
         click.echo("\n".join(files))
 
 
-@click.command("systemd", cls=Program)
-@click.option("--user", "for_user", is_flag=True, help="A unit of your own, not of the host.")
+@click.command("systemd")
+@click.option("--user", "for_user", is_flag=True, help="A unit for your user, not for the host.")
 @click.option("--ui", is_flag=True, help="Serve the page as well.")
-@manifest_option
-@db_option
+@system_options
 def systemd(for_user: bool, ui: bool) -> None:
     """Print a systemd unit that keeps the system up.
 
@@ -154,18 +151,18 @@ def systemd(for_user: bool, ui: bool) -> None:
       statemachine-system systemd | sudo tee /etc/systemd/system/my-project.service
       statemachine-system systemd --user > ~/.config/systemd/user/my-project.service
     """
-    click.echo(_unit(manifest(), for_user=for_user, ui=ui))
+    click.echo(_unit(read_given_manifest(), for_user=for_user, ui=ui))
 
 
 # Helpers
 
 
-def _report(wanted: Manifest, running: dict[str, Any] | None) -> dict[str, Any]:
-    """What the system says, with what the registry knows; the registry alone where it is not up."""
-    rows = _registry(wanted)
+def _report(manifest: Manifest, running: dict[str, Any] | None) -> dict[str, Any]:
+    """Join the answer of the running system with the registry; without a running system, use the registry alone."""
+    rows = _registry(manifest)
     known = {row["machine_name"]: row for row in running["machines"]} if running else {}
     machines = []
-    for member in wanted.members:
+    for member in manifest.members:
         row = rows.get(member.name, {})
         own = known.get(member.name) or {
             "machine_name": member.name, "status": row.get("status", "off"), "process": None, "pid": row.get("pid"),
@@ -173,19 +170,19 @@ def _report(wanted: Manifest, running: dict[str, Any] | None) -> dict[str, Any]:
         }  # fmt: skip
         own = {**own, "config": str(member.config)}
         machines.append({**own, "current_state": row.get("state"), "last_activity": row.get("last_activity")})
-    head = running or {"project": wanted.project, "manifest": str(wanted.source), "pid": None, "since": None}
+    head = running or {"project": manifest.project, "manifest": str(manifest.source), "pid": None, "since": None}
     return {**head, "running": running is not None, "phase": head.get("phase", "down"), "machines": machines}
 
 
-def _registry(wanted: Manifest) -> dict[str, dict[str, Any]]:
-    """Machine -> its row; a machine whose process is gone without a word does not run."""
+def _registry(manifest: Manifest) -> dict[str, dict[str, Any]]:
+    """Return each machine's row; a machine without a live process has the status off."""
     from ...actors.processes.liveness import is_running
     from ...storage import machines
     from ...storage.engine.database import Database
     from ...storage.errors import StoreUnavailable
 
     try:
-        db = Database.open(wanted.db_url(db_given(), os.environ), create=False)
+        db = Database.open(manifest.db_url(db_given(), os.environ), create=False)
     except StoreUnavailable:
         return {}
     with db:
@@ -201,16 +198,16 @@ def _registry(wanted: Manifest) -> dict[str, dict[str, Any]]:
         }
 
 
-def _log_files(wanted: Manifest, name: str | None) -> list[Path]:
-    folder = wanted.logs_dir
+def _log_files(manifest: Manifest, name: str | None) -> list[Path]:
+    folder = manifest.logs_dir
     if name is None:
-        stems = ["system", *(f"process-{number}" for number in sorted(set(wanted.placement.values()))), "page"]
+        stems = ["system", *(f"process-{number}" for number in sorted(set(manifest.placement.values()))), "page"]
         return [path for stem in stems if (path := folder / f"{stem}.log").exists()]
-    members = wanted.named(name)
-    stems = sorted({f"process-{wanted.placement[member.name]}" for member in members}) or [name]
+    members = manifest.named(name)
+    stems = sorted({f"process-{manifest.placement[member.name]}" for member in members}) or [name]
     paths = [folder / f"{stem}.log" for stem in stems]
     if not members and not paths[0].exists():
-        names = ", ".join(member.name for member in wanted.members)
+        names = ", ".join(member.name for member in manifest.members)
         raise Failure(f"there is no machine and no log {name!r}; machines: {names}")
     return paths
 
@@ -224,13 +221,13 @@ def _as_dict(problem: Problem) -> dict[str, Any]:
     return {key: getattr(problem, key) for key in ("code", "severity", "message", "file", "line", "column", "hint")}
 
 
-def _unit(wanted: Manifest, *, for_user: bool, ui: bool) -> str:
+def _unit(manifest: Manifest, *, for_user: bool, ui: bool) -> str:
     script = shutil.which("statemachine-system", path=os.path.dirname(sys.executable))
     start = [script] if script else [sys.executable, "-P", "-m", "statemachine_engine.cli.system.main"]
-    start += ["up", "--manifest", str(wanted.source), *(["--ui"] if ui else [])]
+    start += ["up", "--manifest", str(manifest.source), *(["--ui"] if ui else [])]
     lines = [
         "[Unit]",
-        f"Description={_escaped(f'State machines of {wanted.project}')}",
+        f"Description={_escaped(f'State machines of {manifest.project}')}",
         "Wants=network-online.target",
         "After=network-online.target",
         "",
@@ -238,18 +235,18 @@ def _unit(wanted: Manifest, *, for_user: bool, ui: bool) -> str:
         "# ready when all machines are",
         "Type=notify",
         "NotifyAccess=main",
-        "# a parent that hangs is started again",
+        "# a parent that hangs is restarted",
         "WatchdogSec=60",
-        f"WorkingDirectory={_escaped(str(wanted.folder))}",
-        *(f"Environment={_quoted(line)}" for line in _environment(wanted)),
+        f"WorkingDirectory={_escaped(str(manifest.folder))}",
+        *(f"Environment={_quoted(line)}" for line in _environment(manifest)),
         f"ExecStart={' '.join(map(_quoted, start))}",
         "# the first signal goes to the parent alone, which stops the machines in order",
         "KillMode=mixed",
         "TimeoutStartSec=300",
-        f"TimeoutStopSec={wanted.grace_s + 60:.0f}",
+        f"TimeoutStopSec={manifest.grace_s + 60:.0f}",
         "Restart=on-failure",
         "RestartSec=5",
-        "# the configuration has to be mended first",
+        "# a wrong configuration must be repaired first",
         "RestartPreventExitStatus=2",
         *([] if for_user else [f"User={_user()}"]),
         "# commands outside reach the machines by sockets in /tmp",
@@ -259,14 +256,14 @@ def _unit(wanted: Manifest, *, for_user: bool, ui: bool) -> str:
         f"WantedBy={'default' if for_user else 'multi-user'}.target",
     ]
     if any("\n" in line for line in lines):
-        raise Failure("a path or a setting of the system has a line break, and no unit can hold that")
+        raise Failure("a path or a setting of the system has a line break, which a unit cannot contain")
     return "\n".join(lines)
 
 
-def _environment(wanted: Manifest) -> Iterator[str]:
-    """The installation's commands for bash actions, and what this shell says about database and sockets."""
+def _environment(manifest: Manifest) -> Iterator[str]:
+    """Yield PATH for bash actions, and the database and sockets of this shell."""
     yield f"PATH={os.path.dirname(sys.executable)}:/usr/local/bin:/usr/bin:/bin"
-    yield f"STATEMACHINE_DB={wanted.db_url(db_given(), os.environ)}"
+    yield f"STATEMACHINE_DB={manifest.db_url(db_given(), os.environ)}"
     for variable in ("STATEMACHINE_CONTROL_PREFIX", "STATEMACHINE_EVENT_SOCKET"):
         if variable in os.environ:
             yield f"{variable}={os.environ[variable]}"
@@ -283,5 +280,5 @@ def _escaped(text: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    """A word of a unit's command line."""
+    """Return a word for a command line in a unit."""
     return json.dumps(_escaped(text).replace("$", "$$"), ensure_ascii=False)

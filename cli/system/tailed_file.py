@@ -1,4 +1,4 @@
-"""Log files as they grow."""
+"""Reads log files as they grow."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LOOK_S = 0.25
 
 
 class TailedFile:
-    """One file, from its last lines on; it may be missing at first, be cut off, or be replaced."""
+    """A file that is read from its last lines on; it may be missing, be truncated, or be replaced."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -22,11 +22,11 @@ class TailedFile:
         self._rest = b""
 
     def last(self, count: int) -> list[str]:
-        """Its last lines; what comes later is `new`."""
+        """Return the last lines; later ones come from `new`."""
         return list(deque(self.new(), maxlen=count))
 
     def new(self) -> Iterator[str]:
-        """Whole lines since the last call."""
+        """Yield whole lines that came since the last call."""
         try:
             with self.path.open("rb") as file:
                 self._find_place(file.fileno())
@@ -48,7 +48,7 @@ class TailedFile:
 
 
 def follow_all(files: Sequence[TailedFile]) -> Iterator[tuple[TailedFile, str]]:
-    """New lines of all files, for ever."""
+    """Yield new lines of all files, without end."""
     while True:
         for file in files:
             for line in file.new():

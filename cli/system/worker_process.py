@@ -22,8 +22,8 @@ from ..signals import ending_signals
 _log = logging.getLogger("statemachine_engine.cli.system.worker_process")
 
 
-class Program:
-    """Its runtime, and the line to its parent."""
+class WorkerProgram:
+    """The runtime of the process, and the socket to its parent."""
 
     def __init__(self, parent: socket.socket, runtime: Runtime) -> None:
         self._parent = parent
@@ -33,7 +33,7 @@ class Program:
         runtime.on_broken = self._leave
 
     def run(self) -> None:
-        """Follow orders until there are no more; then stop all machines in order."""
+        """Follow orders until the socket ends; then stop all machines in order."""
         self._runtime.start()
         try:
             self._runtime.subscribe(self._report_stuck)
@@ -44,13 +44,13 @@ class Program:
             self._runtime.stop()
 
     def signalled(self, _number: int) -> None:
-        """The first signal stops the machines after their running actions, the second one at once."""
+        """Stop the machines after their running actions; at a second signal, at once."""
         if self._leaving:
             self._runtime.hurry()
         self._leave()
 
     def _leave(self) -> None:
-        """As if the parent had gone."""
+        """End as if the parent had gone."""
         self._leaving = True
         self._parent.shutdown(socket.SHUT_RD)
 
@@ -68,14 +68,14 @@ class Program:
             _log.error("%s: cannot start: %s", name, error)
             taken, store_away = isinstance(error, MachineTaken), isinstance(error, StoreUnavailable)
             refusal = {"name": name, "is": "refused", "error": str(error), "taken": taken, "store_away": store_away}
-            self._say(refusal)
+            self._report(refusal)
             return
         _log.info("%s: %s, from %s", name, machine.status, order["config"])
-        self._say({"name": name, "is": "running"})
+        self._report({"name": name, "is": "running"})
         threading.Thread(target=self._report_end, args=(machine,), name=f"sm-end-{name}", daemon=True).start()
 
     def _stop(self, order: dict[str, Any]) -> None:
-        """After its current job, or when the grace is over."""
+        """Stop a machine after its current job, or when the grace is over."""
         try:
             machine = self._runtime.machine(order["name"])
             machine.stop()
@@ -88,14 +88,14 @@ class Program:
     def _report_end(self, machine: Machine) -> None:
         outcome = machine.wait()
         _log.info("%s: %s in state %s", machine.name, outcome or "stopped", machine.state)
-        self._say({"name": machine.name, "is": "ended", "outcome": outcome})
+        self._report({"name": machine.name, "is": "ended", "outcome": outcome})
 
     def _report_stuck(self, envelope: dict[str, Any]) -> None:
         if envelope["type"] == "machine_failed":
             error = envelope["payload"].get("error_message")
-            self._say({"name": envelope["machine_name"], "is": "stuck", "error": error})
+            self._report({"name": envelope["machine_name"], "is": "stuck", "error": error})
 
-    def _say(self, report: dict[str, Any]) -> None:
+    def _report(self, report: dict[str, Any]) -> None:
         try:
             with self._sending:
                 self._parent.sendall(json.dumps(report, default=str).encode() + b"\n")
@@ -104,10 +104,10 @@ class Program:
 
 
 def main() -> None:
-    """Run as `shard PROJECT NUMBER GRACE_S [--debug]`; the rest comes by environment and standard input."""
+    """Run as `worker_process PROJECT NUMBER GRACE_S [--debug]`; environment and standard input have the rest."""
     with logging_to_stderr("--debug" in sys.argv):
         runtime = Runtime(grace_s=float(sys.argv[3]))
-        program = Program(_parent(), runtime)
+        program = WorkerProgram(_parent(), runtime)
         try:
             with ending_signals(program.signalled, lambda: report_of(runtime)):
                 program.run()
@@ -118,7 +118,7 @@ def main() -> None:
 
 
 def _parent() -> socket.socket:
-    """The socket that is our standard input; nothing that we start inherits it."""
+    """Return the socket on standard input; commands that machines start do not inherit it."""
     parent = socket.socket(fileno=os.dup(0))
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)

@@ -177,7 +177,7 @@ def test_down_when_it_is_not_up_says_so(place: Installed) -> None:
     assert (done.returncode, done.stdout) == (0, "The system is not up\n")
 
 
-def test_a_killed_shard_is_back_within_five_seconds(place: Installed) -> None:
+def test_a_killed_worker_process_is_back_within_five_seconds(place: Installed) -> None:
     place.up(THREE.format(processes=2))
     victims = [row for row in place.status()["machines"] if row["process"] == 1]
 
