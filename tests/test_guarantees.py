@@ -42,8 +42,8 @@ def test_a_test_that_is_named_is_there(path: str, name: str) -> None:
 
 
 def test_kinds_of_trouble_are_those_that_are_counted_and_each_is_explained() -> None:
-    bad_days = PAGE.partition("## Bad days")[2].partition("\n## ")[0]
-    named = {kind for kind in KIND.findall(bad_days) if not kind.startswith("statemachine_")}
+    outages = PAGE.partition("## Outages and shortages")[2].partition("\n## ")[0]
+    named = {kind for kind in KIND.findall(outages) if not kind.startswith("statemachine_")}
     assert named <= set(PROBLEM_KINDS)
     explained = (ROOT / "docs" / "http-api.md").read_text(encoding="utf-8").partition("### Kinds of problems")[2]
     assert set(PROBLEM_KINDS) <= set(KIND.findall(explained.partition("\n## ")[0]))
