@@ -1,4 +1,4 @@
-"""A run: the actions of one state entry taken one after another, as one record through named stages."""
+"""A run of the actions of one state, and the executor that performs it in a worker thread."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from ..errors import MachineError
 from ..jobs.job_context import with_params
 from ..placeholders.interpolation import interpolate
 from .context_limit import ContextLimit
+from .step import Step, step
 
 if TYPE_CHECKING:
     from ..actions.base import BaseAction
@@ -32,42 +33,42 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: seconds until an action that the store did not answer asks again
+#: seconds until an action asks the store again that did not answer
 STORE_AGAIN_S = 1.0
 
 
-class Parked(NamedTuple):
-    """An action that found nothing, or repeats, and waits to be run again in the same state entry."""
+class WaitingAction(NamedTuple):
+    """An action that found nothing, or repeats, and waits to run again in the same state visit."""
 
-    #: its place in the list
+    #: its index in the list
     action: int
-    #: what it watches for; None for one that only repeats
+    #: the topic that it watches; None for one that only repeats
     topic: str | None
     key: tuple[str | None, ...]
     #: the topic's version before the action looked
     version: int
-    #: run it again after so many seconds in any case
+    #: seconds after which it runs again in any case
     every_s: float | None
 
 
 class Pause(NamedTuple):
-    """An action failed and is tried again after a wait, in which the run keeps no thread."""
+    """The wait before the retry of a failed action, in which the run uses no thread."""
 
     action: str
-    #: which try comes next, of how many in all
+    #: number of the next attempt, and of all attempts
     attempt: int
     attempts: int
     delay_s: float
     reason: str
 
     def __str__(self) -> str:
-        """For the log."""
+        """Return the text for the log."""
         reason = self.reason.partition("\n")[0]
         return f"try {self.attempt} of {self.attempts} in {self.delay_s:.4g} s: {reason}"
 
 
 class Failure(NamedTuple):
-    """An action failed and no transition takes its event."""
+    """The failure of an action whose event no transition takes."""
 
     action: str
     message: str
@@ -79,74 +80,63 @@ class BadResult(MachineError):
 
 @dataclass(slots=True, eq=False)
 class ActionRun:
-    """What to do, and then what came of it; the context is the run's alone while it works."""
+    """The actions to run, and their results; the context belongs to the run while actions work."""
 
-    entry: int
+    visit: int
     state: str
     actions: tuple[ActionSpec, ...]
     context: dict[str, Any]
     services: Services
-    #: index of the first action
+    #: index of the first action to run
     start: int = 0
-    #: one parked action alone is run again
-    again: bool = False
-    #: only actions that watch or repeat are run: the state is resumed and they all had, or a watch before them waits
-    cut: bool = False
+    #: one waiting action is run again
+    rerun: bool = False
+    #: run only actions that watch or repeat: a watch before them waits, or the state is resumed after they all ran
+    only_waiting: bool = False
     #: the state is final: its actions run to the last one
     final: bool = False
 
-    #: index of the action that it is at
-    at: int = field(init=False)
-    #: how often that one has been tried again
-    tries: int = 0
-    #: the thread that works on it, and since when it is at this action, in monotonic seconds
+    #: index of the current action, and number of its retries
+    index: int = field(init=False)
+    retries: int = 0
+    #: the thread that works on it, and the monotonic time at which the current action began
     thread: int | None = None
     since_s: float = 0.0
     #: the log says that it goes on although it was cancelled
     reported_leaked: bool = False
 
-    # What came of it
-    #: it has not ended: the action that it is at is to be tried again
+    # The result
+    #: set if the run has not ended, but retries the current action after a pause
     pause: Pause | None = None
-    #: what ends the pause
+    #: ends the pause
     timer: Timer | None = None
+    #: the move that the last action's event causes
+    step: Step | None = None
     event: str | None = None
     #: the event says that a watch found nothing
-    empty: bool = False
+    found_nothing: bool = False
     failure: Failure | None = None
-    parked: list[Parked] = field(default_factory=list)
+    waiting: list[WaitingAction] = field(default_factory=list)
     #: (action, event) pairs that no transition takes
     unhandled: list[tuple[str, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        """It begins at its start."""
-        self.at = self.start
+        """Start at the first action."""
+        self.index = self.start
 
     @property
     def action(self) -> ActionSpec:
-        """The one that it is at."""
-        return self.actions[self.at]
+        """The current action."""
+        return self.actions[self.index]
 
     @property
     def cancelled(self) -> bool:
-        """Its result is not wanted any more."""
+        """True once the result is not wanted any more."""
         return self.services.cancel.cancelled
 
 
-class ActionsDone(NamedTuple):
-    """Tells the machine that a run has ended, well or not, or pauses."""
-
-    run: ActionRun
-
-
-class PauseOver(NamedTuple):
-    """Tells the machine to go on with a run that paused."""
-
-    run: ActionRun
-
-
 class ActionExecutor:
-    """Takes runs of one machine through their stages; used by any worker thread."""
+    """Performs the runs of one machine; used by any worker thread."""
 
     def __init__(
         self,
@@ -156,22 +146,22 @@ class ActionExecutor:
         counters: Counters,
         outage: Outage,
     ) -> None:
-        """`outage` hears of a store that fails."""
+        """Keep what the runs need; `outage` is told of a store that fails."""
         self._definition = definition
         self._registry = registry
         self._wait_board = wait_board
         self._counters = counters
         self._outage = outage
-        self._room = ContextLimit()
+        self._context_limit = ContextLimit()
 
     def perform(self, run: ActionRun, loop: EventLoop) -> ActionRun:
-        """Run the actions until one's event is taken by a transition, one fails for good, or the list ends.
+        """Run the actions until a transition takes an event of one, one fails for good, or the list ends.
 
-        A run that paused is gone on with at the action that failed.
+        A paused run goes on at the action that failed.
         """
         run.thread = threading.get_ident()
         try:
-            self._take_through(run, loop)
+            self._perform_actions(run, loop)
         except BaseException as error:  # noqa: BLE001 - a bug of ours must not leave the machine waiting for ever
             log.exception("%s: a run failed", run.services.machine)
             run.failure = Failure("?", f"{type(error).__name__}: {error}")
@@ -180,18 +170,19 @@ class ActionExecutor:
         return run
 
     def is_instant(self, run: ActionRun) -> bool:
-        """Whether none of its actions can make its caller wait."""
+        """Return True if none of its actions can make its caller wait."""
         return all(self._has(spec, "instant") for spec in run.actions)
 
-    def _take_through(self, run: ActionRun, loop: EventLoop) -> None:
-        for index in range(run.at, len(run.actions)):
+    def _perform_actions(self, run: ActionRun, loop: EventLoop) -> None:
+        for index in range(run.index, len(run.actions)):
             if run.cancelled:
                 break
-            if run.cut and run.actions[index].every_s is None and not self._has(run.actions[index], "watch"):
+            spec = run.actions[index]
+            if run.only_waiting and spec.every_s is None and not self._has(spec, "watch"):
                 continue
-            if index != run.at:
-                run.at, run.tries = index, 0
-            run.cut = self._one(run, loop) or run.cut
+            if index != run.index:
+                run.index, run.retries = index, 0
+            self._perform_action(run, spec, loop)
             if run.pause is not None or self._is_over(run):
                 break
 
@@ -200,63 +191,60 @@ class ActionExecutor:
             return False
         if run.event is not None or run.failure is not None:
             return True
-        return run.again and run.at == run.start and self._stays(run)
+        waits_on = bool(run.waiting) or run.actions[run.start].every_s is not None
+        return run.rerun and run.index == run.start and waits_on
 
-    def _stays(self, run: ActionRun) -> bool:
-        """The action that was run again goes on waiting, or repeats and is alone in that."""
-        return bool(run.parked) or run.actions[run.start].every_s is not None
-
-    def _one(self, run: ActionRun, loop: EventLoop) -> bool:
-        """The action that it is at; True when what follows in the list is cut though no transition was taken."""
-        spec, began_s = run.action, time.monotonic()
-        run.since_s = began_s
+    def _perform_action(self, run: ActionRun, spec: ActionSpec, loop: EventLoop) -> None:
+        began_s = run.since_s = time.monotonic()
         log.debug("%s: action %s begins", run.services.machine, spec.type)
         try:
             action = self._made(spec, run)
             version = self._wait_board.version(action.watch) if action.watch else 0
-            event, answered = (self._held if action.fills else self._answer)(action, run, loop)
-            empty = action.watch is not None and event == action.empty_event()
-            quiet = empty and (not answered or self._is_quiet(run, event))
-            parked = _parked(run, action, version, answered) if quiet else None
+            event, answered = (self._limited if action.fills else self._answer)(action, run, loop)
+            taken = step(self._definition, run.state, event) if event is not None else None
+            found_nothing = action.watch is not None and event == action.empty_event()
+            waits = found_nothing and (not answered or _may_wait(run, event, taken))
+            waiting = _waiting(run, action, version, answered) if waits else None
         except Cancelled:
-            return False
+            return
         except BaseException as error:  # noqa: BLE001 - whatever a user's action raises is its failure, also sys.exit()
-            self._failed(run, spec, error, began_s)
-            return False
+            self._raised(run, spec, error, began_s)
+            return
         if run.cancelled:
-            return False
-        if parked is not None:
+            return
+        if waiting is not None:
             log.debug("%s: action %s found nothing, and waits", run.services.machine, spec.type)
-            run.parked.append(parked)
-            return event is not None and self._definition.find(run.state, event) is not None
+            run.waiting.append(waiting)
+            run.only_waiting = run.only_waiting or taken is not None
+            return
         failed = event in error_events(spec)
         self._count(run, spec, began_s, failed=failed)
         if event:
-            run.empty = empty
-            self._settle(run, spec, event, failed, () if action.failed_of is None else (action.failed_of,))
+            run.found_nothing = found_nothing
+            self._settle(run, spec, event, taken, failed, () if action.failed_of is None else (action.failed_of,))
         if spec.every_s is not None and run.pause is None:
-            run.parked.append(Parked(run.at, None, (), 0, spec.every_s))
-        return False
+            run.waiting.append(WaitingAction(run.index, None, (), 0, spec.every_s))
 
     def _made(self, spec: ActionSpec, run: ActionRun) -> BaseAction:
-        """The action, its configuration interpolated, bound to the runtime."""
+        """Return the action with its placeholders filled in and its services bound."""
         action_class = self._registry.find(spec.type)
         action = action_class(_filled(spec.config, action_class, run.context))
         action.bind(run.services)
         return action
 
-    def _held(self, action: BaseAction, run: ActionRun, loop: EventLoop) -> tuple[str | None, bool]:
-        """Its answer, unless what it puts into the context does not fit there."""
-        before = self._room.before(run.context, puts_back=action.puts_back)
+    def _limited(self, action: BaseAction, run: ActionRun, loop: EventLoop) -> tuple[str | None, bool]:
+        """Do the same as `_answer`, within the limit of the context."""
+        before = self._context_limit.before(run.context, puts_back=action.puts_back)
         try:
             return self._answer(action, run, loop)
         finally:
-            self._room.after(run.context, before)
+            self._context_limit.after(run.context, before)
 
     def _answer(self, action: BaseAction, run: ActionRun, loop: EventLoop) -> tuple[str | None, bool]:
-        """Its event, and whether the store answered: what wants nothing but the store waits until that is back.
+        """Return the action's event, and True if the store answered.
 
-        One that watches has found nothing so far, and looks again; others are tried again until they are cut off.
+        When the store fails, a watch has found nothing so far; another action that needs nothing but the store is tried
+        again until it is cancelled.
         """
         while True:
             began_s = time.monotonic()
@@ -298,56 +286,55 @@ class ActionExecutor:
         except MachineError:
             return False
 
-    def _is_quiet(self, run: ActionRun, event: str | None) -> bool:
-        """Nothing was found, and saying so would lead nowhere (or the machine takes no new work): it parks."""
-        if event is None or run.services.jobs.closed:
-            return True
-        transition = self._definition.find(run.state, event)
-        return transition is None or (transition.target == run.state and not transition.actions)
-
     def _count(self, run: ActionRun, spec: ActionSpec, began_s: float, *, failed: bool) -> None:
         seconds, how = time.monotonic() - began_s, "failed" if failed else "ended"
         log.debug("%s: action %s %s after %.1f ms", run.services.machine, spec.type, how, 1000 * seconds)
         self._counters.action_ended(self._definition.config_type, spec.type, seconds, failed=failed)
 
     def _settle(
-        self, run: ActionRun, spec: ActionSpec, event: str, failed: bool, failed_of: Collection[int | str]
+        self,
+        run: ActionRun,
+        spec: ActionSpec,
+        event: str,
+        taken: Step | None,
+        failed: bool,
+        failed_of: Collection[int | str],
     ) -> None:
-        """Does a transition take the event? If not, it is noted; a failure that nothing takes ends the run."""
-        if self._pauses(run, spec, failed, failed_of):
+        """Decide what an action's event does: a retry, a move, the failure of the run, or nothing."""
+        if self._retries(run, spec, failed, failed_of):
             return
         if failed:
             self._publish_failure(run, spec, failed_of)
-        if not run.final and self._definition.find(run.state, event) is not None:
-            run.event = event
+        if not run.final and taken is not None:
+            run.event, run.step = event, taken
         elif failed:
             run.failure = Failure(spec.type, _last_error(run, spec))
         elif not run.final:
             run.unhandled.append((spec.type, event))
 
-    def _pauses(self, run: ActionRun, spec: ActionSpec, failed: bool, failed_of: Collection[int | str]) -> bool:
-        """It is to be tried again; what `on:` names is tried again even where it is mapped to an event of its own."""
+    def _retries(self, run: ActionRun, spec: ActionSpec, failed: bool, failed_of: Collection[int | str]) -> bool:
+        """Pause the run if its policy retries the action; a cause in `on:` is retried even with an event of its own."""
         policy = spec.retry
-        if policy is None or run.tries >= policy.max:
+        if policy is None or run.retries >= policy.max:
             return False
         if not (policy.on.intersection(failed_of) if policy.on else failed):
             return False
-        run.tries += 1
-        delay_s = policy.delay_before(run.tries, random.random())
-        run.pause = Pause(spec.type, run.tries + 1, policy.max + 1, delay_s, _last_error(run, spec))
+        run.retries += 1
+        delay_s = policy.delay_before(run.retries, random.random())
+        run.pause = Pause(spec.type, run.retries + 1, policy.max + 1, delay_s, _last_error(run, spec))
         return True
 
     def _publish_failure(self, run: ActionRun, spec: ActionSpec, failed_of: Collection[int | str]) -> None:
         message, jobs = _last_error(run, spec), run.services.jobs
         job_id = jobs.current.job_id if jobs.current is not None else None
         if LeaseLost.__name__ in failed_of:
-            jobs.note_cut_off()  # no failure of the job, which is somebody else's: if it comes back, it is tried again
+            jobs.note_cut_off()  # the job is another's now, and has not failed
         else:
             jobs.note_failure(message)
         run.services.publish("error", {"error_message": message, "action": spec.type, "job_id": job_id})
 
-    def _failed(self, run: ActionRun, spec: ActionSpec, error: BaseException, began_s: float) -> None:
-        """The action raised: says so everywhere, then yields its error event."""
+    def _raised(self, run: ActionRun, spec: ActionSpec, error: BaseException, began_s: float) -> None:
+        """Log and count the error that an action raised, and handle its error event."""
         if run.cancelled:
             log.debug("%s: %s failed after it was cancelled: %r", run.services.machine, spec.type, error)
             return
@@ -357,13 +344,14 @@ class ActionExecutor:
         message = str(error) if isinstance(error, MachineError) else f"{type(error).__name__}: {error}"
         text = f"Error executing action {spec.type}: {message}"
         run.context["last_error"], run.context["last_error_action"] = text, spec.type
-        self._settle(run, spec, str(spec.config.get("error") or "error"), True, _names_of(error))
+        event = str(spec.config.get("error") or "error")
+        self._settle(run, spec, event, step(self._definition, run.state, event), True, _names_of(error))
         if run.pause is None:
             log.error("%s: %s", run.services.machine, text, exc_info=log.isEnabledFor(logging.DEBUG))
 
 
 def error_events(spec: ActionSpec) -> tuple[str, ...]:
-    """What an action may say when it fails, its own words first."""
+    """Return the events of an action's failure: those of its configuration first, then `error`."""
     return tuple(str(spec.config[key]) for key in ("error", "failure") if spec.config.get(key)) + ("error",)
 
 
@@ -378,16 +366,23 @@ def _filled(config: Mapping[str, Any], action_class: type[BaseAction], context: 
     return {key: value if key in raw else interpolate(value, scope) for key, value in config.items()}
 
 
-def _parked(run: ActionRun, action: BaseAction, version: int, answered: bool) -> Parked:
+def _may_wait(run: ActionRun, event: str | None, taken: Step | None) -> bool:
+    """Return True if a watch may wait: its event leads nowhere, or the machine takes no new work."""
+    if event is None or taken is None or run.services.jobs.closed:
+        return True
+    return taken.transition is not None and taken.target == run.state and not taken.transition.actions
+
+
+def _waiting(run: ActionRun, action: BaseAction, version: int, answered: bool) -> WaitingAction:
     key = action.watch_key()
-    dependencies = key if isinstance(key, tuple) else (key,)
-    names = tuple(None if part is None else str(part) for part in dependencies)
+    parts = key if isinstance(key, tuple) else (key,)
+    names = tuple(None if part is None else str(part) for part in parts)
     every_s = action.recheck_after_s(run.context) if answered else STORE_AGAIN_S
-    return Parked(run.at, action.watch, names, version, every_s)
+    return WaitingAction(run.index, action.watch, names, version, every_s)
 
 
 def _names_of(error: BaseException) -> list[str]:
-    """What `retry: on:` may call an exception."""
+    """Return the names by which `retry: on:` knows an exception."""
     names = [known.__name__ for known in type(error).__mro__]
     return [*names, "timeout"] if isinstance(error, TimeoutError) else names
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pykka
 
+from .current_run import teller
 from .interpreter import Interpreter
-from .work import teller
 
 if TYPE_CHECKING:
     from ...storage.snapshots import Snapshot

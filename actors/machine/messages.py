@@ -1,8 +1,11 @@
-"""What stands in inboxes: small immutable records, no dicts."""
+"""The messages of an actor's inbox, apart from events."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from .action_run import ActionRun
 
 
 class Begin(NamedTuple):
@@ -10,47 +13,59 @@ class Begin(NamedTuple):
 
 
 class Unread(NamedTuple):
-    """There are rows in the mailbox that no datagram announced."""
+    """The mailbox has rows that no datagram announced."""
 
 
 class TimerFired(NamedTuple):
-    """A `timeout(N)` of the state entry `entry` is due."""
+    """The `timeout(N)` of a state visit is due."""
 
-    entry: int
+    visit: int
     event: str
 
 
-class Woken(NamedTuple):
-    """A parked action of the state entry `entry` should be run again."""
+class RerunDue(NamedTuple):
+    """A waiting action of a state visit should run again."""
 
-    entry: int
-    #: its place in the list
+    visit: int
+    #: index of the action in the list
     action: int
 
 
-class Resume(NamedTuple):
-    """A delay that the machine gave itself is over: a paced self-transition or a retry."""
+class DelayOver(NamedTuple):
+    """A delay is over that the machine gave itself in a state visit: a paced self-transition or a retry."""
 
-    entry: int
-    #: which of them
+    visit: int
+    #: number of the delay
     delay: int
 
 
+class ActionsDone(NamedTuple):
+    """A worker thread has ended a run, or paused it."""
+
+    run: ActionRun
+
+
+class PauseOver(NamedTuple):
+    """A paused run may go on."""
+
+    run: ActionRun
+
+
 class ContextDue(NamedTuple):
-    """The context may be put on show again."""
+    """The context may be published again."""
 
 
 class JobGone(NamedTuple):
-    """The machine's job was taken from it: cancelled, removed, put back into the queue, or another's by now."""
+    """The machine's job was taken from it: cancelled, removed, put back into the queue, or claimed by another."""
 
     job_id: str
     attempt: int
-    #: what became of it, for people
+    #: what has happened to the job, for people
     reason: str
 
 
 class JobOverdue(NamedTuple):
-    """The machine's attempt at its job has taken longer than it may."""
+    """The machine's attempt at its job has exceeded its time limit."""
 
     job_id: str
     attempt: int

@@ -1,4 +1,4 @@
-"""A machine's stay in one state: its timers, what it parked and what it put off, all of which end with it."""
+"""The visit of a machine to one state: its timers, waiting actions and delayed moves, all of which end with it."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..concurrency.wait_board import Wait
-from .messages import Resume, TimerFired, Woken
+from .messages import DelayOver, RerunDue, TimerFired
 
 if TYPE_CHECKING:
     from ..concurrency.timers import Timer
     from ..definition.model import ActionSpec, Transition
-    from .action_run import Parked
+    from .action_run import WaitingAction
     from .dependencies import ProcessResources
 
 
 class StateVisit:
-    """Made at each entry, ended when the state is left; belongs to the actor's thread.
+    """Made at each entry of a state, ended when the state is left; used in the actor's thread.
 
-    `tell` puts a message into the actor's inbox, from any thread; messages carry the stay's number, so that one of a
-    stay that has ended is known for what it is.
+    `tell` puts a message into the actor's inbox, from any thread. Messages carry the number of the visit, so that those
+    of an earlier visit can be told apart.
     """
 
     def __init__(
@@ -33,23 +33,23 @@ class StateVisit:
         tell: Callable[[Any], None],
     ) -> None:
         self.number = number
-        #: what entering the state runs
+        #: the actions that entering the state runs
         self.actions = actions
-        #: how often the actions have been tried again
-        self.tries = 0
+        #: number of times that the actions were tried again
+        self.retries = 0
         #: event of each armed timeout -> epoch seconds at which it is due
         self.deadlines: dict[str, float] = {}
-        #: what was put off and is due: it waits for the actions that run meanwhile, those of an internal transition
+        #: moves whose delay is over; they wait for the actions of an internal transition that run meanwhile
         self.due: deque[Callable[[], None]] = deque()
-        #: places of parked actions to be run again
-        self.woken: set[int] = set()
+        #: indexes of waiting actions that should run again
+        self.reruns: set[int] = set()
         self._machine = machine
         self._resources = resources
         self._tell = tell
         self._began_s = time.monotonic()
         self._timers: list[Timer] = []
-        self._parked: dict[int, Parked] = {}
-        self._put_off: dict[int, Callable[[], None]] = {}
+        self._waiting: dict[int, WaitingAction] = {}
+        self._delayed: dict[int, Callable[[], None]] = {}
         self._delays = 0
 
     @property
@@ -58,66 +58,65 @@ class StateVisit:
         return time.monotonic() - self._began_s
 
     @property
-    def goes_on(self) -> bool:
-        """Something was put off: it moves on by itself."""
-        return bool(self._put_off or self.due)
+    def has_delayed(self) -> bool:
+        """True while something is delayed: the machine will move by itself."""
+        return bool(self._delayed or self.due)
 
     def arm(self, transition: Transition, delay_s: float) -> None:
         """Fire the transition's event after the delay."""
         self.deadlines[transition.event] = self._resources.db.clock.now() + delay_s
-        self._after(delay_s, TimerFired(self.number, transition.event))
+        self._tell_after(delay_s, TimerFired(self.number, transition.event))
 
-    def put_off(self, delay_s: float, action: Callable[[], None]) -> None:
-        """Make something due after the delay: a paced self-transition, a retry."""
+    def delay(self, delay_s: float, move: Callable[[], None]) -> None:
+        """Make a move due after the delay: a paced self-transition or a retry."""
         self._delays += 1
-        self._put_off[self._delays] = action
-        self._after(delay_s, Resume(self.number, self._delays))
+        self._delayed[self._delays] = move
+        self._tell_after(delay_s, DelayOver(self.number, self._delays))
 
-    def resume(self, message: Resume) -> None:
-        """A delay is over."""
-        action = self._put_off.pop(message.delay, None) if message.entry == self.number else None
-        if action is not None:
-            self.due.append(action)
+    def receive(self, message: DelayOver | RerunDue) -> None:
+        """Make a move due, or note that a waiting action should run again; ignore messages of earlier visits."""
+        if message.visit != self.number:
+            return
+        if isinstance(message, RerunDue):
+            if message.action in self._waiting:
+                self.reruns.add(message.action)
+        elif (move := self._delayed.pop(message.delay, None)) is not None:
+            self.due.append(move)
 
-    def park(self, parked: Parked) -> None:
-        """Have an action run again when what it watches for happens, or when its time has come."""
-        woken = Woken(self.number, parked.action)
-        self._parked[parked.action] = parked
-        if parked.topic is not None and not self._watches(parked, woken):
-            self.woken.add(parked.action)
-        elif parked.every_s is not None:
-            self._after(parked.every_s, woken)
-
-    def wake(self, message: Woken) -> None:
-        """A parked action is to be run again."""
-        if message.entry == self.number and message.action in self._parked:
-            self.woken.add(message.action)
+    def park(self, waiting: WaitingAction) -> None:
+        """Have an action run again when its topic is notified, or after its time."""
+        message = RerunDue(self.number, waiting.action)
+        self._waiting[waiting.action] = waiting
+        if waiting.topic is not None and not self._wait(waiting, message):
+            self.reruns.add(waiting.action)
+        elif waiting.every_s is not None:
+            self._tell_after(waiting.every_s, message)
 
     def unpark(self, action: int) -> bool:
-        """It is run again now; False when it is not parked (any more)."""
-        parked = self._parked.pop(action, None)
-        if parked is not None:
-            self._leave(parked)
-        return parked is not None
+        """Stop waiting, since the action runs again now; False if it does not wait any more."""
+        waiting = self._waiting.pop(action, None)
+        if waiting is not None:
+            self._leave(waiting)
+        return waiting is not None
 
     def end(self) -> None:
-        """The state is left; idempotent."""
+        """Drop everything, since the state is left; idempotent."""
         for timer in self._timers:
             timer.cancel()
-        for parked in self._parked.values():
-            self._leave(parked)
-        for left in (self._timers, self._parked, self._put_off, self.due, self.woken, self.deadlines):
-            left.clear()
+        for waiting in self._waiting.values():
+            self._leave(waiting)
+        for held in (self._timers, self._waiting, self._delayed, self.due, self.reruns, self.deadlines):
+            held.clear()
 
-    def _watches(self, parked: Parked, woken: Woken) -> bool:
-        """False: what it watches for has happened since it looked."""
-        assert parked.topic is not None
-        watch = Wait(parked.topic, parked.key, lambda: self._tell(woken))
-        return self._resources.wait_board.park(watch, (self._machine, self.number, parked.action), parked.version)
+    def _wait(self, waiting: WaitingAction, message: RerunDue) -> bool:
+        """Wait for the topic; False if it was notified since the action looked."""
+        assert waiting.topic is not None
+        wait = Wait(waiting.topic, waiting.key, lambda: self._tell(message))
+        return self._resources.wait_board.park(wait, (self._machine, self.number, waiting.action), waiting.version)
 
-    def _leave(self, parked: Parked) -> None:
-        if parked.topic is not None:
-            self._resources.wait_board.leave(parked.topic, (self._machine, self.number, parked.action))
+    def _leave(self, waiting: WaitingAction) -> None:
+        if waiting.topic is not None:
+            self._resources.wait_board.leave(waiting.topic, (self._machine, self.number, waiting.action))
 
-    def _after(self, delay_s: float, message: Any) -> None:
+    def _tell_after(self, delay_s: float, message: Any) -> None:
         self._timers.append(self._resources.timers.after(delay_s, lambda: self._tell(message)))

@@ -18,7 +18,7 @@ from statemachine_engine.actors.concurrency.wait_board import WaitBoard
 from statemachine_engine.actors.definition.loader import from_dict
 from statemachine_engine.actors.definition.model import ActionSpec
 from statemachine_engine.actors.jobs.job_holder import JobHolder
-from statemachine_engine.actors.machine.action_run import ActionExecutor, ActionRun, Failure, Parked
+from statemachine_engine.actors.machine.action_run import ActionExecutor, ActionRun, Failure, WaitingAction
 from statemachine_engine.actors.metrics.counters import Counters
 from statemachine_engine.actors.metrics.outage import Outage
 from statemachine_engine.storage import jobs
@@ -187,7 +187,7 @@ def test_a_watch_that_finds_nothing_parks_with_the_version_it_had_before_it_look
     stage.wait_board.version("jobs")
     stage.wait_board.notify("jobs")
     run = stage.perform(spec("check_database_queue", job_type="video", machine_type="gpu"))
-    assert run.parked == [Parked(0, "jobs", ("video", "gpu"), 1, None)]
+    assert run.waiting == [WaitingAction(0, "jobs", ("video", "gpu"), 1, None)]
     assert (run.event, run.unhandled) == (None, [])
 
 
@@ -196,19 +196,19 @@ def test_what_follows_a_watch_whose_empty_event_is_taken_is_cut_but_for_other_wa
     run = stage.perform(
         spec("check_database_queue", job_type="a"), spec("probe"), spec("check_database_queue", job_type="b")
     )
-    assert [parked.key for parked in run.parked] == [("a", None), ("b", None)]
+    assert [waiting.key for waiting in run.waiting] == [("a", None), ("b", None)]
     assert "ran" not in stage.context
 
 
 def test_a_watch_whose_empty_event_leads_elsewhere_takes_it(stage: Stage) -> None:
     run = stage.perform(spec("check_database_queue", empty="done"))
-    assert (run.event, run.empty, run.parked) == ("done", True, [])
+    assert (run.event, run.found_nothing, run.waiting) == ("done", True, [])
 
 
 def test_a_machine_that_takes_no_new_work_parks_even_so(stage: Stage) -> None:
     stage.job_holder.closed = True
     run = stage.perform(spec("check_database_queue", empty="done"))
-    assert (run.event, len(run.parked)) == (None, 1)
+    assert (run.event, len(run.waiting)) == (None, 1)
 
 
 @pytest.mark.parametrize("method", ["empty_event(self)", "watch_key(self)", "recheck_after_s(self, context)"])
@@ -222,16 +222,16 @@ def test_a_watch_of_a_user_that_fails_in_any_of_its_methods_has_failed(stage: St
 def test_a_repeating_action_is_due_again_after_its_time(stage: Stage) -> None:
     stage.action("probe", "None")
     run = stage.perform(spec("probe", 0.5, name="a"), spec("probe", name="b"))
-    assert run.parked == [Parked(0, None, (), 0, 0.5)]
-    again = stage.perform(spec("probe", 0.5, name="a"), spec("probe", name="b"), again=True)
-    assert len(again.parked) == 1
+    assert run.waiting == [WaitingAction(0, None, (), 0, 0.5)]
+    again = stage.perform(spec("probe", 0.5, name="a"), spec("probe", name="b"), rerun=True)
+    assert len(again.waiting) == 1
     assert stage.context["ran"] == ["a", "b", "a"]
 
 
 def test_a_woken_watch_that_found_something_goes_on_with_the_list(stage: Stage) -> None:
     stage.action("probe", "None")
     add_jobs(stage.db, 1)
-    run = stage.perform(spec("check_database_queue", success="odd"), spec("probe", name="after"), again=True)
+    run = stage.perform(spec("check_database_queue", success="odd"), spec("probe", name="after"), rerun=True)
     assert stage.context["ran"] == ["after"]
     assert run.unhandled == [("check_database_queue", "odd")]
 
