@@ -13,7 +13,7 @@ and inline code counts as one word.
 The Python sources of actors, storage, cli, web and tests are searched for retired names as well: whole class names, and
 the words of which an identifier or a file's name is made. KEPT lists data names that databases and clients rely on.
 
-Options: `--check`; `--long [PAGE.md ...]` and `--passive [PAGE.md ...]` list those sentences.
+Options: `--check`; `--long [PAGE ...]` and `--passive [PAGE ...]` list those sentences.
 """
 
 from __future__ import annotations
@@ -104,11 +104,17 @@ def main() -> int:
     report(pages)
     for page in pages:
         for option in ("long", "passive"):
-            if f"--{option}" in sys.argv and (len(sys.argv) == 2 or page.name in sys.argv):
+            if f"--{option}" in sys.argv and is_asked(page.name):
                 print(*(f"{page.name}: {option}: {sentence}" for sentence in getattr(page, option)), sep="\n")
     faults = [*faults_of(pages), *(f"retired name: {name}" for name in names)]
     print(*faults, sep="\n")
     return 1 if faults and "--check" in sys.argv else 0
+
+
+def is_asked(name: str) -> bool:
+    """Return True for a page that the command line names, or when it names none."""
+    asked = [argument for argument in sys.argv[1:] if argument.endswith(".md")]
+    return not asked or any(name.endswith(argument) for argument in asked)
 
 
 def report(pages: list[Page]) -> None:
@@ -153,7 +159,7 @@ def measure(path: Path) -> Page:
     text = path.read_text(encoding="utf-8")
     found = list(sentences(text))
     return Page(
-        path.name,
+        str(path.relative_to(ROOT)),
         len(found),
         tuple(sentence for sentence in found if len(sentence.split()) > LONG_WORDS),
         tuple(sentence for sentence in found if PASSIVE.search(NOT_PASSIVE.sub("", sentence))),
