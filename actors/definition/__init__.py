@@ -1,1 +1,1 @@
-"""The language: how a machine file is read, and the records that it becomes."""
+"""The language: the records of a machine, and the readers of its file."""

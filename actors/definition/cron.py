@@ -1,4 +1,4 @@
-"""Cron expressions: when they fire, in a time zone, across changes of the clock."""
+"""Cron expressions in a time zone, with daylight saving time."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ FIELDS = "minute, hour, day of month, month, day of week"
 class Cron:
     """An expression of five fields, or a shorthand such as @daily, in a time zone.
 
-    As Debian's cron has it: what has fixed hours and falls into the hour that is skipped in spring fires right after
-    it, and in the hour that comes twice in autumn it fires once. Expressions with `*` as minute or hour go by the time
-    that passes.
+    Daylight saving time is handled as in Debian's cron. An expression with a fixed hour fires right after the hour that
+    is skipped in spring, and once in the hour that comes twice in autumn. An expression with `*` as minute or hour
+    follows elapsed time.
     """
 
     def __init__(self, expression: str, timezone: str = "UTC") -> None:
-        """ValueError says what is wrong with either."""
+        """Parse the expression. Raise ValueError if it or the time zone is wrong."""
         self.expression = " ".join(expression.split())
         self.timezone = timezone
         self.zone = zone_of(timezone)
@@ -40,15 +40,15 @@ class Cron:
             raise ValueError("there is no such day")
 
     def after(self, moment: float) -> float | None:
-        """The first firing later than `moment` (epoch seconds); None when there is none in the next fifty years."""
+        """Return the first firing later than `moment` (epoch seconds); None if there is none in fifty years."""
         return next(self.firings(moment), None)
 
     def firings(self, moment: float) -> Iterator[float]:
-        """All firings later than `moment`, in order."""
+        """Yield all firings later than `moment`, in order."""
         last = moment
-        for found in CronSim(self._fields, datetime.fromtimestamp(moment, self.zone)):
-            at = found.timestamp()
-            if at > last:  # two of the skipped hour may be put off to the same moment
+        for firing in CronSim(self._fields, datetime.fromtimestamp(moment, self.zone)):
+            at = firing.timestamp()
+            if at > last:  # two firings of the skipped hour may move to the same moment
                 last = at
                 yield at
 
@@ -58,7 +58,7 @@ class Cron:
 
 @lru_cache(maxsize=64)
 def zone_of(name: str) -> ZoneInfo:
-    """The time zone of this name. ValueError names a similar one."""
+    """Return the time zone of this name. Raise ValueError with a similar name if it is unknown."""
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):

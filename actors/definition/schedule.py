@@ -1,4 +1,4 @@
-"""What a machine's file wants done by the clock, and which firings count when some were missed."""
+"""The schedules of a machine, and the decision which missed firings still count."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ DEFAULT_WINDOW_S = 86_400.0
 LONGEST_WINDOW_S = 31 * 86_400.0
 
 PROMPT_S = 60.0
-"""A firing that is seen to within so many seconds was not missed, only late."""
+"""A firing that is at most this late does not count as missed."""
 
 MOST_AT_ONCE = 100
-"""Firings made up for in one transaction; the rest follows at the next look."""
+"""The most firings made up for in one transaction. The rest follows at the next check."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class ScheduledEvent:
     type: str
     payload: Any = field(default=None, hash=False)
     target: str | None = None
-    """None: the machine itself."""
+    """The receiving machine; None for the machine itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +55,14 @@ class Schedule:
     does: ScheduledJob | ScheduledEvent
     missed: Missed = "once"
     window_s: float = DEFAULT_WINDOW_S
-    """How long ago a missed firing may be and still be made up for."""
+    """The greatest age of a missed firing that is still made up for."""
     overlap: Overlap = "allow"
-    """Whether a firing counts while what the one before has put in is not done."""
+    """`skip`: a firing does not count while the job or event of the firing before is not done."""
     description: str | None = None
 
     @property
     def what(self) -> str:
-        """What it does, in a few words."""
+        """Its job or event, as text for a list."""
         if isinstance(self.does, ScheduledJob):
             return f"job {self.does.type}"
         return f"event {self.does.type}" + (f" to {self.does.target}" if self.does.target else "")
@@ -70,18 +70,18 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """What is to be done about a schedule whose time has come."""
+    """The firings of a schedule to carry out now."""
 
     firings: tuple[float, ...]
-    """Epoch seconds of those to carry out, oldest first."""
+    """The firings to carry out, in epoch seconds, oldest first."""
     next_at: float | None
-    """The firing to wait for then; not later than now if more are to be made up for."""
+    """The firing to wait for next; not later than now if more firings are to be made up for."""
     left_out: int
-    """How many are dropped. What is older than the window is counted as one."""
+    """The number of firings dropped. All those older than the window count as one."""
 
 
 def due(schedule: Schedule, waited_for: float, now: float) -> Due:
-    """Decide about the firings from `waited_for` until now (epoch seconds)."""
+    """Decide which of the firings from `waited_for` until now (epoch seconds) are carried out."""
     window_s = max(schedule.window_s, PROMPT_S) if schedule.missed != "skip" else PROMPT_S
     oldest = now - window_s
     dropped = int(waited_for < oldest)

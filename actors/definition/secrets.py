@@ -1,4 +1,4 @@
-"""Secrets: variables whose values come from the environment or from a file when a machine starts, and never show."""
+"""Secrets: variables read from the environment or a file when a machine starts, and masked in every output."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ log = logging.getLogger(__name__)
 KEY = "secret"
 
 FORM = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*|file:[^\x00\s][^\x00\r\n]*")
-"""Where a secret may come from."""
+"""The notation of a secret's source."""
 
 MOST_BYTES = 64 * 1024
 _OTHERS = 0o077
 
 
 class SecretMissing(Exception):
-    """Why a secret cannot be had, and what to do."""
+    """A secret cannot be read. The hint says what to do."""
 
     def __init__(self, message: str, hint: str) -> None:
         super().__init__(message)
@@ -36,14 +36,14 @@ class SecretMissing(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SecretSource:
-    """Stands in a definition's context where the secret is to be."""
+    """The source of a secret; it stands in a definition's context in place of the value."""
 
     where: str
     """`env:NAME` or `file:PATH`."""
     mark: Mark
 
     def value(self, folder: Path) -> str:
-        """The secret as it is now; a path is seen from `folder`. SecretMissing."""
+        """Read the secret and mask it from now on. A path is relative to `folder`. Raise SecretMissing."""
         kind, _, place = self.where.partition(":")
         value = _from_environment(place) if kind == "env" else _from_file(folder / os.path.expanduser(place))
         if len(value) < SHORTEST:
@@ -53,10 +53,10 @@ class SecretSource:
 
 
 class SecretFilter(logging.Filter):
-    """For a handler: its lines, and the tracebacks below them, show no secret."""
+    """A filter for a log handler: it masks secrets in the handler's lines and tracebacks."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Rewrite the record; it is never left out."""
+        """Mask the secrets in the record. Return True, since no record is dropped."""
         if not is_anything_hidden():
             return True
         record.msg, record.args = masked(_message(record)), None
@@ -68,7 +68,7 @@ class SecretFilter(logging.Filter):
 
 
 def sources_in(value: Any) -> Iterator[SecretSource]:
-    """Every secret in a variable's value as the definition has it."""
+    """Yield every secret in the value of a variable of a definition."""
     if isinstance(value, SecretSource):
         yield value
     elif isinstance(value, (Mapping, list)):
@@ -77,28 +77,28 @@ def sources_in(value: Any) -> Iterator[SecretSource]:
 
 
 def names_of(definition: Definition) -> frozenset[str]:
-    """The variables of a machine that are secrets, or have one in them."""
+    """Return the variables of a machine that are secrets or contain one."""
     return frozenset(name for name, value in definition.context.items() if any(sources_in(value)))
 
 
 def revealed(definition: Definition, given: Mapping[str, Any]) -> dict[str, Any]:
-    """These variables with their values: from where the definition says, or as they were given at the start.
+    """Return the secret variables with their values: those given at the start, or read from their sources.
 
-    ConfigError with every secret that cannot be had.
+    Raise ConfigError with every secret that cannot be read.
     """
     folder = definition.source.parent if definition.source is not None else Path.cwd()
     problems: list[Problem] = []
-    found = {}
+    values = {}
     for name in names_of(definition):
         if name not in given:
-            found[name] = _revealed(definition.context[name], folder, problems)
+            values[name] = _revealed(definition.context[name], folder, problems)
             continue
-        found[name] = given[name]
+        values[name] = given[name]
         if isinstance(given[name], str):
             hide(given[name])
     if problems:
         raise ConfigError(sorted(problems, key=lambda problem: (problem.line, problem.column)))
-    return found
+    return values
 
 
 # Helpers
@@ -107,7 +107,7 @@ def revealed(definition: Definition, given: Mapping[str, Any]) -> dict[str, Any]
 def _message(record: logging.LogRecord) -> str:
     try:
         return record.getMessage()
-    except (TypeError, ValueError, KeyError):  # what the handler would print then has the arguments in it as well
+    except (TypeError, ValueError, KeyError):  # logging prints the arguments of such a record too
         return f"{record.msg} {record.args}"
 
 
@@ -130,14 +130,13 @@ def _from_environment(name: str) -> str:
     value = os.environ.get(name)
     if not value:
         state = "empty" if value == "" else "not set"
-        raise SecretMissing(
-            f"the environment variable {name} is {state}", f"start the machine with {name}=... in its environment"
-        )
+        hint = f"start the machine with {name}=... in its environment"
+        raise SecretMissing(f"the environment variable {name} is {state}", hint)
     return value
 
 
 def _without_waiting(path: str, flags: int) -> int:
-    """Open a file; a pipe would keep the start waiting for somebody who writes."""
+    """Open a file without blocking: opening a pipe would wait for a writer."""
     return os.open(path, flags | os.O_NONBLOCK)
 
 
@@ -146,14 +145,14 @@ def _from_file(path: Path) -> str:
         with open(path, "rb", opener=_without_waiting) as file:
             mode = os.fstat(file.fileno()).st_mode
             if not stat.S_ISREG(mode):
-                raise SecretMissing(f"the secret's file {path} is no regular file", "write the secret into a file")
+                raise SecretMissing(f"the secret's file {path} is not a regular file", "write the secret into a file")
             content = file.read(MOST_BYTES + 1)
         value = content.decode().removesuffix("\n").removesuffix("\r")
     except OSError as error:
         message = f"the secret's file {path} cannot be read: {error.strerror}"
-        raise SecretMissing(message, "make the file, readable by the user that runs the machine") from error
+        raise SecretMissing(message, "create the file, readable by the user that runs the machine") from error
     except ValueError as error:
-        raise SecretMissing(f"the secret's file {path} is no text", "write the secret into it as UTF-8") from error
+        raise SecretMissing(f"the secret's file {path} is not text", "write the secret into it as UTF-8") from error
     if not value or len(content) > MOST_BYTES:
         state = "longer than 64 KiB" if value else "empty"
         raise SecretMissing(f"the secret's file {path} is {state}", "write the secret, and nothing else, into it")

@@ -1,1 +1,1 @@
-"""Values in shell commands: how they reach the shell without becoming code."""
+"""Values in shell commands: they reach the shell without becoming code."""

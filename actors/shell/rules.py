@@ -1,4 +1,4 @@
-"""Commands that evaluate the text they are given: which of their words may hold only harmless values."""
+"""Rules for commands that evaluate text they are given: the words in which only harmless values are allowed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from .holes import EVALUATED, HOLE, NAME, SUBSCRIPT, Demand
+from .placeholder_sites import EVALUATED, NAME, SITE, SUBSCRIPT, Demand
 
 DECLARING: Final = frozenset({"declare", "typeset", "local", "readonly", "export"})
 """Builtins whose arguments are assignments."""
@@ -15,13 +15,13 @@ _EVALUATING = frozenset({"eval", "trap", "alias", "complete", "compgen"})
 _NAMING = frozenset({"unset", "read", "readarray", "mapfile", "getopts"})
 _SHELLS = frozenset({"sh", "bash", "dash", "ash", "ksh", "mksh", "zsh", "rbash", "${SHELL}", "${BASH}"})
 _OPTIONS_WITH_WORD = frozenset({"-o", "+o", "-O", "+O", "--rcfile", "--init-file"})
-_EXPANSIONS = re.compile(rf"^(?:\$\{{\w*\}}|{HOLE})+(?=.)|^(?:\$\{{\w*\}})+$", re.DOTALL)
+_EXPANSIONS = re.compile(rf"^(?:\$\{{\w*\}}|{SITE})+(?=.)|^(?:\$\{{\w*\}})+$", re.DOTALL)
 _CODE_OPTION = re.compile(r"-[A-Za-z]*c[A-Za-z]*")
 _SSH_OPTION = re.compile(r"-\w*[BbcDEeFIiJLlmOopQRSWw]")
 
 
 def demand_of(before: Sequence[str], word: str) -> Demand | None:
-    """What a word asks of the values in it, by the words before it in its command."""
+    """Return the demand of a word on the values in it, given the words before it in its command."""
     name = builtin(before)
     if name in _EVALUATING or _is_code(before):
         return EVALUATED
@@ -31,18 +31,18 @@ def demand_of(before: Sequence[str], word: str) -> Demand | None:
 
 
 def naming(word: str) -> Demand:
-    """What the name of a variable asks of the values in it."""
+    """Return the demand of a variable's name on the values in it."""
     return SUBSCRIPT if "[" in word else NAME
 
 
 def builtin(before: Sequence[str]) -> str:
-    """The command's name; an expansion before it, as in `$SUDO eval`, may come to nothing."""
+    """Return the command's name. An expansion before it, as in `$SUDO eval`, may be empty."""
     names = (_EXPANSIONS.sub("", word) for word in before)
     return next((name for name in names if name not in ("", "command", "builtin", "exec")), "")
 
 
 def reads_code(words: Sequence[str]) -> bool:
-    """Whether the input of this command is a script: `bash -s`, `sudo sh`, `ssh host`."""
+    """Return whether the command reads a script from its input: `bash -s`, `sudo sh`, `ssh host`."""
     for at, word in enumerate(words):
         program, arguments = _program(word), words[at + 1 :]
         if program in _SHELLS:
@@ -54,7 +54,7 @@ def reads_code(words: Sequence[str]) -> bool:
 
 
 def _is_code(before: Sequence[str]) -> bool:
-    """Whether the next word is a script: after `sh -c`, also one that sudo, find or xargs starts, and after `ssh`."""
+    """Return whether the next word is a script: after `sh -c`, also under sudo, find or xargs, and after `ssh`."""
     for at, word in enumerate(before):
         program = _program(word)
         if program == "ssh" or (program in _SHELLS and _code_follows(before[at + 1 :])):
@@ -69,7 +69,7 @@ def _code_follows(arguments: Sequence[str]) -> bool:
 
 
 def _script(arguments: Sequence[str]) -> bool:
-    """Whether a shell's arguments name what it runs; after `-s` they are only arguments."""
+    """Return whether a shell's arguments name a script file; after `-s` they are plain arguments."""
     if "-s" in arguments:
         return False
     pairs = zip(("", *arguments), arguments, strict=False)
@@ -77,7 +77,7 @@ def _script(arguments: Sequence[str]) -> bool:
 
 
 def _remote(arguments: Sequence[str]) -> Sequence[str]:
-    """The command that ssh is to run on the other host."""
+    """Return the command that ssh runs on the other host."""
     for at, word in enumerate(arguments):
         if not word.startswith("-") and not (at and _SSH_OPTION.fullmatch(arguments[at - 1])):
             return arguments[at + 1 :]

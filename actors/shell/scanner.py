@@ -1,4 +1,4 @@
-"""Reads a shell command the way a shell does, to find out how each placeholder in it is quoted."""
+"""Read a shell command as a shell does, to find out how each placeholder in it is quoted."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .holes import EVALUATED, CommandTaints, PlaceholderSite, demand
+from .placeholder_sites import EVALUATED, CommandTaints, PlaceholderSite, demand
 from .rules import reads_code
 from .text import Quotes, ShellText, escaped
 from .words import Words
@@ -24,7 +24,7 @@ class Heredoc:
     """A here-document whose body follows on the next line."""
 
     at: int
-    """Where its delimiter stands among the parts."""
+    """The index of its delimiter among the parts."""
     delimiter: str
     quoted: bool
     tabs: bool
@@ -35,36 +35,36 @@ class Heredoc:
 class Scanner(ShellText):
     """One pass over a command."""
 
-    def __init__(self, text: str, findings: CommandTaints) -> None:
-        super().__init__(text, findings)
+    def __init__(self, text: str, taints: CommandTaints) -> None:
+        super().__init__(text, taints)
         self._heredocs: list[Heredoc] = []
 
     def scan_command(self) -> list[str | PlaceholderSite]:
-        """The parts of a whole command."""
+        """Return the parts of a whole command."""
         self._code()
         return self._finished()
 
     def scan_body(self) -> list[str | PlaceholderSite]:
-        """The parts of a here-document's body, where quotes are only text."""
+        """Return the parts of a here-document's body, where quotes are plain text."""
         while self._more():
             self._quoted_char()
         return self._finished()
 
     def scan_literal(self) -> list[str | PlaceholderSite]:
-        """The parts of a body after a quoted delimiter, where all but placeholders is only text."""
+        """Return the parts of a body after a quoted delimiter, where all but placeholders is plain text."""
         while self._more():
-            if not self._hole(Quotes.DOUBLE):
+            if not self._site(Quotes.DOUBLE):
                 self._take_run()
         return self._finished()
 
     # Commands
 
     def _commands(self, text: str) -> list[str | PlaceholderSite]:
-        return Scanner(text, self._findings).scan_command()
+        return Scanner(text, self._taints).scan_command()
 
     def _code(self, closer: str = "", *, array: str | None = None) -> None:
-        """Commands, or the elements of an array, up to the closer, which stays to be taken."""
-        outer, words = self._words, Words(self._findings, array=array)
+        """Read commands, or the elements of an array, up to the closer, which is not consumed."""
+        outer, words = self._words, Words(self._taints, array=array)
         self._words = words
         while self._more():
             if self._is(")"):
@@ -82,7 +82,7 @@ class Scanner(ShellText):
         elif char in " \t":
             words.end_word()
             self._skip()
-        elif char == "{" and self._hole(Quotes.BARE):
+        elif char == "{" and self._site(Quotes.BARE):
             return
         else:
             plain = _PLAIN.match(self._text, self._at)
@@ -127,7 +127,7 @@ class Scanner(ShellText):
 
     def _open(self, words: Words) -> None:
         if words.assigned_name and not words.conditional:
-            self._findings.arrays.add(words.assigned_name)
+            self._taints.arrays.add(words.assigned_name)
             self._nested(array=words.assigned_name)
         elif words.started and words.text[-1:] in tuple("?*+@!"):
             self._take()
@@ -143,7 +143,7 @@ class Scanner(ShellText):
             self._nested()
 
     def _nested(self, *, array: str | None = None) -> None:
-        """What stands between parentheses, the first of which stands here."""
+        """Read the content of parentheses; the opening one stands here."""
         self._skip()
         self._code(")", array=array)
         self._skip()
@@ -191,30 +191,30 @@ class Scanner(ShellText):
     def _heredoc_body(self, heredoc: Heredoc) -> None:
         self._flush()
         end, after = self._heredoc_end(heredoc)
-        body = Scanner(self._text[self._at : end], self._findings)
+        body = Scanner(self._text[self._at : end], self._taints)
         parts = body.scan_literal() if heredoc.quoted else body.scan_body()
-        holes = [part for part in parts if isinstance(part, PlaceholderSite)]
+        sites = [part for part in parts if isinstance(part, PlaceholderSite)]
         if parts == [self._text[self._at : end]] or not parts:
             pass
         elif heredoc.quoted:
-            self._unquote(heredoc, parts, holes, end, after)
+            self._unquote(heredoc, parts, sites, end, after)
         else:
             self.parts += parts
             self._kept = end
         if reads_code(heredoc.command):
-            demand(holes, EVALUATED)
+            demand(sites, EVALUATED)
         self._at = after
 
     def _unquote(
-        self, heredoc: Heredoc, parts: list[str | PlaceholderSite], holes: list[PlaceholderSite], end: int, after: int
+        self, heredoc: Heredoc, parts: list[str | PlaceholderSite], sites: list[PlaceholderSite], end: int, after: int
     ) -> None:
-        """A quoted delimiter lets no value in: the body has been escaped, a plain one takes its place."""
+        """Replace a quoted delimiter, which prevents expansion, by a plain one, and escape the body instead."""
         name = heredoc.delimiter if _NAME.fullmatch(heredoc.delimiter) else "SM_EOF"
         lines = {line.lstrip("\t") for line in self._text[self._at : end].split("\n")}
         while name in lines:
             name += "_"
-        for hole in holes:
-            hole.pasted = False
+        for site in sites:
+            site.pasted = False
         self.parts[heredoc.at] = name
         self.parts += escaped(parts, r"[\\$`]")
         if end < after:
@@ -222,7 +222,7 @@ class Scanner(ShellText):
         self._kept = after
 
     def _heredoc_end(self, heredoc: Heredoc) -> tuple[int, int]:
-        """Where the body ends, and where its delimiter does."""
+        """Return the end of the body, and the end of its delimiter."""
         start, continued = self._at, False
         while start < len(self._text):
             newline = self._text.find("\n", start)

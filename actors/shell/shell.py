@@ -1,6 +1,6 @@
-"""Shell commands whose values arrive as environment variables: the template refers to them within its own quoting.
+"""Shell commands whose values arrive as environment variables, which the template refers to within its own quoting.
 
-So a value is one word wherever it stands, and never program text, whatever is in it.
+A value is therefore one word at every place, and never program text, whatever it contains.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Any, Final
 
 from ..errors import MachineError
 from ..placeholders.interpolation import Placeholder
-from .holes import CommandTaints, PlaceholderSite, Strictness
+from .placeholder_sites import CommandTaints, PlaceholderSite, Strictness
 from .scanner import Scanner
 
 MAX_BYTES: Final = 128 * 1024 - 256
-"""The longest value, and the longest command: Linux takes 128 KiB with the variable's name."""
+"""The longest value and the longest command: Linux accepts 128 KiB including the variable's name."""
 
 _PREFIX = "SM_V"
 _INTEGER = re.compile(r"[+-]?[0-9]{1,40}")
@@ -43,24 +43,24 @@ class ShellCommand:
 
 
 @dataclass(frozen=True, slots=True)
-class Slot:
-    """A place in a compiled command where a value goes."""
+class Substitution:
+    """A placeholder site of a compiled command, with the reference that replaces it."""
 
     placeholder: Placeholder
     variable: str
     reference: str
-    guard: Strictness
+    strictness: Strictness
     where: str
     pasted: bool
     kept: bool
-    """A missing value leaves the placeholder as it is written."""
+    """True if a missing value leaves the placeholder as it is written."""
     range: bool
 
 
 def rewrite(template: str, context: Mapping[str, Any]) -> ShellCommand:
-    """The template with references in place of its placeholders, and the values that go into the environment.
+    """Replace a template's placeholders by references, and return the command with the values for the environment.
 
-    ShellValueError for a value that no program can be given, or that would be evaluated where it stands.
+    Raise ShellValueError for a value that cannot be passed to a program, or that the shell would evaluate.
     """
     env: dict[str, str] = {}
     parts = _compiled(template) if "{" in template else (template,)
@@ -68,32 +68,34 @@ def rewrite(template: str, context: Mapping[str, Any]) -> ShellCommand:
     return ShellCommand(_passable("the command", text), env)
 
 
-def _filled(slot: Slot, context: Mapping[str, Any], env: dict[str, str]) -> str:
-    source = slot.placeholder.source
-    text = slot.placeholder.text(context)
+def _filled(substitution: Substitution, context: Mapping[str, Any], env: dict[str, str]) -> str:
+    source = substitution.placeholder.source
+    text = substitution.placeholder.text(context)
     if text is None:
-        if slot.kept:
+        if substitution.kept:
             return source
         text = source
-    elif slot.pasted:
+    elif substitution.pasted:
         return text
-    elif slot.guard is Strictness.INTEGER or (slot.range and _INTEGER.fullmatch(text)):
-        return _digits(slot, text)
-    elif slot.guard is Strictness.INERT and (not _INERT.fullmatch(text) or _PREFIX in text):
-        raise ShellValueError(source, f"stands {slot.where}: {_INERT_REMEDY}")
-    env[slot.variable] = _passable(source, text)
-    return slot.reference
+    elif substitution.strictness is Strictness.INTEGER or (substitution.range and _INTEGER.fullmatch(text)):
+        return _digits(substitution, text)
+    elif substitution.strictness is Strictness.INERT and (not _INERT.fullmatch(text) or _PREFIX in text):
+        raise ShellValueError(source, f"stands {substitution.where}: {_INERT_REMEDY}")
+    env[substitution.variable] = _passable(source, text)
+    return substitution.reference
 
 
 _INERT_REMEDY = "only letters, digits and ./:@%+,_- may be in it there; give it as an argument or through stdin:"
 
 
-def _digits(slot: Slot, text: str) -> str:
-    """Without leading zeros, which would make the number an octal one."""
+def _digits(substitution: Substitution, text: str) -> str:
+    """Return the integer without leading zeros, which would make it an octal number."""
     number = int(text) if _INTEGER.fullmatch(text) else None
     if number is None or not -(2**63) <= number < 2**63:
         shown = text if len(text) <= 40 else f"{text[:40]}…"
-        raise ShellValueError(slot.placeholder.source, f"stands {slot.where}: it has to be an integer, not {shown!r}")
+        raise ShellValueError(
+            substitution.placeholder.source, f"stands {substitution.where}: it has to be an integer, not {shown!r}"
+        )
     return str(number)
 
 
@@ -103,37 +105,37 @@ def _passable(what: str, text: str) -> str:
     try:
         size = len(text) if text.isascii() else len(text.encode())
     except UnicodeEncodeError:
-        raise ShellValueError(what, "contains half a surrogate pair, which is no text: send it as JSON") from None
+        raise ShellValueError(what, "contains half a surrogate pair, which is not text: send it as JSON") from None
     if size > MAX_BYTES:
         raise ShellValueError(what, f"is {size} bytes long, a command takes at most {MAX_BYTES}: use stdin:")
     return text
 
 
 @lru_cache(maxsize=1024)
-def _compiled(template: str) -> tuple[str | Slot, ...]:
-    findings = CommandTaints()
+def _compiled(template: str) -> tuple[str | Substitution, ...]:
+    taints = CommandTaints()
     try:
-        parts = Scanner(template, findings).scan_command()
+        parts = Scanner(template, taints).scan_command()
     except RecursionError:
         raise ShellValueError("the command", "is nested too deeply") from None
-    findings.settle()
+    taints.settle()
     prefix = _PREFIX
     while prefix in template:
         prefix += "_"
     variables: dict[str, str] = {}
-    return tuple(part if isinstance(part, str) else _slot(part, prefix, variables) for part in parts)
+    return tuple(part if isinstance(part, str) else _substitution(part, prefix, variables) for part in parts)
 
 
-def _slot(hole: PlaceholderSite, prefix: str, variables: dict[str, str]) -> Slot:
-    source = hole.placeholder.source
+def _substitution(site: PlaceholderSite, prefix: str, variables: dict[str, str]) -> Substitution:
+    source = site.placeholder.source
     variable = variables.setdefault(source, f"{prefix}{len(variables) + 1}")
-    return Slot(
-        placeholder=hole.placeholder,
+    return Substitution(
+        placeholder=site.placeholder,
         variable=variable,
-        reference=f"{hole.before}${{{variable}}}{hole.after}",
-        guard=hole.guard,
-        where=hole.where,
-        pasted=hole.pasted,
-        kept=hole.guard is Strictness.INTEGER or bool(_NAMED.fullmatch(source) and not hole.always),
-        range=hole.range,
+        reference=f"{site.before}${{{variable}}}{site.after}",
+        strictness=site.strictness,
+        where=site.where,
+        pasted=site.pasted,
+        kept=site.strictness is Strictness.INTEGER or bool(_NAMED.fullmatch(source) and not site.always),
+        range=site.range,
     )

@@ -1,4 +1,4 @@
-"""Text with placeholders in it, read the way a shell reads its quotes and expansions."""
+"""Read text with placeholders as a shell reads its quotes and expansions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from enum import Enum
 
 from ..placeholders.interpolation import pieces_at
-from .holes import CommandTaints, PlaceholderSite
+from .placeholder_sites import CommandTaints, PlaceholderSite
 from .words import Expression, Words
 
 _VARIABLE = re.compile(r"\$([A-Za-z_]\w*|[\d@*#?$!-])")
@@ -18,7 +18,7 @@ _PARENTHESES = re.compile(r"\\.|'[^']*'|\"(?:\\.|[^\"\\])*\"|[()]", re.DOTALL)
 
 
 class Quotes(Enum):
-    """How a place in a command is quoted: what goes before and after a reference to a variable there."""
+    """The quoting at a place in a command: the text before and after a reference to a variable there."""
 
     BARE = ('"', '"')
     DOUBLE = ("", "")
@@ -27,24 +27,24 @@ class Quotes(Enum):
 
 
 class ShellText(ABC):
-    """A position in a text that a shell will read, and the parts of what has been read: text and holes."""
+    """A position in a text that a shell will read, and the parts read so far: text and placeholder sites."""
 
-    def __init__(self, text: str, findings: CommandTaints) -> None:
+    def __init__(self, text: str, taints: CommandTaints) -> None:
         self.parts: list[str | PlaceholderSite] = []
         self._text = text
         self._at = 0
         self._kept = 0
-        """Up to where the text has been put into the parts."""
-        self._findings = findings
-        self._words: Expression = Words(findings)
+        """The position up to which the text is in the parts."""
+        self._taints = taints
+        self._words: Expression = Words(taints)
 
     @abstractmethod
     def _nested(self, *, array: str | None = None) -> None:
-        """Reads what stands between parentheses, the first of which stands here: commands, or an array's elements."""
+        """Read the content of parentheses, the first of which stands here: commands, or an array's elements."""
 
     @abstractmethod
     def _commands(self, text: str) -> list[str | PlaceholderSite]:
-        """The parts of commands that are a text of their own."""
+        """Return the parts of commands in a separate text."""
 
     # Steps
 
@@ -65,21 +65,21 @@ class ShellText(ABC):
         return self.parts
 
     def _take(self, length: int = 1) -> None:
-        """The next characters are part of a word."""
+        """Consume the next characters as part of a word."""
         self._words.add(self._text[self._at : self._at + length])
         self._at += length
 
     def _take_run(self) -> None:
-        """The next character, and those after it that mean nothing anywhere."""
+        """Consume the next character, and those after it that never have a special meaning."""
         found = _RUN.match(self._text, self._at + 1)
         self._take(found.end() - self._at if found else 1)
 
     def _skip(self, length: int = 1) -> None:
-        """The next characters are quotes, or part of no word."""
+        """Consume the next characters without adding them to a word."""
         self._at = min(self._at + length, len(self._text))
 
-    def _hole(self, quotes: Quotes, *, inside: bool = False) -> bool:
-        """Takes a placeholder or a literal `{name}`, if one stands here."""
+    def _site(self, quotes: Quotes, *, inside: bool = False) -> bool:
+        """Consume a placeholder or a literal `{name}`. Return False if none stands here."""
         found = pieces_at(self._text, self._at) if self._is("{") else None
         if not found:
             return False
@@ -90,9 +90,9 @@ class ShellText(ABC):
                 self.parts.append(piece)
                 self._words.add(piece)
             else:
-                hole = PlaceholderSite(piece, *quotes.value, pasted=piece.raw, always=inside, range=self._is_bound(end))
-                self.parts.append(hole)
-                self._words.add_hole(hole)
+                site = PlaceholderSite(piece, *quotes.value, pasted=piece.raw, always=inside, range=self._is_bound(end))
+                self.parts.append(site)
+                self._words.add_site(site)
         self._at = self._kept = end
         return True
 
@@ -101,7 +101,7 @@ class ShellText(ABC):
         return (before.endswith("..") and after[:1] == "}") or (before.endswith("{") and after == "..")
 
     def _backslash(self) -> None:
-        """Within quotes: one before a value stays a backslash, and must not reach the `$` of the reference."""
+        """Consume a backslash within quotes. Before a value, double it: it would escape the `$` of the reference."""
         if self._text.startswith("{", self._at + 1) and pieces_at(self._text, self._at + 1):
             self._flush()
             self.parts.append("\\")
@@ -123,7 +123,7 @@ class ShellText(ABC):
         while self._more() and not self._is(closer):
             if escapes and self._is("\\"):
                 self._backslash()
-            elif not self._hole(quotes):
+            elif not self._site(quotes):
                 self._take_run()
         self._skip()
 
@@ -142,11 +142,11 @@ class ShellText(ABC):
             self._dollar(quoted=True)
         elif char == "`":
             self._backquote(quoted=True)
-        elif not self._hole(Quotes.DOUBLE):
+        elif not self._site(Quotes.DOUBLE):
             self._take_run()
 
     def _backquote(self, *, quoted: bool) -> None:
-        """Its content is unescaped once before it is read as commands, and written so that it comes out the same."""
+        """Read a command in backquotes: its content is unescaped once, and escaped again when it is written."""
         end = self._at + 1
         while end < len(self._text) and self._text[end] != "`":
             end += 2 if self._text[end] == "\\" else 1
@@ -184,7 +184,7 @@ class ShellText(ABC):
             self._take()
 
     def _is_arithmetic(self, start: int) -> bool:
-        """Whether the `((` here is closed by `))`; commands in two pairs of parentheses are not."""
+        """Return whether the `((` here is closed by `))`; for commands in two pairs of parentheses, it is not."""
         depth = 0
         for found in _PARENTHESES.finditer(self._text, start + 1):
             depth += (found[0] == "(") - (found[0] == ")")
@@ -193,9 +193,9 @@ class ShellText(ABC):
         return True
 
     def _parameter(self, *, quoted: bool) -> None:
-        """`${…}`, which is the shell's own up to the word after its operator."""
+        """Read `${…}`. Placeholders count only in the word after its operator."""
         self._skip(1)
-        if self._is("{{") and self._hole(Quotes.DOUBLE):
+        if self._is("{{") and self._site(Quotes.DOUBLE):
             return
         self._skip(1)
         found = _PARAMETER.match(self._text, self._at)
@@ -205,7 +205,7 @@ class ShellText(ABC):
         if self._is("["):
             self._subscript(name, quoted=quoted)
         if mark == "!" or self._is("@P"):
-            self._findings.evaluated.add(name)
+            self._taints.evaluated.add(name)
         if fallback := _FALLBACK.match(self._text, self._at):
             self._skip(len(fallback[0]))
             self._operand("}", quoted=quoted)
@@ -215,7 +215,7 @@ class ShellText(ABC):
             self._operand("}", quoted=False)
 
     def _operand(self, closer: str, *, quoted: bool) -> None:
-        """The word after an operator in `${…}`, or an extended pattern, with its closer."""
+        """Read the word after an operator in `${…}`, or an extended pattern, including its closer."""
         depth = 0
         while self._more() and (depth or not self._is(closer)):
             depth += (closer == ")") * (self._is("(") - self._is(")"))
@@ -234,7 +234,7 @@ class ShellText(ABC):
             self._dollar(quoted=quoted)
         elif char == "`":
             self._backquote(quoted=quoted)
-        elif not self._hole(Quotes.DOUBLE if quoted else Quotes.BARE, inside=True):
+        elif not self._site(Quotes.DOUBLE if quoted else Quotes.BARE, inside=True):
             self._take_run()
 
     def _arithmetic(self, closer: str, *, quoted: bool) -> None:
@@ -244,12 +244,12 @@ class ShellText(ABC):
     def _subscript(self, array: str, *, quoted: bool) -> None:
         self._skip()
         expression = self._expression("]", quoted=quoted)
-        self._findings.subscripts.append((array, expression.text, expression.holes))
+        self._taints.subscripts.append((array, expression.text, expression.sites))
         self._words.add("[]")
 
     def _expression(self, closer: str, *, quoted: bool) -> Expression:
-        """What stands up to the closer, which is taken."""
-        outer, self._words = self._words, Expression(self._findings)
+        """Read an expression up to its closer, which is consumed."""
+        outer, self._words = self._words, Expression(self._taints)
         opener = {"))": "(", "]": "[", "}": ""}[closer]
         depth = 0
         while self._more() and (depth or not self._is(closer)):
@@ -262,5 +262,5 @@ class ShellText(ABC):
 
 
 def escaped(parts: list[str | PlaceholderSite], special: str) -> list[str | PlaceholderSite]:
-    """The parts with a backslash before the special characters of their text."""
+    """Return the parts with a backslash before each special character of their text."""
     return [re.sub(special, r"\\\g<0>", part) if isinstance(part, str) else part for part in parts]

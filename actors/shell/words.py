@@ -1,15 +1,15 @@
-"""The words of shell commands, collected while a command is read, and what they ask of the values in them."""
+"""Collect the words of shell commands while a command is read, and make their demands on the values in them."""
 
 from __future__ import annotations
 
 import re
 
-from .holes import (
+from .placeholder_sites import (
     ARITHMETIC,
     EVALUATED,
     EXPANDED_TWICE,
-    HOLE,
     NAME,
+    SITE,
     CommandTaints,
     PlaceholderSite,
     demand,
@@ -24,44 +24,44 @@ _RESERVED = frozenset({"if", "then", "elif", "else", "fi", "do", "done", "while"
 
 
 class Expression:
-    """Text and holes that belong together: an arithmetic expression, a subscript, or one word."""
+    """A text with its placeholder sites: an arithmetic expression, a subscript, or one word."""
 
-    def __init__(self, findings: CommandTaints) -> None:
-        self.findings = findings
+    def __init__(self, taints: CommandTaints) -> None:
+        self.taints = taints
         self.text = ""
-        self.holes: list[PlaceholderSite] = []
+        self.sites: list[PlaceholderSite] = []
         self.started = False
 
     def add(self, text: str) -> None:
-        """More of it, its quotes removed."""
+        """Append text, without its quotes."""
         self.text += text
         self.started = True
 
-    def add_hole(self, hole: PlaceholderSite) -> None:
-        """A hole in it."""
-        self.add(HOLE)
-        self.holes.append(hole)
+    def add_site(self, site: PlaceholderSite) -> None:
+        """Append a placeholder site."""
+        self.add(SITE)
+        self.sites.append(site)
 
     def add_expansion(self, name: str = "") -> None:
-        """A variable, or the output of a command."""
+        """Append a variable, or the output of a command."""
         self.add(f"${{{name}}}")
 
     def end_arithmetic(self) -> None:
-        """It was arithmetic."""
-        self.findings.arithmetic |= identifiers(self.text)
-        demand(self.holes, ARITHMETIC)
+        """End an arithmetic expression: its variables and sites must be integers."""
+        self.taints.arithmetic |= identifiers(self.text)
+        demand(self.sites, ARITHMETIC)
 
 
 class Words(Expression):
     """The words of a list of commands, one command after another."""
 
-    def __init__(self, findings: CommandTaints, *, array: str | None = None) -> None:
-        super().__init__(findings)
+    def __init__(self, taints: CommandTaints, *, array: str | None = None) -> None:
+        super().__init__(taints)
         self.words: list[str] = []
         self.conditional = False
-        """Between `[[` and `]]`."""
+        """True between `[[` and `]]`."""
         self.array = array
-        """The array whose elements these are, in place of commands."""
+        """The array, if the words are its elements and not commands."""
         self._cases: list[str] = []
         self._redirection = ""
         self._inputs: list[PlaceholderSite] = []
@@ -69,18 +69,18 @@ class Words(Expression):
 
     @property
     def in_pattern(self) -> bool:
-        """Whether a pattern of a `case` stands here, whose `)` closes nothing."""
+        """True in a pattern of a `case`, whose `)` closes nothing."""
         return bool(self._cases) and self._cases[-1] == "pattern"
 
     @property
     def assigned_name(self) -> str | None:
-        """The variable, where the word so far is `name=`."""
+        """The variable, if the word so far is `name=`."""
         found = _ASSIGNMENT.fullmatch(self.text)
         return found[1] if found else None
 
     @property
     def subscripted_name(self) -> str | None:
-        """The array, where a `[` that follows opens the subscript of an assignment."""
+        """The array, if a `[` that follows opens the subscript of an assignment."""
         if self.array is not None:
             return None if self.started else self.array
         if self._cases and self._cases[-1] != "body":
@@ -88,19 +88,19 @@ class Words(Expression):
         return self.text if not self.words and _IDENTIFIER.fullmatch(self.text) else None
 
     def end_pattern(self) -> None:
-        """The `)` after a pattern: commands follow."""
+        """End a pattern at its `)`; commands follow."""
         self._cases[-1] = "body"
         self.words = []
 
     def redirect(self, operator: str) -> None:
-        """The next word is a file or an input, not an argument."""
+        """Note that the next word is a file or an input, not an argument."""
         if self.text.isdigit():
             self._take_word()
         self.end_word()
         self._redirection = operator
 
     def end_command(self, operator: str = ";") -> None:
-        """A separator."""
+        """End a command at a separator."""
         self.end_word()
         if self.conditional or (self._cases and self._cases[-1] != "body"):
             return
@@ -110,42 +110,42 @@ class Words(Expression):
         self.words = []
 
     def end_word(self) -> None:
-        """A blank, or anything else that ends a word."""
+        """End the word, if one has begun."""
         if not self.started:
             return
-        word, holes = self._take_word()
+        word, sites = self._take_word()
         if self._redirection:
-            self._end_redirection(holes)
+            self._end_redirection(sites)
         elif self.array is not None:
             return
         elif self.conditional:
-            self._end_operand(word, holes)
+            self._end_operand(word, sites)
         elif self._cases and self._cases[-1] != "body":
             self._end_case_word(word)
-        elif self.words or not self._opens(word, holes):
-            self._end_argument(word, holes)
+        elif self.words or not self._opens(word, sites):
+            self._end_argument(word, sites)
 
     def _take_word(self) -> tuple[str, list[PlaceholderSite]]:
-        word, holes = self.text, self.holes
-        self.text, self.holes, self.started = "", [], False
-        return word, holes
+        word, sites = self.text, self.sites
+        self.text, self.sites, self.started = "", [], False
+        return word, sites
 
-    def _end_redirection(self, holes: list[PlaceholderSite]) -> None:
+    def _end_redirection(self, sites: list[PlaceholderSite]) -> None:
         if self._redirection == ">&":
-            demand(holes, EXPANDED_TWICE)
+            demand(sites, EXPANDED_TWICE)
         elif self._redirection == "<<<":
-            self._inputs += holes
+            self._inputs += sites
         self._redirection = ""
 
-    def _opens(self, word: str, holes: list[PlaceholderSite]) -> bool:
-        """Whether a first word is no command's name: a reserved word, or an assignment."""
+    def _opens(self, word: str, sites: list[PlaceholderSite]) -> bool:
+        """Return whether a first word is a reserved word or an assignment, and not the name of a command."""
         if word in ("case", "[["):
             self._cases += ["subject"] if word == "case" else []
             self.conditional = word == "[["
         elif word == "esac" and self._cases:
             self._cases.pop()
         elif found := _ASSIGNMENT.match(word):
-            self.findings.assigned += [(found[1], hole) for hole in holes]
+            self.taints.assigned += [(found[1], site) for site in sites]
         else:
             return word in _RESERVED
         return True
@@ -159,8 +159,8 @@ class Words(Expression):
         elif state == "pattern" and word == "esac":
             self._cases.pop()
 
-    def _end_operand(self, word: str, holes: list[PlaceholderSite]) -> None:
-        """A word of `[[ … ]]`: its number comparisons are arithmetic."""
+    def _end_operand(self, word: str, sites: list[PlaceholderSite]) -> None:
+        """End a word of `[[ … ]]`, where comparisons of numbers are arithmetic."""
         previous = self.words[-1] if self.words else ""
         if word == "]]":
             self.conditional, self.words, self._operand = False, [], []
@@ -168,58 +168,58 @@ class Words(Expression):
         if word in _COMPARISONS:
             self._compare(previous, self._operand)
         elif previous in _COMPARISONS:
-            self._compare(word, holes)
+            self._compare(word, sites)
         elif previous == "-v":
-            demand(holes, naming(word))
+            demand(sites, naming(word))
         self.words.append(word)
-        self._operand = holes
+        self._operand = sites
 
-    def _compare(self, word: str, holes: list[PlaceholderSite]) -> None:
-        self.findings.arithmetic |= identifiers(word)
-        demand(holes, ARITHMETIC)
+    def _compare(self, word: str, sites: list[PlaceholderSite]) -> None:
+        self.taints.arithmetic |= identifiers(word)
+        demand(sites, ARITHMETIC)
 
-    def _end_argument(self, word: str, holes: list[PlaceholderSite]) -> None:
+    def _end_argument(self, word: str, sites: list[PlaceholderSite]) -> None:
         before = self.words
         if before == ["function"]:
             self.words = []
             return
         name = builtin(before)
         if name in DECLARING:
-            self._declare(name, word, holes)
+            self._declare(name, word, sites)
         elif name == "let":
-            self._compare(word, holes)
-        elif holes and (asked := demand_of(before, word)):
-            demand(holes, asked)
-        self._note_variable(name, holes)
+            self._compare(word, sites)
+        elif sites and (asked := demand_of(before, word)):
+            demand(sites, asked)
+        self._note_variable(name, sites)
         # An expansion may come to several words, as ${RUN:-bash -c} does.
         before += word.replace("}", "} ").split() if word.startswith("${") else [word]
 
-    def _declare(self, name: str, word: str, holes: list[PlaceholderSite]) -> None:
+    def _declare(self, name: str, word: str, sites: list[PlaceholderSite]) -> None:
         flags = "".join(known for known in self.words if known.startswith("-"))
         variable, _, value = word.partition("=")
         variable = variable.removesuffix("+")
-        kinds = {"i": self.findings.arithmetic, "a": self.findings.arrays, "A": self.findings.maps}
+        kinds = {"i": self.taints.arithmetic, "a": self.taints.arrays, "A": self.taints.maps}
         for flag, names in kinds.items():
             names |= {variable} if flag in flags else set()
-        self.findings.assigned += [(variable, hole) for hole in holes]
-        self.findings.declared += [(variable, hole) for hole in holes if name != "export"]
+        self.taints.assigned += [(variable, site) for site in sites]
+        self.taints.declared += [(variable, site) for site in sites if name != "export"]
         if "n" in flags and value:
-            demand(holes, NAME)
-        if HOLE in variable and name in ("declare", "typeset", "local"):
-            demand(holes, naming(variable))
+            demand(sites, NAME)
+        if SITE in variable and name in ("declare", "typeset", "local"):
+            demand(sites, naming(variable))
 
-    def _note_variable(self, name: str, holes: list[PlaceholderSite]) -> None:
-        """`for n in VALUES` and `printf -v n VALUES` put values into variables."""
+    def _note_variable(self, name: str, sites: list[PlaceholderSite]) -> None:
+        """Note the variables that `for n in VALUES` and `printf -v n VALUES` assign."""
         before = self.words
         if name in ("for", "select") and len(before) > 2:
-            self.findings.assigned += [(before[1], hole) for hole in holes]
+            self.taints.assigned += [(before[1], site) for site in sites]
         elif name == "printf" and len(before) > 2 and before[1] == "-v":
-            self.findings.assigned += [(before[2], hole) for hole in holes]
+            self.taints.assigned += [(before[2], site) for site in sites]
 
     def _end_inputs(self) -> None:
-        """Here-strings: code for a shell, values for `read`."""
+        """Treat here-strings as code for a shell, and as values for `read`."""
         if reads_code(self.words):
             demand(self._inputs, EVALUATED)
         elif self.words[:1] == ["read"]:
-            self.findings.assigned += [(name, hole) for name in self.words[1:] for hole in self._inputs]
+            self.taints.assigned += [(name, site) for name in self.words[1:] for site in self._inputs]
         self._inputs = []

@@ -87,8 +87,8 @@ def test_without_its_secrets_a_machine_does_not_start_and_each_is_named(
         running.add(path)
 
     said = [str(problem) for problem in refused.value.problems]
-    whys = ["is not set", "is empty", "No such file", "Is a directory", "is empty", "is no text", "longer than 64 KiB"]
-    whys.append("is no regular file")
+    whys = ["is not set", "is empty", "No such file", "Is a directory", "is empty", "is not text", "longer than 64 KiB"]
+    whys.append("is not a regular file")
     assert [why for why, text in zip(whys, said, strict=True) if why not in text] == []
     assert said[0].startswith(f"{path}:4:13: error: the environment variable NOT_THERE is not set\n  hint: ")
     assert running.machines() == []

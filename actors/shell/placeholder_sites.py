@@ -1,4 +1,4 @@
-"""The places in a shell command where values go, and what a value there may be."""
+"""The placeholder sites of a shell command, and the values that each accepts."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from ..placeholders.interpolation import Placeholder
 
 
 class Strictness(IntEnum):
-    """What a value has to be where it stands; a higher one is stricter."""
+    """The requirement for a value at its site; a higher one is stricter."""
 
     TEXT = 0
-    """Anything: it arrives as it is."""
+    """Any text: it arrives unchanged."""
     INERT = 1
-    """Letters, digits and a few signs, which a shell that evaluates them takes for themselves."""
+    """Letters, digits and a few signs, which have no effect when a shell evaluates them."""
     INTEGER = 2
-    """bash evaluates anything else in arithmetic as code."""
+    """An integer: in arithmetic, bash evaluates anything else as code."""
 
 
 @dataclass(slots=True, eq=False)
@@ -31,23 +31,23 @@ class PlaceholderSite:
     after: str
     """The quotes around the reference to the value."""
     pasted: bool = False
-    """The value is program text on purpose."""
+    """True if the value is program text on purpose."""
     always: bool = False
-    """A missing value is handed over too, as the placeholder's own text, since its braces would disturb here."""
+    """True if a missing value is passed on as the placeholder's own text, since its braces have a meaning here."""
     range: bool = False
-    """A bound of `{1..9}`, which the shell takes from digits only."""
-    guard: Strictness = Strictness.TEXT
+    """True for a bound of `{1..9}`, where the shell accepts only digits."""
+    strictness: Strictness = Strictness.TEXT
     where: str = "in a range of numbers"
-    """What stands there, for the message of a refusal."""
+    """The place in words, for the message of a refusal."""
 
-    def demand(self, guard: Strictness, where: str) -> None:
-        """Makes the guard at least this strict."""
-        if guard > self.guard:
-            self.guard, self.where = guard, where
+    def demand(self, strictness: Strictness, where: str) -> None:
+        """Raise the strictness to at least this level."""
+        if strictness > self.strictness:
+            self.strictness, self.where = strictness, where
 
 
 Demand = tuple[Strictness, str]
-"""How strict, and what stands there that asks for it."""
+"""The strictness, and the place in words that requires it."""
 
 ARITHMETIC: Final[Demand] = (Strictness.INTEGER, "in shell arithmetic, which evaluates text as code")
 SUBSCRIPT: Final[Demand] = (Strictness.INTEGER, "in an array subscript, which bash evaluates as code")
@@ -58,18 +58,18 @@ EXPANDED_TWICE: Final[Demand] = (
 )
 EVALUATED: Final[Demand] = (Strictness.INERT, "in text that a shell evaluates")
 
-HOLE: Final = "\0"
-"""What stands for a hole in the text of a word."""
+SITE: Final = "\0"
+"""The character that stands for a site in the text of a word."""
 
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w*")
-# Assigning to these evaluates the value.
+# bash evaluates a value that is assigned to these.
 _INTEGERS = ("RANDOM", "SRANDOM", "SECONDS", "LINENO", "HISTCMD", "OPTIND", "EPOCHSECONDS", "BASHPID")
 _EVALUATED_VARIABLES = ("PS4", "PROMPT_COMMAND", "BASH_ENV", "ENV")
 
 
 @dataclass(slots=True)
 class CommandTaints:
-    """What a whole command does with its variables: a value in one that is used as code has to be harmless too."""
+    """The variables of a whole command that it evaluates. A value that is assigned to one must be harmless too."""
 
     assigned: list[tuple[str, PlaceholderSite]] = field(default_factory=list)
     arithmetic: set[str] = field(default_factory=lambda: set(_INTEGERS))
@@ -77,31 +77,31 @@ class CommandTaints:
     arrays: set[str] = field(default_factory=set)
     declared: list[tuple[str, PlaceholderSite]] = field(default_factory=list)
     maps: set[str] = field(default_factory=set)
-    """Associative arrays: their subscripts are only text."""
+    """Associative arrays, whose subscripts are plain text."""
     subscripts: list[tuple[str, str, list[PlaceholderSite]]] = field(default_factory=list)
 
     def settle(self) -> None:
-        """Applies to every hole what was found out about its variable anywhere in the command."""
-        for array, text, holes in self.subscripts:
+        """Apply to every site the strictness that its variable needs anywhere in the command."""
+        for array, text, sites in self.subscripts:
             if array not in self.maps:
                 self.arithmetic |= identifiers(text)
-                demand(holes, SUBSCRIPT)
-        for name, hole in self.assigned:
+                demand(sites, SUBSCRIPT)
+        for name, site in self.assigned:
             if name in self.arithmetic:
-                hole.demand(*ARITHMETIC)
+                site.demand(*ARITHMETIC)
             elif name in self.evaluated:
-                hole.demand(*EVALUATED)
-        for name, hole in self.declared:
+                site.demand(*EVALUATED)
+        for name, site in self.declared:
             if name in self.arrays or name in self.maps:
-                hole.demand(*EVALUATED)
+                site.demand(*EVALUATED)
 
 
-def demand(holes: Iterable[PlaceholderSite], what: Demand) -> None:
-    """Makes the same demand of all of these."""
-    for hole in holes:
-        hole.demand(*what)
+def demand(sites: Iterable[PlaceholderSite], what: Demand) -> None:
+    """Raise the strictness of several sites."""
+    for site in sites:
+        site.demand(*what)
 
 
 def identifiers(text: str) -> set[str]:
-    """The names of variables in an expression."""
+    """Return the names of variables in an expression."""
     return set(_IDENTIFIER.findall(text))
