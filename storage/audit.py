@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from . import contexts, snapshots
 from .clock import epoch_or_zero, to_text
 from .contexts import ContextRow
 from .engine.database import Database
+from .engine.sql import one_of
 from .errors import CommitInDoubt
 from .payload import dumps, loads
+from .row import Row
 from .snapshots import Forgotten, Saved
 
 PRUNE_CHUNK = 5000
@@ -104,7 +106,7 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class StateChange:
+class StateChange(Row):
     """A transition that a machine made."""
 
     id: int
@@ -114,13 +116,9 @@ class StateChange:
     event: str | None
     timestamp: float
 
-    def as_dict(self) -> dict[str, Any]:
-        """All fields by name, ready for JSON."""
-        return asdict(self)
-
 
 @dataclass(frozen=True, slots=True)
-class ErrorRow:
+class ErrorRow(Row):
     """An error that a machine met."""
 
     id: int
@@ -128,10 +126,6 @@ class ErrorRow:
     error_message: str | None
     job_id: str | None
     timestamp: float
-
-    def as_dict(self) -> dict[str, Any]:
-        """All fields by name, ready for JSON."""
-        return asdict(self)
 
 
 def write(db: Database, records: Sequence[Record]) -> list[int]:
@@ -168,7 +162,7 @@ def since(
     types: Sequence[str] | None = None,
 ) -> list[Event]:
     """Events after this id, in id order, of these machines and types (None: of all)."""
-    condition = "id > ?" + _in("machine_name", machines) + _in("event_type", types)
+    condition = "id > ?" + _and_one_of("machine_name", machines) + _and_one_of("event_type", types)
     with db.read():
         rows = db.execute(
             f"SELECT id, machine_name, event_type, payload, created_at FROM realtime_events WHERE {condition} "
@@ -186,7 +180,7 @@ def before(
     types: Sequence[str] | None = None,
 ) -> list[Event]:
     """Events before this id (None: the newest ones), newest first, of these machines and types (None: of all)."""
-    condition = "id < ?" + _in("machine_name", machines) + _in("event_type", types)
+    condition = "id < ?" + _and_one_of("machine_name", machines) + _and_one_of("event_type", types)
     with db.read():
         rows = db.execute(
             f"SELECT id, machine_name, event_type, payload, created_at FROM realtime_events WHERE {condition} "
@@ -389,8 +383,8 @@ def _event(row: Any) -> Event:
     return Event(row[0], row[1], row[2], loads(row[3]), epoch_or_zero(row[4]))
 
 
-def _in(column: str, values: Sequence[str] | None) -> str:
-    return "" if values is None else f" AND {column} IN ({', '.join('?' * len(values))})"
+def _and_one_of(column: str, values: Sequence[str] | None) -> str:
+    return "" if values is None else f" AND {one_of(column, values)}"
 
 
 def _text(payload: Any, key: str) -> str | None:

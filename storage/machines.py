@@ -9,6 +9,7 @@ from typing import Any
 from .engine.database import Database
 from .errors import MachineTaken
 from .payload import dumps, loads
+from .row import Row
 
 ACTIVE = ("running", "failed")
 """A failed machine stays where it is and still answers events."""
@@ -26,7 +27,7 @@ ON CONFLICT (machine_name) DO UPDATE SET
 
 
 @dataclass(frozen=True, slots=True)
-class MachineRow:
+class MachineRow(Row):
     """One row of `machine_state`."""
 
     machine_name: str
@@ -51,10 +52,6 @@ class MachineRow:
     def running(self) -> bool:
         """True while a runtime holds the name, as far as the table knows."""
         return self.status in ACTIVE and self.pid is not None
-
-    def as_dict(self) -> dict[str, Any]:
-        """All fields by name, ready for JSON."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 COLUMNS = ", ".join(field.name for field in fields(MachineRow))

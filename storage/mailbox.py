@@ -7,13 +7,16 @@ from contextlib import suppress
 from dataclasses import dataclass, fields
 from typing import Any
 
-from . import bells, problems
+from . import problems
 from .clock import epoch_or_zero, to_text
 from .engine.database import Database
+from .engine.sql import one_of
 from .errors import PayloadTooLarge, StorageError
 from .hidden import masked_in
 from .names import check_names, machine_name_fault, refusal
+from .notifications import notify
 from .payload import dumps, loads
+from .row import Row
 
 MAX_PAYLOAD_BYTES = 16 * 1024 * 1024
 DEFAULT_TTL_S = 86_400.0
@@ -47,7 +50,7 @@ class MailboxMessage:
 
 
 @dataclass(frozen=True, slots=True)
-class MailboxRow:
+class MailboxRow(Row):
     """One row of `machine_events`, as listings show it."""
 
     id: int
@@ -61,10 +64,6 @@ class MailboxRow:
     created_at: str | None
     processed_at: str | None
     expires_at: float | None
-
-    def as_dict(self) -> dict[str, Any]:
-        """All fields by name, ready for JSON."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 def post(
@@ -117,7 +116,7 @@ def post_many(
             number = db.execute(INSERT, values).fetchone()[0]
             letters.append(MailboxMessage(number, source, target, type, payload, job_id, now, after))
         if settled is None:
-            bells.ring(db, "mail", targets)
+            notify(db, "mail", targets)
     return letters
 
 
@@ -135,7 +134,7 @@ def peek(db: Database, target: str, types: Sequence[str] | None = None, limit: i
     """Unread events of these types (None: of any), in id order; they stay unread."""
     with db.read():
         rows = db.execute(
-            f"{LETTER} WHERE target_machine = ? AND {UNREAD}{_in('event_type', types)} ORDER BY id LIMIT ?",
+            f"{LETTER} WHERE target_machine = ? AND {UNREAD}{_and_one_of('event_type', types)} ORDER BY id LIMIT ?",
             (target, db.now(), *(types or ()), limit),
         ).fetchall()
     return [_letter(row) for row in rows]
@@ -176,7 +175,7 @@ def clear(
     db: Database, *, target: str | None = None, types: Sequence[str] | None = None, status: str | None = None
 ) -> int:
     """Delete the events that match all that is given; nothing given deletes all. Returns how many."""
-    condition = ("1 = 1" if target is None else "target_machine = ?") + _in("event_type", types)
+    condition = ("1 = 1" if target is None else "target_machine = ?") + _and_one_of("event_type", types)
     condition += "" if status is None else " AND status = ?"
     params = [value for value in (target, *(types or ()), status) if value is not None]
     with db.write():
@@ -214,9 +213,9 @@ def pending_targets(db: Database, names: Iterable[str]) -> dict[str, int]:
     with db.read():
         for start in range(0, len(wanted), CHUNK):
             chunk = wanted[start : start + CHUNK]
+            condition = f"{UNREAD} AND {one_of('target_machine', chunk)}"
             rows = db.execute(
-                f"SELECT target_machine, max(id) FROM machine_events WHERE {UNREAD}{_in('target_machine', chunk)} "
-                "GROUP BY target_machine",
+                f"SELECT target_machine, max(id) FROM machine_events WHERE {condition} GROUP BY target_machine",
                 (db.now(), *chunk),
             ).fetchall()
             found.update(rows)
@@ -248,8 +247,8 @@ def _payload_text(db: Database, payload: Any) -> str | None:
     return text
 
 
-def _in(column: str, values: Sequence[str] | None) -> str:
-    return "" if values is None else f" AND {column} IN ({', '.join('?' * len(values))})"
+def _and_one_of(column: str, values: Sequence[str] | None) -> str:
+    return "" if values is None else f" AND {one_of(column, values)}"
 
 
 def _mailbox_row(row: Any) -> MailboxRow:

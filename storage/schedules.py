@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any
 
 from .engine.database import Database
+from .row import Row
 
 REGISTER = """
 INSERT INTO schedules (schedule_id, machine_name, config_type, cron, timezone, what, spec, next_at)
@@ -19,7 +19,7 @@ CLAIM = "UPDATE schedules SET next_at = ? WHERE schedule_id = ? AND spec = ? AND
 
 
 @dataclass(frozen=True, slots=True)
-class ScheduleRow:
+class ScheduleRow(Row):
     """One row of `schedules`."""
 
     schedule_id: str
@@ -41,10 +41,6 @@ class ScheduleRow:
     fired: int
     left_out: int
     """Firings that were due and did nothing, by the rules for missed and overlapping ones."""
-
-    def as_dict(self) -> dict[str, Any]:
-        """All fields by name, ready for JSON."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 COLUMNS = ", ".join(field.name for field in fields(ScheduleRow))

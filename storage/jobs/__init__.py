@@ -1,23 +1,11 @@
 """The job queue: every verb one transaction, its docstring the contract."""
 
-from .claims import adopt, claim, claim_id, renew
+from .bulk import release_owner, reset_processing
+from .claims import adopt, assign, claim, claim_id, renew, shorten_leases
 from .deletion import cleanup, prune, remove
 from .job import STATUSES, Job, NewJob
-from .moves import release_owner, reset_processing
 from .queries import claimable, counts, find, get, held_by, pending, statuses
-from .queue import (
-    assign,
-    cancel,
-    complete,
-    enqueue,
-    enqueue_many,
-    fail,
-    release,
-    rescue,
-    retry,
-    shorten_leases,
-    time_out,
-)
+from .queue import cancel, complete, enqueue, enqueue_many, fail, release, rescue, retry, time_out
 
 __all__ = [
     "STATUSES",

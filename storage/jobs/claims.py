@@ -1,9 +1,10 @@
-"""Taking jobs, and keeping them: claims and their leases."""
+"""Take jobs and hold them: claims, and the leases that keep a job with its worker."""
 
 from __future__ import annotations
 
 from ..clock import to_text
 from ..engine.database import Database
+from ..errors import JobNotFound, LeaseLost
 from .job import COLUMNS, Job, from_row
 
 PROMOTE = """
@@ -28,11 +29,11 @@ def claim(
     max_attempts: int | None = None,
     backoff_s: float | None = None,
 ) -> Job | None:
-    """Take the next job: pending or due, by priority, due time, insertion; it is processing then, one attempt more.
+    """Take the next job, by priority, due time and insertion: it is processing then, with one attempt more.
 
     A job without a machine type goes to any worker, a worker without one takes any job of its type, one without a
-    `job_type` any type. `owner` is the runtime that renews the lease, `machine` who works on it. `max_attempts` and
-    `backoff_s` are for a job that does not say so itself. None: nothing to do.
+    `job_type` any type. `owner` is the runtime that renews the lease, `machine` the machine that works on the job.
+    `max_attempts` and `backoff_s` are for a job that has none of its own. Return None if no job waits or is due.
     """
     with db.write():
         now = db.now()
@@ -53,7 +54,7 @@ def claim_id(
     max_attempts: int | None = None,
     backoff_s: float | None = None,
 ) -> Job | None:
-    """Take this job if it is pending or due; None if it is not, or there is none. `lease_s` None: as the last time."""
+    """Take this job. Return None if it is neither pending nor due, or not there. `lease_s` None: the last claim's."""
     picked = "SELECT id FROM jobs WHERE job_id = ? AND (status = 'pending' OR status = 'scheduled' AND due_at <= ?)"
     with db.write():
         now = db.now()
@@ -66,7 +67,7 @@ def claim_id(
 
 
 def adopt(db: Database, job_id: str, *, owner: str, attempt: int | None, heir: str) -> Job | None:
-    """A dead worker's job goes to its successor, in the same attempt; None when the worker no longer holds it."""
+    """Give a dead worker's job to its successor, in the same attempt. Return None if the worker does not hold it."""
     with db.write():
         row = db.execute(
             "UPDATE jobs SET owner = ?, lease_until = ? + lease_s WHERE job_id = ? AND status = 'processing' "
@@ -76,14 +77,54 @@ def adopt(db: Database, job_id: str, *, owner: str, attempt: int | None, heir: s
         return from_row(row) if row else None
 
 
+def assign(db: Database, job_id: str, machine: str, *, owner: str, attempt: int | None = None) -> float:
+    """Let another machine of the same runtime work on the job. Return the seconds of its lease.
+
+    LeaseLost, JobNotFound.
+    """
+    with db.write():
+        job = held(db, job_id, owner, attempt)
+        row = db.execute("UPDATE jobs SET machine = ? WHERE id = ? RETURNING lease_s", (machine, job.id)).fetchone()
+        return float(row[0])
+
+
 def renew(db: Database, owner: str) -> int:
-    """All leases of the worker count anew from now, each for its own length; returns how many."""
+    """Let all leases of the worker run from now on, each for its own length. Return the number of jobs."""
     with db.write():
         return db.execute(
             "UPDATE jobs SET lease_until = ? + lease_s "
             "WHERE status = 'processing' AND owner = ? AND lease_until IS NOT NULL",
             (db.now(), owner),
         ).rowcount
+
+
+def shorten_leases(db: Database) -> int:
+    """Let no lease run for longer than its length from now; for a clock that was set back.
+
+    Live workers renew theirs as usual. The lease of a dead one would otherwise run until the old time. Return the
+    number of jobs.
+    """
+    with db.write():
+        return db.execute(
+            "UPDATE jobs SET lease_until = ? + lease_s WHERE status = 'processing' AND lease_until > ? + lease_s",
+            (db.now(), db.now()),
+        ).rowcount
+
+
+def held(db: Database, job_id: str, owner: str, attempt: int | None) -> Job:
+    """Inside write(), lock and return the job that this worker holds in this attempt. LeaseLost, JobNotFound."""
+    job = locked(db, job_id)
+    if job.status != "processing" or job.owner != owner or attempt not in (None, job.attempts):
+        raise LeaseLost(job_id)
+    return job
+
+
+def locked(db: Database, job_id: str) -> Job:
+    """Inside write(), lock and return the job: nobody else can change it until the end. JobNotFound."""
+    row = db.execute(f"SELECT {COLUMNS} FROM jobs WHERE job_id = ?{db.dialect.for_update}", (job_id,)).fetchone()
+    if row is None:
+        raise JobNotFound(job_id)
+    return from_row(row)
 
 
 # Helpers

@@ -11,6 +11,7 @@ from ..backoff import back_off
 from ..clock import to_text
 from ..names import check_names
 from ..payload import dumps, loads
+from ..row import Row
 
 STATUSES = ("pending", "scheduled", "processing", "completed", "failed", "cancelled")
 DEFAULT_MAX_ATTEMPTS = 3
@@ -21,7 +22,7 @@ LONGEST_BACKOFF_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class Job(Row):
     """One row of `jobs`."""
 
     id: int
@@ -50,7 +51,7 @@ class Job:
     due_at: float | None
     """Epoch seconds from which on it may be claimed."""
     owner: str | None
-    """Who claimed it last."""
+    """The runtime that claimed it last."""
     lease_until: float | None
     """Epoch seconds; a held job whose lease has passed is rescued. None: never."""
     unique_key: str | None
@@ -63,37 +64,42 @@ class Job:
 
     @property
     def wait_s(self) -> float:
-        """Seconds that the job, back from the attempt that it is in, waits for the next one.
+        """Seconds that the job waits for its next attempt when the one that it is in has failed.
 
-        Rule (docs/jobs.md, "Back-off"): the first new attempt is at once, for what ended the one before was
-        wait enough; each further one waits twice as long as the one before it, from `backoff_s` on, an hour at most.
+        Rule (docs/jobs-and-events.md, "Back-off"): the first retry is at once, each further one waits twice as long as
+        the one before it, from `backoff_s` on, an hour at most.
         """
         if self.attempts < 2:
             return 0.0
         return back_off(self.backoff_s, self.attempts - 1, longest_s=LONGEST_BACKOFF_S)
 
-    def as_dict(self) -> dict[str, Any]:
-        """All fields by name, ready for JSON."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
-
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """A job to be added; see `jobs.enqueue` for the fields."""
+    """A job to be added."""
 
     job_type: str
     job_id: str | None = None
+    """None: an id is made up."""
     machine_type: str | None = None
+    """The worker type that may take it; None: any."""
     data: Any = None
     source_job_id: str | None = None
     priority: int = 5
+    """1 is claimed first."""
     delay_s: float = 0.0
+    """Seconds after `due_at`, or after now, at which it is due."""
     due_at: float | None = None
+    """Epoch seconds; None: now."""
     max_attempts: int | None = None
+    """None: as many as the claim says, else DEFAULT_MAX_ATTEMPTS."""
     unique_key: str | None = None
+    """Nothing is added while an unfinished job has the same key."""
     metadata: Mapping[str, Any] | None = None
     time_limit_s: float | None = None
+    """Seconds that one attempt may take; 0 or None: any."""
     backoff_s: float | None = None
+    """See `Job.wait_s`; None: as the claim says, else DEFAULT_BACKOFF_S."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +113,10 @@ class Outcome:
     """The end of what its commands wrote."""
 
 
-COLUMNS = ", ".join(field.name for field in fields(Job))
+_NAMES = [field.name for field in fields(Job)]
+COLUMNS = ", ".join(_NAMES)
+_JSON = [_NAMES.index(name) for name in ("data", "result", "metadata")]
+_MAX_ATTEMPTS, _BACKOFF = _NAMES.index("max_attempts"), _NAMES.index("backoff_s")
 
 INSERT = """
 INSERT INTO jobs (job_id, job_type, machine_type, source_job_id, data, metadata, priority, status, created_at, due_at,
@@ -117,12 +126,12 @@ ON CONFLICT DO NOTHING"""
 
 
 def new_id() -> str:
-    """A name for a job that was given none."""
+    """Make up an id."""
     return os.urandom(6).hex()
 
 
 def values_of(new: NewJob, now: float) -> tuple[Any, ...]:
-    """What INSERT takes for a job that is added at `now`. ValueRefused for what is no name."""
+    """Return the parameters of INSERT for a job that is added at `now`. ValueRefused for what is no name."""
     check_names(
         job_id=new.job_id,
         job_type=new.job_type,
@@ -150,29 +159,11 @@ def values_of(new: NewJob, now: float) -> tuple[Any, ...]:
 
 
 def from_row(row: Any) -> Job:
-    """The job of a row of COLUMNS."""
-    return Job(
-        row[0],
-        row[1],
-        row[2],
-        row[3],
-        row[4],
-        loads(row[5]),
-        loads(row[6]),
-        row[7],
-        row[8],
-        row[9],
-        row[10],
-        row[11],
-        row[12],
-        loads(row[13]),
-        row[14],
-        row[15] or DEFAULT_MAX_ATTEMPTS,
-        row[16],
-        row[17],
-        row[18],
-        row[19],
-        row[20],
-        row[21],
-        DEFAULT_BACKOFF_S if row[22] is None else row[22],
-    )
+    """Return the job of a row of COLUMNS."""
+    values = list(row)
+    for index in _JSON:
+        values[index] = loads(values[index])
+    values[_MAX_ATTEMPTS] = values[_MAX_ATTEMPTS] or DEFAULT_MAX_ATTEMPTS
+    if values[_BACKOFF] is None:
+        values[_BACKOFF] = DEFAULT_BACKOFF_S
+    return Job(*values)

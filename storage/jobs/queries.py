@@ -1,4 +1,4 @@
-"""Looking at the queue: nothing here changes a job."""
+"""Read the queue; nothing here changes a job."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from ..clock import epoch_or_zero
 from ..engine.database import Database
+from ..engine.sql import one_of
 from .job import COLUMNS, STATUSES, Job, from_row
 
 CHUNK = 500
@@ -18,7 +19,7 @@ Condition = tuple[str, list[Any]]
 
 
 def _briefly(column: str) -> str:
-    """A column as listings have it."""
+    """Return the SQL of a column as listings have it."""
     if column not in ("data", "result"):
         return column
     return f"""CASE WHEN length({column}) > {LONGEST_LISTED} THEN '{{"truncated": true}}' ELSE {column} END"""
@@ -28,7 +29,7 @@ BRIEFLY = ", ".join(map(_briefly, COLUMNS.split(", ")))
 
 
 def get(db: Database, job_id: str) -> Job | None:
-    """The job of this id."""
+    """Return the job of this id; None if there is none."""
     with db.read():
         row = db.execute(f"SELECT {COLUMNS} FROM jobs WHERE job_id = ?", (job_id,)).fetchone()
     return from_row(row) if row else None
@@ -44,7 +45,7 @@ def find(
     limit: int | None = 20,
     newest_first: bool = True,
 ) -> list[Job]:
-    """Jobs that match all that is given, in order of insertion; `limit` None: all of them."""
+    """Return the jobs that match all that is given, in order of insertion; `limit` None: all of them."""
     from ..engine.models import JobRow, fetch, has_status  # peewee takes longer to load than most commands take to run
 
     query = JobRow.select(*(getattr(JobRow, name) for name in COLUMNS.split(", ")))
@@ -71,26 +72,20 @@ def search(
     before_id: int | None = None,
     limit: int = 50,
 ) -> list[Job]:
-    """Jobs that match all that is given, newest first, with row numbers below `before_id`.
+    """Return the jobs that match all that is given, newest first, with row numbers below `before_id`.
 
-    Data and results of more than LONGEST_LISTED characters are `{"truncated": true}`: a page of them would be too much.
-    `text`: within the id, the data, the result or the error, whatever the case of its letters.
+    `text` is searched in the id, the data, the result and the error; case does not matter. Data and results of more
+    than LONGEST_LISTED characters are `{"truncated": true}`, because a page of them would be too much.
     """
     parts: list[Condition] = []
     if statuses:
-        parts.append((f"status IN ({', '.join('?' * len(statuses))})", list(statuses)))
-    if job_type is not None:
-        parts.append(("job_type = ?", [job_type]))
-    if machine_type is not None:
-        parts.append(("machine_type = ?", [machine_type]))
-    if machine is not None:
-        parts.append(("machine = ?", [machine]))
+        parts.append((one_of("status", statuses), list(statuses)))
+    given = {"job_type = ?": job_type, "machine_type = ?": machine_type, "machine = ?": machine, "id < ?": before_id}
+    parts += [(condition, [value]) for condition, value in given.items() if value is not None]
     if text is not None:
         searched = ("job_id", "data", "result", "error_message")
         found = " OR ".join(f"lower({column}) LIKE ? ESCAPE '!'" for column in searched)
         parts.append((f"({found})", [f"%{_literally(text.lower())}%"] * len(searched)))
-    if before_id is not None:
-        parts.append(("id < ?", [before_id]))
     where = " AND ".join(["1 = 1", *(condition for condition, _ in parts)])
     params = [value for _, values in parts for value in values]
     with db.read():
@@ -99,14 +94,14 @@ def search(
 
 
 def held(db: Database) -> set[str]:
-    """Ids of the jobs that are being worked on."""
+    """Return the ids of the jobs that are processing."""
     with db.read():
         rows = db.execute("SELECT job_id FROM jobs WHERE status = 'processing'").fetchall()
     return {job_id for (job_id,) in rows}
 
 
 def held_by(db: Database, owner: str) -> dict[str, tuple[str | None, int]]:
-    """Machine and attempt of each job that the owner holds, by its id."""
+    """Return machine and attempt of each job that the owner holds, by its id."""
     with db.read():
         rows = db.execute(
             "SELECT job_id, machine, attempts FROM jobs WHERE status = 'processing' AND owner = ?", (owner,)
@@ -115,14 +110,14 @@ def held_by(db: Database, owner: str) -> dict[str, tuple[str | None, int]]:
 
 
 def oldest_start(db: Database) -> float | None:
-    """When the job that is being worked on for longest was claimed, in epoch seconds; None: there is none."""
+    """Return when the job that is processing for longest was claimed, in epoch seconds; None if there is none."""
     with db.read():
         text = db.execute("SELECT min(started_at) FROM jobs WHERE status = 'processing'").fetchone()[0]
     return epoch_or_zero(text) if text else None
 
 
 def waiting(db: Database) -> list[tuple[str, str, int, float]]:
-    """Of jobs that are not over: type, status, how many, and when the one that waits longest became due."""
+    """Return type, status, number and earliest due time of the jobs that have not ended."""
     parts = [
         f"SELECT job_type, '{status}', count(*), min(due_at) FROM jobs WHERE status = '{status}' GROUP BY job_type"
         for status in ("pending", "scheduled", "processing")  # each has an index of its own
@@ -134,7 +129,7 @@ def waiting(db: Database) -> list[tuple[str, str, int, float]]:
 def pending(
     db: Database, job_type: str | None = None, machine_type: str | None = None, limit: int | None = None
 ) -> list[Job]:
-    """Jobs that such a worker could claim now, in the order in which it would."""
+    """Return the jobs that such a worker could claim now, in the order of its claims."""
     waiting, due = _claimable(job_type, machine_type, db.now())
     ids = f"SELECT id FROM jobs WHERE {waiting[0]} UNION ALL SELECT id FROM jobs WHERE {due[0]}"
     sql = f"SELECT {COLUMNS} FROM jobs WHERE id IN ({ids}) ORDER BY priority, due_at, id"
@@ -145,7 +140,7 @@ def pending(
 
 
 def counts(db: Database) -> dict[str, int]:
-    """How many jobs of each status, zeros included."""
+    """Return the number of jobs of each status, zeros included."""
     rare = [status for status in STATUSES if status != "completed"]  # each of these has an index of its own
     parts = ["SELECT count(*) FROM jobs", *(f"SELECT count(*) FROM jobs WHERE status = '{status}'" for status in rare)]
     with db.read():
@@ -155,26 +150,27 @@ def counts(db: Database) -> dict[str, int]:
 
 
 def statuses(db: Database, job_ids: Iterable[str]) -> dict[str, str]:
-    """Status by job id; ids without a job are missing."""
+    """Return the status by job id; ids without a job are missing."""
     ids = list(job_ids)
     found: dict[str, str] = {}
     with db.read():
         for start in range(0, len(ids), CHUNK):
             chunk = ids[start : start + CHUNK]
-            marks = ", ".join("?" * len(chunk))
-            found.update(db.execute(f"SELECT job_id, status FROM jobs WHERE job_id IN ({marks})", chunk).fetchall())
+            found.update(
+                db.execute(f"SELECT job_id, status FROM jobs WHERE {one_of('job_id', chunk)}", chunk).fetchall()
+            )
     return found
 
 
 def claimable(db: Database, keys: Iterable[tuple[str | None, str | None]]) -> set[tuple[str | None, str | None]]:
-    """Those (job_type, machine_type) for which a worker would find a job now."""
+    """Return those (job_type, machine_type) for which a worker would find a job now."""
     now = db.now()
     with db.read():
         return {key for key in keys if any(_exists(db, *part) for part in _claimable(*key, now))}
 
 
 def _literally(text: str) -> str:
-    """For LIKE ... ESCAPE '!': each character stands for itself."""
+    """Escape a text for LIKE ... ESCAPE '!', so that each character stands for itself."""
     return text.replace("!", "!!").replace("%", "!%").replace("_", "!_")
 
 
@@ -183,7 +179,7 @@ def _exists(db: Database, condition: str, params: Sequence[Any]) -> bool:
 
 
 def _claimable(job_type: str | None, machine_type: str | None, now: float) -> tuple[Condition, Condition]:
-    """Conditions for waiting jobs and for scheduled ones that are due; not one with "or", which no index serves."""
+    """Return the conditions for pending jobs and for scheduled ones that are due; no index serves one with "or"."""
     suits, params = "", []
     if job_type is not None:
         suits += " AND job_type = ?"

@@ -1,18 +1,19 @@
-"""The job queue: every verb one transaction, its docstring the contract."""
+"""Add jobs, and end attempts at them: one job, one transaction."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from .. import bells
 from ..clock import to_text
 from ..engine.database import Database
 from ..errors import JobExists, JobNotFound, LeaseLost, WrongJobState
+from ..notifications import notify
 from ..payload import clean, dumps
 from . import attempts
+from .bulk import CANCELLABLE, RELEASED
+from .claims import held, locked
 from .job import COLUMNS, INSERT, Job, NewJob, Outcome, from_row, values_of
-from .moves import GIVEN_BACK
 from .queries import get
 
 SETTLE = """
@@ -22,71 +23,28 @@ WHERE job_id = ?"""
 EXPIRED = "status = 'processing' AND lease_until < ?"
 
 
-def enqueue(
-    db: Database,
-    job_id: str | None,
-    job_type: str,
-    *,
-    machine_type: str | None = None,
-    data: Any = None,
-    source_job_id: str | None = None,
-    priority: int = 5,
-    delay_s: float = 0.0,
-    due_at: float | None = None,
-    max_attempts: int | None = None,
-    unique_key: str | None = None,
-    metadata: Mapping[str, Any] | None = None,
-    time_limit_s: float | None = None,
-    backoff_s: float | None = None,
-) -> Job:
-    """Add a job: pending, or scheduled if it is due later. JobExists if the id is taken; None makes one up.
+def enqueue(db: Database, job_id: str | None, job_type: str, **options: Any) -> Job:
+    """Add a job: pending, or scheduled if it is due later. The options are the fields of NewJob.
 
-    `machine_type` None: any worker may take it. `max_attempts` None: the claim's, else 3. While an unfinished job
-    carries the same `unique_key`, that job is returned and nothing is added. `time_limit_s`: how long one attempt may
-    take, 0 or None for any time. `backoff_s`: see `Job.wait_s`; None: the claim's, else 10.
+    JobExists if the id is taken. While an unfinished job has the same `unique_key`, nothing is added and that job is
+    returned.
     """
-    job = NewJob(
-        job_type,
-        job_id,
-        machine_type,
-        data,
-        source_job_id,
-        priority,
-        delay_s,
-        due_at,
-        max_attempts,
-        unique_key,
-        metadata,
-        time_limit_s,
-        backoff_s,
-    )
     with db.write():
-        found, is_new = _added(db, job)
+        found, is_new = _added(db, NewJob(job_type, job_id, **options))
         if is_new:
-            bells.ring(db, "jobs", (job_type, machine_type))
+            notify(db, "jobs", (job_type, found.machine_type))
         return found
 
 
 def enqueue_many(db: Database, rows: Iterable[NewJob]) -> int:
-    """Add all or none; JobExists names the first id that is taken. Returns how many were added.
+    """Add all jobs or none; a job whose `unique_key` an unfinished one has is left out. Return the number added.
 
-    A row whose `unique_key` an unfinished job carries already is left out.
+    JobExists names the first id that is taken.
     """
     with db.write():
         added = sum(_added(db, row)[1] for row in rows)
-        bells.ring(db, "jobs", count=added)
+        notify(db, "jobs", count=added)
         return added
-
-
-def assign(db: Database, job_id: str, machine: str, *, owner: str, attempt: int | None = None) -> float:
-    """Another machine of the same runtime works on the job from now on; for how long it is held between renewals.
-
-    LeaseLost, JobNotFound.
-    """
-    with db.write():
-        job = _held(db, job_id, owner, attempt)
-        row = db.execute("UPDATE jobs SET machine = ? WHERE id = ? RETURNING lease_s", (machine, job.id)).fetchone()
-        return float(row[0])
 
 
 def complete(
@@ -98,10 +56,10 @@ def complete(
     result: Any = None,
     output: str | None = None,
 ) -> Job:
-    """The job is completed, with its result if there is one; `output` is kept with the attempt.
+    """Complete the job, with its result if there is one; `output` is kept with the attempt.
 
-    With `owner`: only while that worker holds it, in that `attempt` where it is given, else LeaseLost. Without, an
-    operator's word: from any status. JobNotFound.
+    With `owner`, the worker must hold it, in that `attempt` if it is given, else LeaseLost. Without, it is an
+    operator's command and takes a job of any status. JobNotFound.
     """
     with db.write():
         return _settle(db, Outcome(job_id, result, output=output), owner, attempt)
@@ -116,7 +74,7 @@ def fail(
     attempt: int | None = None,
     output: str | None = None,
 ) -> Job:
-    """The job failed for this reason; fenced and raising like `complete`."""
+    """Let the job fail for this reason. The other parameters and exceptions are those of `complete`."""
     with db.write():
         return _settle(db, Outcome(job_id, reason=reason, output=output), owner, attempt)
 
@@ -131,74 +89,63 @@ def retry(
     reason: str | None = None,
     output: str | None = None,
 ) -> Job:
-    """Back into the queue, due after the delay.
+    """Put the job back into the queue, due after the delay.
 
-    A worker's (`owner`): of the job it holds, else LeaseLost; without a delay after its `wait_s`; failed instead when
-    the attempts are spent. An operator's: from scheduled, processing, failed or cancelled, else WrongJobState; without
-    a delay at once; attempts start anew. JobNotFound.
+    With `owner`, the worker must hold it, else LeaseLost. Without a delay, it waits for `Job.wait_s`; it fails instead
+    if all attempts are made. Without `owner`, it is an operator's command: the job must be scheduled, processing,
+    failed or cancelled, else WrongJobState; without a delay it is due at once, and no attempts count. JobNotFound.
     """
     with db.write():
         if owner:
-            return _try_again(db, _held(db, job_id, owner, attempt), "retried", reason, delay_s=delay_s, output=output)
+            job = held(db, job_id, owner, attempt)
+            return _end_attempt(db, job, "retried", reason, delay_s=delay_s, output=output)
         job = _in(db, job_id, ("scheduled", "processing", "failed", "cancelled"))
         if job.status == "processing":
             attempts.end(db, job, "reset")
-            bells.ring(db, "done", (job_id,))
+            notify(db, "done", (job_id,))
         return _requeued(db, job, reason, delay_s or 0.0, attempts_made=0)
 
 
 def time_out(db: Database, job_id: str, *, owner: str, attempt: int | None = None, output: str | None = None) -> Job:
-    """The worker's job has taken longer than it may: due again after its `wait_s`, or failed if its attempts are spent.
+    """End the worker's attempt because it took too long: the job waits for `Job.wait_s`, or fails after the last one.
 
     LeaseLost, JobNotFound.
     """
     with db.write():
-        job = _held(db, job_id, owner, attempt)
+        job = held(db, job_id, owner, attempt)
         reason = f"took longer than its time limit of {job.time_limit_s or 0:g} s"
-        return _try_again(db, job, "timed_out", reason, output=output)
+        return _end_attempt(db, job, "timed_out", reason, output=output)
 
 
 def release(db: Database, job_id: str, *, owner: str, attempt: int | None = None, output: str | None = None) -> None:
-    """The worker gives its job back untouched: pending, the attempt not counted. LeaseLost, JobNotFound."""
+    """Give the worker's job back: pending, the attempt not counted. LeaseLost, JobNotFound."""
     with db.write():
-        job = _held(db, job_id, owner, attempt)
+        job = held(db, job_id, owner, attempt)
         attempts.end(db, job, "released", output=output)
-        db.execute(f"UPDATE jobs SET {GIVEN_BACK} WHERE id = ?", (job.id,))
-
-
-def shorten_leases(db: Database) -> int:
-    """After the clock was set back: no lease runs for longer than its length from now; returns how many did.
-
-    Workers that live renew theirs as ever; those of the dead would else have to be waited for until the old time.
-    """
-    with db.write():
-        return db.execute(
-            "UPDATE jobs SET lease_until = ? + lease_s WHERE status = 'processing' AND lease_until > ? + lease_s",
-            (db.now(), db.now()),
-        ).rowcount
+        db.execute(f"UPDATE jobs SET {RELEASED} WHERE id = ?", (job.id,))
 
 
 def rescue(db: Database) -> list[Job]:
-    """Jobs whose lease has passed: due again after their `wait_s`, or failed if their attempts are spent; in id order.
+    """Put jobs whose lease has passed back into the queue, or let them fail after the last attempt; in id order.
 
-    A job held without a lease, by an older engine, is left alone.
+    A job that an older engine holds without a lease is left alone.
     """
-    with db.read():  # mostly there is none, and a look costs no lock
+    with db.read():  # usually there is none, and this query takes no lock
         if not db.execute(f"SELECT 1 FROM jobs WHERE {EXPIRED} LIMIT 1", (db.now(),)).fetchone():
             return []
     with db.write():
         sql = f"SELECT {COLUMNS} FROM jobs WHERE {EXPIRED}{db.dialect.skip_locked}"
         lost = sorted(map(from_row, db.execute(sql, (db.now(),)).fetchall()), key=lambda job: job.id)
-        return [_try_again(db, job, "lost", _lost(job)) for job in lost]
+        return [_end_attempt(db, job, "lost", _lost(job)) for job in lost]
 
 
 def cancel(db: Database, job_id: str) -> Job:
-    """An operator's word: pending, scheduled or processing becomes cancelled; a worker that holds it loses its lease.
+    """Cancel a pending, scheduled or processing job; an operator's command. A worker that holds it loses its lease.
 
     JobNotFound, WrongJobState.
     """
     with db.write():
-        job = _in(db, job_id, ("pending", "scheduled", "processing"))
+        job = _in(db, job_id, CANCELLABLE)
         if job.status == "processing":
             attempts.end(db, job, "cancelled")
         row = db.execute(
@@ -206,7 +153,7 @@ def cancel(db: Database, job_id: str) -> Job:
             f"WHERE id = ? RETURNING {COLUMNS}",
             (to_text(db.now()), job.id),
         ).fetchone()
-        bells.ring(db, "done", (job_id,))
+        notify(db, "done", (job_id,))
         return from_row(row)
 
 
@@ -214,8 +161,8 @@ def cancel(db: Database, job_id: str) -> Job:
 
 
 def _added(db: Database, new: NewJob) -> tuple[Job, bool]:
-    """The job, and whether it is new: else it is the unfinished one of the same unique key. JobExists."""
-    while (job := _insert(db, new)) is None:  # on PostgreSQL what was in the way may be done with before we see it
+    """Return the job, and True if it is new; else it is the unfinished one with the same unique key. JobExists."""
+    while (job := _insert(db, new)) is None:  # on PostgreSQL the job in the way may end before we see it
         if new.job_id and get(db, new.job_id):
             raise JobExists(new.job_id)
         if twin := _twin(db, new):
@@ -229,7 +176,7 @@ def _insert(db: Database, new: NewJob) -> Job | None:
 
 
 def _twin(db: Database, new: NewJob) -> Job | None:
-    """The unfinished job with the same unique key."""
+    """Return the unfinished job with the same unique key."""
     row = db.execute(
         f"SELECT {COLUMNS} FROM jobs WHERE unique_key = ? AND status IN ('pending', 'scheduled', 'processing')",
         (new.unique_key,),
@@ -238,10 +185,10 @@ def _twin(db: Database, new: NewJob) -> Job | None:
 
 
 def _settle(db: Database, outcome: Outcome, owner: str | None, attempt: int | None = None) -> Job:
-    held = owner is not None or _locked(db, outcome.job_id).status == "processing"
+    is_held = owner is not None or locked(db, outcome.job_id).status == "processing"
     fence = " AND status = 'processing' AND owner = ? AND attempts = coalesce(?, attempts)" if owner else ""
     job = _ended(db, outcome, fence, (owner, attempt) if owner else ())
-    if held:
+    if is_held:
         attempts.end(db, job, job.status, reason=job.error_message, output=outcome.output)
     return job
 
@@ -254,20 +201,20 @@ def _ended(db: Database, outcome: Outcome, fence: str = "", fenced: Sequence[Any
     row = db.execute(f"{SETTLE}{fence} RETURNING {COLUMNS}", params).fetchone()
     if row is None:
         raise LeaseLost(outcome.job_id) if get(db, outcome.job_id) else JobNotFound(outcome.job_id)
-    bells.ring(db, "done", (outcome.job_id,))
+    notify(db, "done", (outcome.job_id,))
     return from_row(row)
 
 
-def _try_again(
+def _end_attempt(
     db: Database, job: Job, outcome: str, reason: str | None, *, delay_s: float | None = None, output: str | None = None
 ) -> Job:
-    """An attempt at the job came to nothing: another one, by its back-off unless said, or none if it was the last."""
+    """End an attempt that did not complete the job: put it back, by default after its back-off, or let it fail."""
     reason = clean(reason) if reason else None
-    spent = job.attempts >= job.max_attempts
-    if spent and outcome == "retried":
+    is_last = job.attempts >= job.max_attempts
+    if is_last and outcome == "retried":
         outcome, reason = "failed", reason or f"{job.attempts} of {job.max_attempts} attempts spent"
     attempts.end(db, job, outcome, reason=reason, output=output)
-    if spent:
+    if is_last:
         return _ended(db, Outcome(job.job_id, reason=reason))
     return _requeued(db, job, reason, job.wait_s if delay_s is None else delay_s, attempts_made=job.attempts)
 
@@ -278,40 +225,20 @@ def _lost(job: Job) -> str:
 
 
 def _requeued(db: Database, job: Job, reason: str | None, delay_s: float, *, attempts_made: int) -> Job:
-    due_at = db.now() + max(delay_s, 0.0)
+    status, due_at = ("scheduled" if delay_s > 0 else "pending"), db.now() + max(delay_s, 0.0)
+    error_message = clean(reason) if reason else job.error_message
     row = db.execute(
         "UPDATE jobs SET status = ?, due_at = ?, attempts = ?, error_message = ?, owner = NULL, lease_until = NULL, "
         f"started_at = NULL, completed_at = NULL WHERE id = ? RETURNING {COLUMNS}",
-        (
-            "scheduled" if delay_s > 0 else "pending",
-            due_at,
-            attempts_made,
-            clean(reason) if reason else job.error_message,
-            job.id,
-        ),
+        (status, due_at, attempts_made, error_message, job.id),
     ).fetchone()
     if delay_s <= 0:
-        bells.ring(db, "jobs", (job.job_type, job.machine_type))
+        notify(db, "jobs", (job.job_type, job.machine_type))
     return from_row(row)
-
-
-def _held(db: Database, job_id: str, owner: str, attempt: int | None) -> Job:
-    job = _locked(db, job_id)
-    if job.status != "processing" or job.owner != owner or attempt not in (None, job.attempts):
-        raise LeaseLost(job_id)
-    return job
 
 
 def _in(db: Database, job_id: str, allowed: Sequence[str]) -> Job:
-    job = _locked(db, job_id)
+    job = locked(db, job_id)
     if job.status not in allowed:
         raise WrongJobState(job_id, job.status, allowed)
     return job
-
-
-def _locked(db: Database, job_id: str) -> Job:
-    """The job, which nobody else can change until this transaction ends. JobNotFound."""
-    row = db.execute(f"SELECT {COLUMNS} FROM jobs WHERE job_id = ?{db.dialect.for_update}", (job_id,)).fetchone()
-    if row is None:
-        raise JobNotFound(job_id)
-    return from_row(row)
