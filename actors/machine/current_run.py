@@ -54,11 +54,16 @@ class CurrentRun:
             self._resources.running_actions[future] = run
             future.add_done_callback(self._resources.running_actions.pop)
 
-    def done(self, message: ActionsDone) -> bool:
-        """Note that a worker thread has ended the run; False if that run was cancelled."""
-        if message.run is not self.run:
+    def receive(self, message: ActionsDone | PauseOver) -> bool:
+        """Note that a worker thread has ended the run, or go on after its pause; False if that run was cancelled."""
+        run = message.run
+        if run is not self.run:
             return False
-        self._ended = message.run
+        if isinstance(message, ActionsDone):
+            self._ended = run
+        else:
+            run.pause = None
+            self.perform(run)
         return True
 
     def take_ended(self) -> ActionRun | None:
@@ -69,15 +74,6 @@ class CurrentRun:
     def pause(self, run: ActionRun, delay_s: float) -> None:
         """Go on with the run after a delay; meanwhile it stays the current one, and uses no thread."""
         run.timer = self._resources.timers.after(delay_s, lambda: self._tell(PauseOver(run)))
-
-    def pause_over(self, message: PauseOver) -> bool:
-        """Go on with a paused run; False if it was cancelled."""
-        run = message.run
-        if run is not self.run:
-            return False
-        run.pause = None
-        self.perform(run)
-        return True
 
     def clear(self) -> None:
         """Forget the run, whose result was handled."""

@@ -11,11 +11,16 @@ from ...storage.errors import StorageError
 if TYPE_CHECKING:
     from ..definition.model import Definition
     from ..jobs.job_holder import JobHolder
+    from .action_run import Pause
     from .audit_records import AuditRecords
     from .dependencies import MachineDependencies
+    from .messages import JobOverdue
     from .state_visit import StateVisit
 
 log = logging.getLogger(__name__)
+
+#: seconds until a job that has exceeded its time limit is looked at again, if the store could not be written
+OVERDUE_AGAIN_S = 1.0
 
 
 class FailurePolicy:
@@ -41,6 +46,12 @@ class FailurePolicy:
         )  # fmt: skip
         return delay_s
 
+    def note_retry(self, pause: Pause) -> None:
+        """Log and record that an action failed and is tried again."""
+        log.warning("%s: %s in state %s: %s", self._status.name, pause.action, self._status.state, pause)
+        job = self._dependencies.job_holder.current
+        self._record(self._records.retrying(self._status.state, pause, None if job is None else job.job_id))
+
     def mark_failed(self, message: str) -> None:
         """Mark the machine as failed in its state, where it goes on to answer events."""
         log.error("%s: failed in state %s: %s", self._status.name, self._status.state, message)
@@ -55,6 +66,19 @@ class FailurePolicy:
         log.info("%s: no transition takes event %s in state %s", self._status.name, event, self._status.state)
         self._record(self._records.unhandled(event, self._status.state, details))
         return f"no transition takes event {event} in state {self._status.state}" if self._fails_on_unhandled else None
+
+    def time_out_job(self, message: JobOverdue, tell: Callable[[JobOverdue], None]) -> str | None:
+        """End the attempt at a job that has exceeded its time limit; return the reason, None if nothing is to be done.
+
+        If the store fails, `tell` gets the message again after OVERDUE_AGAIN_S.
+        """
+        try:
+            return self._dependencies.job_holder.time_out(message.job_id, message.attempt)
+        except StorageError as error:
+            text = "%s: job %s has exceeded its time limit, which cannot be stored: %s"
+            log.error(text, self._status.name, message.job_id, error)
+            self._dependencies.resources.timers.after(OVERDUE_AGAIN_S, lambda: tell(message))
+            return None
 
     def settle_job(self, settle: Callable[[JobHolder], None]) -> None:
         """Call `settle` with the job holder; log it if the store fails."""

@@ -6,11 +6,10 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ...storage.errors import StorageError
 from ..jobs.job_context import drop, hold
 from ..sockets.messages import EventMessage
 from . import messages
-from .action_run import ActionRun, Pause, error_events
+from .action_run import ActionRun, error_events
 from .audit_records import AuditRecords
 from .checkpoint import Checkpointer, delay_of
 from .context import admit, first_context
@@ -32,9 +31,6 @@ log = logging.getLogger(__name__)
 #: seconds that a state lasts at least before its own action, or a watch that found nothing, moves the machine on: the
 #: older engines' tick, so that no configuration can loop without a pause
 PACE_S = 0.05
-
-#: seconds until a job that has exceeded its time limit is looked at again, if the store could not be written
-OVERDUE_AGAIN_S = 1.0
 
 
 class Interpreter:
@@ -64,7 +60,7 @@ class Interpreter:
         self._context = first_context(definition, context, self._name, resumed.context if resumed else None)
         self._status.context = self._context
         self._tell, self._stop = tell, stop
-        self._visit = self._new_visit(0, ())
+        self._visit = StateVisit(0, (), self._name, resources, tell)
         self._current = CurrentRun(self._name, dependencies, tell)
         self._outcome: Outcome | None = None
         self._final = False
@@ -79,8 +75,8 @@ class Interpreter:
         self._record = resources.recorder.record
         self._handlers: dict[type, Callable[[Any], None]] = {
             EventMessage: self._arrived,
-            messages.ActionsDone: self._actions_done,
-            messages.PauseOver: self._pause_over,
+            messages.ActionsDone: self._run_goes_on,
+            messages.PauseOver: self._run_goes_on,
             messages.RerunDue: self._visit_goes_on,
             messages.TimerFired: self._timer_fired,
             messages.DelayOver: self._visit_goes_on,
@@ -121,19 +117,15 @@ class Interpreter:
         self._accept(self._mail.fetch())
 
     def _arrived(self, event: EventMessage) -> None:
-        self._accept(self._mail.accept(event, at_once=self._acts_at_once(event)))
+        self._accept(self._mail.accept(event, self._acts_at_once))
 
     def _unread(self, _message: messages.Unread) -> None:
         self._accept(self._mail.overlooked())
 
-    def _actions_done(self, message: messages.ActionsDone) -> None:
+    def _run_goes_on(self, message: messages.ActionsDone | messages.PauseOver) -> None:
         if cleared := message.run.services.cleared:
             self._mail.forget(cleared)
-        if self._current.done(message):
-            self._go_on()
-
-    def _pause_over(self, message: messages.PauseOver) -> None:
-        if self._current.pause_over(message):
+        if self._current.receive(message):
             self._go_on()
 
     def _timer_fired(self, message: messages.TimerFired) -> None:
@@ -148,23 +140,14 @@ class Interpreter:
 
     def _context_due(self, _message: messages.ContextDue) -> None:
         self._context_publisher.due()
-        context = dict(self._context)  # a copy, since running actions may change it meanwhile
-        self._record(*self._context_publisher.look(context))
+        self._record(*self._context_publisher.look(dict(self._context)))  # running actions may change the original
 
     def _job_gone(self, message: messages.JobGone) -> None:
         if self._dependencies.job_holder.lose(message.job_id, message.attempt):
             self._go_on_without_job(message.job_id, message.reason)
 
     def _job_overdue(self, message: messages.JobOverdue) -> None:
-        try:
-            reason = self._dependencies.job_holder.time_out(message.job_id, message.attempt)
-        except StorageError as error:
-            log.error(
-                "%s: job %s has exceeded its time limit, which cannot be stored: %s", self._name, message.job_id, error
-            )
-            self._dependencies.resources.timers.after(OVERDUE_AGAIN_S, lambda: self._tell(message))
-            return
-        if reason is not None:
+        if (reason := self._failure_policy.time_out_job(message, self._tell)) is not None:
             self._go_on_without_job(message.job_id, reason)
 
     def _halt(self, message: messages.Halt) -> None:
@@ -262,7 +245,8 @@ class Interpreter:
 
     def _enter(self, move: Step) -> None:
         self._visit.end()
-        self._visit = self._new_visit(self._visit.number + 1, move.actions)
+        number, resources = self._visit.number + 1, self._dependencies.resources
+        self._visit = StateVisit(number, move.actions, self._name, resources, self._tell)
         self._context["previous_state"] = self._state
         self._context["current_state"] = self._state = move.target
         self._outcome, self._final = move.outcome, move.outcome is not None
@@ -270,9 +254,6 @@ class Interpreter:
             self._dependencies.report_status("running")
         self._status.status = "running"
         self._status.enter(move.target)
-
-    def _new_visit(self, number: int, actions: tuple[ActionSpec, ...]) -> StateVisit:
-        return StateVisit(number, actions, self._name, self._dependencies.resources, self._tell)
 
     # Runs
 
@@ -298,7 +279,11 @@ class Interpreter:
         if changed := self._context_publisher.look(self._context):
             self._record(*changed)
         if run.pause is not None:
-            self._pause(run, run.pause)
+            if self._draining:
+                self._stop_here()
+            else:
+                self._failure_policy.note_retry(run.pause)
+                self._current.pause(run, run.pause.delay_s)
             return
         self._current.clear()
         noted = [self._failure_policy.note_unhandled(event, {"action": action}) for action, event in run.unhandled]
@@ -314,15 +299,6 @@ class Interpreter:
             self._park(run)
             if noted and noted[0] is not None:
                 self._fail_unhandled(noted[0])
-
-    def _pause(self, run: ActionRun, pause: Pause) -> None:
-        if self._draining:
-            self._stop_here()
-            return
-        log.warning("%s: %s in state %s: %s", self._name, pause.action, self._state, pause)
-        job = self._dependencies.job_holder.current
-        self._record(self._records.retrying(self._state, pause, None if job is None else job.job_id))
-        self._current.pause(run, pause.delay_s)
 
     def _move_on(self, run: ActionRun, move: Step, event: str) -> None:
         """Take the move that an action's event causes, not sooner than PACE_S after entry if it could loop."""
@@ -390,8 +366,7 @@ class Interpreter:
         if self.ended:
             return
         self._context["last_error"], self._context["last_error_action"] = message, None
-        move = step(self._definition, self._state, "error")
-        if move is not None:
+        if (move := step(self._definition, self._state, "error")) is not None:
             self._take(move, "error")
         else:
             self._failure_policy.mark_failed(message)
@@ -400,10 +375,8 @@ class Interpreter:
 
     def _end(self, outcome: Outcome | None) -> None:
         """End after the actions of a final state."""
-        error = self._context.get("last_error")
-        self._failure_policy.settle_job(
-            lambda job_holder: job_holder.settle(failure=str(error or "failed") if outcome == "failure" else None)
-        )
+        failure = str(self._context.get("last_error") or "failed") if outcome == "failure" else None
+        self._failure_policy.settle_job(lambda job_holder: job_holder.settle(failure=failure))
         self._finish(outcome)
 
     def _stop_here(self) -> None:

@@ -1,10 +1,10 @@
-"""A machine's mail: what it has seen, what waits for it in memory, what it still has to fetch from the mailbox."""
+"""The events of a machine in their order: those seen, those that wait in memory, and those still in the mailbox."""
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 from ...storage import mailbox
@@ -15,52 +15,51 @@ if TYPE_CHECKING:
     from ...storage.engine.database import Database
     from ..metrics.outage import Outage
 
-#: events kept in memory while actions run; more of them wait in the mailbox
+#: events kept in memory while actions run; further ones wait in the mailbox
 BACKLOG = 1000
 
-#: ids of delivered events kept to tell a second delivery
+#: ids of delivered events that are kept to recognise a second delivery
 SEEN = 8192
 
 
 class MailboxReader:
-    """Puts datagrams and rows into one order; belongs to the actor's thread.
+    """Puts datagrams and rows into one order; used in the actor's thread.
 
-    A datagram names its row and the row before it for the same machine. Where that one was not seen, a bell was not
-    heard: then the rows are fetched, so that the order is the mailbox's.
+    A datagram names its row and the row before it for the same machine. If that one was not seen, a datagram was lost:
+    then the rows are fetched, so that the order is the mailbox's.
     """
 
     def __init__(self, db: Database, name: str, outage: Outage) -> None:
-        """`outage` hears of a mailbox that cannot be read or written."""
+        """Read the mailbox of the machine `name`; `outage` is told when it cannot be read or written."""
         self._db = db
         self._name = name
         self._outage = outage
         self._waiting: deque[EventMessage] = deque()
-        #: events whose turn it was, and that wait until the state has made up its mind
+        #: events that wait until the delayed moves of a state are made
         self.deferred: deque[EventMessage] = deque()
         self._cursor = 0
         self._seen: dict[int, None] = {}
-        #: no id up to this one is kept in `_seen` any more: they all were
+        #: all ids up to this one were seen, and are not kept in `_seen`
         self._all_seen = 0
-        #: rows after the cursor wait in the mailbox
+        #: True if the mailbox has rows after the cursor
         self._more = False
 
     def __bool__(self) -> bool:
-        """Whether events wait, in memory or in the mailbox."""
+        """True if events wait, in memory or in the mailbox."""
         return bool(self._waiting or self.deferred) or self._more
 
-    def accept(self, event: EventMessage, *, at_once: bool) -> list[EventMessage]:
-        """The events to handle because of a datagram: it alone, none (seen before), or those missed before it too.
+    def accept(self, event: EventMessage, acts_at_once: Callable[[EventMessage], bool]) -> list[EventMessage]:
+        """Return the events to handle for a datagram: that event, none if it was seen, or the missed ones as well.
 
-        One that must act `at_once` overtakes those that were missed; they are fetched next.
+        An event that acts at once overtakes those that were missed; they are fetched next.
         """
         if event.event_id is None:
             return [event]
         if self._has_seen(event.event_id):
             return []
-        behind = self._is_behind(event)
-        if behind and not at_once:
-            return self.fetch()
-        if behind:
+        if self._is_behind(event):
+            if not acts_at_once(event):
+                return self.fetch()
             self._more = True
         else:
             self._cursor = max(self._cursor, event.event_id)
@@ -68,24 +67,24 @@ class MailboxReader:
         return [event]
 
     def fetch(self) -> list[EventMessage]:
-        """The unread rows after the cursor, as many as there is room for."""
+        """Return the unread rows after the cursor, at most as many as fit into memory."""
         room = BACKLOG - len(self._waiting)
         if room <= 0:
             self._more = True
             return []
-        letters = self._unread(self._cursor, room)
-        self._more = len(letters) == room
-        if letters:
-            self._cursor = letters[-1].id
-        return self._fresh(letters)
+        rows = self._unread(self._cursor, room)
+        self._more = len(rows) == room
+        if rows:
+            self._cursor = rows[-1].id
+        return self._fresh(rows)
 
     def overlooked(self) -> list[EventMessage]:
-        """Unread rows that no datagram told of: after the cursor, or (ids may commit out of order) before it."""
+        """Return unread rows that no datagram announced; as ids may commit out of order, also those before the cursor."""
         fresh = self.fetch()
         return fresh if fresh or self._more else self._fresh(self._unread(0, BACKLOG))
 
     def wait(self, event: EventMessage) -> None:
-        """Keep an event until the machine has time for it."""
+        """Keep an event until the actions that run have ended."""
         full = self._more or len(self._waiting) >= BACKLOG
         if event.event_id is None and full and self.keep(event):
             self._more = True
@@ -93,7 +92,7 @@ class MailboxReader:
             self._waiting.append(event)
 
     def next(self) -> EventMessage | None:
-        """The event whose turn it is; None when none waits."""
+        """Return the next event; None if none waits."""
         while not self._waiting and self._more:
             self._waiting.extend(self.fetch())
         if not self._waiting:
@@ -101,19 +100,19 @@ class MailboxReader:
         return self._waiting.popleft()
 
     def defer(self, event: EventMessage) -> bool:
-        """Keep an event until `recall`; False if too many are kept so."""
+        """Keep an event until `recall`; False if there are BACKLOG of them."""
         if len(self.deferred) >= BACKLOG:
             return False
         self.deferred.append(event)
         return True
 
     def recall(self) -> None:
-        """It is the turn of what was deferred, before all others."""
+        """Put the deferred events before all others."""
         self._waiting.extendleft(reversed(self.deferred))
         self.deferred.clear()
 
     def keep(self, event: EventMessage) -> bool:
-        """Give a datagram that has no row one, so that it outlives this process; False where that failed."""
+        """Store a datagram that has no row, so that it outlives this process; False if that failed."""
         if event.event_id is not None:
             return True
         began_s = time.monotonic()
@@ -125,14 +124,14 @@ class MailboxReader:
         return True
 
     def forget(self, event_ids: Collection[int]) -> None:
-        """Do not handle these rows, whether they wait here or are still to come."""
+        """Do not handle the events of these rows, whether they wait here or still arrive."""
         for event_id in event_ids:
             self._see(event_id)
         self.recall()
         self._waiting = deque(event for event in self._waiting if event.event_id not in event_ids)
 
     def keep_all(self) -> None:
-        """The machine ends: what waits stays in the mailbox."""
+        """Store all events that wait, since the machine ends."""
         self.recall()
         while self._waiting:
             self.keep(self._waiting.popleft())
@@ -150,8 +149,8 @@ class MailboxReader:
             self._outage.met(error, began_s)
             return []
 
-    def _fresh(self, letters: list[mailbox.MailboxMessage]) -> list[EventMessage]:
-        fresh = [incoming(letter) for letter in letters if not self._has_seen(letter.id)]
+    def _fresh(self, rows: list[mailbox.MailboxMessage]) -> list[EventMessage]:
+        fresh = [event_of(row) for row in rows if not self._has_seen(row.id)]
         for event in fresh:
             if event.event_id is not None:
                 self._see(event.event_id)
@@ -168,7 +167,7 @@ class MailboxReader:
             self._all_seen = max(self._all_seen, oldest)
 
 
-def incoming(letter: mailbox.MailboxMessage) -> EventMessage:
-    """The event that a mailbox row holds."""
-    payload = {} if letter.payload is None else letter.payload
-    return EventMessage(letter.type, payload, letter.job_id, letter.source, letter.created_at, letter.id, letter.after)
+def event_of(row: mailbox.MailboxMessage) -> EventMessage:
+    """Return the event of a mailbox row."""
+    payload = {} if row.payload is None else row.payload
+    return EventMessage(row.type, payload, row.job_id, row.source, row.created_at, row.id, row.after)

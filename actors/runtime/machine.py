@@ -11,7 +11,7 @@ import pykka
 
 from ...storage import mailbox
 from ..errors import MachineError
-from ..machine.mailbox_reader import incoming
+from ..machine.mailbox_reader import event_of
 from ..machine.messages import Halt
 from ..sockets import datagrams
 from ..sockets.messages import EventMessage
@@ -155,7 +155,7 @@ class Machine:
 
     def hand(self, letter: MailboxMessage) -> bool:
         """Give it an event that has a row; False when it is over (then the row waits for its next start)."""
-        return not self.machine_status.ended.is_set() and self.tell(incoming(letter))
+        return not self.machine_status.ended.is_set() and self.tell(event_of(letter))
 
     @property
     def inbox_size(self) -> int:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from statemachine_engine.actors.machine import mailbox_reader as mail_module
-from statemachine_engine.actors.machine.mailbox_reader import MailboxReader, incoming
+from statemachine_engine.actors.machine.mailbox_reader import MailboxReader, event_of
 from statemachine_engine.actors.metrics.counters import Counters
 from statemachine_engine.actors.metrics.outage import Outage
 from statemachine_engine.actors.sockets.messages import EventMessage
@@ -50,7 +50,7 @@ def taken(mail: MailboxReader) -> list[EventMessage]:
 
 
 def accept(mail: MailboxReader, letter: MailboxMessage, *, at_once: bool = False) -> list[int | None]:
-    return [event.event_id for event in mail.accept(incoming(letter), at_once=at_once)]
+    return [event.event_id for event in mail.accept(event_of(letter), lambda _: at_once)]
 
 
 def test_a_datagram_after_the_one_before_it_is_handled_alone(
@@ -113,8 +113,8 @@ def test_rows_that_expired_do_not_come(
 
 
 def test_a_datagram_without_a_row_passes(mail: MailboxReader) -> None:
-    assert mail.accept(raw(1), at_once=False) == [raw(1)]
-    assert mail.accept(raw(1), at_once=False) == [raw(1)]
+    assert mail.accept(raw(1), lambda _: False) == [raw(1)]
+    assert mail.accept(raw(1), lambda _: False) == [raw(1)]
 
 
 def test_more_datagrams_than_memory_has_room_for_go_through_the_mailbox_in_order(
@@ -157,7 +157,7 @@ def test_at_the_end_what_waits_has_a_row(
 ) -> None:
     letter = post()
     mail.wait(raw(1))
-    for event in mail.accept(incoming(letter), at_once=False):
+    for event in mail.accept(event_of(letter), lambda _: False):
         mail.wait(event)
     mail.keep_all()
     assert not mail
@@ -166,7 +166,7 @@ def test_at_the_end_what_waits_has_a_row(
 
 def test_what_was_cleared_does_not_come(mail: MailboxReader, post: Callable[..., MailboxMessage]) -> None:
     waiting, cleared = post(), post()
-    for event in mail.accept(incoming(waiting), at_once=False):
+    for event in mail.accept(event_of(waiting), lambda _: False):
         mail.wait(event)
     mail.forget([cleared.id, waiting.id])
     kept = post()
@@ -212,7 +212,7 @@ class Model:
         if kind in ("post", "urgent"):
             self.post(kind, *arguments)
         elif kind == "raw":
-            self.take_in(self.mail.accept(EventMessage("raw", self.number(), None, "r", 1.0), at_once=False))
+            self.take_in(self.mail.accept(EventMessage("raw", self.number(), None, "r", 1.0), lambda _: False))
         elif kind == "release" and self.held:
             self.deliver(self.held.pop(arguments[0] % len(self.held)))
         elif kind == "take":
@@ -231,7 +231,7 @@ class Model:
             self.deliver(letter)
 
     def deliver(self, letter: MailboxMessage) -> None:
-        self.take_in(self.mail.accept(incoming(letter), at_once=letter.type == "urgent"))
+        self.take_in(self.mail.accept(event_of(letter), lambda event: event.type == "urgent"))
 
     def take_in(self, events: list[EventMessage]) -> None:
         for event in events:
