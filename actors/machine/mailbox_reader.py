@@ -79,7 +79,7 @@ class MailboxReader:
         return self._fresh(rows)
 
     def overlooked(self) -> list[EventMessage]:
-        """Return unread rows that no datagram announced; as ids may commit out of order, also those before the cursor."""
+        """Return unread rows that no datagram announced, also before the cursor, since ids may commit out of order."""
         fresh = self.fetch()
         return fresh if fresh or self._more else self._fresh(self._unread(0, BACKLOG))
 
