@@ -76,7 +76,7 @@ KEPT = frozenset({"keeper_crashed", "troubles", "m0008_troubles", "bell"})
 KEPT_FILES = ("tests/test_prose.py",)
 
 BE = "am|is|are|was|were|be|been|being|isn't|aren't|wasn't|weren't"
-ADVERBS = "not|also|then|never|always|still|only|again|already|all|both|first|once|just|even|now|too|[a-z]+ly"
+ADVERBS = "not|also|then|never|always|still|only|again|already|all|both|first|once|just|even|now|too|yet|[a-z]+ly"
 IRREGULAR = words(
     "begun bound broken brought built bought caught chosen cut done drawn driven fed felt forgotten found frozen given",
     "hidden held hit kept known laid left let lost made meant met paid put read run said seen sent set shown shut",
