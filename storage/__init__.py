@@ -1,1 +1,1 @@
-"""The durable side: jobs, mailbox, machines and audit log behind one URL."""
+"""The store: jobs, mailboxes, the machine registry and the audit log behind one URL."""

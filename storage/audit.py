@@ -1,4 +1,4 @@
-"""The audit log, written in batches: what happened, in which state machines are, which events are done with."""
+"""The audit log, written in batches together with the states of machines and the marks of events."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from .snapshots import Forgotten, Saved
 
 PRUNE_CHUNK = 5000
 COUNT_CHUNK = 5000
-#: what keeps two batches apart on PostgreSQL
+#: the lock that keeps two batches apart on PostgreSQL
 LOCK = "audit"
 MAX_ID = 2**63 - 1
-#: what a transition's payload has of it
+#: the keys of a transition in its payload
 MOVE = ("from_state", "to_state", "event_trigger")
 
 NOTE = "INSERT INTO realtime_events (machine_name, event_type, payload, created_at) VALUES (?, ?, ?, ?)"
@@ -38,7 +38,7 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?)"""
 
 
 class Note(NamedTuple):
-    """Something to tell: a row of `realtime_events`."""
+    """A row of `realtime_events` to be written."""
 
     machine: str
     type: str
@@ -47,7 +47,7 @@ class Note(NamedTuple):
 
 
 class StateRow(NamedTuple):
-    """A machine is in this state now; ignored if another incarnation holds the name."""
+    """The state that a machine is in; ignored if another incarnation holds the name."""
 
     machine: str
     state: str
@@ -56,14 +56,14 @@ class StateRow(NamedTuple):
 
 
 class Mark(NamedTuple):
-    """An event of the mailbox is processed, ignored or expired."""
+    """The status that an event of the mailbox gets: processed, ignored or expired."""
 
     event_id: int
     status: str
 
 
 class Received(NamedTuple):
-    """An event that came without a row of its own, and how it was settled."""
+    """An event that came without a row of its own, with its status."""
 
     target: str
     type: str
@@ -94,7 +94,7 @@ class Event:
         return self.payload if isinstance(self.payload, dict) else {}
 
     def envelope(self) -> dict[str, Any]:
-        """The event as sockets and pages get it."""
+        """Return the event as sockets and pages get it."""
         return {
             "machine_name": self.machine,
             "type": self.type,
@@ -129,9 +129,9 @@ class ErrorRow(Row):
 
 
 def write(db: Database, records: Sequence[Record]) -> list[int]:
-    """Record a batch in one transaction; returns the ids of its notes, in their order, and ids commit in order.
+    """Write a batch in one transaction. Return the ids of its notes, in their order; ids become visible in order.
 
-    Of several states of one machine the last one counts. CommitInDoubt has the ids by which `is_written` finds out.
+    Of several states of one machine the last one counts. CommitInDoubt carries the ids that `is_written` needs.
     """
     batch = _sorted_out(records, to_text(db.now()))
     ids: list[int] = []
@@ -144,10 +144,10 @@ def write(db: Database, records: Sequence[Record]) -> list[int]:
 
 
 def is_written(db: Database, records: Sequence[Record], ids: Sequence[int]) -> bool:
-    """Whether a batch whose commit was in doubt is in the store; a server that crashed may have drawn its ids again."""
+    """Return True if a batch whose commit was in doubt is stored; after a crash the server may give its ids again."""
     batch = _sorted_out(records, "")
     with db.write():
-        db.lock(LOCK)  # a commit that is still under way is waited for
+        db.lock(LOCK)  # wait for a commit that is still under way
         row = db.execute(
             "SELECT machine_name, event_type, payload, created_at FROM realtime_events WHERE id = ?", (ids[-1],)
         ).fetchone()
@@ -161,7 +161,7 @@ def since(
     machines: Sequence[str] | None = None,
     types: Sequence[str] | None = None,
 ) -> list[Event]:
-    """Events after this id, in id order, of these machines and types (None: of all)."""
+    """Return events after this id, in id order, of these machines and types (None: of all)."""
     condition = "id > ?" + _and_one_of("machine_name", machines) + _and_one_of("event_type", types)
     with db.read():
         rows = db.execute(
@@ -179,7 +179,7 @@ def before(
     machines: Sequence[str] | None = None,
     types: Sequence[str] | None = None,
 ) -> list[Event]:
-    """Events before this id (None: the newest ones), newest first, of these machines and types (None: of all)."""
+    """Return events before this id (None: the newest), newest first, of these machines and types (None: of all)."""
     condition = "id < ?" + _and_one_of("machine_name", machines) + _and_one_of("event_type", types)
     with db.read():
         rows = db.execute(
@@ -193,7 +193,7 @@ def before(
 def transitions(
     db: Database, machine: str | None = None, hours: float | None = None, limit: int | None = 20
 ) -> list[StateChange]:
-    """Transitions of a machine (None: of all) within the last hours, newest first."""
+    """Return the transitions of a machine (None: of all) within the last hours, newest first."""
     return [
         StateChange(
             event.id,
@@ -208,7 +208,7 @@ def transitions(
 
 
 def transition_counts(db: Database, machine: str, hours: float | None = None) -> Counter[tuple[str, str, str]]:
-    """How often a machine went from a state to a state by an event, within the last hours."""
+    """Count the transitions of a machine within the last hours, by source state, target state and event."""
     counts: Counter[tuple[str, str, str]] = Counter()
     earliest = 0.0 if hours is None else db.now() - hours * 3600
     for _, created_at, payload in _moves(db, machine, 0):
@@ -219,9 +219,9 @@ def transition_counts(db: Database, machine: str, hours: float | None = None) ->
 
 
 def moves_after(db: Database, machine: str, after_id: int) -> tuple[int, Counter[tuple[str, str, str]]]:
-    """How often a machine went from a state to a state by an event after this id, and the last id that is counted.
+    """Count the transitions of a machine after this id, and return the last id that is counted as well.
 
-    A page asks for this: it reads 100,000 rows in a third of a second.
+    Made for the page: it reads 100,000 rows in a third of a second.
     """
     counts: Counter[tuple[str, str, str]] = Counter()
     last_id = after_id
@@ -235,7 +235,7 @@ def moves_after(db: Database, machine: str, after_id: int) -> tuple[int, Counter
 def errors(
     db: Database, machine: str | None = None, hours: float | None = None, limit: int | None = 20
 ) -> list[ErrorRow]:
-    """Errors of a machine (None: of all) within the last hours, newest first."""
+    """Return the errors of a machine (None: of all) within the last hours, newest first."""
     return [
         ErrorRow(
             event.id,
@@ -249,7 +249,7 @@ def errors(
 
 
 def newest(db: Database, type: str, machine: str | None, hours: float | None, limit: int | None) -> list[Event]:
-    """Events of one type, of a machine (None: of all), within the last hours, newest first; `limit` None: all."""
+    """Return events of one type and machine (None: of all) within the last hours, newest first; `limit` None: all."""
     from .engine.models import NoteRow, fetch  # peewee takes longer to load than most commands take to run
 
     columns = (NoteRow.id, NoteRow.machine_name, NoteRow.event_type, NoteRow.payload, NoteRow.created_at)
@@ -262,19 +262,19 @@ def newest(db: Database, type: str, machine: str | None, hours: float | None, li
 
 
 def newest_id(db: Database) -> int:
-    """The id of the newest event, 0 when there is none."""
+    """Return the id of the newest event, 0 if there is none."""
     with db.read():
         return db.execute("SELECT max(id) FROM realtime_events").fetchone()[0] or 0
 
 
 def oldest_id(db: Database) -> int:
-    """The id of the oldest event that is kept, 0 when there is none."""
+    """Return the id of the oldest event that is kept, 0 if there is none."""
     with db.read():
         return db.execute("SELECT min(id) FROM realtime_events").fetchone()[0] or 0
 
 
 def last_before(db: Database, moment_s: float) -> int:
-    """The id of the newest event from before this moment (epoch seconds), 0 when there is none."""
+    """Return the id of the newest event before this moment (epoch seconds), 0 if there is none."""
     with db.read():
         row = db.execute(
             "SELECT id FROM realtime_events WHERE created_at < ? ORDER BY id DESC LIMIT 1", (to_text(moment_s),)
@@ -283,7 +283,7 @@ def last_before(db: Database, moment_s: float) -> int:
 
 
 def prune(db: Database, older_than_s: float) -> int:
-    """Delete events older than that, some at a time so that writers get in between; returns how many."""
+    """Delete older events, in chunks, so that writers get in between. Return the number of events."""
     before = to_text(db.now() - older_than_s)
     with db.read():
         kept = db.execute(
@@ -303,7 +303,7 @@ def prune(db: Database, older_than_s: float) -> int:
 
 
 def _moves(db: Database, machine: str, after_id: int) -> Iterator[tuple[int, str, Any]]:
-    """Id, time and payload of a machine's transitions after this id, oldest first, read in chunks."""
+    """Yield id, time and payload of a machine's transitions after this id, oldest first, read in chunks."""
     while True:
         with db.read():
             rows = db.execute(
@@ -318,7 +318,7 @@ def _moves(db: Database, machine: str, after_id: int) -> Iterator[tuple[int, str
 
 
 def _write(db: Database, batch: _Batch, ids: list[int]) -> None:
-    """The ids of the notes are known before the commit."""
+    """Write the batch. `ids` is filled before the commit, for the case that the answer to it is lost."""
     with db.write():
         if batch.states:
             db.executemany(STATE, list(batch.states.values()))
@@ -335,7 +335,7 @@ def _write(db: Database, batch: _Batch, ids: list[int]) -> None:
 
 
 class _Batch(NamedTuple):
-    """Rows by the statement that writes them; of a machine's states, snapshots and contexts the last one counts."""
+    """The rows of each statement; of a machine's states, snapshots and contexts the last one counts."""
 
     notes: list[Any]
     states: dict[str, StateRow]
@@ -365,7 +365,7 @@ def _sorted_out(records: Sequence[Record], now: str) -> _Batch:
 
 def _insert_notes(db: Database, notes: list[Any]) -> list[int]:
     if db.is_postgres:
-        db.lock(LOCK)  # ids are drawn before they commit: one batch at a time, or a reader's "since" skips some
+        db.lock(LOCK)  # ids are given before the commit: with two batches at a time a reader would skip some
         columns = list(zip(*notes, strict=True))
         rows = db.execute(
             "INSERT INTO realtime_events (machine_name, event_type, payload, created_at) "

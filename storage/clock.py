@@ -9,10 +9,10 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Where the engine's time comes from."""
+    """The source of the engine's time."""
 
     def now(self) -> float:
-        """Seconds since the epoch, UTC."""
+        """Return seconds since the epoch, UTC."""
         ...
 
 
@@ -20,18 +20,18 @@ class SystemClock:
     """The machine's own clock."""
 
     def now(self) -> float:
-        """Seconds since the epoch, UTC."""
+        """Return seconds since the epoch, UTC."""
         return time.time()
 
 
 class ManualClock:
-    """A clock that stands still until it is told otherwise."""
+    """A clock for tests; it stands still until `advance`."""
 
     def __init__(self, now_s: float = 1_800_000_000.0) -> None:
         self.now_s = now_s
 
     def now(self) -> float:
-        """The time it was last set to."""
+        """Return the time that it was set to."""
         return self.now_s
 
     def advance(self, seconds: float) -> None:
@@ -43,19 +43,19 @@ system_clock: Clock = SystemClock()
 
 
 def to_text(epoch: float) -> str:
-    """`2026-11-24 05:37:04.123`: UTC, milliseconds; texts sort like the times they stand for."""
+    """Return the time as `2026-11-24 05:37:04.123`: UTC, milliseconds. Texts sort like their times."""
     second, millis = divmod(round(epoch * 1000), 1000)
     return f"{_second_text(second)}.{millis:03d}"
 
 
 def from_text(text: str) -> float:
-    """The epoch seconds of a stored time; the older engines' whole seconds are fine. ValueError for anything else."""
+    """Return the epoch seconds of a stored time, also of older engines' whole seconds. ValueError."""
     moment = datetime.fromisoformat(text)
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def epoch_or_zero(text: str | None) -> float:
-    """Like `from_text`, but 0 for a time that is missing or that somebody else wrote in a form of his own."""
+    """Return epoch seconds like `from_text`, but 0 for a time that is missing or cannot be read."""
     try:
         return from_text(text) if text else 0.0
     except ValueError:

@@ -1,4 +1,4 @@
-"""What each machine's context was lately, for people to look at; no machine goes on from it (see snapshots)."""
+"""The latest context of each machine, for people to look at; machines resume from snapshots instead."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ON CONFLICT (machine_name) DO UPDATE SET context = excluded.context, saved_at = 
 
 
 class ContextRow(NamedTuple):
-    """A machine's context is this now; the columns of `machine_contexts`."""
+    """A context to be written; the columns of `machine_contexts`."""
 
     machine: str
     #: JSON of {"values", "cut", "left_out"}, as in MachineContext
@@ -25,24 +25,24 @@ class ContextRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class MachineContext:
-    """As much of a machine's context as is kept for looking at."""
+    """The part of a machine's context that is kept to be looked at."""
 
     values: dict[str, Any]
     cut: list[str]
-    """Names of the values of which only the beginning is there, as text."""
+    """The names of the values that were cut; their beginning is there as text."""
     left_out: int
-    """How many values are not there at all: no JSON, or no room for them."""
+    """The number of values that are missing: they are no JSON, or there was no room for them."""
     saved_at: float
     """Epoch seconds."""
 
 
 def get(db: Database, machine: str) -> MachineContext | None:
-    """What a machine left last, also after its end; None when it never ran."""
+    """Return a machine's latest context, also after its end; None if it never ran."""
     with db.read():
         row = db.execute("SELECT context, saved_at FROM machine_contexts WHERE machine_name = ?", (machine,)).fetchone()
     return None if row is None else MachineContext(**loads(row[0]), saved_at=row[1])
 
 
 def write(db: Database, rows: Iterable[ContextRow]) -> None:
-    """Keep each machine's newest; within the caller's transaction."""
+    """Inside write(), store each machine's newest context."""
     db.executemany(SAVE, list(rows))

@@ -1,4 +1,4 @@
-"""What can go wrong in the store: one base, the docstring is the message."""
+"""The errors of the store."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ if TYPE_CHECKING:
 
 
 class StorageError(Exception):
-    """The store could not do what was asked."""
+    """The base of all errors of the store."""
 
 
 class StoreUnavailable(StorageError):
     """The store cannot be opened, read or written."""
 
-    #: what it counts as
+    #: the kind of problem that is counted
     problem_kind: ProblemKind = "database_failed"
 
 
@@ -27,25 +27,25 @@ class DatabaseMissing(StoreUnavailable):
 
 
 class ReadOnlyStore(StoreUnavailable):
-    """The store may be read by us, and not written."""
+    """We may read the store, but not write it."""
 
     problem_kind = "database_read_only"
 
 
 class CommitInDoubt(StoreUnavailable):
-    """The answer to a commit was lost with the connection: it may have been made, or not."""
+    """The answer to a commit was lost with the connection; the commit may have been made or not."""
 
     problem_kind = "database_unreachable"
-    #: of an audit batch: the ids that its notes have if it was
+    #: of an audit batch: the ids of its notes if the commit was made
     note_ids: Sequence[int] = ()
 
 
 class SnapshotDamaged(StorageError):
-    """What a machine left behind cannot be read any more."""
+    """A machine's snapshot cannot be read."""
 
 
 class StoreDamaged(StoreUnavailable):
-    """The store's file is damaged, or is no database at all."""
+    """The store's file is damaged, or is no database."""
 
 
 class NotOurs(StorageError, PermissionError):
@@ -57,7 +57,7 @@ class NotOurs(StorageError, PermissionError):
 
 
 class ValueRefused(StorageError):
-    """The store is well, but does not take this value."""
+    """The store cannot hold this value."""
 
 
 class StoreTooNew(StoreUnavailable):
@@ -87,7 +87,7 @@ class JobNotFound(StorageError):
 
 
 class WrongJobState(StorageError):
-    """The job's status does not allow this."""
+    """The status of the job does not allow the command."""
 
     def __init__(self, job_id: str, status: str, allowed: Iterable[str]) -> None:
         self.job_id, self.status, self.allowed = job_id, status, tuple(allowed)
@@ -95,7 +95,7 @@ class WrongJobState(StorageError):
 
 
 class LeaseLost(StorageError):
-    """The job is no longer held by the worker that wants to settle it."""
+    """The worker does not hold the job that it wants to settle."""
 
     def __init__(self, job_id: str) -> None:
         self.job_id = job_id

@@ -1,4 +1,4 @@
-"""How the store itself fares, for who looks after it."""
+"""Checks of the store itself, for `doctor`."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class Waiting:
     machine: str
     count: int
     oldest: str
-    """When the oldest was sent: UTC text."""
+    """The time at which the oldest was sent, as UTC text."""
 
 
 def takes_writes(db: Database) -> str:
-    """Empty if a transaction that writes can begin; else why it cannot, after some seconds of waiting."""
+    """Return why no transaction that writes can begin, after some seconds of waiting; empty if one can."""
     try:
         with db.write():
             return ""
@@ -30,7 +30,7 @@ def takes_writes(db: Database) -> str:
 
 
 def idle_transactions(db: Database) -> list[tuple[int, float]]:
-    """PostgreSQL: (process id of the server's, seconds) of transactions that do nothing and hold their locks."""
+    """Return (server process id, seconds) of idle transactions that hold their locks; none on SQLite."""
     if not db.is_postgres:
         return []
     with db.read():
@@ -44,7 +44,7 @@ def idle_transactions(db: Database) -> list[tuple[int, float]]:
 
 
 def damage(db: Database) -> list[str]:
-    """SQLite: what a check of the file's structure finds wrong with it."""
+    """Check the structure of the SQLite file. Return what is wrong with it."""
     if db.is_postgres:
         return []
     with db.read():
@@ -53,14 +53,14 @@ def damage(db: Database) -> list[str]:
 
 
 def server_version(db: Database) -> str:
-    """Which database it is, with its version."""
+    """Return the name and version of the database server or library."""
     sql = "SELECT current_setting('server_version')" if db.is_postgres else "SELECT sqlite_version()"
     with db.read():
         return f"{'PostgreSQL' if db.is_postgres else 'SQLite'} {db.execute(sql).fetchone()[0]}"
 
 
 def unread(db: Database, *, older_than_s: float) -> list[Waiting]:
-    """Events that have waited so long and not expired, by machine."""
+    """Return the events that have waited for this long and not expired, by machine."""
     from .clock import to_text
 
     with db.read():
@@ -73,7 +73,7 @@ def unread(db: Database, *, older_than_s: float) -> list[Waiting]:
 
 
 def held(db: Database, *, expired_for_s: float) -> tuple[int, int]:
-    """How many jobs are held without a lease (an older engine's), and by a lease that has expired so long ago."""
+    """Return the number of held jobs without a lease (an older engine's), and of those whose lease expired before."""
     with db.read():
         row = db.execute(
             "SELECT sum(CASE WHEN lease_until IS NULL THEN 1 ELSE 0 END), "

@@ -1,4 +1,4 @@
-"""The register of machines: who runs, where, in which state, and since when nobody has heard of it."""
+"""The registry of machines: which ones run, where, in which state, and until when they are taken for alive."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class MachineRow(Row):
     incarnation: str | None
     """The run of a runtime that holds, or last held, the name."""
     alive_until: float | None
-    """Epoch seconds; other hosts believe in the holder until then."""
+    """Epoch seconds; until then other hosts take the holder for alive."""
     control_socket: str | None
     status: str
     """running, failed, ended or standby."""
@@ -50,7 +50,7 @@ class MachineRow(Row):
 
     @property
     def running(self) -> bool:
-        """True while a runtime holds the name, as far as the table knows."""
+        """True while a runtime holds the name according to the table."""
         return self.status in ACTIVE and self.pid is not None
 
 
@@ -72,12 +72,10 @@ def acquire(
     definition_hash: str | None = None,
     metadata: Mapping[str, Any] | None = None,
 ) -> MachineRow | None:
-    """Take the name for this incarnation, atomically; returns the row as it was, None if there was none.
+    """Take the name for this incarnation, atomically. Return the row as it was before, None if there was none.
 
-    `metadata` is for tools to read; None keeps what the row has.
-
-    MachineTaken while another incarnation holds it: on this host as long as `is_alive` says so, on another host as long
-    as its lease runs.
+    `metadata` is for tools to read; None keeps the row's. MachineTaken while another incarnation holds the name: on
+    this host while `is_alive` returns True, on another host while its lease runs.
     """
     with db.write():
         db.lock(f"machine:{name}")
@@ -91,7 +89,7 @@ def acquire(
 
 
 def heartbeat(db: Database, incarnation: str, lease_s: float = 30.0) -> int:
-    """Every machine of the incarnation is alive for `lease_s` more; returns how many it still holds."""
+    """Let every machine of the incarnation be alive for `lease_s` more. Return the number of machines that it holds."""
     with db.write():
         return db.execute(
             "UPDATE machine_state SET alive_until = ? WHERE incarnation = ? AND status IN ('running', 'failed')",
@@ -100,48 +98,35 @@ def heartbeat(db: Database, incarnation: str, lease_s: float = 30.0) -> int:
 
 
 def release(db: Database, name: str, incarnation: str, *, status: str = "ended") -> None:
-    """Give the name free; the row stays, without a pid. Nothing happens if another incarnation holds it by now."""
-    with db.write():
-        db.execute(
-            "UPDATE machine_state SET status = ?, pid = NULL, alive_until = NULL "
-            "WHERE machine_name = ? AND incarnation = ?",
-            (status, name, incarnation),
-        )
+    """Release the name; the row stays, without a pid. Does nothing if another incarnation holds the name."""
+    _update(db, name, incarnation, "status = ?, pid = NULL, alive_until = NULL", status)
 
 
 def set_status(db: Database, name: str, incarnation: str, status: str) -> None:
-    """Say how the machine fares, unless another incarnation holds it by now."""
-    with db.write():
-        db.execute(
-            "UPDATE machine_state SET status = ? WHERE machine_name = ? AND incarnation = ?",
-            (status, name, incarnation),
-        )
+    """Set the machine's status. Does nothing if another incarnation holds the name."""
+    _update(db, name, incarnation, "status = ?", status)
 
 
-def set_door(db: Database, name: str, incarnation: str, control_socket: str | None) -> None:
-    """Where the machine listens now, None for nowhere; unless another incarnation holds the name by now."""
-    with db.write():
-        db.execute(
-            "UPDATE machine_state SET control_socket = ? WHERE machine_name = ? AND incarnation = ?",
-            (control_socket, name, incarnation),
-        )
+def set_control_socket(db: Database, name: str, incarnation: str, control_socket: str | None) -> None:
+    """Set where the machine listens, None for nowhere. Does nothing if another incarnation holds the name."""
+    _update(db, name, incarnation, "control_socket = ?", control_socket)
 
 
 def get(db: Database, name: str) -> MachineRow | None:
-    """The machine of this name."""
+    """Return the machine of this name; None if it never ran."""
     with db.read():
         row = db.execute(f"SELECT {COLUMNS} FROM machine_state WHERE machine_name = ?", (name,)).fetchone()
     return _machine(row) if row else None
 
 
 def list_(db: Database) -> list[MachineRow]:
-    """All machines ever seen, by name."""
+    """Return all machines ever seen, by name."""
     with db.read():
         return [_machine(row) for row in db.execute(f"SELECT {COLUMNS} FROM machine_state ORDER BY machine_name")]
 
 
-def doors(db: Database, host: str) -> dict[str, str]:
-    """One control socket of each incarnation that holds machines on this host."""
+def control_sockets(db: Database, host: str) -> dict[str, str]:
+    """Return one control socket of each incarnation that holds machines on this host."""
     with db.read():
         rows = db.execute(
             "SELECT incarnation, min(control_socket) FROM machine_state WHERE status IN ('running', 'failed') "
@@ -153,6 +138,13 @@ def doors(db: Database, host: str) -> dict[str, str]:
 
 
 # Helpers
+
+
+def _update(db: Database, name: str, incarnation: str, changes: str, value: str | None) -> None:
+    with db.write():
+        db.execute(
+            f"UPDATE machine_state SET {changes} WHERE machine_name = ? AND incarnation = ?", (value, name, incarnation)
+        )
 
 
 def _holds(row: MachineRow, host: str, now: float, is_alive: Callable[[MachineRow], bool]) -> bool:

@@ -1,4 +1,4 @@
-"""Every machine's mailbox: an event is a row before it is anything else."""
+"""The mailboxes of all machines: an event is stored as a row before anybody is notified of it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ INSERT INTO machine_events (source_machine, target_machine, event_type, job_id, 
                             processed_at, expires_at)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id"""
 NEWEST = "SELECT max(id) FROM machine_events WHERE target_machine = ?"
-LETTER = "SELECT id, source_machine, target_machine, event_type, payload, job_id, created_at FROM machine_events "
+MESSAGE = "SELECT id, source_machine, target_machine, event_type, payload, job_id, created_at FROM machine_events "
 SETTLE = "UPDATE machine_events SET status = ?, processed_at = ? WHERE id = ? AND status = 'pending'"
 UNREAD = "status = 'pending' AND (expires_at IS NULL OR expires_at > ?)"
 
@@ -46,7 +46,7 @@ class MailboxMessage:
     created_at: float
     """Epoch seconds."""
     after: int | None = None
-    """Of a letter just posted: the newest earlier id for this target, so that a receiver notices a gap."""
+    """Of an event just posted: the newest earlier id for this target, so that a receiver notices a gap."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +77,9 @@ def post(
     ttl_s: float | None = DEFAULT_TTL_S,
     status: str = "pending",
 ) -> MailboxMessage:
-    """Put an event into a machine's mailbox, unread for at most `ttl_s` seconds (None: for ever).
+    """Put an event into a machine's mailbox; it expires unread after `ttl_s` seconds (None: never).
 
-    A `status` other than pending records an event that nobody is to read. PayloadTooLarge over 16 MiB of JSON.
+    A `status` other than pending records an event that nobody reads. PayloadTooLarge over 16 MiB of JSON.
     """
     return post_many(db, (target,), type, payload, job_id=job_id, source=source, ttl_s=ttl_s, status=status)[0]
 
@@ -95,14 +95,14 @@ def post_many(
     ttl_s: float | None = DEFAULT_TTL_S,
     status: str = "pending",
 ) -> list[MailboxMessage]:
-    """The same event to several machines, to all of them or to none. ValueRefused for what is no name."""
+    """Post the same event to several machines, to all of them or to none. ValueRefused for what is no name."""
     check_names(event_type=type, job_id=job_id, source=source)
     for target in targets:
         if fault := machine_name_fault(target):
             raise refusal("target", target, fault)
-    payload = masked_in(payload)  # in the datagram as in the row
+    payload = masked_in(payload)  # the datagram has it masked as well
     text = _payload_text(db, payload)
-    letters = []
+    messages = []
     with db.write():
         for target in sorted(targets):  # one order for everybody, so that two senders never wait for each other
             db.lock(f"mailbox:{target}")
@@ -114,41 +114,41 @@ def post_many(
             after = db.execute(NEWEST, (target,)).fetchone()[0]
             values = (source, target, type, job_id, text, status, created, settled, expires_at)
             number = db.execute(INSERT, values).fetchone()[0]
-            letters.append(MailboxMessage(number, source, target, type, payload, job_id, now, after))
+            messages.append(MailboxMessage(number, source, target, type, payload, job_id, now, after))
         if settled is None:
             notify(db, "mail", targets)
-    return letters
+    return messages
 
 
 def unread(db: Database, target: str, *, limit: int = 256, after_id: int = 0) -> list[MailboxMessage]:
-    """What waits for this machine and has not expired, in id order."""
+    """Return the unread events of this machine that have not expired, in id order."""
     with db.read():
         rows = db.execute(
-            f"{LETTER} WHERE target_machine = ? AND id > ? AND {UNREAD} ORDER BY id LIMIT ?",
+            f"{MESSAGE} WHERE target_machine = ? AND id > ? AND {UNREAD} ORDER BY id LIMIT ?",
             (target, after_id, db.now(), limit),
         ).fetchall()
-    return [_letter(row) for row in rows]
+    return [_message(row) for row in rows]
 
 
 def peek(db: Database, target: str, types: Sequence[str] | None = None, limit: int = 256) -> list[MailboxMessage]:
-    """Unread events of these types (None: of any), in id order; they stay unread."""
+    """Return unread events of these types (None: of any), in id order; they stay unread."""
     with db.read():
         rows = db.execute(
-            f"{LETTER} WHERE target_machine = ? AND {UNREAD}{_and_one_of('event_type', types)} ORDER BY id LIMIT ?",
+            f"{MESSAGE} WHERE target_machine = ? AND {UNREAD}{_and_one_of('event_type', types)} ORDER BY id LIMIT ?",
             (target, db.now(), *(types or ()), limit),
         ).fetchall()
-    return [_letter(row) for row in rows]
+    return [_message(row) for row in rows]
 
 
 def settle(db: Database, ids: Iterable[int], status: str) -> None:
-    """Mark events processed, ignored or expired; those that are settled already keep their mark."""
+    """Mark events processed, ignored or expired; those that are settled already keep their status."""
     with db.write():
         now = to_text(db.now())
         db.executemany(SETTLE, [(status, now, number) for number in ids])
 
 
 def waits(db: Database, target: str, type: str, source: str) -> bool:
-    """Whether an event of this type from this source is still unread."""
+    """Return True if an event of this type from this source is still unread."""
     with db.read():
         found = db.execute(
             f"SELECT 1 FROM machine_events WHERE target_machine = ? AND {UNREAD} AND event_type = ? "
@@ -159,7 +159,7 @@ def waits(db: Database, target: str, type: str, source: str) -> bool:
 
 
 def expire(db: Database) -> int:
-    """Mark unread events past their time to live as expired; returns how many."""
+    """Mark unread events past their time to live as expired. Return the number of events."""
     with db.read():
         past = "status = 'pending' AND expires_at <= ?"
         if not db.execute(f"SELECT 1 FROM machine_events WHERE {past} LIMIT 1", (db.now(),)).fetchone():
@@ -174,7 +174,7 @@ def expire(db: Database) -> int:
 def clear(
     db: Database, *, target: str | None = None, types: Sequence[str] | None = None, status: str | None = None
 ) -> int:
-    """Delete the events that match all that is given; nothing given deletes all. Returns how many."""
+    """Delete the events that match all that is given; nothing given deletes all. Return the number of events."""
     condition = ("1 = 1" if target is None else "target_machine = ?") + _and_one_of("event_type", types)
     condition += "" if status is None else " AND status = ?"
     params = [value for value in (target, *(types or ()), status) if value is not None]
@@ -183,7 +183,7 @@ def clear(
 
 
 def prune(db: Database, older_than_s: float) -> int:
-    """Delete settled events created before then; returns how many."""
+    """Delete settled events created before then. Return the number of events."""
     with db.write():
         return db.execute(
             "DELETE FROM machine_events WHERE status <> 'pending' AND created_at < ?",
@@ -194,7 +194,7 @@ def prune(db: Database, older_than_s: float) -> int:
 def list_(
     db: Database, *, target: str | None = None, status: str | None = None, limit: int | None = 20
 ) -> list[MailboxRow]:
-    """Events that match all that is given, newest first; `limit` None: all of them."""
+    """Return the events that match all that is given, newest first; `limit` None: all of them."""
     from .engine.models import EventRow, fetch, has_status  # peewee takes longer to load than most commands take to run
 
     query = EventRow.select(*(getattr(EventRow, field.name) for field in fields(MailboxRow)))
@@ -207,7 +207,7 @@ def list_(
 
 
 def pending_targets(db: Database, names: Iterable[str]) -> dict[str, int]:
-    """Of these machines, those with unread events: name to newest unread id."""
+    """Return the newest unread id of each of these machines that has unread events."""
     wanted = list(names)
     found: dict[str, int] = {}
     with db.read():
@@ -223,7 +223,7 @@ def pending_targets(db: Database, names: Iterable[str]) -> dict[str, int]:
 
 
 def depths(db: Database) -> dict[str, int]:
-    """How many unread events each machine has; machines without any are missing."""
+    """Return the number of unread events of each machine; machines without any are missing."""
     with db.read():
         rows = db.execute(
             f"SELECT target_machine, count(*) FROM machine_events WHERE {UNREAD} GROUP BY target_machine", (db.now(),)
@@ -242,7 +242,7 @@ def _payload_text(db: Database, payload: Any) -> str | None:
         with suppress(StorageError):
             problems.add(
                 db, [problems.ProblemCount("payload_refused", 1, 0.0)]
-            )  # who sends may be no runtime, which counts
+            )  # the sender may be no runtime, which would count it
         raise PayloadTooLarge(len(text), MAX_PAYLOAD_BYTES)
     return text
 
@@ -256,5 +256,5 @@ def _mailbox_row(row: Any) -> MailboxRow:
     return MailboxRow(number, source, target, type, job_id, loads(payload), *rest)
 
 
-def _letter(row: Any) -> MailboxMessage:
+def _message(row: Any) -> MailboxMessage:
     return MailboxMessage(row[0], row[1], row[2], row[3], loads(row[4]), row[5], epoch_or_zero(row[6]))

@@ -1,4 +1,4 @@
-"""Names and ids: text that can stand in a line of a log, in a table and, of a machine, in a path."""
+"""Names and ids: text that is safe in a line of a log and in a table, and a machine's in a path."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ LONGEST_NAME = 1000
 #: bytes that fit into a socket path, after the usual prefix and before `.sock`
 LONGEST_MACHINE_NAME = 76
 
-#: what would end a line, steer a terminal, turn the direction of the text around it, or be refused by a database
+#: characters that end a line, control a terminal, turn the direction of text, or that a database refuses
 UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def escaped(text: str) -> str:
-    """The text with unsafe characters written as in Python: a line break is \\n."""
+    """Return the text with unsafe characters escaped as in Python: a line break is \\n."""
     return UNSAFE.sub(lambda found: found.group().encode("unicode_escape", "surrogatepass").decode(), text)
 
 
 def name_fault(name: str) -> str | None:
-    """Why nothing can be stored under this name."""
+    """Return why nothing can be stored under this name; None if it can."""
     if not name.strip():
         return "is empty"
     if UNSAFE.search(name):
@@ -33,7 +33,7 @@ def name_fault(name: str) -> str | None:
 
 
 def machine_name_fault(name: str) -> str | None:
-    """Why a machine cannot have this name, which becomes part of the path of its control socket."""
+    """Return why a machine cannot have this name, which is part of its control socket's path; None if it can."""
     if "/" in name:
         return "must not contain '/'"
     if len(name.encode(errors="replace")) > LONGEST_MACHINE_NAME:
@@ -42,13 +42,13 @@ def machine_name_fault(name: str) -> str | None:
 
 
 def check_names(**names: str | None) -> None:
-    """ValueRefused for the first of these that is given and is no name."""
+    """Raise ValueRefused for the first of these that is given and is no name."""
     for what, name in names.items():
         if isinstance(name, str) and (fault := name_fault(name)):
             raise refusal(what, name, fault)
 
 
 def refusal(what: str, name: str, fault: str) -> ValueRefused:
-    """The exception that says what is wrong with which name."""
+    """Return the exception for a name that cannot be used."""
     shown = escaped(name if len(name) <= 60 else name[:59] + "…")
     return ValueRefused(f"{what} '{shown}' {fault}")

@@ -1,4 +1,4 @@
-"""Payloads as they are stored: JSON text, whatever a user's action may hand over."""
+"""Payloads as they are stored: JSON text, for any value that a user's action returns."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _plain = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def dumps(value: Any) -> str:
-    """JSON text of any value, secrets hidden; never fails: what JSON cannot say becomes text, a NaN becomes null."""
+    """Return any value as JSON, with secrets masked. It never fails: values unknown to JSON become text, NaN null."""
     try:
         return _compact(masked_in(value))
     except (ValueError, TypeError, RecursionError):
@@ -27,7 +27,7 @@ def dumps(value: Any) -> str:
 
 
 def loads(text: str | None) -> Any:
-    """The value of a stored text; a text that is no JSON (the older engines stored such) is itself the value."""
+    """Return the value of a stored text; a text that is no JSON (from an older engine) is itself the value."""
     if text is None:
         return None
     try:
@@ -37,12 +37,12 @@ def loads(text: str | None) -> Any:
 
 
 def clean(text: str) -> str:
-    """A text for people, such as a reason or an output, as it is stored: secrets hidden, and `storable`."""
+    """Return a text for people, such as a reason or an output, as it is stored: secrets masked, and `storable`."""
     return storable(masked(text))
 
 
 def storable(text: str) -> str:
-    """The text without what a database refuses: NUL characters and lone surrogates."""
+    """Return the text without the characters that a database refuses: NUL and lone surrogates."""
     return text.replace("\0", "").encode("utf-8", "replace").decode("utf-8")
 
 
@@ -60,5 +60,5 @@ def _made_plain(value: Any, depth: int) -> Any:
 
 
 def _said(value: object) -> str:
-    """As text; of a number that Python writes in no decimal digits any more, those to the base of 16."""
+    """Return the value as text; a number too large for Python's decimal conversion as hexadecimal."""
     return hex(value) if isinstance(value, int) and is_endless(value) else str(value)

@@ -1,4 +1,4 @@
-"""Files for their owner alone, in folders where other users may put theirs: ours and root's are used, no others."""
+"""Files for their owner alone. In shared folders only our own files and root's are used."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ FILE, FOLDER = 0o600, 0o700
 
 
 def is_trusted(uid: int) -> bool:
-    """Whether this user may do with us what it likes: we ourselves, and root."""
+    """Return True for our own user and root."""
     return uid in (0, os.geteuid())
 
 
 def user(uid: int) -> str:
-    """A user in words: name and uid."""
+    """Return a user's name and uid as text."""
     try:
         return f"user {pwd.getpwuid(uid).pw_name} (uid {uid})"
     except KeyError:
@@ -28,9 +28,9 @@ def user(uid: int) -> str:
 
 
 def check(path: Path, remedy: str, trusted: Collection[int] = ()) -> None:
-    """NotOurs if what is at `path`, or the link that stands there, belongs to a stranger; nothing there is well.
+    """Raise NotOurs if the file at `path`, or the link to it, belongs to another user; a missing file is fine.
 
-    `trusted`: further uids that are none.
+    `trusted`: further uids whose files are used.
     """
     for status in _statuses(path):
         if status.st_uid not in trusted:
@@ -38,13 +38,13 @@ def check(path: Path, remedy: str, trusted: Collection[int] = ()) -> None:
 
 
 def check_status(status: os.stat_result, path: Path | str, remedy: str) -> None:
-    """NotOurs if the file belongs to a stranger."""
+    """Raise NotOurs if the file belongs to another user."""
     if not is_trusted(status.st_uid):
         raise NotOurs(path, f"it belongs to {user(status.st_uid)}, not to us or root", remedy)
 
 
 def make_folder(path: Path) -> None:
-    """The folder and those above it, each for its owner alone where it was not there; OSError."""
+    """Create the folder and those above it, each for its owner alone, unless they exist. OSError."""
     if path.is_dir():
         return
     make_folder(path.parent)
@@ -52,14 +52,14 @@ def make_folder(path: Path) -> None:
 
 
 def make_file(path: Path) -> None:
-    """An empty file of mode 0600 whatever the umask says; FileExistsError if anything is there, links included."""
+    """Create an empty file of mode 0600, whatever the umask. FileExistsError if anything is there, also a link."""
     descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, FILE)
     os.fchmod(descriptor, FILE)
     os.close(descriptor)
 
 
 def open_log(path: Path) -> BinaryIO:
-    """A file to add to, of mode 0600 when it is new. NotOurs for a stranger's, OSError for a link or no plain file."""
+    """Open a file to append to, of mode 0600 if it is new. NotOurs for another user's, OSError for a link."""
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     descriptor = os.open(path, flags, FILE)
     try:
@@ -71,7 +71,7 @@ def open_log(path: Path) -> BinaryIO:
 
 
 def check_open(descriptor: int, path: Path, remedy: str) -> None:
-    """NotOurs for an open file of a stranger, and for what is no plain file or has a second name elsewhere."""
+    """Raise NotOurs for an open file of another user, and for one that is no plain file or has a second name."""
     status = os.fstat(descriptor)
     check_status(status, path, remedy)
     if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
@@ -82,7 +82,7 @@ def check_open(descriptor: int, path: Path, remedy: str) -> None:
 
 
 def _statuses(path: Path) -> list[os.stat_result]:
-    """Of the file, and of the link where it is one."""
+    """Return the status of the file, and of the link if it is one."""
     found = []
     for follow in (False, True):
         try:

@@ -1,4 +1,4 @@
-"""What fires by the clock: a row per schedule, so that of all runtimes on the store one alone takes a firing."""
+"""Schedules: a row for each, so that only one of all runtimes on the store takes a firing."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ class ScheduleRow(Row):
     cron: str
     timezone: str
     what: str
-    """What it does, for people."""
+    """A description of what it does, for people."""
     spec: str
-    """When it fires, as text that is equal for equal schedules: a change starts it anew."""
+    """When it fires, as text that is equal for equal schedules; after a change the schedule is planned again."""
     next_at: float | None
-    """Epoch seconds of the firing that is still to come; in the past while no runtime is there to see to it."""
+    """Epoch seconds of the next firing; in the past while no runtime is there to fire it."""
     last_at: float | None
-    """Epoch seconds that the last firing was meant for."""
+    """Epoch seconds at which the last firing was due."""
     last_result: str | None
-    """What came of it, for people."""
+    """The result of the last firing, for people."""
     fired: int
     left_out: int
     """Firings that were due and did nothing, by the rules for missed and overlapping ones."""
@@ -58,7 +58,7 @@ def register(
     spec: str,
     next_at: float | None,
 ) -> ScheduleRow:
-    """Enter a schedule. One that is known keeps the firing it waits for, unless its `spec` has changed."""
+    """Store a schedule and return its row. A known one keeps its next firing unless its `spec` has changed."""
     with db.write():
         db.execute(REGISTER, (schedule_id, machine_name, config_type, cron, timezone, what, spec, next_at))
         found = get(db, schedule_id)
@@ -67,17 +67,16 @@ def register(
 
 
 def claim(db: Database, schedule_id: str, *, spec: str, seen: float, next_at: float | None) -> bool:
-    """Take the firing that was due at `seen`: the row moves on to `next_at`, once.
+    """Take the firing that was due at `seen`, and set the next one. Do what the firing does in the same transaction.
 
-    False: another runtime has taken it, or the schedule is another one by now. What the firing does belongs into the
-    same transaction.
+    Return False if another runtime has taken it, or the schedule has changed.
     """
     with db.write():
         return db.execute(CLAIM, (next_at, schedule_id, spec, seen)).rowcount == 1
 
 
 def note(db: Database, schedule_id: str, *, last_at: float | None, result: str, fired: int, left_out: int) -> None:
-    """Write down what came of it; `last_at` None keeps the time of the last firing."""
+    """Store the result of a firing; `last_at` None keeps the time of the last firing."""
     with db.write():
         db.execute(
             "UPDATE schedules SET last_at = coalesce(?, last_at), last_result = ?, fired = fired + ?, "
@@ -87,20 +86,20 @@ def note(db: Database, schedule_id: str, *, last_at: float | None, result: str, 
 
 
 def get(db: Database, schedule_id: str) -> ScheduleRow | None:
-    """The schedule of this id."""
+    """Return the schedule of this id; None if there is none."""
     with db.read():
         row = db.execute(f"SELECT {COLUMNS} FROM schedules WHERE schedule_id = ?", (schedule_id,)).fetchone()
     return ScheduleRow(*row) if row else None
 
 
 def list_(db: Database) -> list[ScheduleRow]:
-    """All schedules, by their next firing."""
+    """Return all schedules, by their next firing."""
     order = "next_at IS NULL, next_at, schedule_id"
     with db.read():
         return [ScheduleRow(*row) for row in db.execute(f"SELECT {COLUMNS} FROM schedules ORDER BY {order}")]
 
 
 def remove(db: Database, schedule_id: str) -> bool:
-    """Forget a schedule; False when there is none of this id. A machine that has it enters it again at its start."""
+    """Delete a schedule; a machine that has it stores it again at its start. Return False if there is none."""
     with db.write():
         return db.execute("DELETE FROM schedules WHERE schedule_id = ?", (schedule_id,)).rowcount == 1

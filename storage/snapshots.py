@@ -1,4 +1,4 @@
-"""Where a machine was when it was last heard of, for those that resume there."""
+"""The last known position of each machine that resumes there after a restart."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ DELETE FROM machine_snapshots WHERE machine_name = ? AND NOT {HELD_BY_ANOTHER.fo
 
 
 class Saved(NamedTuple):
-    """Where a machine that resumes is now; ignored if another incarnation holds the name."""
+    """A snapshot to be written; ignored if another incarnation holds the name."""
 
     machine: str
     state: str
@@ -47,7 +47,7 @@ class Saved(NamedTuple):
 
 
 class Forgotten(NamedTuple):
-    """A machine has ended: there is nothing to resume; ignored if another incarnation holds the name."""
+    """A snapshot to be deleted because the machine has ended; ignored if another incarnation holds the name."""
 
     machine: str
     incarnation: str
@@ -60,26 +60,26 @@ class Snapshot:
     machine: str
     state: str
     settled: bool
-    """The state's actions had run; only those that watch or repeat are run again."""
+    """True if the state's actions had run; only those that watch or repeat run again."""
     context: dict[str, Any]
-    """The part that is JSON, without the engine's own keys."""
+    """The context that is JSON, without the engine's own keys."""
     job_id: str | None
     attempt: int | None
     timers: dict[str, float]
     """Event of each armed timeout -> epoch seconds at which it is due."""
     incarnation: str | None
-    """Who held the machine, and its job."""
+    """The run of a runtime that held the machine, and its job."""
     definition_hash: str | None
     saved_at: float
     """Epoch seconds."""
     failure: str | None = None
-    """Why the job has failed, unless an action settles it otherwise."""
+    """The reason why the job has failed, unless an action settles it otherwise."""
     cut_off: bool = False
-    """The job's actions were cut off: it is to be tried again, unless an action settles it otherwise."""
+    """True if the job's actions were cut off: it is retried, unless an action settles it otherwise."""
 
 
 def get(db: Database, machine: str) -> Snapshot | None:
-    """The last snapshot of a machine that has not ended since. SnapshotDamaged for one that somebody has spoiled."""
+    """Return the snapshot of a machine, None if it has ended since. SnapshotDamaged if it cannot be read."""
     with db.read():
         row = db.execute(f"SELECT {COLUMNS} FROM machine_snapshots WHERE machine_name = ?", (machine,)).fetchone()
     if row is None:
@@ -93,7 +93,7 @@ def get(db: Database, machine: str) -> Snapshot | None:
 
 
 def write(db: Database, records: Iterable[Saved | Forgotten]) -> None:
-    """Keep or delete a machine's snapshot; within the caller's transaction."""
+    """Inside write(), store or delete snapshots."""
     for record in records:
         if isinstance(record, Saved):
             failure = clean(record.failure) if record.failure else None

@@ -1,4 +1,4 @@
-"""JSON from outside: read strictly, and refused with what is wrong."""
+"""JSON from outside, parsed strictly."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from typing import Any
 MAX_DEPTH = 64
 TOO_DEEP = f"nested more than {MAX_DEPTH} levels deep"
 
-#: characters that a whole number from outside may be written with; more takes quadratic time to read, and no column,
-#: no float and no browser could hold it
+#: digits that a whole number from outside may have; more take quadratic time to read, and no column, no float and no
+#: browser could hold the number
 MAX_DIGITS = 100
 
 
 class TooDeep(ValueError):
-    """A value is nested deeper than what walks through it later could follow."""
+    """A value is nested too deeply for the code that walks through it later."""
 
     def __init__(self) -> None:
         super().__init__(TOO_DEEP)
 
 
 def parse(text: str, *, around: int = 0) -> Any:
-    """The value; ValueError says what is wrong, and where.
+    """Return the value. ValueError says what is wrong, and where.
 
-    No NaN, no number beyond what a float holds, no whole number of more than MAX_DIGITS, no two keys of one name, and
-    no deeper than MAX_DEPTH: TooDeep.
-    `around`: so many levels are not the value's own, but of the message that carries it.
+    Refused are NaN, numbers beyond a float's range, whole numbers of more than MAX_DIGITS digits and two keys of one
+    name in an object; TooDeep for more than MAX_DEPTH levels, not counting the `around` outer ones of the message that
+    carries the value.
     """
     try:
         value = _decoder.decode(text)
@@ -39,7 +39,7 @@ def parse(text: str, *, around: int = 0) -> Any:
 
 
 def is_endless(number: int) -> bool:
-    """Whether it takes more than MAX_DIGITS to write."""
+    """Return True if the number has more than MAX_DIGITS digits."""
     return abs(number) >= _ENDLESS
 
 

@@ -202,7 +202,8 @@ class Supervisor:
             listener = self._listener(machine, unix_socket.hidden_path())
             listener.open()
             log.warning("%s: %s; its control socket is %s", machine.name, error, listener.path)
-            machines.set_door(self._resources.db, machine.name, self._resources.incarnation, str(listener.path))
+            incarnation = self._resources.incarnation
+            machines.set_control_socket(self._resources.db, machine.name, incarnation, str(listener.path))
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 raise SocketTaken(machine.name, str(listener.path)) from error
@@ -258,7 +259,7 @@ class Supervisor:
         machine.machine_status.last_error = DEAF
         self._publish_error(machine.name, DEAF)
         try:
-            machines.set_door(self._resources.db, machine.name, self._resources.incarnation, None)
+            machines.set_control_socket(self._resources.db, machine.name, self._resources.incarnation, None)
         except StorageError as error:
             log.error("%s: the registry cannot be told that its socket is gone: %s", machine.name, error)
 

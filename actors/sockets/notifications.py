@@ -32,6 +32,6 @@ def bell(
     from ...storage import machines
 
     message = datagrams.encode({"bell": topic, "count": count, "key": list(key)})
-    for incarnation, path in machines.doors(db, socket.gethostname()).items():
+    for incarnation, path in machines.control_sockets(db, socket.gethostname()).items():
         if incarnation != skip_incarnation:
             send(path, message, timeout_s)

@@ -1,4 +1,4 @@
-"""The tables as peewee models: what listings are composed from; the hot verbs write their SQL by hand."""
+"""The tables as peewee models, for listings; hot statements are written by hand."""
 
 from __future__ import annotations
 
@@ -96,12 +96,12 @@ class NoteRow(Model):
 
 
 def has_status(column: TextField, status: str) -> Any:
-    """The condition with the status spelled out: a partial index serves no query whose status is a parameter."""
+    """Return the condition with the status as a literal: SQLite uses no partial index for a parameter."""
     return column == (SQL(f"'{status}'") if status.isalpha() else status)
 
 
 def fetch(db: Database, query: Any) -> list[tuple[Any, ...]]:
-    """The rows of a select; peewee composes it, the database's own connections run it."""
+    """Run a select that peewee composed on the database's own connections. Return the rows."""
     sql, params = query.sql()
     with db.read():
         return db.execute(sql, params).fetchall()

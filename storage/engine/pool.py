@@ -11,9 +11,9 @@ from ..errors import StoreUnavailable
 
 
 class Pool:
-    """At most `size` connections, each opened when first needed; who finds all of them out waits in line.
+    """At most `size` connections, each opened when first needed. While all are in use, threads wait in line.
 
-    The one that came back last goes out first: a program that does one thing at a time needs one connection.
+    The connection that came back last is used first, so that a program with one thread needs only one.
     """
 
     def __init__(self, connect: Callable[[], Any], size: int) -> None:
@@ -26,7 +26,7 @@ class Pool:
             self._places.put(None)
 
     def take(self) -> Any:
-        """A connection for this thread alone. StoreUnavailable once closed."""
+        """Return a connection for this thread alone. StoreUnavailable once closed."""
         self._places.get()
         try:
             connection = self._latest() or self._open()
@@ -45,23 +45,23 @@ class Pool:
             self.close_idle()
 
     def discard(self, connection: Any) -> None:
-        """Hand back a broken connection; the others of its age go with it, for the server has most likely gone."""
+        """Hand back a broken connection, and close the idle ones too: the server has most likely gone."""
         self._out.discard(connection)
         connection.close()
         self._places.put(None)
         self.close_idle()
 
     def out(self) -> list[Any]:
-        """The connections that somebody uses at this moment."""
-        return list(self._out.copy())  # the copy is one step of the interpreter
+        """Return the connections that are in use."""
+        return list(self._out.copy())  # copied in one step of the interpreter, since others change the set
 
     def close(self) -> None:
-        """Close what is idle now, and what is out when it comes back."""
+        """Close the idle connections now, and the others when they come back."""
         self._closed = True
         self.close_idle()
 
     def close_idle(self) -> None:
-        """Close the connections that nobody uses."""
+        """Close the connections that are not in use."""
         while (connection := self._latest()) is not None:
             connection.close()
 

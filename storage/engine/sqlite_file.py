@@ -1,4 +1,4 @@
-"""The file of a SQLite database: made for its owner alone, and told from another that takes its place."""
+"""The file of a SQLite database: created for its owner alone, and recognized if another takes its place."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ ANOTHER_FILE = "remove it if you may, or name a database in a folder of your own
 
 
 class FileId(NamedTuple):
-    """Which file it is that a path names."""
+    """The identity of a file."""
 
     device: int
     inode: int
 
 
 class SqliteFile:
-    """A database with the two files that SQLite puts beside it, and the file that was found there last."""
+    """A database's file with the two files that SQLite puts beside it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -30,9 +30,9 @@ class SqliteFile:
         self._known_log: FileId | None = None
 
     def make(self) -> None:
-        """Create the folder and an empty file, readable by its owner alone whatever the umask says, unless it is there.
+        """Create the folder and an empty file, readable by its owner alone whatever the umask, unless it is there.
 
-        What a deleted database has left beside it goes first: SQLite would take it for a part of the new one.
+        The files that a deleted database left beside it are removed: SQLite would take them for a part of the new one.
         """
         if self.path.exists():
             return
@@ -40,12 +40,12 @@ class SqliteFile:
         with _locked(self.path.parent):
             if not self.path.exists():
                 self._remove_beside()
-                private.make_file(Path(os.path.realpath(self.path)))  # a link of ours may lead to where it is to be
+                private.make_file(Path(os.path.realpath(self.path)))  # the path may be a link of ours
 
     def check_owner(self) -> None:
-        """NotOurs for a file that a stranger has put there, or beside it, where SQLite would read it as its own.
+        """Raise NotOurs for a file of another user, also for one beside it that SQLite would read.
 
-        Root opens anybody's database as what it is.
+        Root opens any user's database.
         """
         trusted = [self.path.stat().st_uid] if os.geteuid() == 0 and self.path.exists() else []
         journal = self.path.with_name(f"{self.path.name}-journal")
@@ -53,11 +53,11 @@ class SqliteFile:
             private.check(path, ANOTHER_FILE, trusted)
 
     def remember(self) -> None:
-        """Know the file that is there now as ours; to be called while it is open, so that its number stays its own."""
+        """Remember which file is there, for `is_lost`; call this while it is open, so that its inode is not reused."""
         self._known, self._known_log = _id(self.path), _id(beside(self.path)[0])
 
     def missing(self) -> str:
-        """That it is not there, in words: what is there instead, and how one is made."""
+        """Return the message that the file is missing, with what is there instead and how a database is made."""
         path, folder = self.path, self.path.parent
         what = " is a folder" if path.is_dir() else "" if folder.is_dir() else f", and no folder {folder}"
         meant = _likely(path)
@@ -66,7 +66,7 @@ class SqliteFile:
         return f"no such database: {path}{what}; {hint}{makers}"
 
     def why_not_written(self) -> str:
-        """What keeps us from writing it; empty if nothing does, or if it is not there."""
+        """Return why we cannot write the file; empty if we can, or if it is not there."""
         file = Path(os.path.realpath(self.path))
         companions = beside(file)
         if not file.exists():
@@ -83,9 +83,9 @@ class SqliteFile:
         return ""
 
     def at_rest(self) -> tuple[int, ...] | None:
-        """What tells whether the file has been changed, if it is all there is to read; None while somebody has it open.
+        """Return a value that changes with the file, if nobody has it open; else None. OSError.
 
-        Not so either after a crash: what was written last is in the log beside it. OSError.
+        None also after a crash, when the last writes are in the log beside the file.
         """
         file = Path(os.path.realpath(self.path))
         if any(_size(path) for path in (*beside(file), file.with_name(f"{file.name}-journal"))):
@@ -108,7 +108,7 @@ class SqliteFile:
         return self._known not in (None, found)
 
     def set_aside(self) -> Path:
-        """Rename it, so that a new one can be made; where it is now. What stood beside it goes with it. OSError."""
+        """Rename it and the files beside it, so that a new one can be made. Return the new path. OSError."""
         number = 1
         while (target := self.path.with_name(f"{self.path.name}.damaged-{number}")).exists():
             number += 1
@@ -124,7 +124,7 @@ class SqliteFile:
 
 
 def beside(path: Path) -> tuple[Path, Path]:
-    """The log and the index that SQLite puts beside a database."""
+    """Return the paths of the log and the index that SQLite puts beside a database."""
     return path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")
 
 
@@ -132,7 +132,7 @@ def beside(path: Path) -> tuple[Path, Path]:
 
 
 def _likely(path: Path) -> Path | None:
-    """The file that was meant most likely: one whose name, or whose folder's, is much the same."""
+    """Return the file that was most likely meant: one with a similar name, or in a folder with a similar name."""
     if path.is_dir():
         return next((file for file in sorted(path.glob("*.db"))), None)
     folder = path.parent if path.parent.is_dir() else _like(path.parent)
@@ -142,7 +142,7 @@ def _likely(path: Path) -> Path | None:
 
 
 def _like(path: Path) -> Path | None:
-    """Its neighbour with the name that is most like its own."""
+    """Return the file or folder beside it with the most similar name."""
     from difflib import get_close_matches
 
     try:
@@ -174,7 +174,7 @@ def _id(path: Path) -> FileId | None:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """One process of this host at a time; a folder can be locked as a file can."""
+    """Hold a lock on the folder, so that only one process of this host is in the block."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -123,7 +123,7 @@ def test_machines_are_listed_by_name(db: Database) -> None:
     assert machines.get(db, "nowhere") is None
 
 
-def test_each_incarnation_of_this_host_has_one_door(db: Database) -> None:
+def test_each_incarnation_of_this_host_has_one_control_socket(db: Database) -> None:
     for name, incarnation, host, socket in (
         ("a", "one", "here", "/a"), ("b", "one", "here", "/b"), ("c", "two", "here", "/c"),
         ("d", "far", "there", "/d"), ("e", "deaf", "here", None), ("f", "gone", "here", "/f"),
@@ -134,14 +134,14 @@ def test_each_incarnation_of_this_host_has_one_door(db: Database) -> None:
         )  # fmt: skip
     machines.release(db, "f", "gone")
 
-    assert machines.doors(db, "here") == {"one": "/a", "two": "/c"}
+    assert machines.control_sockets(db, "here") == {"one": "/a", "two": "/c"}
 
 
 def test_a_machine_that_closes_its_door_is_not_rung_any_more(db: Database) -> None:
     acquire(db, "m", control_socket="/tmp/c-m.sock", host="here")
-    machines.set_door(db, "m", "run-2", None)
-    assert machines.doors(db, "here") == {"run-1": "/tmp/c-m.sock"}
+    machines.set_control_socket(db, "m", "run-2", None)
+    assert machines.control_sockets(db, "here") == {"run-1": "/tmp/c-m.sock"}
 
-    machines.set_door(db, "m", "run-1", None)
+    machines.set_control_socket(db, "m", "run-1", None)
 
-    assert machines.doors(db, "here") == {}
+    assert machines.control_sockets(db, "here") == {}

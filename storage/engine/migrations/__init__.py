@@ -45,7 +45,7 @@ LATEST = len(MIGRATIONS)
 
 
 def version(db: Connections) -> int:
-    """The schema version found, 0 for an empty or older engine's database; writes nothing."""
+    """Return the schema version, 0 for an empty or older engine's database; writes nothing."""
     if not db.is_postgres:
         with db.read():
             return int(db.execute("PRAGMA user_version").fetchone()[0])
@@ -56,7 +56,7 @@ def version(db: Connections) -> int:
 
 
 def pending(db: Connections) -> list[Migration]:
-    """What is still to be applied; writes nothing. StoreTooNew for a schema of a newer engine."""
+    """Return the migrations that are not applied yet; writes nothing. StoreTooNew for a newer engine's schema."""
     found = version(db)
     if found > LATEST:
         raise StoreTooNew(str(db), found, LATEST)
@@ -64,7 +64,7 @@ def pending(db: Connections) -> list[Migration]:
 
 
 def applied(db: Connections) -> list[tuple[int, str, str]]:
-    """(version, name, applied_at) of each migration made; writes nothing."""
+    """Return (version, name, applied_at) of each applied migration; writes nothing."""
     with db.read():
         if "schema_version" not in db.tables():
             return []
@@ -72,7 +72,7 @@ def applied(db: Connections) -> list[tuple[int, str, str]]:
 
 
 def bring_up_to_date(db: Connections, *, create: bool = True) -> None:
-    """Apply what is pending, oldest first; an older engine's file is copied beside itself before it is touched.
+    """Apply the pending migrations, oldest first; an older engine's file is copied before it is changed.
 
     With `create` False an empty database stays empty: DatabaseMissing.
     """
@@ -90,7 +90,7 @@ def bring_up_to_date(db: Connections, *, create: bool = True) -> None:
 
 
 def recreate(db: Connections) -> None:
-    """Drop the engine's tables with all that is in them, and make them anew."""
+    """Drop the engine's tables with all that is in them, and create them again."""
     with db.write():
         db.lock(LOCK)
         steps = (m0001_tables, m0002_schedules, m0003_snapshots, m0004_attempts, m0005_monitor, m0008_troubles)
@@ -103,7 +103,7 @@ def recreate(db: Connections) -> None:
 
 
 def _apply_next(db: Connections) -> None:
-    """One migration and its record; the version is read again under the lock, for another process may be first."""
+    """Apply one migration and record it. The version is read again under the lock: another process may be first."""
     with db.write():
         db.lock(LOCK)
         db.execute(

@@ -1,4 +1,4 @@
-"""Taking over a database that an engine before 2.0 made."""
+"""Take over a database that an engine before 2.0 made."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ...clock import from_text, to_text
 from ...errors import StoreUnavailable
 from ..connections import Connections
 
-# What the new tables insist on and the older ones may lack in a row.
+# The values of columns that may be NULL in an older table and not in the new one.
 FALLBACKS = {
     "jobs": {"job_id": "'job-' || id", "job_type": "''", "priority": "5", "status": "'pending'"},
     "machine_events": {"target_machine": "''", "event_type": "''", "status": "'pending'"},
@@ -22,7 +22,7 @@ TIMES = ("created_at", "started_at", "completed_at", "processed_at", "consumed_a
 
 
 def copy_beside(db: Connections) -> Path | None:
-    """Copy a file with an older engine's tables to `<file>.before-2.0`; None when there is nothing to keep.
+    """Copy a file with an older engine's tables to `<file>.before-2.0`. Return its path, None if there was no need.
 
     A copy that exists is never overwritten: it may be the only one of an earlier state.
     """
@@ -41,7 +41,7 @@ def copy_beside(db: Connections) -> Path | None:
 
 
 def take_over(db: Connections, table: str, successor: str) -> None:
-    """Fill `successor` with the rows of `table`, columns of the user's own included, and let it take the name."""
+    """Fill `successor` with the rows of `table`, including the user's own columns, and rename it to `table`."""
     ours = set(columns(db, successor))
     theirs = columns(db, table)
     for name, declared in theirs.items():
@@ -51,13 +51,13 @@ def take_over(db: Connections, table: str, successor: str) -> None:
     values = ", ".join(_taken_over(table, name) for name in theirs)
     db.execute(f"INSERT INTO {successor} ({names}) SELECT {values} FROM {table} ORDER BY 1")
     db.execute(f"DROP TABLE {table}")
-    db.execute("PRAGMA legacy_alter_table = 1")  # else views on the table forbid the renaming
+    db.execute("PRAGMA legacy_alter_table = 1")  # without it, views on the table forbid the renaming
     db.execute(f"ALTER TABLE {successor} RENAME TO {table}")
     db.execute("PRAGMA legacy_alter_table = 0")
 
 
 def settle_the_past(db: Connections, older: set[str]) -> None:
-    """Old pending events were delivered long ago; due times come from the creation times; no old machine runs."""
+    """Expire old pending events (they were delivered), set due times, and convert the times of last activity."""
     if "machine_events" in older:
         now = to_text(db.now())
         db.execute("UPDATE machine_events SET status = 'expired', processed_at = ? WHERE status = 'pending'", (now,))
@@ -69,12 +69,12 @@ def settle_the_past(db: Connections, older: set[str]) -> None:
 
 
 def columns(db: Connections, table: str) -> dict[str, str]:
-    """Name and declared type of a SQLite table's columns."""
+    """Return name and declared type of a SQLite table's columns."""
     return {row[1]: row[2] for row in db.execute(f"PRAGMA table_info({table})").fetchall()}
 
 
 def _taken_over(table: str, column: str) -> str:
-    """The SQL for a column's value: times that were stored as epoch seconds become text."""
+    """Return the SQL for a column's value; times stored as epoch seconds become text."""
     if column in FALLBACKS[table]:
         return f'coalesce("{column}", {FALLBACKS[table][column]})'
     if column in TIMES:
@@ -91,7 +91,7 @@ def _epoch(activity: object) -> float | None:
 
 
 def _made(wanted: Path) -> Path:
-    """An empty file of this name, or with the first number behind it that is free: others may be making theirs now."""
+    """Create an empty file of this name, or with the first free number behind it. Return its path."""
     name, number = wanted, 1
     while True:
         try:

@@ -1,4 +1,4 @@
-"""The four tables under the names and columns that users know, with what leases, timers and liveness need."""
+"""The four tables with the names and columns of older engines, and the columns for leases, timers and liveness."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ INDEXES = (
 
 
 def apply(db: Connections) -> None:
-    """Make the tables; those that an older engine left are rebuilt with their rows."""
+    """Create the tables; those of an older engine are rebuilt with their rows."""
     older = set(TABLES) & db.tables()
     for table, statement in zip(TABLES, (JOBS, MACHINE_EVENTS, MACHINE_STATE, REALTIME_EVENTS), strict=True):
         name = f"{table}_2_0" if table in older else table

@@ -1,4 +1,4 @@
-"""A row per schedule: when it fires next, and what came of it last."""
+"""A row for each schedule: its next firing, and the result of the last one."""
 
 from __future__ import annotations
 
@@ -24,5 +24,5 @@ CREATE TABLE schedules (
 
 
 def apply(db: Connections) -> None:
-    """Make the table."""
+    """Create the table."""
     db.execute(SCHEDULES.format(double=db.dialect.double))

@@ -1,4 +1,4 @@
-"""A row per machine that resumes: where it was, with what context, job and timers."""
+"""A row for each machine that resumes: its state, context, job and timers."""
 
 from __future__ import annotations
 
@@ -22,5 +22,5 @@ CREATE TABLE machine_snapshots (
 
 
 def apply(db: Connections) -> None:
-    """Make the table."""
+    """Create the table."""
     db.execute(SNAPSHOTS.format(double=db.dialect.double))

@@ -1,4 +1,4 @@
-"""What became of each attempt at a job; which machine has it, and how long it may take."""
+"""A row for each attempt at a job; a job's machine and time limit."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CREATE TABLE job_attempts (
 
 
 def apply(db: Connections) -> None:
-    """Make the table, and the columns of `jobs` unless the user of an older engine had added such."""
+    """Create the table, and the columns of `jobs` unless the user of an older engine has added them."""
     known = set() if db.is_postgres else set(adopt.columns(db, "jobs"))
     for name, kind in {"machine": "TEXT", "time_limit_s": db.dialect.double}.items():
         if name not in known:

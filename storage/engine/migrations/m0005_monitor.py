@@ -1,4 +1,4 @@
-"""What the monitor shows beside the audit log: a row per machine with its context, and how long actions took."""
+"""Data for the monitor: each machine's context, and how long actions took."""
 
 from __future__ import annotations
 
@@ -27,6 +27,6 @@ CREATE TABLE action_seconds (
 
 
 def apply(db: Connections) -> None:
-    """Make the tables."""
+    """Create the tables."""
     for table in (CONTEXTS, SECONDS):
         db.execute(table.format(double=db.dialect.double))

@@ -1,4 +1,4 @@
-"""What is to become of the job that a machine resumes with, if nobody settles it."""
+"""The result that the job of a resuming machine gets if no action settles it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long a job waits between its attempts."""
+"""The wait between the attempts at a job."""
 
 from __future__ import annotations
 
@@ -7,6 +7,6 @@ from . import adopt
 
 
 def apply(db: Connections) -> None:
-    """Add the column, unless the user of an older engine had added such."""
+    """Add the column, unless the user of an older engine has added it."""
     if db.is_postgres or "backoff_s" not in adopt.columns(db, "jobs"):
         db.execute(f"ALTER TABLE jobs ADD COLUMN backoff_s {db.dialect.double}")

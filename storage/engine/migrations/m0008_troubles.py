@@ -1,4 +1,4 @@
-"""What went wrong, counted by all processes of the store."""
+"""Counters of problems, added up by all processes of the store."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ CREATE TABLE troubles (
 
 
 def apply(db: Connections) -> None:
-    """Make the table."""
+    """Create the table."""
     db.execute(TROUBLES.format(double=db.dialect.double))
