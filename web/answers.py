@@ -19,7 +19,7 @@ from ..storage.errors import (
 from ..storage.payload import dumps
 from .errors import Refused
 
-#: the status for what the store says; the first that fits
+#: the status for each error of the database; the first match counts
 STATUSES: tuple[tuple[type[StorageError], int], ...] = (
     (JobNotFound, 404),
     (JobExists, 409),
@@ -39,12 +39,12 @@ def init_app(app: Flask) -> None:
 
 
 def reply(value: Any, status: int = 200) -> Response:
-    """The value as JSON; never fails, whatever is in it."""
+    """Return the value as JSON; it never fails, whatever the value contains."""
     return Response(dumps(value) + "\n", status, mimetype="application/json")
 
 
 def page_of(items: list[Any], next_cursor: int | None, **more: Any) -> Response:
-    """A list, and where the next one begins."""
+    """Return a list, and the cursor of the next page."""
     return reply({"items": items, "next_cursor": next_cursor, **more})
 
 

@@ -13,7 +13,7 @@ from .monitor import EXTENSION, Monitor
 from .settings import Settings
 from .stream import routes as stream
 
-#: bytes; an event's payload may have 16 MiB
+#: longest body in bytes; the payload of an event may have 16 MiB
 LONGEST_BODY = 17 * 1024 * 1024
 
 
@@ -30,10 +30,10 @@ def create_app(
     websocket_port: int | None = None,
     allowed_hosts: tuple[str, ...] = (),
 ) -> Flask:
-    """The monitor as a WSGI app; its thread starts with the first request that needs it, so it survives forks.
+    """Return the monitor as a WSGI app; its thread starts with the first request that needs it, so it survives forks.
 
-    `db`: URL or path. `host`: where the server will listen; beyond loopback a `token` is needed. With several
-    processes each has a thread of its own, and `token` must be given so that they agree on it.
+    `db` is a URL or path, `host` the address where the server will listen. Beyond loopback a `token` is needed. With
+    several processes, each has its own thread, and `token` must be given so that all use the same one.
     """
     settings = Settings(
         db=None if db is None else str(db),
@@ -49,7 +49,7 @@ def create_app(
     )
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = LONGEST_BODY
-    app.url_map.merge_slashes = False  # names are what they are
+    app.url_map.merge_slashes = False  # machine names may contain //
     app.extensions[EXTENSION] = Monitor(settings)
     for part in (answers, auth, compression, pages, api, stream, metrics, openapi):
         part.init_app(app)
@@ -57,6 +57,6 @@ def create_app(
 
 
 def monitor_of(app: Flask) -> Monitor:
-    """What the app carries: to start its feed before the first request, and to close it."""
+    """Return the app's monitor, to start its feed before the first request, and to close it."""
     monitor: Monitor = app.extensions[EXTENSION]
     return monitor

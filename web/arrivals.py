@@ -1,4 +1,4 @@
-"""Requests on their way in: each holds a thread of the server, so none may take its time for ever."""
+"""Requests that have not arrived completely; each holds a thread of the server, so their time is limited."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ import time
 from contextlib import suppress
 from typing import Any
 
-#: seconds until a request has to be there, its body included; and while there is a crowd
+#: seconds in which a request must arrive with its body, and the same while many are pending
 WHOLE_S, HURRIED_S = 60.0, 2.0
 
 
-class Arrivals:
-    """gunicorn's connections whose requests are not whole yet."""
+class PendingRequests:
+    """gunicorn's connections whose requests are incomplete."""
 
     def __init__(self, crowd: int) -> None:
-        """`crowd`: with more at a time, each is in a hurry."""
+        """`crowd`: with more pending requests than this, the shorter time applies."""
         self._crowd = crowd
         self._since: dict[Any, float] = {}
 
     def begin(self, connection: Any) -> None:
-        """A thread waits for its request from now on."""
+        """Record that a thread waits for the request of this connection."""
         self._since[connection] = time.monotonic()
 
     def end(self, connection: Any) -> None:
-        """It is whole, or will not come; idempotent."""
+        """Record that the request is complete or will not come; idempotent."""
         self._since.pop(connection, None)
 
-    def hang_up_on_the_slow(self) -> None:
-        """Read no more from those that are late, which looks to their threads as if the clients had left."""
+    def disconnect_slow(self) -> None:
+        """Stop reading from late connections; to their threads it looks as if the clients had left."""
         arrivals = list(self._since.items())
         patience_s = HURRIED_S if len(arrivals) > self._crowd else WHOLE_S
         for connection, since_s in arrivals:

@@ -1,4 +1,4 @@
-"""Who may ask for what: checked before every request, in one place."""
+"""Checks before every request whether it is allowed."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from .settings import is_loopback
 CSRF_HEADER = "X-CSRF-Token"
 COOKIE_S = 30 * 86400
 
-#: what anybody may ask for who reaches the server: whether it lives, and the way in
+#: endpoints without a token: health checks and the login
 OPEN = frozenset({"auth.login", "pages.health", "pages.ready", "pages.csp_report", "static"})
-#: what holds a thread of the server: no page of another site may open these, even where it could not read them
+#: endpoints that hold a thread: no page of another site may open them, even if it could not read them
 STREAMS = frozenset({"websocket", "websocket_events", "stream.server_sent_events"})
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -25,7 +25,7 @@ blueprint = Blueprint("auth", __name__)
 
 
 class TokenMissing(Refused):
-    """Who asks has not shown the token."""
+    """The request has no valid token."""
 
     def __init__(self) -> None:
         super().__init__(401, "the token is missing or wrong", "open /login?token=…, or send Authorization: Bearer …")
@@ -39,7 +39,7 @@ def init_app(app: Flask) -> None:
 
 
 def check() -> None:
-    """Refuse a request with a foreign Host or Origin, without the token, or that writes where it must not."""
+    """Refuse a foreign Host or Origin, a missing token, or a write that is not allowed."""
     monitor = the_monitor()
     _check_host(monitor)
     if request.method not in SAFE or request.endpoint in STREAMS:
@@ -52,7 +52,7 @@ def check() -> None:
 
 @blueprint.get("/login")
 def login() -> Response:
-    """Take the token from the URL once, and keep it in a cookie that no script can read."""
+    """Take the token from the URL, and store a cookie that scripts cannot read."""
     monitor = the_monitor()
     token = monitor.settings.token
     if token is not None and not _equal(request.args.get("token", ""), token):
@@ -72,7 +72,7 @@ def login() -> Response:
 
 
 def who() -> str:
-    """What is known of who asks, for the audit row."""
+    """Return what is known of the sender, for the audit row."""
     if the_monitor().settings.token is None:
         return "local user"
     return "token" if _bearer() else "page"
@@ -82,7 +82,7 @@ def who() -> str:
 
 
 def _ask_for_it(error: TokenMissing) -> Response:
-    """A person gets a form, a program the reason."""
+    """Return a login form to a browser, and the reason to a program."""
     if request.endpoint == "pages.page" and request.accept_mimetypes.accept_html:
         answer = Response(render_template("login.html"), 401)
     else:
@@ -98,7 +98,7 @@ def _check_host(monitor: Monitor) -> None:
 
 
 def _check_origin(monitor: Monitor) -> None:
-    """Without an Origin it is no browser; with one it must be a page of ours, from either of our ports."""
+    """Refuse pages of other origins; requests without an Origin are not from a browser's page."""
     origin = request.headers.get("Origin")
     if origin is None:
         return

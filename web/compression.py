@@ -1,4 +1,4 @@
-"""The page's files travel compressed: each is compressed once, when somebody first asks for it."""
+"""Compresses the page's files; each is compressed once, at the first request."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from flask import Flask, Response, current_app, request
 
-#: bytes below which it is not worth it
+#: smallest file in bytes that is compressed
 LEAST = 1024
 
 #: more files than the page has
@@ -21,7 +21,7 @@ def init_app(app: Flask) -> None:
 
 
 def compress(response: Response) -> Response:
-    """A whole file of text, for who takes gzip; with the weak tag of something that is equal once it is unpacked."""
+    """Compress a whole text file for clients that accept gzip; its tag becomes weak."""
     if request.endpoint != "static" or response.status_code != 200 or not _is_worth_it(response):
         return response
     response.vary.add("Accept-Encoding")
@@ -29,7 +29,7 @@ def compress(response: Response) -> Response:
     if request.accept_encodings.quality("gzip") <= 0 or tag is None:
         return response
     path = Path(str(current_app.static_folder), (request.view_args or {})["filename"])
-    response.close()  # the file that it would have sent
+    response.close()  # closes the file
     response.direct_passthrough = False
     response.set_data(_gzipped(path, tag))
     response.set_etag(tag, weak=True)
@@ -49,5 +49,5 @@ def _is_worth_it(response: Response) -> bool:
 
 @lru_cache(maxsize=MOST_FILES)
 def _gzipped(path: Path, _tag: str) -> bytes:
-    """The tag changes with the file."""
+    """Return the compressed file; the tag changes with the file."""
     return gzip.compress(path.read_bytes())

@@ -1,4 +1,4 @@
-"""How long each action takes, as pages and Prometheus read it."""
+"""Durations of actions, for pages and Prometheus."""
 
 from __future__ import annotations
 
@@ -21,34 +21,34 @@ class Durations:
 
     @property
     def times(self) -> int:
-        """How many there were."""
+        """The number of executions."""
         return sum(bar.times for bar in self.bars)
 
     @property
     def failures(self) -> int:
-        """How many of them failed."""
+        """The number of failed executions."""
         return sum(bar.failures for bar in self.bars)
 
     @property
     def seconds(self) -> float:
-        """What they took together."""
+        """The total time."""
         return sum(bar.seconds for bar in self.bars)
 
     @property
     def buckets(self) -> list[tuple[str, float]]:
-        """(upper bound, how many took no longer), as Prometheus wants them."""
+        """Upper bounds, and the number of executions up to each, as Prometheus expects them."""
         counts = dict.fromkeys(range(len(BOUNDS) + 1), 0) | {bar.bucket: bar.times for bar in self.bars}
         bounds = [*map(str, BOUNDS), "+Inf"]
         return list(zip(bounds, map(float, accumulate(counts.values())), strict=True))
 
     def quantile(self, part: float) -> float:
-        """About the seconds within which this part of the executions ended: the mean of the bar that holds the last."""
+        """Return about the seconds in which this part of the executions ended: the mean of its bucket."""
         below = accumulate(bar.times for bar in self.bars)
         bar = next(bar for bar, count in zip(self.bars, below, strict=True) if count >= part * self.times)
         return bar.seconds / bar.times
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return the values for JSON."""
         return {
             "type": self.action,
             "count": self.times,
@@ -59,5 +59,5 @@ class Durations:
 
 
 def grouped(bars: Iterable[DurationCount]) -> list[Durations]:
-    """One for each configuration and action; the bars are in that order, as storage gives them."""
+    """Return one object for each configuration and action; storage returns the counts in that order."""
     return [Durations(*key, tuple(group)) for key, group in groupby(bars, lambda bar: (bar.config_type, bar.action))]

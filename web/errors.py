@@ -1,4 +1,4 @@
-"""What the monitor refuses: one base, with the status that says so over HTTP."""
+"""Errors of the monitor; each has the HTTP status that reports it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Refused(WebError):
 
 
 class PortTaken(WebError):
-    """Another program listens there."""
+    """Another program listens on the port."""
 
     def __init__(self, host: str, port: int) -> None:
         self.host, self.port = host, port

@@ -1,4 +1,4 @@
-"""Definitions and diagrams of the machines: read where the runtimes found them, or from the project's folder."""
+"""Definitions and diagrams of machines, read from where the runtimes found them, or from the project's folder."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: seconds after which a file is looked at again
+#: seconds after which a file is checked again
 LOOK_AGAIN_S = 1.0
-#: seconds until the project's folder is looked through again, where no runtime said where a configuration is
+#: seconds until the project's folder is searched again for a configuration without a known path
 SEARCH_AGAIN_S = 30.0
-#: files and seconds after which such a search is given up: the folder may be somebody's home
+#: files and seconds after which such a search stops, because the folder may be a home directory
 MOST_FILES, LONGEST_SEARCH_S = 2000, 1.0
 SKIPPED = frozenset({"venv", "node_modules", "__pycache__", "site-packages"})
 BLOCK = re.compile(r"```mermaid\n(.*?)```", re.DOTALL)
@@ -43,7 +43,7 @@ class Library:
         self._found: dict[str, tuple[float, Path | None]] = {}
 
     def definition_of(self, row: MachineRow) -> Definition | None:
-        """The machine's definition; None when its file is gone or wrong by now."""
+        """Return the machine's definition; None if its file is gone or wrong."""
         metadata = row.metadata if isinstance(row.metadata, dict) else {}
         given = metadata.get("config_path")
         path = Path(given) if isinstance(given, str) and given else None
@@ -52,13 +52,13 @@ class Library:
         return None if path is None else self._definition(path)
 
     def group_of(self, row: MachineRow) -> str | None:
-        """The group of the state that the machine is in."""
+        """Return the group of the machine's current state."""
         definition = self.definition_of(row)
         state = definition.states.get(row.current_state or "") if definition else None
         return state.group if state else None
 
     def page_diagram(self, name: str, row: MachineRow | None) -> str | None:
-        """The whole machine as Mermaid: the first one of its Markdown page, else drawn from its definition."""
+        """Return the whole machine as Mermaid, from its Markdown page or drawn from its definition."""
         folder = self._folder(name, row)
         pages = [*(folder.glob("*_fsm.md") if folder else ())]
         if "/" not in name:
@@ -70,7 +70,7 @@ class Library:
         return mermaid(diagram_set.flow()).strip() if diagram_set else None
 
     def drawings(self, name: str, row: MachineRow | None) -> dict[str, str] | None:
-        """Name -> content of the machine's `.mermaid` files and metadata.json."""
+        """Return the names and contents of the machine's `.mermaid` files and metadata.json."""
         folder = self._folder(name, row)
         if folder is not None and (metadata := _text(folder / files.METADATA)) is not None:
             found = {path.name: _text(path) or "" for path in folder.glob("*.mermaid")}
@@ -92,22 +92,22 @@ class Library:
         return DiagramSet(definition) if definition else None
 
     def _search(self, name: str) -> Path | None:
-        """The configuration below the project's folder that is called so, by its file or its machine_name."""
+        """Return the configuration below the project's folder whose file name or machine_name is `name`."""
         now_s = time.monotonic()
         with self._lock:
             found = self._found.get(name)
             if found is None or now_s - found[0] > SEARCH_AGAIN_S:
                 if len(self._found) > MOST_FILES:
                     self._found.clear()
-                self._found[name] = found or (now_s, None)  # others need not wait for this
+                self._found[name] = found or (now_s, None)  # other threads do not wait for the search
                 found = None
         if found is None:
-            found = (now_s, self._look_through(name, now_s + LONGEST_SEARCH_S))
+            found = (now_s, self._search_files(name, now_s + LONGEST_SEARCH_S))
             with self._lock:
                 self._found[name] = found
         return found[1]
 
-    def _look_through(self, name: str, until_s: float) -> Path | None:
+    def _search_files(self, name: str, until_s: float) -> Path | None:
         paths = self._configurations(until_s)
         for path in paths:
             if path.stem == name:
@@ -147,7 +147,7 @@ class Library:
 
 
 def diagrams_of(drawings: dict[str, str]) -> dict[str, Any]:
-    """The content of metadata.json; {} when it is no object."""
+    """Return the content of metadata.json; {} if it is no object."""
     try:
         metadata = json.loads(drawings[files.METADATA])
     except (KeyError, ValueError):

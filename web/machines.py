@@ -1,9 +1,10 @@
-"""Machines as the page sees them: the registry's row, and what the audit log said lately."""
+"""Machines as the page shows them: the registry, the recent audit log, and counts of transitions."""
 
 from __future__ import annotations
 
 import threading
 import time
+from collections import Counter, OrderedDict
 from typing import TYPE_CHECKING, Any
 
 from ..actors.processes.liveness import is_running, status_of
@@ -19,14 +20,20 @@ if TYPE_CHECKING:
     from .feed.store import Store
     from .library import Library
 
-#: seconds for which a listing serves everybody who asks, unless something happens
+#: seconds for which a listing is reused while nothing happens
 FRESH_S = 0.2
+
+#: most machines whose counts are kept
+MOST_COUNTED = 500
 
 Machine = dict[str, Any]
 
+Move = tuple[str, str, str]
+"""From a state, to a state, by an event."""
+
 
 class Machines:
-    """The list of machines, and the place in the stream from which changes to it follow."""
+    """The list of machines, and the place in the stream after which changes to it follow."""
 
     def __init__(self, store: Store, feed: Feed, library: Library) -> None:
         self._store = store
@@ -35,11 +42,14 @@ class Machines:
         self._lock = threading.Lock()
         self._made_s = 0.0
         self._made: tuple[Place, list[Machine]] | None = None
-        #: why machines failed that did so longer ago than the feed looks back, by name and incarnation
+        #: (name, incarnation) -> why a machine failed that did so before the time that the feed reads back
         self._reasons: dict[tuple[str, str | None], str | None] = {}
 
     def now(self) -> tuple[Place, list[Machine]]:
-        """All machines ever seen, by name; what happens after the place is not in it yet. StorageError."""
+        """Return all machines by name, and the place in the stream up to which they are current.
+
+        Raises StorageError.
+        """
         with self._lock:
             place = self._feed.backlog.end
             if self._made is None or self._made[0] != place or time.monotonic() - self._made_s > FRESH_S:
@@ -48,7 +58,7 @@ class Machines:
             return self._made
 
     def one(self, name: str) -> tuple[MachineRow, Machine] | None:
-        """One machine, as of this moment."""
+        """Return one machine as it is now; None if it was never seen."""
         db = self._store.db
         row = machines.get(db, name)
         return None if row is None else (row, self._shown(db, row, queries.held(db), {}))
@@ -62,17 +72,21 @@ class Machines:
         return [self._shown(db, row, jobs, alive) for row in machines.list_(db)]
 
     def _shown(self, db: Database, row: MachineRow, jobs: set[str], alive: dict[object, bool]) -> Machine:
-        process = (row.incarnation or row.machine_name, row.pid, row.status)  # its machines live and die together
+        process = (
+            row.incarnation or row.machine_name,
+            row.pid,
+            row.status,
+        )  # shared by its machines
         if process not in alive:
             alive[process] = is_running(row, db.now())
         running = alive[process]
-        memory = self._feed.board.memory(row.machine_name)
+        summary = self._feed.board.machine(row.machine_name)
         metadata = row.metadata if isinstance(row.metadata, dict) else {}
         return {
             "machine_name": row.machine_name,
             "current_state": row.current_state,
             "last_activity": row.last_activity,
-            "state_since": memory.state_since or row.last_activity,
+            "state_since": summary.state_since or row.last_activity,
             "running": running,
             "status": status_of(row, running),
             "pid": row.pid,
@@ -80,8 +94,8 @@ class Machines:
             "config_type": row.config_type,
             "template": bool(metadata.get("template")),
             "metadata": row.metadata,
-            "current_job": memory.job_id if running and memory.job_id in jobs else None,
-            "last_error": memory.last_error or (self._reason(db, row) if row.status == "failed" else None),
+            "current_job": summary.job_id if running and summary.job_id in jobs else None,
+            "last_error": summary.last_error or (self._reason(db, row) if row.status == "failed" else None),
             "group": self._library.group_of(row),
             "started_at": row.started_at,
             "heard_at": None if row.alive_until is None else row.alive_until - MACHINE_LEASE_S,
@@ -91,6 +105,29 @@ class Machines:
         key = (row.machine_name, row.incarnation)
         if key not in self._reasons:
             found = audit.before(db, None, 1, [row.machine_name], ["machine_failed", "error"])
-            said = found[0].payload.get("error_message") if found and isinstance(found[0].payload, dict) else None
+            said = found[0].fields.get("error_message") if found else None
             self._reasons[key] = None if said is None else str(said)
         return self._reasons[key]
+
+
+class TransitionCounts:
+    """Counts of each machine's transitions; each call reads only the rows since the last one."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: OrderedDict[str, tuple[int, Counter[Move]]] = OrderedDict()
+
+    def of(self, db: Database, machine: str) -> tuple[int, Counter[Move]]:
+        """Return the counts of all recorded transitions, and the id up to which the log was read."""
+        with self._lock:
+            after_id, counts = self._known.pop(machine, (0, Counter()))
+            newest = audit.newest_id(db)
+            if newest < after_id:  # the log was emptied
+                after_id, counts = 0, Counter()
+            after_id, more = audit.moves_after(db, machine, after_id)
+            counts.update(more)
+            after_id = max(after_id, newest)
+            self._known[machine] = (after_id, counts)
+            if len(self._known) > MOST_COUNTED:
+                self._known.popitem(last=False)
+            return after_id, Counter(counts)

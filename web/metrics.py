@@ -1,9 +1,10 @@
-"""`/metrics` for Prometheus: what the tables say, and what was counted since the monitor's start."""
+"""`/metrics` for Prometheus: numbers from the tables, and counts since the monitor's start."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from flask import Blueprint, Flask, Response
@@ -34,7 +35,7 @@ def init_app(app: Flask) -> None:
 
 @blueprint.get("/metrics")
 def metrics() -> Response:
-    """Everything in Prometheus' text format."""
+    """Return all metrics in Prometheus' text format."""
     monitor = the_monitor()
     monitor.feed.start()
     registry = CollectorRegistry()
@@ -43,9 +44,10 @@ def metrics() -> Response:
 
 
 class Numbers(Collector):
-    """Machines are told apart by their configuration, since there may be thousands of instances of one.
+    """Collects all metrics.
 
-    While the database cannot be read, that is all that there is to say.
+    Machines are grouped by configuration, because one may have thousands of instances. While the database cannot be
+    read, only `database_up` is reported.
     """
 
     def __init__(self, monitor: Monitor) -> None:
@@ -59,7 +61,7 @@ class Numbers(Collector):
             found = [*self._now(), *self._actions(), *self._troubles(), *self._since_start()]
         except StorageError:
             found = []
-        yield _gauge("database_up", "Whether the database can be read.", (), {(): bool(found)})
+        yield _gauge("database_up", "1 if the database can be read.", (), {(): bool(found)})
         yield from found
 
     def _now(self) -> Iterator[Metric]:
@@ -70,14 +72,14 @@ class Numbers(Collector):
         db = self._monitor.store.db
         heard = [m["heard_at"] for m in found if m["running"] and m["heard_at"] is not None]
         age_s = max(0.0, db.now() - min(heard)) if heard else 0.0
-        text = "How long ago the machine that was silent longest was heard of, of those that run."
+        text = "Seconds since the last heartbeat of the running machine that was silent for longest."
         yield _gauge("heartbeat_age_seconds", text, (), {(): age_s})
         waiting = queries.waiting(db)
         jobs = {(type, status): count for type, status, count, _ in waiting}
-        yield _gauge("jobs", "Jobs that are not over.", ("job_type", "status"), jobs)
+        yield _gauge("jobs", "Jobs that have not ended.", ("job_type", "status"), jobs)
         yield _gauge("jobs_by_status", "All jobs.", ("status",), {(s,): n for s, n in queries.counts(db).items()})
         ages = {(type,): max(0.0, db.now() - due) for type, status, _, due in waiting if status == "pending" and due}
-        yield _gauge("job_oldest_pending_seconds", "How long the next job has waited.", ("job_type",), ages)
+        yield _gauge("job_oldest_pending_seconds", "Seconds that the next job has waited.", ("job_type",), ages)
         depth: Counter[str] = Counter()
         for machine, count in mailbox.depths(db).items():
             depth[self._type(machine)] += count
@@ -86,40 +88,40 @@ class Numbers(Collector):
 
     def _actions(self) -> Iterator[Metric]:
         labels = ("config_type", "action")
-        took = HistogramMetricFamily("statemachine_action_seconds", "How long actions took.", labels=labels)
+        took = HistogramMetricFamily("statemachine_action_seconds", "Duration of actions.", labels=labels)
         failures = {}
         for found in grouped(durations.counts(self._monitor.store.db)):
             key = (found.config_type, found.action)
             took.add_metric(key, found.buckets, found.seconds)
             failures[key] = found.failures
         yield took
-        yield _counter("action_failures", "Actions that failed, each try of them.", labels, failures)
+        yield _counter("action_failures", "Failed actions, each attempt counted.", labels, failures)
 
     def _troubles(self) -> Iterator[Metric]:
         known = {count.kind: count for count in problems.counts(self._monitor.store.db)}
         of = {kind: known.get(kind, problems.ProblemCount(kind, 0, 0.0)) for kind in PROBLEM_KINDS}
         times = {(kind,): count.times for kind, count in of.items()}
-        yield _counter("troubles", "What went wrong.", ("kind",), times)
+        yield _counter("troubles", "Problems.", ("kind",), times)
         seconds = {(kind,): count.seconds for kind, count in of.items()}
-        yield _counter("trouble_seconds", "How long it lasted.", ("kind",), seconds)
+        yield _counter("trouble_seconds", "Seconds that problems lasted.", ("kind",), seconds)
 
     def _since_start(self) -> Iterator[Metric]:
         board = self._monitor.feed.board
         for name, text, counts in (
             ("transitions", "Transitions taken.", board.transitions),
-            ("unhandled_events", "Events that no transition took.", board.unhandled),
+            ("unhandled_events", "Events without a transition.", board.unhandled),
             ("action_errors", "Actions that failed.", board.errors),
-            ("stuck", "Actions and actors that stood still for too long.", board.stuck),
+            ("stuck", "Actions and actors that took too long.", board.stuck),
         ):
             yield _counter(name, text, ("config_type",), self._by_type(counts))
         yield _counter("jobs_ended", "Jobs that ended.", ("job_type", "outcome"), board.job_ends.copy())
         yield _counter("audit_events", "Rows of the audit log.", (), {(): board.events})
-        stays = SummaryMetricFamily(
+        family = SummaryMetricFamily(
             "statemachine_state_seconds", "Time in a state, its actions included.", labels=("config_type", "state")
         )
-        for labels, (count, seconds) in self._stays(board.stays).items():
-            stays.add_metric(labels, count, seconds)
-        yield stays
+        for labels, (count, seconds) in self._state_times(board.state_times).items():
+            family.add_metric(labels, count, seconds)
+        yield family
 
     def _type(self, machine: str) -> str:
         return str(self._types.get(machine, machine))
@@ -130,23 +132,20 @@ class Numbers(Collector):
             summed[(self._type(machine),)] += count
         return dict(summed)
 
-    def _stays(self, stays: Mapping[tuple[str, str], list[float]]) -> dict[tuple[str, str], tuple[int, float]]:
+    def _state_times(self, times: Mapping[tuple[str, str], list[float]]) -> dict[tuple[str, str], tuple[int, float]]:
         summed: dict[tuple[str, str], tuple[int, float]] = {}
-        for (machine, state), (count, seconds) in list(stays.items()):
+        for (machine, state), (count, seconds) in list(times.items()):
             before = summed.get((self._type(machine), state), (0, 0.0))
             summed[self._type(machine), state] = (before[0] + int(count), before[1] + seconds)
         return summed
 
 
-def _gauge(name: str, text: str, labels: tuple[str, ...], values: Mapping[Any, float]) -> GaugeMetricFamily:
-    family = GaugeMetricFamily(f"statemachine_{name}", text, labels=labels)
+def _family(kind: Any, name: str, text: str, labels: tuple[str, ...], values: Mapping[Any, float]) -> Metric:
+    family: Metric = kind(f"statemachine_{name}", text, labels=labels)
     for key, value in values.items():
-        family.add_metric(key, value)
+        family.add_metric(key, value)  # type: ignore[attr-defined]
     return family
 
 
-def _counter(name: str, text: str, labels: tuple[str, ...], values: Mapping[Any, float]) -> CounterMetricFamily:
-    family = CounterMetricFamily(f"statemachine_{name}", text, labels=labels)
-    for key, value in values.items():
-        family.add_metric(key, value)
-    return family
+_gauge = partial(_family, GaugeMetricFamily)
+_counter = partial(_family, CounterMetricFamily)

@@ -1,4 +1,4 @@
-"""Everything that one monitor consists of; a Flask app carries it."""
+"""The parts of one monitor; a Flask app carries it."""
 
 from __future__ import annotations
 
@@ -10,18 +10,17 @@ from typing import cast
 from flask import current_app
 
 from ..storage.clock import system_clock
-from .counts import Counts
 from .feed.feed import Feed
 from .feed.store import Store
 from .library import Library
-from .machines import Machines
+from .machines import Machines, TransitionCounts
 from .settings import Settings
 
 EXTENSION = "statemachine_monitor"
 
 
 class Monitor:
-    """Made with the app; its feed starts with the first request that needs it, never before a fork."""
+    """Made with the app. Its feed starts with the first request that needs it, never before a fork."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -29,31 +28,31 @@ class Monitor:
         self.feed = Feed(self.store, settings.event_socket)
         self.library = Library(settings.project_root)
         self.machines = Machines(self.store, self.feed, self.library)
-        self.counts = Counts()
+        self.transition_counts = TransitionCounts()
         self._secret = (settings.token or secrets.token_hex(32)).encode()
 
     @property
     def read_only(self) -> bool:
-        """Whether it refuses every write: told so, or because the database does."""
+        """True if it refuses every write, by its settings or because the database is read-only."""
         return self.settings.read_only or bool(self.store.barred)
 
     @property
     def csrf_token(self) -> str:
-        """What a page of ours sends with each write, and no foreign site can know."""
+        """The token that our page sends with each write; other sites cannot know it."""
         return self._digest("csrf")
 
     @property
     def cookie_name(self) -> str:
-        """Under which a browser keeps it; cookies know no ports, so monitors side by side each need their own."""
+        """The cookie's name; cookies ignore ports, so that each monitor on a host needs its own name."""
         return f"statemachine_monitor_{self._digest('cookie name')[:8]}"
 
     @property
     def cookie_token(self) -> str:
-        """What a browser keeps after it has shown the token."""
+        """The cookie's value after the browser has shown the token."""
         return self._digest("cookie")
 
     def now(self) -> float:
-        """Epoch seconds."""
+        """Return epoch seconds."""
         return system_clock.now()
 
     def close(self) -> None:
@@ -66,5 +65,5 @@ class Monitor:
 
 
 def the_monitor() -> Monitor:
-    """The current app's."""
+    """Return the monitor of the current app."""
     return cast(Monitor, current_app.extensions[EXTENSION])

@@ -1,4 +1,4 @@
-"""The page itself, what every answer carries, and what watchdogs ask."""
+"""The page, the headers of every answer, and the checks for watchdogs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ..storage.names import escaped
 from .answers import reply
 from .monitor import the_monitor
 
-#: what the page may do: nothing of others, nothing inline
+#: the page may load only its own files, and nothing inline
 CSP = "; ".join(
     (
         "default-src 'none'",
@@ -46,7 +46,7 @@ def init_app(app: Flask) -> None:
 
 
 def protect(response: Response) -> Response:
-    """Tell browsers what this page needs, so that they refuse everything else."""
+    """Add the headers that make browsers refuse everything that the page does not need."""
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
     response.headers.setdefault("Content-Security-Policy", CSP.format(host=_own_host()))
@@ -63,7 +63,7 @@ def page() -> str:
 
 @blueprint.get("/health")
 def health() -> Response:
-    """That the server lives; the keys are the older engines'."""
+    """Report that the server lives; the keys are those of older engines."""
     feed = the_monitor().feed
     last = feed.last_event_s
     return reply(
@@ -72,29 +72,29 @@ def health() -> Response:
             "connections": feed.clients,
             "last_event_time": last,
             "seconds_since_last_event": None if last is None else max(0.0, the_monitor().now() - last),
-            "unix_socket_active": feed.has_bell,
+            "unix_socket_active": feed.has_event_socket,
         }
     )
 
 
 @blueprint.get("/ready")
 def ready() -> Response:
-    """Whether it can show anything: the database can be read, and the feed follows it."""
+    """Report whether the database can be read and the feed follows it; 503 if not."""
     feed = the_monitor().feed
     feed.start()
-    trouble = feed.trouble or ("the feed has ended" if feed.stopped.is_set() else None)
-    if trouble is None and not feed.ready.is_set():
-        trouble = "the feed is looking at the past"
-    return reply({"ready": trouble is None, "error": trouble}, 200 if trouble is None else 503)
+    problem = feed.problem or ("the feed has ended" if feed.stopped.is_set() else None)
+    if problem is None and not feed.ready.is_set():
+        problem = "the feed is reading the past"
+    return reply({"ready": problem is None, "error": problem}, 200 if problem is None else 503)
 
 
 @blueprint.post("/csp-report")
 def csp_report() -> tuple[str, int]:
-    """Count what browsers had to refuse; a test looks at the number."""
+    """Count what browsers had to refuse; a test reads the number."""
     reports = current_app.config["csp_reports"]
     if len(reports) < 100:
         reports.append(request.get_data(cache=False, as_text=True)[:LONGEST_REPORT])
-        current_app.logger.warning("the page broke its own rules: %s", escaped(reports[-1][:500]))
+        current_app.logger.warning("a browser refused something on the page: %s", escaped(reports[-1][:500]))
     return "", 204
 
 
@@ -102,6 +102,6 @@ def csp_report() -> tuple[str, int]:
 
 
 def _own_host() -> str:
-    """The request's own host, if nothing in it could end the directive that it stands in."""
+    """Return the request's host, if it contains nothing that could end the directive."""
     host = request.host
     return host if all(char.isalnum() or char in ".:-[]" for char in host) else "'none'"

@@ -1,4 +1,4 @@
-"""Whose the other end of a connection on the loopback is: any user of the computer can reach a port there."""
+"""Finds the user at the other end of a loopback connection; any user of the computer can reach a port there."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 REMEDY = "Start statemachine-ui with --shared to let all users of this computer in, or --token for those who know it"
 
-# The kernel's socket diagnosis (man 7 sock_diag): one question about one connection, whatever number there are.
+# The kernel's socket diagnosis (man 7 sock_diag) answers for one connection, without listing all.
 _NETLINK_SOCK_DIAG, _BY_FAMILY, _REQUEST = 4, 20, 1
 _HEADER = struct.Struct("=IHHII")
 _QUESTION = struct.Struct("=BBBxI2s2s16s16sI8s")
@@ -26,17 +26,17 @@ _ANSWER = struct.Struct("=BBxx2s2s16s16sI8sIIIII")
 _ANY_STATE, _NO_COOKIE = 0xFFFFFFFF, b"\xff" * 8
 
 
-class Door:
-    """A listening socket that lets in connections of our own user and of root alone; stands in for it in gunicorn.
+class OwnUsersListener:
+    """A listening socket that accepts only connections of our own user and of root; it replaces gunicorn's.
 
-    A stranger is turned away before anything that he sends is read: he takes none of the server's threads.
+    Another user is refused before anything that he sends is read, so he uses no thread of the server.
     """
 
     def __init__(self, listener: socket.socket) -> None:
         self._listener = listener
 
     def accept(self) -> tuple[socket.socket, Any]:
-        """As the socket's own; BlockingIOError, as if nobody had come, after a stranger."""
+        """Accept a connection; after refusing one, raise BlockingIOError, as if none had come."""
         sock, address = self._listener.accept()
         uid = uid_of(sock)
         if uid is not None and private.is_trusted(uid):
@@ -49,7 +49,7 @@ class Door:
 
 
 def uid_of(sock: socket.socket) -> int | None:
-    """The user whose process holds the other end of a TCP connection; None if none here does any more."""
+    """Return the user of the process at the other end; None if no process of this host has it."""
     try:
         theirs, ours = sock.getpeername(), sock.getsockname()
         with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_SOCK_DIAG) as kernel:
@@ -61,12 +61,12 @@ def uid_of(sock: socket.socket) -> int | None:
         return None
     _, _, source, destination, *_, uid, inode = _ANSWER.unpack_from(reply, _HEADER.size)
     if (source, destination) != (_port(theirs), _port(ours)):
-        return None  # a listening socket, which is what the kernel offers where there is no such connection
-    return int(uid) if inode else None  # one that its process has left counts as root's
+        return None  # without such a connection the kernel returns a listening socket
+    return int(uid) if inode else None  # a socket that its process has closed has uid 0 and no inode
 
 
 def can_tell() -> bool:
-    """Whether this system says whose connections are: asked about one of our own."""
+    """Return True if this system tells users of connections; tested with a connection of our own."""
     with (
         suppress(OSError),
         socket.create_server(("127.0.0.1", 0)) as server,
@@ -79,12 +79,12 @@ def can_tell() -> bool:
 
 # Helpers
 
-#: whoever knocks all the time must not flood the log
-_rarely: defaultdict[str, RateLimit] = defaultdict(RateLimit)
+#: limits log lines for each refused user
+_log_limits: defaultdict[str, RateLimit] = defaultdict(RateLimit)
 
 
 def _question(family: int, theirs: Any, ours: Any) -> bytes:
-    """Which socket has this address of its own, and is connected to that one?"""
+    """Return a query for the socket that has these two addresses."""
     ends = (_port(theirs), _port(ours), _address(family, theirs), _address(family, ours))
     question = _QUESTION.pack(family, socket.IPPROTO_TCP, 0, _ANY_STATE, *ends, 0, _NO_COOKIE)
     return _HEADER.pack(_HEADER.size + len(question), _BY_FAMILY, _REQUEST, 0, 0) + question
@@ -100,11 +100,11 @@ def _address(family: int, address: Any) -> bytes:
 
 def _turn_away(sock: socket.socket, who: str) -> None:
     reason = f"This page is for {private.user(os.geteuid())} alone, and this is {who}. {REMEDY}.\n"
-    if _rarely[who].due():
+    if _log_limits[who].due():
         log.warning("a connection was turned away. %s", reason.strip())
     head = f"HTTP/1.1 403 Forbidden\r\nContent-Type: text/plain\r\nContent-Length: {len(reason)}\r\n"
     with sock, suppress(OSError):
         sock.setblocking(False)
         sock.send(f"{head}Connection: close\r\n\r\n{reason}".encode())
         sock.shutdown(socket.SHUT_WR)
-        sock.recv(65536)  # what is left unread would make the kernel take the answer back
+        sock.recv(65536)  # with unread data left, the kernel would discard the answer

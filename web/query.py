@@ -1,4 +1,4 @@
-"""The parameters of a request, checked; what is wrong is refused by name."""
+"""Checks the parameters and bodies of requests; refuses wrong ones by name."""
 
 from __future__ import annotations
 
@@ -14,14 +14,16 @@ from .errors import Refused
 T = TypeVar("T", int, None)
 
 MAX_ID = 2**63 - 1
+LARGEST = 2**31 - 1
+TEN_YEARS_S = 315_360_000
 LONGEST_TEXT = 1000
 
 
 class Query:
-    """The part of the URL behind the question mark."""
+    """The query string of the URL."""
 
     def integer(self, name: str, default: T, *, low: int, high: int) -> int | T:
-        """A whole number from `low` to `high`."""
+        """Return a whole number from `low` to `high`."""
         text = request.args.get(name)
         if text is None:
             return default
@@ -31,11 +33,11 @@ class Query:
         return int(text)
 
     def text(self, name: str) -> str | None:
-        """Any text; an empty one counts as none."""
+        """Return a text; an empty one counts as missing."""
         return checked_text(request.args.get(name) or None, name)
 
     def choice(self, name: str, allowed: Collection[str]) -> str | None:
-        """One of these."""
+        """Return one of the allowed values."""
         text = request.args.get(name) or None
         if text is not None and text not in allowed:
             raise Refused(400, f"{name} must be one of {', '.join(allowed)}, not {_cut(text)}")
@@ -43,10 +45,10 @@ class Query:
 
 
 class Body:
-    """The JSON object that a write carries."""
+    """The JSON object of a write."""
 
     def __init__(self, *allowed: str) -> None:
-        """`allowed`: the keys that it may have."""
+        """Refuse the body if it has other keys than `allowed`."""
         value = _json() if request.data else {}
         if not isinstance(value, dict):
             raise Refused(400, "the body must be a JSON object")
@@ -56,7 +58,7 @@ class Body:
         self.value: dict[str, Any] = value
 
     def text(self, name: str, *, needed: bool = False) -> str | None:
-        """A string that is not empty."""
+        """Return a text that is not empty."""
         text = self.value.get(name)
         if text is None and not needed:
             return None
@@ -65,7 +67,7 @@ class Body:
         return checked_text(text, name)
 
     def number(self, name: str, *, low: int, high: int, whole: bool = True) -> Any:
-        """A number from `low` to `high`, or None."""
+        """Return a number from `low` to `high`, or None."""
         value = self.value.get(name)
         kinds = (int,) if whole else (int, float)
         if value is None:
@@ -76,7 +78,7 @@ class Body:
 
 
 def checked_text(text: str | None, name: str) -> str | None:
-    """The text, if a database can hold it."""
+    """Return the text if a database can store it."""
     if text is not None and (len(text) > LONGEST_TEXT or clean(text) != text):
         raise Refused(400, f"{name} must have at most {LONGEST_TEXT} characters, and no NUL or half characters")
     return text

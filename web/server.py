@@ -1,4 +1,4 @@
-"""Serves an app with gunicorn: one process, threads, and an end in order."""
+"""Serves an app with gunicorn: one process, many threads, and an orderly end."""
 
 from __future__ import annotations
 
@@ -20,63 +20,63 @@ from ..actors.runtime import thread_dump
 from . import peers
 from .answers import reply
 from .app import monitor_of
-from .arrivals import Arrivals
+from .arrivals import PendingRequests
 from .errors import PortTaken
 from .stream.routes import MOST_STREAMS
 
 log = logging.getLogger(__name__)
 
-#: each stream holds a thread while it lasts, so that one slow client stalls a thread and nobody else; what is left
-#: over answers requests. Threads are made when they are needed: an idle server has a handful.
+#: threads for requests, besides one for each stream, so that a slow client blocks no other; threads are started when
+#: they are needed
 REQUEST_THREADS = 32
 GRACE_S = 5
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
-    """gunicorn's threads, which tell the streams that the end has come: they would hold it up otherwise."""
+    """gunicorn's threaded worker; it tells the streams to end, which would otherwise delay its exit."""
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         self._stop_streams()
         super().handle_exit(sig, frame)
 
     def handle_quit(self, sig: int, frame: Any) -> None:
-        """Ctrl-C reaches every process of the terminal; it is no reason to cut anybody off."""
+        """Stop gracefully: Ctrl-C reaches every process of the terminal."""
         self.handle_exit(sig, frame)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._arrivals = Arrivals(REQUEST_THREADS)
+        self._pending = PendingRequests(REQUEST_THREADS)
 
     def handle(self, conn: Any) -> Any:
-        self._arrivals.begin(conn)
+        self._pending.begin(conn)
         try:
             return super().handle(conn)
         finally:
-            self._arrivals.end(conn)
+            self._pending.end(conn)
 
     def handle_request(self, req: Any, conn: Any) -> Any:
         if not any(
             name == "TRANSFER-ENCODING" or (name == "CONTENT-LENGTH" and size != "0") for name, size in req.headers
         ):
-            self._arrivals.end(conn)  # it may be a stream, which lasts
+            self._pending.end(conn)  # it may be a stream, which has no end
         return super().handle_request(req, conn)
 
     def murder_keepalived(self, *args: Any, **kwargs: Any) -> None:
-        """gunicorn's own, once a second at least."""
+        """Also disconnect slow requests; gunicorn calls this at least once a second."""
         super().murder_keepalived(*args, **kwargs)
-        self._arrivals.hang_up_on_the_slow()
+        self._pending.disconnect_slow()
 
     def accept(self, *args: Any) -> None:
-        """gunicorn's own, with the listener last; strangers do not get in."""
+        """Accept a connection; the listener is the last argument. Connections of other users are refused."""
         *rest, listener = args
-        super().accept(*rest, peers.Door(listener) if self.app.own_users_only else listener)
+        super().accept(*rest, peers.OwnUsersListener(listener) if self.app.own_users_only else listener)
 
     def init_signals(self) -> None:
         super().init_signals()
         signal.signal(signal.SIGINT, self.handle_exit)
 
     def handle_usr1(self, sig: int, frame: Any) -> None:
-        """gunicorn reopens its log files at this, of which we have none; our other processes say what they are at."""
+        """Log the stacks of all threads, as our other processes do; there are no log files to reopen."""
         thread_dump.write()
 
     def _stop_streams(self) -> None:
@@ -86,7 +86,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
 
 
 class Log(Logger):  # type: ignore[misc]
-    """gunicorn's, which goes the way of everything that we log: no request forges a line, no reader holds it up."""
+    """gunicorn's logger, passed to ours: no request can forge a line, and no reader blocks it."""
 
     def setup(self, cfg: Any) -> None:
         super().setup(cfg)
@@ -96,7 +96,7 @@ class Log(Logger):  # type: ignore[misc]
 
 
 class Server(BaseApplication):  # type: ignore[misc]
-    """gunicorn without its command line: the sockets are bound already."""
+    """gunicorn without its command line; the sockets are bound already."""
 
     def __init__(
         self, make_app: Callable[[], Flask], sockets: list[socket.socket], *, access_log: bool, own_users_only: bool
@@ -106,7 +106,7 @@ class Server(BaseApplication):  # type: ignore[misc]
         self._access_log = access_log
         self.own_users_only = own_users_only and peers.can_tell()
         if own_users_only and not self.own_users_only:
-            log.warning("this system does not say whose a connection is: set --token where others use this computer")
+            log.warning("this system does not tell the user of a connection: set --token if others use this computer")
         self.flask_app: Flask | None = None
         super().__init__()
 
@@ -141,7 +141,7 @@ class Server(BaseApplication):  # type: ignore[misc]
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A listening socket; PortTaken, OSError."""
+    """Return a listening socket. Raises PortTaken or OSError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -160,9 +160,9 @@ def bind(host: str, port: int) -> socket.socket:
 def serve(
     make_app: Callable[[], Flask], sockets: list[socket.socket], *, access_log: bool = False, own_users_only: bool
 ) -> None:
-    """Serve until SIGINT or SIGTERM; gunicorn ends the process then, with code 0.
+    """Serve until SIGINT or SIGTERM; then gunicorn ends the process with code 0.
 
-    `own_users_only`: what listens on the loopback takes connections of our own user and of root alone.
+    With `own_users_only`, sockets on loopback accept connections of our own user and of root only.
     """
     with logging_to_stderr(logging.INFO if access_log else logging.WARNING):
         Server(make_app, sockets, access_log=access_log, own_users_only=own_users_only).run()
@@ -172,11 +172,11 @@ def serve(
 
 
 def _malformed(_error: Exception) -> Response:
-    return reply({"error": "the body is cut off, or its chunks are no chunks"}, 400)
+    return reply({"error": "the body is incomplete, or its chunks are malformed"}, 400)
 
 
 def _close(_arbiter: Any, worker: Any) -> None:
-    """The worker's last act."""
+    """Close the monitor when the worker exits."""
     app = getattr(worker.app, "flask_app", None)
     if app is not None:
         monitor_of(app).close()

@@ -1,4 +1,4 @@
-"""What the page does: each of it leaves a row of type `control` in the audit log."""
+"""Writes of the page; each adds a row of type `control` to the audit log."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ..answers import reply
 from ..auth import who
 from ..errors import Refused
 from ..monitor import the_monitor
-from ..query import Body, checked_text
+from ..query import LARGEST, TEN_YEARS_S, Body, checked_text
 from .jobs import shown
 from .machines import known
 
@@ -29,15 +29,13 @@ if TYPE_CHECKING:
     from ...storage.machines import MachineRow
 
 MOST_AT_ONCE = 1000
-TEN_YEARS_S = 315_360_000
-LARGEST = 2**31 - 1
 
 blueprint = Blueprint("controls", __name__, url_prefix="/api")
 
 
 @blueprint.post("/machines/<name>/events")
 def send_event(name: str) -> Response:
-    """Store an event for the machine, and ring it."""
+    """Store an event for the machine, and notify it."""
     body = Body("type", "payload", "job_id")
     type, job_id = _event_name(body.text("type", needed=True)), body.text("job_id")
     row, _ = known(name)
@@ -48,7 +46,7 @@ def send_event(name: str) -> Response:
 
 @blueprint.post("/machines/<name>/stop")
 def stop(name: str) -> Response:
-    """Send `stop` where the machine takes it; with {"process": true} end its process in order instead."""
+    """Send `stop` if the machine takes it; with {"process": true} end its process in order."""
     body = Body("process")
     row, machine = known(name)
     if not machine["running"]:
@@ -70,27 +68,21 @@ def stop(name: str) -> Response:
 
 @blueprint.post("/jobs")
 def add_job() -> Response:
-    """Add a job to the queue, and wake a worker; nothing, while an unfinished one has its unique key."""
+    """Add a job and notify waiting machines; add nothing while an unfinished job has its unique key."""
     body = Body(
         "job_id", "job_type", "machine_type", "payload", "priority", "delay_s", "max_attempts", "source_job_id",
         "unique_key", "time_limit_s", "backoff_s",
     )  # fmt: skip
     priority, db = body.number("priority", low=-LARGEST, high=LARGEST), the_monitor().store.db
     job_id = body.text("job_id") or new_id()
+    options: dict[str, Any] = {key: body.text(key) for key in ("machine_type", "source_job_id", "unique_key")}
+    for key in ("time_limit_s", "backoff_s"):
+        options[key] = body.number(key, low=0, high=TEN_YEARS_S, whole=False)
     job = jobs.enqueue(
-        db,
-        job_id,
-        body.text("job_type", needed=True) or "",
-        machine_type=body.text("machine_type"),
-        data=body.value.get("payload"),
-        source_job_id=body.text("source_job_id"),
-        priority=5 if priority is None else priority,
-        delay_s=body.number("delay_s", low=0, high=TEN_YEARS_S, whole=False) or 0.0,
-        max_attempts=body.number("max_attempts", low=1, high=LARGEST),
-        unique_key=body.text("unique_key"),
-        time_limit_s=body.number("time_limit_s", low=0, high=TEN_YEARS_S, whole=False),
-        backoff_s=body.number("backoff_s", low=0, high=TEN_YEARS_S, whole=False),
-    )
+        db, job_id, body.text("job_type", needed=True) or "", data=body.value.get("payload"),
+        priority=5 if priority is None else priority, max_attempts=body.number("max_attempts", low=1, high=LARGEST),
+        delay_s=body.number("delay_s", low=0, high=TEN_YEARS_S, whole=False) or 0.0, **options,
+    )  # fmt: skip
     if job.job_id != job_id:
         return reply(shown(job))
     notifications.bell(db, "jobs", key=(job.job_type, job.machine_type))
@@ -100,7 +92,7 @@ def add_job() -> Response:
 
 @blueprint.post("/jobs/<path:job_id>/<any(retry, cancel):action>")
 def change_job(job_id: str, action: str) -> Response:
-    """Put a job back into the queue, or take it out."""
+    """Retry or cancel a job."""
     Body()
     job = ACTIONS[action](the_monitor().store.db, job_id)
     _record(f"{action}_job", job_id)
@@ -109,7 +101,7 @@ def change_job(job_id: str, action: str) -> Response:
 
 @blueprint.post("/jobs/bulk")
 def change_jobs() -> Response:
-    """The same for many: each by itself, the answer says what became of it."""
+    """Retry or cancel many jobs; the answer has the result of each."""
     body = Body("action", "ids")
     action, ids = body.text("action", needed=True), body.value.get("ids")
     if action not in ACTIONS:
@@ -119,7 +111,7 @@ def change_jobs() -> Response:
     for job_id in ids:
         if not isinstance(job_id, str) or not checked_text(job_id, "ids"):
             raise Refused(400, "ids must be texts that are not empty")
-    items = [_tried(action, job_id) for job_id in dict.fromkeys(ids)]
+    items = [_changed(action, job_id) for job_id in dict.fromkeys(ids)]
     done = [item["job_id"] for item in items if item["ok"]]
     _record(f"{action}_jobs", f"{len(done)} jobs", ids=done)
     return reply({"items": items, "total": len(items), "done": len(done)})
@@ -129,7 +121,7 @@ def change_jobs() -> Response:
 
 
 def _record(action: str, target: str, **more: Any) -> None:
-    """Leave a row: who did what to whom, from where."""
+    """Add a row: who did what, to what, from which address."""
     monitor = the_monitor()
     db = monitor.store.db
     now_s = db.now()
@@ -159,7 +151,7 @@ def _event_name(text: str | None) -> str:
 
 
 def _end_process(row: MachineRow) -> None:
-    """SIGTERM to the process that holds the machine, if it is still that process."""
+    """Send SIGTERM to the process that holds the machine, if it is still that process."""
     if not is_here(row) or row.pid is None:
         raise Refused(409, f"{row.machine_name} runs on host {row.host}; stop it there")
     start = (row.incarnation or "").split("/")[-2:-1]
@@ -187,7 +179,7 @@ def _cancel(db: Database, job_id: str) -> Job:
 ACTIONS: dict[str, Callable[[Database, str], Job]] = {"retry": _retry, "cancel": _cancel}
 
 
-def _tried(action: str, job_id: str) -> dict[str, Any]:
+def _changed(action: str, job_id: str) -> dict[str, Any]:
     try:
         job = ACTIONS[action](the_monitor().store.db, job_id)
     except StorageError as error:

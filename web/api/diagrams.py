@@ -1,4 +1,4 @@
-"""`/api/diagram`: the routes of the older engines, from generated files or straight from a definition."""
+"""`/api/diagram`: the routes of older engines, from generated files or from a definition."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ blueprint = Blueprint("diagrams", __name__, url_prefix="/api/diagram")
 
 @blueprint.get("/<machine>")
 def whole(machine: str) -> Response:
-    """The whole machine as Mermaid."""
+    """Return the whole machine as Mermaid."""
     diagram = the_monitor().library.page_diagram(machine, _row(machine))
     if diagram is None:
         raise Refused(404, f"no diagram of {machine!r} found", HINT)
@@ -29,13 +29,13 @@ def whole(machine: str) -> Response:
 
 @blueprint.get("/<machine>/metadata")
 def metadata(machine: str) -> Response:
-    """Which diagrams there are."""
+    """Return which diagrams there are."""
     return reply(diagrams_of(_drawings(machine)))
 
 
 @blueprint.get("/<machine>/<diagram>")
 def one(machine: str, diagram: str) -> Response:
-    """One of them; its own description stands beside the whole metadata, as one older engine and the other had it."""
+    """Return one diagram; its entry is merged into the whole metadata, because older engines had one or the other."""
     drawings = _drawings(machine)
     whole = diagrams_of(drawings)
     listed = whole.get("diagrams")

@@ -1,12 +1,12 @@
-"""`/api/jobs`: the queue, searched page by page; what was done to a job."""
+"""`/api/jobs`: the queue, searched page by page, and the history of a job."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING, Any
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response
 
 from ...storage import audit
 from ...storage.clock import from_text
@@ -17,6 +17,7 @@ from ..answers import page_of, reply
 from ..errors import Refused
 from ..monitor import the_monitor
 from ..query import MAX_ID, Query
+from .events import rows_after, several, transition_row
 
 if TYPE_CHECKING:
     from ...storage.audit import Event
@@ -24,21 +25,18 @@ if TYPE_CHECKING:
     from ...storage.jobs.attempts import Attempt
     from ...storage.jobs.job import Job
 
-#: what machines say of a job
+#: events of machines about a job
 JOB_NOTES = ("job_started", "job_completed", "job_failed")
 LONGEST_HISTORY = 50
-#: states of a job's path that are looked up
+#: most transitions of a job's path
 LONGEST_PATH = 500
-CHUNK = 1000
-#: rows that are looked through for a path
-MOST_ROWS = 20_000
 
 blueprint = Blueprint("jobs", __name__, url_prefix="/api")
 
 
 @blueprint.get("/jobs")
 def listing() -> Response:
-    """Jobs, newest first, that match all that is given; `status` may be repeated."""
+    """Return jobs that match all parameters, newest first; `status` may be repeated."""
     query = Query()
     limit = query.integer("limit", 50, low=1, high=1000)
     db = the_monitor().store.db
@@ -59,19 +57,19 @@ def listing() -> Response:
 
 @blueprint.get("/jobs/<path:job_id>")
 def details(job_id: str) -> Response:
-    """Everything about one job: each attempt, what machines said, and the states that the last one went through."""
+    """Return one job with its attempts, what machines reported, and the transitions of its last attempt."""
     db = the_monitor().store.db
     job = queries.get(db, job_id)
     if job is None:
         raise JobNotFound(job_id)
-    worked = next(_notes(db, job, job.started_at, ["job_started"]), None)
-    history = [_said(event) for event in islice(_notes(db, job, job.created_at, JOB_NOTES), LONGEST_HISTORY)]
+    started = next(_notes(db, job, job.started_at, ["job_started"]), None)
+    history = [_record(event) for event in islice(_notes(db, job, job.created_at, JOB_NOTES), LONGEST_HISTORY)]
     past = [_past(attempt) for attempt in attempts.of(db, job)]
-    return reply({**shown(job), "attempt_history": past, "history": history, "path": _path(db, job, worked)})
+    return reply({**shown(job), "attempt_history": past, "history": history, "path": _path(db, job, started)})
 
 
 def shown(job: Job) -> dict[str, Any]:
-    """A job as the page has it: all fields, and its times in epoch seconds too."""
+    """Return a job as the page has it: all fields, and its times in epoch seconds too."""
     times = {f"{key}_s": _epoch(getattr(job, key)) for key in ("created_at", "started_at", "completed_at")}
     return {**job.as_dict(), **times}
 
@@ -80,7 +78,7 @@ def shown(job: Job) -> dict[str, Any]:
 
 
 def _statuses() -> list[str]:
-    wanted = [part for text in request.args.getlist("status") for part in text.split(",") if part]
+    wanted = several("status") or []
     for status in wanted:
         if status not in STATUSES:
             raise Refused(400, f"status must be one of {', '.join(STATUSES)}, not {status[:60]!r}")
@@ -100,23 +98,14 @@ def _epoch(text: str | None) -> float | None:
 
 
 def _notes(db: Database, job: Job, since: str | None, types: Sequence[str]) -> Iterator[Event]:
-    """What machines put on record of this job from a moment on: the queue itself knows only the last process."""
+    """Yield what machines recorded of this job from a time on; the queue knows only the last process."""
     since_s = _epoch(since)
-    if since_s is None:
-        return
-    after_id = audit.last_before(db, since_s)
-    for _ in range(MOST_ROWS // CHUNK):
-        events = audit.since(db, after_id, CHUNK, types=types)
-        for event in events:
-            if isinstance(event.payload, dict) and event.payload.get("job_id") == job.job_id:
-                yield event
-        if len(events) < CHUNK:
-            return
-        after_id = events[-1].id
+    events = () if since_s is None else rows_after(db, audit.last_before(db, since_s), types)
+    return (event for event in events if event.fields.get("job_id") == job.job_id)
 
 
-def _said(event: Event) -> dict[str, Any]:
-    reason = event.payload.get("error_message") if isinstance(event.payload, dict) else None
+def _record(event: Event) -> dict[str, Any]:
+    reason = event.fields.get("error_message")
     return {
         "id": event.id,
         "type": event.type,
@@ -126,21 +115,12 @@ def _said(event: Event) -> dict[str, Any]:
     }
 
 
-def _path(db: Database, job: Job, worked: Event | None) -> list[dict[str, Any]]:
-    """Transitions of its machine, from the beginning until it ended; oldest first."""
-    if worked is None or worked.machine is None:
+def _path(db: Database, job: Job, started: Event | None) -> list[dict[str, Any]]:
+    """Return the transitions of its machine from the start of the job to its end, oldest first."""
+    if started is None or started.machine is None:
         return []
-    ended_s, after_id, machine = _epoch(job.completed_at), worked.id, worked.machine
-    path: list[dict[str, Any]] = []
-    for _ in range(MOST_ROWS // CHUNK):
-        events = audit.since(db, after_id, CHUNK, [machine], ["state_change"])
-        for event in events:
-            after_id = event.id
-            if (ended_s is not None and event.timestamp > ended_s + 1) or len(path) == LONGEST_PATH:
-                return path
-            payload = event.payload if isinstance(event.payload, dict) else {}
-            names = {key: payload.get(f"{key}_state") for key in ("from", "to")}
-            path.append({"id": event.id, **names, "event": payload.get("event_trigger"), "timestamp": event.timestamp})
-        if len(events) < CHUNK:
-            break
-    return path
+    ended_s = _epoch(job.completed_at)
+    events = rows_after(db, started.id, ["state_change"], started.machine)
+    if ended_s is not None:
+        events = takewhile(lambda event: event.timestamp <= ended_s + 1, events)
+    return [transition_row(event) for event in islice(events, LONGEST_PATH)]

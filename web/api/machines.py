@@ -1,4 +1,4 @@
-"""`/api/machines`: what there is, how it fares, what it did."""
+"""`/api/machines`: machines, their status and their history."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..errors import Refused
 from ..machines import Machine
 from ..monitor import the_monitor
 from ..query import MAX_ID, Query
-from .events import history
+from .events import history, transition_row
 
 if TYPE_CHECKING:
     from ...actors.definition.model import Definition, Transition
@@ -28,7 +28,7 @@ blueprint = Blueprint("machines", __name__, url_prefix="/api")
 
 @blueprint.get("/machines")
 def listing() -> Response:
-    """All machines ever seen, those that match `q` and `status`."""
+    """Return all machines that match `q` and `status`."""
     query = Query()
     wanted, status = query.text("q"), query.choice("status", STATUSES)
     found = [m for m in the_monitor().machines.now()[1] if _matches(m, wanted) and status in (None, m["status"])]
@@ -37,12 +37,12 @@ def listing() -> Response:
 
 @blueprint.get("/machines/<name>")
 def details(name: str) -> Response:
-    """One machine, its definition, and how often it went each way."""
+    """Return one machine, its definition, and the counts of its transitions."""
     monitor = the_monitor()
     row, machine = known(name)
     definition = monitor.library.definition_of(row)
     db = monitor.store.db
-    last_id, counts = monitor.counts.of(db, name)
+    last_id, counts = monitor.transition_counts.of(db, name)
     return reply(
         {
             **machine,
@@ -58,14 +58,14 @@ def details(name: str) -> Response:
 
 @blueprint.get("/machines/<name>/context")
 def context(name: str) -> Response:
-    """What it has in its context, as of a second ago at most; `context_at`: since when it is the same."""
+    """Return the context, at most a second old; `context_at` is the time of its last change."""
     known(name)
     return reply(_context(name))
 
 
 @blueprint.get("/machines/<name>/timeline")
 def timeline(name: str) -> Response:
-    """Its transitions, newest first, each with the seconds that it stayed where it came to (null: it is there yet)."""
+    """Return transitions, newest first, with the seconds in the state entered; null for the current state."""
     known(name)
     query = Query()
     limit = query.integer("limit", 50, low=1, high=1000)
@@ -73,26 +73,28 @@ def timeline(name: str) -> Response:
     db = the_monitor().store.db
     events = audit.before(db, before, limit, [name], ["state_change"])
     later = audit.since(db, before - 1, 1, [name], ["state_change"]) if before else []
-    return page_of(_stays(events, later[0].timestamp if later else None), _next(events, limit))
+    return page_of(
+        _with_durations(events, later[0].timestamp if later else None), events[-1].id if len(events) == limit else None
+    )
 
 
 @blueprint.get("/machines/<name>/errors")
 def errors(name: str) -> Response:
-    """What went wrong in it, newest first."""
+    """Return the errors of a machine, newest first."""
     known(name)
     return history(machines=[name], types=["error", "machine_failed"])
 
 
 @blueprint.get("/machines/<name>/log")
 def log(name: str) -> Response:
-    """Everything it put on record, newest first; `type` chooses."""
+    """Return everything that a machine recorded, newest first; `type` filters."""
     known(name)
     return history(machines=[name])
 
 
 @blueprint.get("/machines/<name>/activity")
 def activity(name: str) -> Response:
-    """Events in each of the last minutes."""
+    """Return the number of events in each of the last minutes."""
     known(name)
     minutes = Query().integer("minutes", 15, low=1, high=60)
     monitor = the_monitor()
@@ -101,7 +103,7 @@ def activity(name: str) -> Response:
 
 @blueprint.get("/activity")
 def all_activity() -> Response:
-    """The same for every machine at once."""
+    """Return the number of events in each of the last minutes, for every machine."""
     minutes = Query().integer("minutes", 15, low=1, high=60)
     monitor = the_monitor()
     now_s = monitor.now()
@@ -111,7 +113,7 @@ def all_activity() -> Response:
 
 
 def known(name: str) -> tuple[MachineRow, Machine]:
-    """The machine; Refused when nobody has ever seen it."""
+    """Return the machine; Refused (404) if it was never seen."""
     found = the_monitor().machines.one(name)
     if found is None:
         raise Refused(404, f"no machine {name!r} has been seen", "/api/machines has all names")
@@ -135,24 +137,11 @@ def _matches(machine: Machine, wanted: str | None) -> bool:
     return wanted is None or any(wanted.lower() in str(machine[key] or "").lower() for key in SEARCHED)
 
 
-def _next(events: list[Event], limit: int) -> int | None:
-    return events[-1].id if len(events) == limit else None
-
-
-def _stays(events: list[Event], left_s: float | None) -> list[dict[str, Any]]:
+def _with_durations(events: list[Event], left_s: float | None) -> list[dict[str, Any]]:
     items = []
     for event in events:
-        payload = event.payload if isinstance(event.payload, dict) else {}
-        items.append(
-            {
-                "id": event.id,
-                "from": payload.get("from_state"),
-                "to": payload.get("to_state"),
-                "event": payload.get("event_trigger"),
-                "timestamp": event.timestamp,
-                "duration_s": None if left_s is None else round(max(0.0, left_s - event.timestamp), 3),
-            }
-        )
+        duration_s = None if left_s is None else round(max(0.0, left_s - event.timestamp), 3)
+        items.append({**transition_row(event), "duration_s": duration_s})
         left_s = event.timestamp
     return items
 

@@ -11,7 +11,7 @@ from ...actors.processes import liveness
 from ...storage.jobs import job
 from ..answers import reply
 from ..query import LONGEST_TEXT, MAX_ID
-from ..version import version
+from ..settings import version
 from .events import LEVELS
 from .openapi_schemas import BODIES, SCHEMAS, ref
 
@@ -27,13 +27,13 @@ def init_app(app: Flask) -> None:
 
 @blueprint.get("/api/openapi.json")
 def document() -> Response:
-    """The document."""
+    """Return the document."""
     return reply(whole())
 
 
 @cache
 def whole() -> Json:
-    """Paths, parameters and shapes, as an OpenAPI 3.1 document."""
+    """Return the OpenAPI 3.1 document."""
     return {
         "openapi": "3.1.0",
         "info": {

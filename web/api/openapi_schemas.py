@@ -1,4 +1,4 @@
-"""The shapes that the API's answers and bodies have."""
+"""JSON schemas of the API's answers and bodies."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from ...actors.processes import liveness
 from ...storage.jobs import job
 from ...storage.jobs.attempts import OUTCOMES
-from ..query import LONGEST_TEXT
+from ..query import LARGEST, LONGEST_TEXT, TEN_YEARS_S
 
 Json = dict[str, Any]
 
@@ -19,30 +19,32 @@ FLAG: Json = {"type": "boolean"}
 ANY: Json = {}
 OBJECT: Json = {"type": "object"}
 
-LARGEST = 2**31 - 1
-TEN_YEARS_S = 315_360_000
-
-#: a text that the store takes
+#: a text that the database can store
 GIVEN: Json = {"type": "string", "minLength": 1, "maxLength": LONGEST_TEXT}
 
 
 def ref(name: str) -> Json:
-    """A reference to a schema."""
+    """Return a reference to a schema."""
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def shape(*, optional: Sequence[str] = (), **properties: Json) -> Json:
-    """An object; further keys may come with later versions."""
-    return {"type": "object", "properties": properties, "required": [key for key in properties if key not in optional]}
+def shape(*, optional: Sequence[str] = (), required: list[str] | None = None, **properties: Json) -> Json:
+    """Return the schema of an object; later versions may add keys."""
+    required = required or [key for key in properties if key not in optional]
+    return {"type": "object", "properties": properties, "required": required}
 
 
 def or_null(schema: Json) -> Json:
-    """The same, or null."""
+    """Return the same schema, or null."""
     return {"anyOf": [schema, {"type": "null"}]}
 
 
+NULL_TEXT, NULL_NUMBER, NULL_GIVEN = or_null(TEXT), or_null(NUMBER), or_null(GIVEN)
+SECONDS = or_null({"type": "number", "minimum": 0, "maximum": TEN_YEARS_S})
+
+
 def list_of(schema: Json) -> Json:
-    """Any number of these."""
+    """Return the schema of a list."""
     return {"type": "array", "items": schema}
 
 
@@ -52,50 +54,37 @@ def _page(item: str, **more: Json) -> Json:
 
 
 _MACHINE: dict[str, Any] = {
-    "machine_name": TEXT, "current_state": or_null(TEXT), "last_activity": or_null(NUMBER),
-    "state_since": or_null(NUMBER), "running": FLAG,
-    "status": {"enum": list(liveness.STATUSES)},
-    "pid": or_null(WHOLE), "host": or_null(TEXT), "config_type": or_null(TEXT), "template": FLAG, "metadata": ANY,
-    "current_job": or_null(TEXT), "last_error": or_null(TEXT), "group": or_null(TEXT), "started_at": or_null(NUMBER),
-    "heard_at": or_null(NUMBER),
+    "machine_name": TEXT, "current_state": NULL_TEXT, "last_activity": NULL_NUMBER, "state_since": NULL_NUMBER,
+    "running": FLAG, "status": {"enum": list(liveness.STATUSES)}, "pid": or_null(WHOLE), "host": NULL_TEXT,
+    "config_type": NULL_TEXT, "template": FLAG, "metadata": ANY, "current_job": NULL_TEXT, "last_error": NULL_TEXT,
+    "group": NULL_TEXT, "started_at": NULL_NUMBER, "heard_at": NULL_NUMBER,
 }  # fmt: skip
 
-#: values, names of those cut short, how many are not there, and since when that is so (epoch seconds)
+#: values, names of shortened ones, the number left out, and the epoch seconds of the last change
 _CONTEXT: dict[str, Any] = {
-    "context": or_null(OBJECT), "context_cut": list_of(TEXT), "context_left_out": WHOLE, "context_at": or_null(NUMBER),
+    "context": or_null(OBJECT), "context_cut": list_of(TEXT), "context_left_out": WHOLE, "context_at": NULL_NUMBER,
 }  # fmt: skip
 
 _JOB: dict[str, Any] = {
-    "id": WHOLE, "job_id": TEXT, "job_type": TEXT, "machine_type": or_null(TEXT), "source_job_id": or_null(TEXT),
-    "data": ANY, "result": ANY, "priority": WHOLE,
-    "status": {"enum": list(job.STATUSES)},
-    "created_at": or_null(TEXT), "started_at": or_null(TEXT), "completed_at": or_null(TEXT),
-    "created_at_s": or_null(NUMBER), "started_at_s": or_null(NUMBER), "completed_at_s": or_null(NUMBER),
-    "error_message": or_null(TEXT), "metadata": ANY, "attempts": WHOLE, "max_attempts": WHOLE,
-    "due_at": or_null(NUMBER), "owner": or_null(TEXT), "lease_until": or_null(NUMBER),
-    "unique_key": or_null(TEXT), "machine": or_null(TEXT), "time_limit_s": or_null(NUMBER),
-    "backoff_s": NUMBER,
+    "id": WHOLE, "job_id": TEXT, "job_type": TEXT, "machine_type": NULL_TEXT, "source_job_id": NULL_TEXT, "data": ANY,
+    "result": ANY, "priority": WHOLE, "status": {"enum": list(job.STATUSES)}, "created_at": NULL_TEXT,
+    "started_at": NULL_TEXT, "completed_at": NULL_TEXT, "created_at_s": NULL_NUMBER, "started_at_s": NULL_NUMBER,
+    "completed_at_s": NULL_NUMBER, "error_message": NULL_TEXT, "metadata": ANY, "attempts": WHOLE,
+    "max_attempts": WHOLE, "due_at": NULL_NUMBER, "owner": NULL_TEXT, "lease_until": NULL_NUMBER,
+    "unique_key": NULL_TEXT, "machine": NULL_TEXT, "time_limit_s": NULL_NUMBER, "backoff_s": NUMBER,
 }  # fmt: skip
 
-_STEP: dict[str, Any] = {
-    "id": WHOLE,
-    "from": or_null(TEXT),
-    "to": or_null(TEXT),
-    "event": or_null(TEXT),
-    "timestamp": NUMBER,
-}
+_TRANSITION: dict[str, Any] = {"id": WHOLE, "from": NULL_TEXT, "to": NULL_TEXT, "event": NULL_TEXT, "timestamp": NUMBER}
 
 _DEFINITION = shape(
-    title=or_null(TEXT),
-    description=or_null(TEXT),
+    title=NULL_TEXT,
+    description=NULL_TEXT,
     initial_state=TEXT,
-    states=list_of(
-        shape(name=TEXT, group=or_null(TEXT), description=or_null(TEXT), outcome=or_null(TEXT), actions=list_of(TEXT))
-    ),
+    states=list_of(shape(name=TEXT, group=NULL_TEXT, description=NULL_TEXT, outcome=NULL_TEXT, actions=list_of(TEXT))),
     events=list_of(TEXT),
     transitions=list_of(
         {
-            **shape(event=TEXT, to=TEXT, internal=FLAG, timeout_s=or_null(NUMBER), actions=list_of(TEXT)),
+            **shape(event=TEXT, to=TEXT, internal=FLAG, timeout_s=NULL_NUMBER, actions=list_of(TEXT)),
             "description": "`from` is a state or *.",
         }
     ),
@@ -110,10 +99,10 @@ SCHEMAS: dict[str, Json] = {
     "Error": shape(optional=("hint",), error=TEXT, hint=TEXT),
     "Object": OBJECT,
     "Health": shape(
-        status={"const": "ok"}, connections=WHOLE, last_event_time=or_null(NUMBER),
-        seconds_since_last_event=or_null(NUMBER), unix_socket_active=FLAG,
+        status={"const": "ok"}, connections=WHOLE, last_event_time=NULL_NUMBER,
+        seconds_since_last_event=NULL_NUMBER, unix_socket_active=FLAG,
     ),
-    "Ready": shape(ready=FLAG, error=or_null(TEXT)),
+    "Ready": shape(ready=FLAG, error=NULL_TEXT),
     "Initial": shape(
         optional=("error",), type={"const": "initial"}, machines=list_of(ref("Machine")), timestamp=NUMBER,
         last_id=WHOLE, read_only=FLAG, error=TEXT,
@@ -134,10 +123,10 @@ SCHEMAS: dict[str, Json] = {
         last_id=WHOLE,
     ),
     "MachineContext": shape(**_CONTEXT),
-    "Stay": {**shape(**_STEP, duration_s=or_null(NUMBER))},
-    "Timeline": _page("Stay"),
+    "Visit": shape(**_TRANSITION, duration_s=NULL_NUMBER),
+    "Timeline": _page("Visit"),
     "Event": shape(
-        id=WHOLE, machine_name=or_null(TEXT), type=TEXT, event_type=TEXT, payload=ANY, timestamp=NUMBER
+        id=WHOLE, machine_name=NULL_TEXT, type=TEXT, event_type=TEXT, payload=ANY, timestamp=NUMBER
     ),
     "Events": _page("Event", last_id=WHOLE),
     "Activity": shape(minutes=WHOLE, counts=list_of(WHOLE)),
@@ -145,18 +134,18 @@ SCHEMAS: dict[str, Json] = {
     "Schedules": shape(items=list_of(OBJECT), total=WHOLE),
     "Job": shape(**_JOB),
     "Attempt": shape(
-        number=WHOLE, attempt=WHOLE, machine=or_null(TEXT), owner=or_null(TEXT),
-        started_at=or_null(TEXT), ended_at=TEXT, started_at_s=or_null(NUMBER), ended_at_s=or_null(NUMBER),
-        outcome={"enum": list(OUTCOMES)}, error_message=or_null(TEXT), output=or_null(TEXT),
+        number=WHOLE, attempt=WHOLE, machine=NULL_TEXT, owner=NULL_TEXT,
+        started_at=NULL_TEXT, ended_at=TEXT, started_at_s=NULL_NUMBER, ended_at_s=NULL_NUMBER,
+        outcome={"enum": list(OUTCOMES)}, error_message=NULL_TEXT, output=NULL_TEXT,
     ),
     "Jobs": _page("Job", counts={"type": "object", "additionalProperties": WHOLE}, total=WHOLE),
     "JobDetails": shape(
         **_JOB,
         attempt_history=list_of(ref("Attempt")),
         history=list_of(
-            shape(id=WHOLE, type=TEXT, machine=or_null(TEXT), error_message=or_null(TEXT), timestamp=NUMBER)
+            shape(id=WHOLE, type=TEXT, machine=NULL_TEXT, error_message=NULL_TEXT, timestamp=NUMBER)
         ),
-        path=list_of(shape(**_STEP)),
+        path=list_of(shape(**_TRANSITION)),
     ),
     "Changed": shape(
         items=list_of(shape(optional=("error", "status"), job_id=TEXT, ok=FLAG, error=TEXT, status=TEXT)),
@@ -174,25 +163,14 @@ BODIES: dict[str, Json] = {
     for name, schema in {
         "Nothing": shape(),
         "NewEvent": shape(
-            optional=("payload", "job_id"), type={**GIVEN, "maxLength": 256}, payload=ANY, job_id=or_null(GIVEN)
+            optional=("payload", "job_id"), type={**GIVEN, "maxLength": 256}, payload=ANY, job_id=NULL_GIVEN
         ),
         "Stop": shape(optional=("process",), process=or_null(FLAG)),
         "NewJob": shape(
-            optional=(
-                "job_id", "machine_type", "payload", "priority", "delay_s", "max_attempts", "source_job_id",
-                "unique_key", "time_limit_s", "backoff_s",
-            ),
-            job_type=GIVEN,
-            job_id=or_null(GIVEN),
-            machine_type=or_null(GIVEN),
-            payload=ANY,
+            required=["job_type"], job_type=GIVEN, job_id=NULL_GIVEN, machine_type=NULL_GIVEN, payload=ANY,
             priority=or_null({"type": "integer", "minimum": -LARGEST, "maximum": LARGEST}),
-            delay_s=or_null({"type": "number", "minimum": 0, "maximum": TEN_YEARS_S}),
             max_attempts=or_null({"type": "integer", "minimum": 1, "maximum": LARGEST}),
-            source_job_id=or_null(GIVEN),
-            unique_key=or_null(GIVEN),
-            time_limit_s=or_null({"type": "number", "minimum": 0, "maximum": TEN_YEARS_S}),
-            backoff_s=or_null({"type": "number", "minimum": 0, "maximum": TEN_YEARS_S}),
+            source_job_id=NULL_GIVEN, unique_key=NULL_GIVEN, delay_s=SECONDS, time_limit_s=SECONDS, backoff_s=SECONDS,
         ),
         "Bulk": shape(
             action={"enum": ["retry", "cancel"]},

@@ -1,4 +1,4 @@
-"""The API under /api: its parts, what the page is told about its server, and the answers of the older one's port."""
+"""The API under /api: its parts, the configuration of the page, and the routes of the older second port."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from flask import Blueprint, Flask, Response, request
 from ...actors.system.manifest_file import project_in
 from ..answers import reply
 from ..monitor import the_monitor
+from ..settings import version
 from ..stream.follower import Follower
-from ..version import version
 from . import controls, diagrams, events, jobs, machines
 
 blueprint = Blueprint("api", __name__)
@@ -23,7 +23,7 @@ def init_app(app: Flask) -> None:
 
 @blueprint.get("/api/config")
 def config() -> Response:
-    """Where the stream is, from where the browser sees it, and what may be done."""
+    """Return the address of the stream as the browser sees it, and what is allowed."""
     monitor = the_monitor()
     settings = monitor.settings
     scheme = "wss" if request.is_secure else "ws"
@@ -43,7 +43,7 @@ def config() -> Response:
 
 @blueprint.get("/initial")
 def initial() -> Response:
-    """The message that a WebSocket begins with."""
+    """Return the first message of a WebSocket."""
     monitor = the_monitor()
     monitor.feed.start()
     return Response(Follower(monitor, None).initial(), mimetype="application/json")

@@ -1,4 +1,4 @@
-"""The newest events, encoded once for everybody who follows; whoever is too far behind for it starts anew."""
+"""The newest events, encoded once for all clients; a client that is too far behind resynchronises."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import NamedTuple
 from ...storage.audit import Event
 from ...storage.payload import dumps
 
-#: events, and bytes of them, that are kept
+#: most events, and most bytes of them, that are kept
 MOST, MOST_BYTES = 8192, 8 * 1024 * 1024
 
-#: events, and about how many bytes of them, that one piece holds
+#: most events of one piece, and their approximate bytes
 PIECE, PIECE_BYTES = 500, 256 * 1024
 
 
 class Entry(NamedTuple):
-    """One event."""
+    """One encoded event."""
 
     id: int
     #: its JSON
@@ -28,23 +28,23 @@ class Entry(NamedTuple):
 class Place(NamedTuple):
     """How far a reader has come."""
 
-    #: counts how often the ids began anew
+    #: counts how often the ids started again
     epoch: int
-    #: the last event it has
+    #: the last event that the reader has
     id: int
 
 
 class Piece:
-    """What follows a place, for all readers that are there."""
+    """The events after a place, for all readers at that place."""
 
     def __init__(self, entries: Sequence[Entry], place: Place) -> None:
         self.entries = entries
-        #: of a reader that has it
+        #: the place of a reader that has the piece
         self.place = place
         self._encoded: dict[object, bytes] = {}
 
     def encoded(self, encode: Callable[[Sequence[Entry]], bytes]) -> bytes:
-        """As a client gets it; the work is done for the first one that asks."""
+        """Return the events as `encode` makes them; the first caller does the work."""
         found = self._encoded.get(encode)
         if found is None:
             found = self._encoded[encode] = encode(self.entries)
@@ -52,7 +52,7 @@ class Piece:
 
 
 class Backlog:
-    """All events after `floor`, in the order of their ids; one writer, many readers."""
+    """All events after `floor`, in the order of their ids; one thread writes, many read."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -64,7 +64,7 @@ class Backlog:
 
     @property
     def end(self) -> Place:
-        """Behind the newest event."""
+        """The place after the newest event."""
         with self._lock:
             return self._end()
 
@@ -75,7 +75,7 @@ class Backlog:
             self._floor, self._entries, self._bytes, self._last_piece = after_id, [], 0, None
 
     def add(self, entries: Sequence[Entry]) -> None:
-        """Events that follow those there are."""
+        """Append events."""
         with self._lock:
             self._entries += entries
             self._bytes += sum(len(entry.text) for entry in entries)
@@ -84,17 +84,17 @@ class Backlog:
                 self._shorten()
 
     def place_after(self, event_id: int) -> Place | None:
-        """The place of a reader that has this event and all before it; None when what follows is not all here."""
+        """Return the place of a reader that has all events up to this one; None if later ones are missing."""
         with self._lock:
             return Place(self._epoch, event_id) if event_id >= self._floor else None
 
     def after(self, place: Place) -> Piece | None:
-        """What follows a place, a piece at most; None when it is not all here any more."""
+        """Return the next piece after a place; None if events after it are missing."""
         with self._lock:
             if place.epoch != self._epoch or place.id < self._floor:
                 return None
             if self._last_piece is not None and self._last_piece[0] == place:
-                return self._last_piece[1]  # readers are mostly in the same place
+                return self._last_piece[1]  # most readers are at the same place
             piece = self._piece(place)
             self._last_piece = (place, piece)
             return piece
@@ -116,7 +116,7 @@ class Backlog:
         return Piece(entries, Place(self._epoch, entries[-1].id) if entries else place)
 
     def _shorten(self) -> None:
-        """Half of it goes at a time, so that it happens rarely; the newest event stays."""
+        """Drop half of the events at a time; the newest one stays."""
         count, size = 0, self._bytes
         last = len(self._entries) - 1
         while count < last and (len(self._entries) - count > MOST // 2 or size > MOST_BYTES // 2):
@@ -128,7 +128,7 @@ class Backlog:
 
 
 def entry_of(event: Event) -> Entry:
-    """An event, encoded."""
+    """Return an event, encoded."""
     return Entry(event.id, dumps(event.envelope()).encode())
 
 

@@ -1,4 +1,4 @@
-"""What the audit log said about each machine lately: kept in mind, so that no page load has to search for it."""
+"""What the audit log recently said of each machine, kept in memory for page loads and metrics."""
 
 from __future__ import annotations
 
@@ -16,51 +16,51 @@ BUCKETS = 60
 
 
 @dataclass(slots=True)
-class Memory:
-    """One machine."""
+class MachineSummary:
+    """What is known of one machine."""
 
-    #: epoch seconds at which it came into its state; None: longer ago than we look back
+    #: epoch seconds at which it entered its state; None: before the time that is read back
     state_since: float | None = None
-    #: when it entered its state last, if only again
+    #: time of the last transition, also into the same state
     entered_s: float | None = None
     last_error: str | None = None
-    #: the job that it works on, by its own account
+    #: the job that it holds, as it reported
     job_id: str | None = None
     #: (minute since the epoch, events in it), oldest first
     activity: deque[list[int]] = field(default_factory=lambda: deque(maxlen=BUCKETS))
 
 
 class Board:
-    """Written by the feed's thread, read by requests."""
+    """The summaries and counters; the feed's thread writes them, requests read them."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._memories: dict[str, Memory] = {}
+        self._summaries: dict[str, MachineSummary] = {}
         self.transitions: Counter[str] = Counter()
         self.unhandled: Counter[str] = Counter()
         self.errors: Counter[str] = Counter()
         self.stuck: Counter[str] = Counter()
         self.job_ends: Counter[tuple[str, str]] = Counter()
-        #: by machine and state: how often it was left, and the seconds spent in it, actions included
-        self.stays: dict[tuple[str, str], list[float]] = {}
+        #: (machine, state) -> [number of visits, seconds in them with their actions]
+        self.state_times: dict[tuple[str, str], list[float]] = {}
         self.events = 0
 
     def take(self, events: Iterable[Event], *, count: bool = True) -> None:
-        """Remember events; `count` False: those from before our time, which no counter counts."""
+        """Take in events; with `count` False they are from before the start, and no counter counts them."""
         with self._lock:
             for event in events:
                 self._take(event, count)
 
-    def memory(self, machine: str) -> Memory:
-        """What is known of a machine; an empty one if nothing is."""
-        return self._memories.get(machine) or Memory()
+    def machine(self, machine: str) -> MachineSummary:
+        """Return the summary of a machine; an empty one if nothing is known."""
+        return self._summaries.get(machine) or MachineSummary()
 
     def activity(self, machine: str, minutes: int, now_s: float) -> list[int]:
-        """Events in each of the last minutes, the current one last."""
+        """Return the number of events in each of the last minutes, the current one last."""
         last = int(now_s // BUCKET_S)
         counts = [0] * minutes
         with self._lock:
-            for minute, number in self.memory(machine).activity:
+            for minute, number in self.machine(machine).activity:
                 if 0 <= last - minute < minutes:
                     counts[minutes - 1 - (last - minute)] = number
         return counts
@@ -68,33 +68,33 @@ class Board:
     # Helpers
 
     def _take(self, event: Event, count: bool) -> None:
-        memory = self._memories.get(event.machine or "")
-        if memory is None:
-            memory = self._memories[event.machine or ""] = Memory()
-        payload = event.payload if isinstance(event.payload, dict) else {}
-        self._counters(memory, event.timestamp)
+        summary = self._summaries.get(event.machine or "")
+        if summary is None:
+            summary = self._summaries[event.machine or ""] = MachineSummary()
+        payload = event.fields
+        self._add_activity(summary, event.timestamp)
         if count:
-            self._count(event, payload, memory)
+            self._count(event, payload, summary)
         if event.type == "state_change":
-            memory.entered_s = event.timestamp
+            summary.entered_s = event.timestamp
             if payload.get("from_state") != payload.get("to_state"):
-                memory.state_since = event.timestamp
+                summary.state_since = event.timestamp
         elif event.type == "machine_registered":
-            memory.state_since = memory.entered_s = event.timestamp
-            memory.last_error = memory.job_id = None
+            summary.state_since = summary.entered_s = event.timestamp
+            summary.last_error = summary.job_id = None
         elif event.type == "job_started":
-            memory.job_id = str(payload.get("job_id"))
+            summary.job_id = str(payload.get("job_id"))
         elif event.type in ("job_completed", "job_failed"):
-            memory.job_id = None
+            summary.job_id = None
         elif event.type in ("error", "machine_failed"):
-            memory.last_error = str(payload.get("error_message") or event.type)
+            summary.last_error = str(payload.get("error_message") or event.type)
 
-    def _count(self, event: Event, payload: dict[str, Any], memory: Memory) -> None:
+    def _count(self, event: Event, payload: dict[str, Any], summary: MachineSummary) -> None:
         machine = event.machine or ""
         self.events += 1
         if event.type == "state_change":
             self.transitions[machine] += 1
-            self._stayed(machine, payload.get("from_state"), memory.entered_s, event.timestamp)
+            self._add_state_time(machine, payload.get("from_state"), summary.entered_s, event.timestamp)
         elif event.type == "unhandled":
             self.unhandled[machine] += 1
         elif event.type == "error":
@@ -104,16 +104,16 @@ class Board:
         elif event.type in ("job_completed", "job_failed"):
             self.job_ends[str(payload.get("job_type")), event.type.removeprefix("job_")] += 1
 
-    def _stayed(self, machine: str, state: object, entered_s: float | None, left_s: float) -> None:
+    def _add_state_time(self, machine: str, state: object, entered_s: float | None, left_s: float) -> None:
         if entered_s is not None and left_s >= entered_s:
-            stay = self.stays.setdefault((machine, str(state)), [0, 0.0])
-            stay[0] += 1
-            stay[1] += left_s - entered_s
+            total = self.state_times.setdefault((machine, str(state)), [0, 0.0])
+            total[0] += 1
+            total[1] += left_s - entered_s
 
     @staticmethod
-    def _counters(memory: Memory, timestamp: float) -> None:
+    def _add_activity(summary: MachineSummary, timestamp: float) -> None:
         minute = int(timestamp // BUCKET_S)
-        if memory.activity and memory.activity[-1][0] == minute:
-            memory.activity[-1][1] += 1
-        elif not memory.activity or memory.activity[-1][0] < minute:
-            memory.activity.append([minute, 1])
+        if summary.activity and summary.activity[-1][0] == minute:
+            summary.activity[-1][1] += 1
+        elif not summary.activity or summary.activity[-1][0] < minute:
+            summary.activity.append([minute, 1])

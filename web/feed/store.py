@@ -1,4 +1,4 @@
-"""The database as requests see it: opened when first asked for, and again when another file takes its place."""
+"""The database for requests: opened on first use, and again when another file takes its place."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from ...storage.engine.database import Database
 
 
 class Store:
-    """One open `Database` at a time, shared by all threads."""
+    """One open `Database`, shared by all threads."""
 
     def __init__(self, url: str | None, *, create: bool = True) -> None:
-        """`create`: it is made where there is none yet, since the page may be there before the machines."""
+        """`create` makes a missing file, because the page may start before any machine."""
         self.url, self._create = url, create
         self._lock = threading.Lock()
         self._db: Database | None = None
@@ -19,12 +19,12 @@ class Store:
 
     @property
     def db(self) -> Database:
-        """The open database; StoreUnavailable.
+        """The open database. Raises StoreUnavailable.
 
-        One that was there and is gone will come back, and nothing must stand in its place.
+        A file that existed and is gone is waited for; no new one is made in its place.
         """
         with self._lock:
-            if self._db is None or self._db.has_lost_file() or _may_be_written_by_now(self._db):
+            if self._db is None or self._db.has_lost_file() or _became_writable(self._db):
                 self._drop()
                 self._db = Database.open(self.url, create=self._create and not self._was_open)
                 self._was_open = True
@@ -32,12 +32,12 @@ class Store:
 
     @property
     def barred(self) -> str:
-        """Why nothing can be written; empty if it can, or if nobody knows yet. Opens nothing."""
+        """The reason why nothing can be written; empty if it can, or if the database is not open."""
         with self._lock:
             return self._db.barred if self._db is not None else ""
 
     def close(self) -> None:
-        """Close it; idempotent."""
+        """Close the database; idempotent."""
         with self._lock:
             self._drop()
 
@@ -50,5 +50,5 @@ class Store:
 # Helpers
 
 
-def _may_be_written_by_now(db: Database) -> bool:
+def _became_writable(db: Database) -> bool:
     return bool(db.barred) and db.file is not None and not db.file.why_not_written()

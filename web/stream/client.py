@@ -1,4 +1,4 @@
-"""One WebSocket: its own thread answers and catches up, the feed's thread hands over what is new."""
+"""One WebSocket client: its own thread answers and catches up, the feed's thread passes on new events."""
 
 from __future__ import annotations
 
@@ -20,16 +20,15 @@ if TYPE_CHECKING:
     from ..monitor import Monitor
 
 PING_S = 20.0
-#: seconds that the first client waits for the feed to have looked at the past
+#: seconds that the first client waits until the feed has read the past
 READY_S = 10.0
 
 
 class Client:
-    """Follows the feed until it leaves or the server does.
+    """Follows the feed until the client or the server leaves.
 
-    Most clients are always up to date and take what they are given. To those the feed's thread writes itself, without
-    ever waiting: hundreds of threads that are woken for each event would cost more than all else. Who cannot take it
-    at once is left to its own thread.
+    Most clients are up to date and read at once. The feed's thread writes to these itself and never waits: waking
+    hundreds of threads for each event would cost much more. A slow client is left to its own thread.
     """
 
     def __init__(self, ws: Server, pipe: Pipe, monitor: Monitor, since: int | None) -> None:
@@ -38,15 +37,15 @@ class Client:
         self._monitor = monitor
         self._feed = monitor.feed
         self._since = since
-        #: held by whichever thread moves the client on
+        #: held by the thread that sends to the client
         self._lock = threading.Lock()
         self._follower: Follower | None = None
 
     def serve(self) -> None:
-        """In the client's own thread: returns when it is over. OSError when the client has gone or takes nothing.
+        """Serve the client in its own thread. Raises OSError when the client is gone or reads nothing.
 
-        simple_websocket sets `ws.event` for messages and when the client has gone, the feed has it set for events, so
-        that one wait hears all of it.
+        simple_websocket sets `ws.event` for messages and when the client has gone; the feed sets it for events.
+        So one wait covers all of them.
         """
         self._feed.ready.wait(READY_S)
         with self._lock:
@@ -66,7 +65,7 @@ class Client:
                 ping_at_s = time.monotonic() + PING_S
 
     def notify(self) -> None:
-        """In the feed's thread: there are events, or the end has come."""
+        """Learn in the feed's thread of new events or of the end."""
         if self._feed.stopped.is_set() or not self._handed_over():
             self._ws.event.set()
 
@@ -76,7 +75,7 @@ class Client:
         return bool(self._ws.connected) and not self._feed.stopped.is_set()
 
     def _handed_over(self) -> bool:
-        """Whether the client has all there is by now, and its own thread need not wake."""
+        """Return True if the client has all events, so that its own thread need not run."""
         if not self._lock.acquire(blocking=False):
             return False
         try:
@@ -89,20 +88,20 @@ class Client:
             self._lock.release()
 
     def _move_on(self, follower: Follower) -> None:
-        self._pipe.send(b"")  # what the feed's thread could not get rid of
+        self._pipe.send(b"")  # the rest of what the feed's thread sent
         for piece in follower.pieces():
             self._pipe.send(text_frame(piece) if isinstance(piece, bytes) else piece.encoded(websocket_frames))
             if not self._goes_on():
                 return
 
     def _received(self) -> Iterator[str]:
-        """Messages that have come; taking them may clear `ws.event`, so look at the feed after this and not before."""
+        """Yield messages that have come. Receiving may clear `ws.event`, so read the feed afterwards."""
         while self._ws.connected and (text := self._ws.receive(timeout=0)) is not None:
             if isinstance(text, str):
                 yield text
 
     def _answer(self, text: str, follower: Follower) -> None:
-        """What the older engines' clients say, and `{"since": id}`; anything else is ignored, as they did."""
+        """Answer the words of older clients and `{"since": id}`; ignore anything else, as older engines did."""
         word = text.strip()
         if word == "refresh":
             self._pipe.send(text_frame(follower.refreshed()))

@@ -1,4 +1,4 @@
-"""One client's way through the events: what it has, what it is sent next."""
+"""Tracks which events one client has, and what it is sent next."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .frames import message
 if TYPE_CHECKING:
     from ..monitor import Monitor
 
-#: rows that a client may be behind and still gets one by one; it starts anew when it is further behind
+#: most rows that a client is sent after a pause; if it missed more, it resynchronises
 MOST_BEHIND = 100_000
 CHUNK = 500
 
@@ -37,7 +37,7 @@ class Follower:
         return self._place.id if self._place else self._since or 0
 
     def initial(self) -> bytes:
-        """The message that a client gets first, and whenever it asks; every event after its last_id follows."""
+        """Return the first message of a client; every event after its last_id follows."""
         more = {"error": self._error} if self._error else {}
         return message(
             "initial", machines=self._machines, timestamp=self._monitor.now(), last_id=self.last_id,
@@ -45,22 +45,22 @@ class Follower:
         )  # fmt: skip
 
     def refreshed(self) -> bytes:
-        """The machines as they are now, in an initial message."""
+        """Return an initial message with the current machines."""
         self._read_machines()
         return self.initial()
 
     def resume(self, since: int) -> None:
-        """Go on after this event instead."""
+        """Continue after this event instead."""
         self._since, self._place = since, None
 
     def pieces(self) -> Iterator[Piece | bytes]:
-        """What there is for the client by now: events, or the message that it has to start anew."""
+        """Yield the events that are there for the client, or the message that makes it resynchronise."""
         if self._place is None:
             yield from self._caught_up()
         while self._place is not None:
             piece = self._backlog.after(self._place)
             if piece is None:
-                yield self._anew()
+                yield self._resync()
             elif piece.entries:
                 self._place = piece.place
                 yield piece
@@ -68,17 +68,17 @@ class Follower:
                 return
 
     def newest(self) -> Piece | None:
-        """What memory has for a client that has all before it; None where it takes more than that."""
+        """Return the next piece if memory has all that the client misses, else None."""
         piece = self._backlog.after(self._place) if self._place else None
         return piece if piece is not None and piece.entries else None
 
     def has(self, piece: Piece) -> None:
-        """The client has this."""
+        """Record that the client has this piece."""
         self._place = piece.place
 
     @property
     def is_up_to_date(self) -> bool:
-        """Whether the client has all there is in memory."""
+        """True if the client has every event in memory."""
         return self._place == self._backlog.end
 
     # Helpers
@@ -92,10 +92,10 @@ class Follower:
             self._machines, self._error = [], str(error)
 
     def _caught_up(self) -> Iterator[Piece | bytes]:
-        """From the database up to where the backlog begins; nothing while the database cannot be read."""
+        """Yield events from the database up to the backlog; nothing while the database cannot be read."""
         try:
             if not self._is_within_reach():
-                yield self._anew()
+                yield self._resync()
                 return
             while (place := self._backlog.place_after(self.last_id)) is None:
                 events = audit.since(self._monitor.store.db, self.last_id, CHUNK)
@@ -108,15 +108,15 @@ class Follower:
             return
 
     def _is_within_reach(self) -> bool:
-        """Whether all that the client missed is still there, and not too much."""
+        """Return True if all that the client missed still exists, and is not too much."""
         since, db = self.last_id, self._monitor.store.db
         newest = audit.newest_id(db)
-        if since > newest:  # it comes from another database
+        if since > newest:  # the id is from another database
             return False
         if self._backlog.place_after(since) is not None:
             return True
         return audit.oldest_id(db) <= since + 1 and newest - since <= MOST_BEHIND
 
-    def _anew(self) -> bytes:
+    def _resync(self) -> bytes:
         self._place = self._backlog.end
         return message("resync", last_id=self._place.id)

@@ -1,4 +1,4 @@
-"""What clients of the stream are sent: JSON texts, as WebSocket frames or as server-sent events."""
+"""Messages of the stream: JSON texts as WebSocket frames or as server-sent events."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..feed.backlog import Entry
 
 
 def text_frame(text: bytes) -> bytes:
-    """An unmasked WebSocket frame: equal for every client, so that each event is framed once (RFC 6455, 5.2)."""
+    """Return an unmasked WebSocket frame (RFC 6455, 5.2); it is the same for every client, so it is made once."""
     size = len(text)
     if size < 126:
         return bytes((0x81, size)) + text
@@ -19,20 +19,20 @@ def text_frame(text: bytes) -> bytes:
 
 
 def message(type: str, **fields: object) -> bytes:
-    """The JSON of a message that is no event."""
+    """Return the JSON of a message that is not an event."""
     return dumps({"type": type, **fields}).encode()
 
 
 def websocket_frames(entries: Iterable[Entry]) -> bytes:
-    """Events, a frame each."""
+    """Return one frame for each event."""
     return b"".join(text_frame(entry.text) for entry in entries)
 
 
 def sse_events(entries: Iterable[Entry]) -> bytes:
-    """Events in the form of EventSource, whose ids come back as Last-Event-ID."""
+    """Return events for EventSource, whose ids come back as Last-Event-ID."""
     return b"".join(b"id: %d\ndata: %s\n\n" % entry for entry in entries)
 
 
 def sse_message(text: bytes) -> bytes:
-    """A message that is no event, and does not change the last id."""
+    """Return a message that does not change EventSource's last id."""
     return b"data: %s\n\n" % text

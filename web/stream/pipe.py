@@ -1,4 +1,4 @@
-"""The socket of one WebSocket, written by two threads: frames stay whole, and nobody waits for a dead client."""
+"""The socket of one WebSocket, written by two threads; frames stay whole, and no thread waits for a dead client."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-#: seconds that a client may take nothing before it is given up; it can come back and resume
+#: seconds without reading after which a client is disconnected; it can reconnect and resume
 STALLED_S = 60.0
-#: milliseconds between two looks whether the server stops meanwhile
+#: milliseconds between two checks whether the server stops
 LOOK_MS = 500
 
 
 class Pipe:
-    """Stands in for the socket inside simple_websocket, whose own thread answers pings and closings."""
+    """Replaces the socket inside simple_websocket, whose own thread answers pings and closings."""
 
     def __init__(self, sock: socket.socket, leaving: Callable[[], bool]) -> None:
         self._sock = sock
@@ -26,23 +26,23 @@ class Pipe:
         self._lock = threading.Lock()
         self._rest = b""
         self._flags = 0 if isinstance(sock, ssl.SSLSocket) else socket.MSG_DONTWAIT
-        let_go_of_the_dead(sock)
+        close_if_dead(sock)
 
     def send(self, data: bytes) -> int:
-        """Send all of it; OSError when the client is gone, takes nothing for too long, or the server stops."""
+        """Send all of it. Raises OSError when the client is gone or reads nothing for too long, or the server stops."""
         with self._lock:
             rest, self._rest = self._rest, b""
             try:
                 self._send(memoryview(rest + data))
             except OSError:
-                self.hang_up()  # part of a frame may be out: nothing sensible can follow it
+                self.hang_up()  # part of a frame may be sent, so nothing can follow
                 raise
         return len(data)
 
     def offer(self, data: bytes) -> bool:
-        """Take charge of it without waiting: what does not go out at once goes before whatever is sent next.
+        """Send without waiting; the rest is sent before the next data.
 
-        False: somebody else is sending, something waits already, or the client is gone.
+        Returns False if another thread is sending, a rest is left, or the client is gone.
         """
         if not self._flags or not self._lock.acquire(blocking=False):
             return False
@@ -61,7 +61,7 @@ class Pipe:
 
     @property
     def is_full(self) -> bool:
-        """Whether something waits to be sent."""
+        """True if a rest waits to be sent."""
         return bool(self._rest)
 
     def hang_up(self) -> None:
@@ -79,14 +79,14 @@ class Pipe:
                 rest = rest[self._sock.send(rest, self._flags) :]
             except (BlockingIOError, ssl.SSLWantWriteError):
                 if self._leaving() or time.monotonic() > give_up_s:
-                    raise TimeoutError("the client takes nothing") from None
+                    raise TimeoutError("the client reads nothing") from None
                 poll = select.poll()
                 poll.register(self._sock, select.POLLOUT)
                 poll.poll(LOOK_MS)
 
 
-def let_go_of_the_dead(sock: socket.socket) -> None:
-    """Let the kernel notice a client whose computer has vanished, or that takes nothing."""
+def close_if_dead(sock: socket.socket) -> None:
+    """Make the kernel close the connection of a client that has vanished or reads nothing."""
     options = (
         (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
         (socket.IPPROTO_TCP, getattr(socket, "TCP_KEEPIDLE", None), 30),

@@ -17,14 +17,14 @@ from . import client as clients
 from .client import Client
 from .follower import Follower
 from .frames import message, sse_events, sse_message
-from .pipe import Pipe, let_go_of_the_dead
+from .pipe import Pipe, close_if_dead
 
 if TYPE_CHECKING:
     from simple_websocket import Server
 
-#: streams at a time: each holds a thread of the server, which keeps some more for requests
+#: most streams at a time: each holds a thread of the server, which has further threads for requests
 MOST_STREAMS = 512
-#: bytes of a client's message
+#: longest message of a client in bytes
 LONGEST_MESSAGE = 4096
 
 GOING_AWAY = 1001
@@ -35,7 +35,7 @@ blueprint = Blueprint("stream", __name__)
 
 
 class Reader(threading.Thread):
-    """simple_websocket's reader, which must not keep the process alive."""
+    """simple_websocket's reader as a daemon thread, so that it does not keep the process alive."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(daemon=True, **options)
@@ -70,17 +70,17 @@ def follow(ws: Server) -> None:
 
 @blueprint.get("/api/stream")
 def server_sent_events() -> Response:
-    """The same for EventSource, which comes back with the last id by itself."""
+    """Serve the same stream for EventSource, which reconnects with the last id by itself."""
     monitor = the_monitor()
     since = _since(request.headers.get("Last-Event-ID"))
     sock = request.environ.get("gunicorn.socket") or request.environ.get("werkzeug.socket")
     if sock is not None:
-        let_go_of_the_dead(sock)
+        close_if_dead(sock)
     return Response(_events(monitor, since), mimetype="text/event-stream", headers={"X-Accel-Buffering": "no"})
 
 
 def make_room() -> None:
-    """Refuse a stream that asks for nonsense, or when there are too many, while HTTP can still say so."""
+    """Refuse a stream with wrong parameters, or when there are too many, while HTTP can still report it."""
     if request.endpoint not in (*PATHS.values(), "stream.server_sent_events"):
         return
     monitor = the_monitor()
@@ -94,7 +94,7 @@ def make_room() -> None:
 
 
 def _since(last_event_id: str | None) -> int | None:
-    """The event after which the client wants to go on; EventSource's own word is newer than the URL's."""
+    """Return the event after which the client continues; Last-Event-ID is newer than the URL's `since`."""
     if last_event_id and last_event_id.isascii() and last_event_id.isdigit() and len(last_event_id) < 19:
         return int(last_event_id)
     return Query().integer("since", None, low=0, high=MAX_ID)

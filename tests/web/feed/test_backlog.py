@@ -90,7 +90,7 @@ def test_a_piece_has_so_many_events_and_about_so_many_bytes(monkeypatch: pytest.
     assert ids_after(backlog, Place(1, 3)) == [4, 5]
 
 
-def test_when_ids_begin_anew_no_old_place_counts() -> None:
+def test_when_ids_start_again_no_old_place_counts() -> None:
     backlog = Backlog()
     backlog.begin(0)
     backlog.add(entries(1, 2))

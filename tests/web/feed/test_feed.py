@@ -37,7 +37,7 @@ def test_it_looks_back_only_so_far(make_site: Callable[..., Site], monkeypatch: 
     written = first.happen(*[("m", "activity_log", {})] * 50)
 
     late = make_site()
-    assert sum(late.monitor.feed.wait_board.activity("m", 5, late.db.now())) == 5
+    assert sum(late.monitor.feed.board.activity("m", 5, late.db.now())) == 5
     assert late.monitor.feed.backlog.end.id == written[-1]
 
 
@@ -80,8 +80,8 @@ def test_a_newer_store_is_waited_for_and_said(site: Site, monkeypatch: pytest.Mo
         site.db.execute("INSERT INTO schema_version (version, name, applied_at) VALUES (999, 'later', '')")
         site.db.execute("PRAGMA user_version = 999")
     path.rename(path.with_name("aside.db"))
-    until(lambda: site.monitor.feed.trouble is not None)
+    until(lambda: site.monitor.feed.problem is not None)
     path.with_name("aside.db").rename(path)
 
-    until(lambda: "newer" in str(site.monitor.feed.trouble))
+    until(lambda: "newer" in str(site.monitor.feed.problem))
     assert site.ask("/ready").status == 503

@@ -101,7 +101,7 @@ def test_a_client_can_say_where_to_go_on_after_it_has_come(site: Site) -> None:
         assert ids(ws, 5) == written[5:]
 
 
-def test_a_client_that_was_away_for_too_long_is_told_to_start_anew(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_that_was_away_for_too_long_resynchronises(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backlog, "MOST", 5)
     monkeypatch.setattr(follower, "MOST_BEHIND", 20)
     written = site.happen(*map(note, range(40)))
@@ -114,13 +114,13 @@ def test_a_client_that_was_away_for_too_long_is_told_to_start_anew(site: Site, m
         assert ids(ws, 1) == later
 
 
-def test_a_client_of_another_database_is_told_to_start_anew(site: Site) -> None:
+def test_a_client_of_another_database_is_told_to_resynchronise(site: Site) -> None:
     with site.follow("?since=4711") as ws:
         ws.receive()
         assert ws.receive() == {"type": "resync", "last_id": 0}
 
 
-def test_a_client_whose_missed_events_were_pruned_is_told_to_start_anew(
+def test_a_client_whose_missed_events_were_pruned_is_told_to_resynchronise(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(backlog, "MOST", 2)
@@ -134,7 +134,7 @@ def test_a_client_whose_missed_events_were_pruned_is_told_to_start_anew(
         assert ws.receive()["type"] == "resync"
 
 
-def test_when_the_log_begins_anew_so_do_the_clients(site: Site) -> None:
+def test_when_the_ids_start_again_clients_resynchronise(site: Site) -> None:
     written = site.happen(*map(note, range(20)))
     with site.follow("?since=0") as ws:
         ws.receive()
@@ -148,7 +148,7 @@ def test_when_the_log_begins_anew_so_do_the_clients(site: Site) -> None:
         assert any(ws.receive()["payload"] == {"message": "after"} for _ in range(2))
 
 
-def test_a_client_that_takes_nothing_slows_nobody_and_starts_anew_when_it_does(
+def test_a_client_that_reads_nothing_slows_nobody_and_resynchronises_later(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(backlog, "MOST", 20)
@@ -266,10 +266,10 @@ def test_a_database_that_goes_away_and_comes_back_is_followed_on(make_site: Call
         assert ids(ws, 3) == written
         aside = path.with_name("aside.db")
         path.rename(aside)
-        until(lambda: site.monitor.feed.trouble is not None)
+        until(lambda: site.monitor.feed.problem is not None)
         assert site.ask("/ready").status == 503
         aside.rename(path)
-        until(lambda: site.monitor.feed.trouble is None)
+        until(lambda: site.monitor.feed.problem is None)
 
         later = site.happen(note(3), note(4))
         assert ids(ws, 2) == later
@@ -320,15 +320,15 @@ def test_a_client_of_server_sent_events_that_leaves_is_noticed(site: Site, monke
 
 def test_the_event_socket_of_another_monitor_is_not_taken(make_site: Callable[..., Site]) -> None:
     first = make_site()
-    until(lambda: first.monitor.feed.has_bell)
+    until(lambda: first.monitor.feed.has_event_socket)
     second = make_site()
     with second.follow() as ws:
         ws.receive()
         written = second.happen(note(1))
         assert ids(ws, 1) == written
 
-    assert first.monitor.feed.has_bell
-    assert not second.monitor.feed.has_bell
+    assert first.monitor.feed.has_event_socket
+    assert not second.monitor.feed.has_event_socket
     assert (first.get("/health")["unix_socket_active"], second.get("/health")["unix_socket_active"]) == (True, False)
 
 
