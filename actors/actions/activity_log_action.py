@@ -7,7 +7,7 @@ from .log_action import LogAction
 
 
 class ActivityLogAction(LogAction):
-    """Yields `success:`, which is `continue` unless said."""
+    """Logs a line, and causes the event `success:`, by default `continue`."""
 
     instant = True
     keys = {**LogAction.keys, "success": "event to fire afterwards (continue)"}

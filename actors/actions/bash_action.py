@@ -32,7 +32,7 @@ class BashAction(BuiltinAction):
 
     keys = {
         "command": "the shell command; {values} reach it as environment variables, never as program text",
-        "timeout": "time limit, 30 seconds unless said; 0 for none",
+        "timeout": "time limit (default: 30 seconds); 0 for none",
         "success": "event for exit code 0 (job_done)",
         "error": "event for any other end (error)",
         "failure": "the same as error",
@@ -40,7 +40,7 @@ class BashAction(BuiltinAction):
         "timeout_event": "event when the time limit is reached, in place of error",
         "cwd": "working directory of the command",
         "env": "more environment variables",
-        "stdin": "text, or data as JSON, for the command to read; nothing unless said",
+        "stdin": "text, or data as JSON, for the command to read (default: nothing)",
         "shell": "the shell that runs it (/bin/sh)",
         "capture": "json: the keys of a JSON object on stdout go into the context",
         "store_as": "context key for the output, or with capture: json for its value",

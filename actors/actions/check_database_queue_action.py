@@ -16,8 +16,8 @@ class CheckDatabaseQueueAction(BuiltinAction):
     """
 
     keys = {
-        "job_type": "only jobs of this type; any unless said",
-        "machine_type": "only jobs for this kind of machine, or for none; any unless said",
+        "job_type": "only jobs of this type (default: any)",
+        "machine_type": "only jobs for this kind of machine, or for none (default: any)",
         "lease": "for how long the job is held between renewals (60 seconds)",
         "max_attempts": "how often a job is tried unless it says so itself (3)",
         "backoff": "the first wait between its attempts unless it says so itself (10 seconds)",
@@ -46,7 +46,7 @@ class CheckDatabaseQueueAction(BuiltinAction):
         return self.event("success", "new_job")
 
     def empty_event(self) -> str:
-        """`no_jobs` unless said."""
+        """Return the event for nothing found: `empty:`, by default `no_jobs`."""
         return self.event("empty", "no_jobs")
 
     def watch_key(self) -> Hashable:

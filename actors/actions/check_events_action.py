@@ -16,8 +16,8 @@ class CheckEventsAction(BuiltinAction):
     """
 
     keys = {
-        "event_types": "one event type or a list of them; any unless said",
-        "target_machine": "whose mailbox; this machine's unless said",
+        "event_types": "one event type or a list of them (default: any)",
+        "target_machine": "whose mailbox (default: this machine's)",
         "store_as": "context key for the list of events found (found_events)",
         "success": "event when there are some",
         "empty": "event when there are none (no_events)",
@@ -40,7 +40,7 @@ class CheckEventsAction(BuiltinAction):
         return self.event("success", "" if target == self.services.machine else "events_found") or None
 
     def empty_event(self) -> str:
-        """`no_events` unless said."""
+        """Return the event for nothing found: `empty:`, by default `no_events`."""
         return self.event("empty", "no_events")
 
     def watch_key(self) -> Hashable:

@@ -21,7 +21,7 @@ class CheckMachineStateAction(BuiltinAction):
         "target_machine": "the machine's name",
         "target": "the same as target_machine",
         "expected_states": "one state or a list of them",
-        "store_as": "context key for the state it is in; not stored unless said",
+        "store_as": "context key for the state it is in (default: not stored)",
         "in_expected_state": "event when it is in one of them (in_expected_state)",
         "success": "the same as in_expected_state",
         "unexpected_state": "event when it is in another (unexpected_state)",

@@ -13,8 +13,8 @@ class ClearEventsAction(BuiltinAction):
     """Marks unread events as ignored and yields `events_cleared`; with none waiting, `no_events_to_clear`."""
 
     keys = {
-        "event_types": "one event type or a list of them; any unless said",
-        "target_machine": "whose mailbox; this machine's unless said",
+        "event_types": "one event type or a list of them (default: any)",
+        "target_machine": "whose mailbox (default: this machine's)",
         "success": "event in both cases",
     }
     events = {"success": ("events_cleared", "no_events_to_clear")}

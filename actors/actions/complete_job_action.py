@@ -13,7 +13,7 @@ class CompleteJobAction(BuiltinAction):
     """
 
     keys = {
-        "job_id": "the job; the current one unless said",
+        "job_id": "the job (default: the current one)",
         "result": "what came of it, any JSON value",
         "success": "event afterwards (success)",
     }

@@ -14,8 +14,8 @@ class FailJobAction(BuiltinAction):
     """
 
     keys = {
-        "job_id": "the job; the current one unless said",
-        "reason": "why; the last error unless said",
+        "job_id": "the job (default: the current one)",
+        "reason": "why (default: the last error)",
         "success": "event afterwards (success)",
     }
     events = {"success": "success"}

@@ -16,9 +16,9 @@ class GetPendingJobsAction(BuiltinAction):
     """
 
     keys = {
-        "job_type": "only jobs of this type; any unless said",
-        "machine_type": "only jobs for this kind of machine, or for none; any unless said",
-        "limit": "how many at most; all unless said",
+        "job_type": "only jobs of this type (default: any)",
+        "machine_type": "only jobs for this kind of machine, or for none (default: any)",
+        "limit": "how many at most (default: all)",
         "store_as": "context key for the list (pending_jobs)",
         "success": "event when there are some (jobs_found)",
         "empty": "event when there are none (no_jobs)",
@@ -37,7 +37,7 @@ class GetPendingJobsAction(BuiltinAction):
         return self.event("success", "jobs_found") if items else self.empty_event()
 
     def empty_event(self) -> str:
-        """`no_jobs` unless said."""
+        """Return the event for nothing found: `empty:`, by default `no_jobs`."""
         return self.event("empty", "no_jobs")
 
     def watch_key(self) -> Hashable:

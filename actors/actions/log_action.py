@@ -23,13 +23,13 @@ _PYTHON_LEVELS = {
 
 
 class LogAction(BuiltinAction):
-    """Yields no event unless `success:` names one."""
+    """Logs a line, and causes no event unless `success:` names one."""
 
     instant = True
     keys = {
         "message": "the text",
-        "level": "info (unless said), success, warning, error, debug or critical",
-        "success": "event to fire afterwards; none unless said",
+        "level": "info (default), success, warning, error, debug or critical",
+        "success": "event to fire afterwards (default: none)",
     }
     events = {"success": ""}
 

@@ -15,9 +15,9 @@ class RetryJobAction(BuiltinAction):
     """
 
     keys = {
-        "job_id": "the job; the current one unless said",
-        "delay": "how long it waits before it may be taken again; its back-off unless said",
-        "reason": "why; the last error unless said",
+        "job_id": "the job (default: the current one)",
+        "delay": "how long it waits before it may be taken again (default: its back-off)",
+        "reason": "why (default: the last error)",
         "success": "event when it will be tried again (success)",
         "spent": "event when its attempts are spent (attempts_spent)",
     }

@@ -20,7 +20,7 @@ class SendEventAction(BuiltinAction):
         "target": "the same as target_machine",
         "event_type": "the event (generic_event)",
         "payload": "what goes along, any JSON value; {event_data.payload} forwards what came",
-        "job_id": "the job it is about; the current one unless said",
+        "job_id": "the job it is about (default: the current one)",
         "success": "event afterwards (event_sent)",
         "fire_and_forget": "no event afterwards",
     }

@@ -23,10 +23,10 @@ class WaitForJobsAction(BuiltinAction):
 
     keys = {
         "tracked_jobs_key": "context key of the list of job ids (spawned_jobs)",
-        "timeout": "how long to wait, 300 seconds unless said; 0 for ever",
+        "timeout": "how long to wait (default: 300 seconds); 0 for ever",
         "success": "event when all have ended (all_jobs_complete)",
-        "pending": "event while some have not; none unless said",
-        "timeout_event": "event when the time is over; none unless said",
+        "pending": "event while some have not (default: none)",
+        "timeout_event": "event when the time is over (default: none)",
         "no_jobs_tracked": "event when there are none (no_jobs_tracked)",
         "poll_interval": "accepted from older files: it wakes by itself",
     }
