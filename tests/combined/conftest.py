@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -20,6 +21,7 @@ class Site:
     def __init__(self, url: str, folder: Path) -> None:
         self.url, self.folder = url, folder
         self._stack = ExitStack()
+        self._sockets: str | None = None
         (folder / "actions").mkdir()
 
     def runtime(self, **options: Any) -> Runtime:
@@ -28,6 +30,13 @@ class Site:
         runtime = Runtime(options.pop("db", self.url), **options).start()
         self._stack.callback(runtime.stop, 0.0)
         return runtime
+
+    def runtime_with_sockets(self, **options: Any) -> Runtime:
+        """A running runtime that hears of other processes by its sockets."""
+        if self._sockets is None:  # in a folder of their own: tmp_path may be too long for a socket's name
+            self._sockets = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="sm-"))
+        prefix, events = f"{self._sockets}/c", f"{self._sockets}/e"
+        return self.runtime(sockets=True, control_prefix=prefix, event_socket=events, **options)
 
     def queue(self) -> JobQueue:
         """The store's jobs, for a program that runs no machine."""
