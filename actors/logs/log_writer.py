@@ -88,6 +88,10 @@ class _DescriptorHandler(logging.Handler):
         #: characters of all records that are written or thrown away
         self.written = 0
 
+    def createLock(self) -> None:  # noqa: N802 - the name is logging's
+        """Have no lock: one thread writes, and at the end of the process nobody must wait for a write that hangs."""
+        self.lock = None
+
     def emit(self, record: logging.LogRecord) -> None:
         try:
             self._write(f"{record.msg}\n".encode(self._encoding, "replace"))

@@ -171,11 +171,11 @@ def test_a_payload_of_100_kb_arrives_whole_and_one_of_1_mb_as_well(project: Proj
             python3 - <<'PY'
 from statemachine_engine.storage.engine.database import Database
 from statemachine_engine.storage import mailbox, machines
-from statemachine_engine.actors import wire
+from statemachine_engine.actors.sockets import datagrams, unix_socket
 import json
 db = Database.open()
 letter = mailbox.post(db, "sized", "n", json.load(open("payload.json")))
-wire.ring(machines.get(db, "sized").control_socket, wire.letter_message(letter))
+unix_socket.ring(machines.get(db, "sized").control_socket, datagrams.letter_message(letter))
 db.close()
 PY
         """)

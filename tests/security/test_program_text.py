@@ -55,7 +55,7 @@ def test_templates_of_the_page_escape_all_that_is_put_in() -> None:
         assert "|safe" not in text.replace(" ", "")
         assert "autoescape false" not in text
     for path in (ROOT / "web" / "static").rglob("*.js"):
-        if "vendor" not in path.dependencies:
+        if "vendor" not in path.parts:
             text = path.read_text(encoding="utf-8")
             for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function"):
                 assert word not in text, f"{path.name}: {word}"
