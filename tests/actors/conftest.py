@@ -10,9 +10,27 @@ from typing import Any
 import pytest
 
 from statemachine_engine import Machine, Runtime
+from tests.support import leftovers
 from tests.support.journal import Journal
 
 Start = Callable[..., Machine]
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left(request: pytest.FixtureRequest, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Fail a test after which a thread, an open descriptor, a socket file or the row of a running machine is left."""
+
+    def look() -> set[str]:
+        return leftovers.threads() | leftovers.descriptors()
+
+    before = look()
+    yield
+    for record in caplog.get_records("call"):  # the traceback of a logged error keeps open what its frames have
+        record.args = record.exc_info = None
+    left = leftovers.since(before, look) + sorted(leftovers.running_rows(tmp_path))
+    if request.node.get_closest_marker("leaves_sockets") is None:
+        left += sorted(leftovers.sockets(tmp_path))
+    assert not left, "left behind: " + ", ".join(left)
 
 
 @pytest.fixture

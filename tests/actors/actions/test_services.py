@@ -78,6 +78,7 @@ def test_an_event_is_stored_before_a_neighbour_gets_it(services: Services, route
     assert (letter.type, letter.payload, letter.job_id, letter.source) == ("go", {"a": 1}, "j", "sender")
 
 
+@pytest.mark.leaves_sockets
 def test_a_machine_of_another_process_is_told_through_its_socket(
     services: Services, db: Database, tmp_path: Path
 ) -> None:
@@ -124,6 +125,7 @@ def test_an_event_that_cannot_be_stored_is_not_sent(services: Services, router: 
     assert router.handed == []
 
 
+@pytest.mark.leaves_sockets
 def test_many_machines_that_do_not_read_hold_a_sender_up_for_two_seconds_in_all(
     services: Services, db: Database, tmp_path: Path
 ) -> None:

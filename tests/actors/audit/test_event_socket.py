@@ -61,6 +61,7 @@ def test_stop_ends_the_wait_of_another_thread(bell: EventSocket) -> None:
     assert bell.stopped
 
 
+@pytest.mark.leaves_sockets
 def test_a_socket_that_another_reader_has_is_left_to_it(bell: EventSocket, path: Path) -> None:
     with unix_socket.bind(path) as others:
         bell.wait(0)
@@ -85,6 +86,7 @@ def test_a_socket_whose_reader_has_left_is_taken(
     assert waited(bell) < 5
 
 
+@pytest.mark.leaves_sockets
 def test_a_socket_that_another_has_replaced_is_not_removed_at_the_end(bell: EventSocket, path: Path) -> None:
     bell.wait(0)
     path.unlink()

@@ -16,6 +16,9 @@ from statemachine_engine.actors.audit.publisher import Publisher
 from tests.support.sockets import made
 from tests.support.until import until
 
+#: its tests bind sockets themselves
+pytestmark = pytest.mark.leaves_sockets
+
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:

@@ -111,6 +111,7 @@ def test_a_subscriber_that_fails_stops_nothing(recorder: Recorder, caplog: pytes
     assert "a subscriber failed on x" in caplog.text
 
 
+@pytest.mark.leaves_sockets
 def test_the_event_socket_s_reader_is_told(recorder: Recorder, tmp_path: Path) -> None:
     with reader(tmp_path / "events.sock") as sock:
         recorder.record(note(1))

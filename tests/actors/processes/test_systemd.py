@@ -11,6 +11,9 @@ import pytest
 
 from statemachine_engine.actors.processes.systemd import Systemd
 
+#: its tests bind sockets themselves
+pytestmark = pytest.mark.leaves_sockets
+
 
 @pytest.fixture(params=["path", "abstract"])
 def listener(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[socket.socket, str]]:

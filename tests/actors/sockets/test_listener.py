@@ -144,6 +144,7 @@ def test_stop_removes_the_socket_s_file(tmp_path: Path) -> None:
     assert not unix_socket.ring(post.path, {"type": "x"})
 
 
+@pytest.mark.leaves_sockets
 def test_stop_leaves_a_file_alone_that_has_become_somebody_else_s(tmp_path: Path) -> None:
     post = Post(tmp_path / "s")
     post.listener.open()

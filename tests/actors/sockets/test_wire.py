@@ -27,6 +27,9 @@ from statemachine_engine.storage.engine.database import Database
 from tests.support.factories import acquire
 from tests.support.sockets import MALFORMED, made
 
+#: its tests bind sockets themselves
+pytestmark = pytest.mark.leaves_sockets
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
