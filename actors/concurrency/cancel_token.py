@@ -1,4 +1,4 @@
-"""The token through which a running action learns that its result is no longer wanted."""
+"""The token that tells a running action that its result is no longer wanted."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ log = logging.getLogger(__name__)
 
 
 class Cancelled(BaseException):
-    """The action was cancelled; its result is thrown away.
+    """The action was cancelled, and its result is dropped.
 
-    A BaseException, so that a user's `except Exception` does not swallow it.
+    It is a BaseException, so that `except Exception` in a user's code does not catch it.
     """
 
 
 class CancelToken:
-    """One per run of a state's actions; set once, from any thread.
+    """The token of one run of actions; it is set once, from any thread.
 
-    Callbacks run in the thread that cancels, so they must be short: signal a process, wake a loop.
+    Callbacks run in the thread that cancels, so they must be short, such as a signal to a process.
     """
 
     __slots__ = ("_callbacks", "_event", "_sleepers", "cancelled", "heard")
 
-    _lock = threading.Lock()  # shared: it is held for a few instructions and spares an object per run
+    _lock = threading.Lock()  # one for all tokens, since it is held only for a few instructions
 
     def __init__(self) -> None:
         self.cancelled = False
-        #: the action was told of it, by callback or while it slept; what was not told cannot be expected to end
+        #: the action was told, by a callback or while it slept; only then it can be expected to end
         self.heard = False
         self._callbacks: list[Callable[[], None]] = []
         self._event: threading.Event | None = None
@@ -36,7 +36,7 @@ class CancelToken:
 
     @property
     def listened(self) -> bool:
-        """Whether the action would be told just now."""
+        """True if the action would be told at present."""
         return bool(self._callbacks) or self._sleepers > 0
 
     def cancel(self) -> None:
@@ -53,7 +53,7 @@ class CancelToken:
             _call(callback)
 
     def on_cancel(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Call `callback` when cancelled (at once if that has happened); returns what takes it back."""
+        """Call `callback` when the token is set, at once if it is; return a function that removes the callback."""
         with self._lock:
             if not self.cancelled:
                 self._callbacks.append(callback)
@@ -62,12 +62,12 @@ class CancelToken:
         return lambda: None
 
     def raise_if_cancelled(self) -> None:
-        """Raise Cancelled once the token is set."""
+        """Raise Cancelled if the token is set."""
         if self.cancelled:
             raise Cancelled
 
     def wait(self, timeout_s: float | None) -> bool:
-        """Sleep up to `timeout_s` seconds, less when cancelled; True when cancelled."""
+        """Sleep for `timeout_s` seconds, or until the token is set; return True if it is set."""
         with self._lock:
             if self.cancelled:
                 return True
@@ -88,5 +88,5 @@ class CancelToken:
 def _call(callback: Callable[[], None]) -> None:
     try:
         callback()
-    except Exception:  # it may be a user's, and this may be the actor's thread
+    except Exception:  # it may belong to a user's action, and this may be the actor's thread
         log.exception("a callback of a cancelled action failed")

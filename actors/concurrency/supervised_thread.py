@@ -1,4 +1,4 @@
-"""Threads that are started again when they die of what nobody foresaw, unless that happens too often."""
+"""Threads whose work is restarted after a crash, unless it crashes too often."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from collections.abc import Callable
 
 log = logging.getLogger(__name__)
 
-#: what crashes is started again so many times within so many seconds
+#: most restarts within a window of seconds
 RESTARTS, WINDOW_S = 3, 60.0
 
 
 class Intensity:
-    """How often something has crashed, and whether it may start again: Erlang's restart intensity."""
+    """The number of crashes, and the decision about a restart: the restart intensity of Erlang/OTP."""
 
     def __init__(self) -> None:
-        #: crashes so far
+        #: number of crashes
         self.crashes = 0
         self._recent: deque[float] = deque(maxlen=RESTARTS + 1)
 
     def crashed(self) -> bool:
-        """It has crashed once more; whether it may be started again."""
+        """Count a crash; return True if a restart is allowed."""
         self.crashes += 1
         now_s = time.monotonic()
         self._recent.append(now_s)
@@ -31,10 +31,10 @@ class Intensity:
 
 
 class SupervisedThread:
-    """Does its work until that returns; where the work raises, that is logged and the work begun again.
+    """Does its work until that returns; if the work raises, the error is logged and the work restarted.
 
-    `crashed` is called each time. Work that crashes more than RESTARTS times in WINDOW_S is given up: `given_up` is
-    called, as the thread's last act.
+    `crashed` is called at each crash. Work that crashes more than RESTARTS times in WINDOW_S is given up: the thread
+    calls `given_up` and ends.
     """
 
     def __init__(
@@ -53,22 +53,22 @@ class SupervisedThread:
 
     @property
     def crashes(self) -> int:
-        """How often its work has crashed."""
+        """The number of crashes."""
         return self._intensity.crashes
 
     @property
     def started(self) -> bool:
-        """Whether it was ever started."""
+        """True once `start` was called."""
         return self._thread is not None
 
     def start(self) -> None:
         """Start the thread."""
         thread = threading.Thread(target=self._run, name=self.name, daemon=True)
         thread.start()
-        self._thread = thread  # not before: join() in another thread could not wait for it yet
+        self._thread = thread  # after its start, since join() fails before
 
     def join(self, timeout_s: float) -> None:
-        """Wait for its end, at most so long; returns at once before its start, and in the thread itself."""
+        """Wait for its end for `timeout_s` at most; return at once before its start, and in the thread itself."""
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(timeout_s)
 

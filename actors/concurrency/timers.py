@@ -1,4 +1,4 @@
-"""One thread that calls back when a delay is over; it sleeps until the next one is due."""
+"""Delays: one thread calls back when they are over, and sleeps until the next one is due."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from .supervised_thread import SupervisedThread
 
 log = logging.getLogger(__name__)
 
-#: delays in the heap before those that were cancelled are looked for
+#: number of delays at which cancelled ones are removed
 SPARSE = 256
 
 
 class Timer:
-    """A delay under way."""
+    """A delay that is not over."""
 
     __slots__ = ("_callback",)
 
@@ -26,25 +26,25 @@ class Timer:
         self._callback: Callable[[], None] | None = callback
 
     def cancel(self) -> None:
-        """Do not call back; idempotent, and harmless after it fired."""
+        """Do not call back; idempotent, also after the call."""
         self._callback = None
 
     def fire(self) -> None:
-        """Call back unless cancelled; in the timer thread."""
+        """Call back unless cancelled; called in the timer thread."""
         callback, self._callback = self._callback, None
         if callback is not None:
             callback()
 
     @property
     def cancelled(self) -> bool:
-        """Whether it will never call back (any more)."""
+        """True if it was cancelled or has called back."""
         return self._callback is None
 
 
 class Timers:
-    """Delays on the monotonic clock, so that setting the wall clock moves none of them.
+    """Delays on the monotonic clock, so that setting the wall clock changes none of them.
 
-    They outlast a crash of the thread: `crashed` is called at each, `given_up` when it crashes again and again.
+    They are kept in a crash of the thread: `crashed` is called at each, `given_up` after too many.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Timers:
         self._order = itertools.count()
         self._ready = threading.Condition()
         self._stopped = False
-        #: off the heap and not yet called back
+        #: the timer that was taken off the heap and has not called back
         self._due: Timer | None = None
         self._thread = SupervisedThread("sm-timers", self._run, crashed=crashed, given_up=given_up)
         self._crowded = SPARSE
@@ -64,11 +64,11 @@ class Timers:
         self._thread.start()
 
     def __len__(self) -> int:
-        """Delays under way, and some that were cancelled."""
+        """Return the number of delays, including some that were cancelled."""
         return len(self._heap)
 
     def after(self, delay_s: float, callback: Callable[[], None]) -> Timer:
-        """Call back in `delay_s` seconds, in the timer thread: the callback must only post a message."""
+        """Call back in `delay_s` seconds, in the timer thread; the callback should only send a message."""
         timer = Timer(callback)
         due = time.monotonic() + delay_s
         with self._ready:
@@ -80,7 +80,7 @@ class Timers:
         return timer
 
     def stop(self) -> None:
-        """Forget all delays and end the thread; idempotent, and safe before start."""
+        """Drop all delays and end the thread; idempotent, also before `start`."""
         with self._ready:
             self._stopped = True
             self._heap.clear()
@@ -88,7 +88,7 @@ class Timers:
         self._thread.join(5.0)
 
     def _forget_cancelled(self) -> None:
-        """Long delays that are cancelled again and again must not fill the memory until they are due."""
+        """Remove cancelled delays, so that long ones do not fill the memory until they are due."""
         self._heap = [entry for entry in self._heap if not entry[2].cancelled]
         heapq.heapify(self._heap)
         self._crowded = max(SPARSE, 2 * len(self._heap))
@@ -102,7 +102,7 @@ class Timers:
             self._due = None
 
     def _next(self) -> Timer | None:
-        """Wait for the next due timer; None when stopped."""
+        """Wait for the next timer that is due; None after `stop`."""
         with self._ready:
             while not self._stopped:
                 while self._heap and self._heap[0][2].cancelled:

@@ -1,4 +1,4 @@
-"""Where parked machines wait for something to happen: a job, an event, another machine, a finished job."""
+"""Actions that wait for a notification: of a job, an event, another machine or a finished job."""
 
 from __future__ import annotations
 
@@ -9,92 +9,92 @@ from typing import NamedTuple
 
 Key = tuple[str | None, ...]
 
-#: machine, state entry, index of the action
+#: machine, number of the state visit, index of the action
 Place = tuple[str, int, int]
 
 
 class Wait(NamedTuple):
-    """One parked action."""
+    """One action that waits."""
 
     topic: str
     key: Key
-    #: has the action run again
-    wake: Callable[[], None]
+    #: makes the action run again
+    notify: Callable[[], None]
 
 
 class WaitBoard:
-    """All parked actions of a process, by topic.
+    """All waiting actions of a process, by topic.
 
-    A watcher that looked before something happened and parks after it must not sleep through it: it takes the
-    topic's `version` before it looks, and parking fails when that has moved on.
+    An action must not miss a notification between its look and its wait. So it takes the topic's `version` before it
+    looks, and `park` fails if the version has changed.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._watches: dict[str, dict[Place, Wait]] = {}
+        self._waits: dict[str, dict[Place, Wait]] = {}
         self._versions: dict[str, int] = {}
 
     def version(self, topic: str) -> int:
-        """How often the topic has been rung since somebody first took an interest in it."""
+        """Return the number of notifications of a topic, counted from the first call of this method for it."""
         with self._lock:
             return self._versions.setdefault(topic, 0)
 
-    def park(self, watch: Wait, place: Place, version: int) -> bool:
-        """Wait for the topic; False, and not parked, when it was rung since `version`."""
+    def park(self, wait: Wait, place: Place, version: int) -> bool:
+        """Wait for the topic; False, without waiting, if it was notified since `version`."""
         with self._lock:
-            if self._versions.setdefault(watch.topic, 0) != version:
+            if self._versions.setdefault(wait.topic, 0) != version:
                 return False
-            self._watches.setdefault(watch.topic, {})[place] = watch
+            self._waits.setdefault(wait.topic, {})[place] = wait
             return True
 
     def leave(self, topic: str, place: Place) -> None:
-        """No longer wait there; harmless for a watch that was woken."""
+        """Stop waiting; harmless for an action that was notified."""
         with self._lock:
-            self._watches.get(topic, {}).pop(place, None)
+            self._waits.get(topic, {}).pop(place, None)
 
     def notify(self, topic: str, key: Key = (), count: int | None = None, *, exact: bool = False) -> int:
-        """Wake those who wait for it, the longest waiting first, at most `count`; how many were woken.
+        """Notify at most `count` actions that wait for the topic, the longest waiting first; return their number.
 
-        `exact`: only those who wait for this very key.
+        With `exact`, only those that wait for this very key.
         """
         if topic not in self._versions:
-            return 0  # each transition rings, and mostly nobody has ever looked
+            return 0  # each transition notifies, and mostly no action has ever looked
         with self._lock:
             self._versions[topic] += 1
-        return self._wake(topic, key, count, exact)
+        return self._notify(topic, key, count, exact)
 
     def pass_on(self, topic: str, key: Key) -> None:
-        """Wake the one that has waited longest for this very key: it is no news for those who look just now."""
-        self._wake(topic, key, 1, True)
+        """Notify the action that has waited longest for this very key; the topic's version does not change."""
+        self._notify(topic, key, 1, True)
 
     def keys(self, topic: str) -> set[Key]:
-        """What is waited for under a topic."""
+        """Return the keys of a topic for which actions wait."""
         with self._lock:
-            return {watch.key for watch in self._watches.get(topic, {}).values()}
+            return {wait.key for wait in self._waits.get(topic, {}).values()}
 
-    def _wake(self, topic: str, key: Key, count: int | None, exact: bool) -> int:
+    def _notify(self, topic: str, key: Key, count: int | None, exact: bool) -> int:
         with self._lock:
-            watches = self._watches.get(topic, {})
+            waits = self._waits.get(topic, {})
             concerned = (
                 place
-                for place, watch in watches.items()
-                if watch.key == key or (not exact and concerns(topic, watch.key, key))
+                for place, wait in waits.items()
+                if wait.key == key or (not exact and concerns(topic, wait.key, key))
             )
             due = list(islice(concerned, count))
-            woken = [watches.pop(place) for place in due]
-        for watch in woken:
-            watch.wake()
-        return len(woken)
+            chosen = [waits.pop(place) for place in due]
+        for wait in chosen:
+            wait.notify()
+        return len(chosen)
 
 
-def concerns(topic: str, watched: Key, rung: Key) -> bool:
-    """Whether a bell for `rung` may end the wait for `watched`; an empty key is about everything.
+def concerns(topic: str, watched: Key, notified: Key) -> bool:
+    """Return True if a notification for the key `notified` concerns the key `watched`; an empty key means everything.
 
-    A job of a type concerns workers of that type and of none; where both name a machine type they must agree
-    (semantics, "Store").
+    A job of a type concerns workers of that type and workers without a type. If both name a machine type, these must be
+    equal.
     """
-    if not watched or not rung:
+    if not watched or not notified:
         return True
     if topic == "jobs":
-        return all(None in pair or pair[0] == pair[1] for pair in zip(watched, rung, strict=False))
-    return watched == rung
+        return all(None in pair or pair[0] == pair[1] for pair in zip(watched, notified, strict=False))
+    return watched == notified

@@ -1,4 +1,4 @@
-"""The actor of a machine: its thread and its inbox, with an end to how much may wait there."""
+"""The actor of a machine: its thread, and its inbox, whose length is limited."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from ..definition.model import Definition
     from .dependencies import MachineDependencies
 
-#: messages in the inbox at which the listener, held back, may go on
+#: number of messages in the inbox at which a listener that was stopped may go on
 INBOX_LOW = 500
 
-#: seconds between two looks whether it is to stop, while it stands still
+#: seconds between two checks for a stop while the audit queue is full
 ROOM_S = 0.5
 
 
 class MachineActor(pykka.ThreadingActor):
-    """Hands each message to the machine's behaviour, one at a time."""
+    """Gives each message to the interpreter, one at a time."""
 
     use_daemon_thread = True
 
@@ -46,17 +46,14 @@ class MachineActor(pykka.ThreadingActor):
 
     @staticmethod
     def _create_actor_inbox() -> Any:
-        """A SimpleQueue: half the cost of the Queue that pykka makes, with the three methods that it uses."""
+        """Return a SimpleQueue, which has the three methods that pykka uses, at half the cost of its Queue."""
         return queue.SimpleQueue()
 
     def on_start(self) -> None:
-        """In the actor's thread: who looks at threads finds it."""
+        """Name the actor's thread, and note it for the watchdog."""
         thread = threading.current_thread()
-        thread.name, self._status.thread, self._status.busy_since_s = (
-            f"sm-actor-{self._status.name}",
-            thread.ident,
-            None,
-        )
+        thread.name = f"sm-actor-{self._status.name}"
+        self._status.thread, self._status.busy_since_s = thread.ident, None
 
     def on_receive(self, message: Any) -> None:
         """Handle one message, in the actor's thread."""
@@ -69,11 +66,11 @@ class MachineActor(pykka.ThreadingActor):
             self._dependencies.gate.set()
 
     def on_failure(self, *_exc_info: Any) -> None:
-        """A bug of ours, or no memory: the runtime starts a fresh actor."""
+        """Tell the runtime of a crash, so that it starts a new actor."""
         self._interpreter.abandon()
         self._dependencies.crashed()
 
     def _wait_for_room(self) -> None:
-        """What happened waits in memory while the store takes nothing: no more of it than there is room for."""
+        """Block while the audit queue is full, so that unwritten records cannot exhaust memory."""
         while not (self._dependencies.job_holder.closed or self._room.wait(ROOM_S)):
             pass

@@ -1,4 +1,4 @@
-"""What a machine puts on record: one function per kind of row, in the shapes of the older engines."""
+"""The records that a machine writes: one function for each kind of row, in the formats of the older engines."""
 
 from __future__ import annotations
 
@@ -26,32 +26,32 @@ class AuditRecords:
         self._clock = clock
 
     def note(self, type: str, payload: Mapping[str, Any]) -> Note:
-        """A row of the audit log, stamped with the time."""
+        """Return a row of the audit log with the present time."""
         now_s = self._clock.now()
         return Note(self._machine, type, {**payload, "timestamp": now_s}, now_s)
 
     def state(self, state: str) -> StateRow:
-        """The machine's row in the state table."""
+        """Return the machine's row in the state table."""
         return StateRow(self._machine, state, self._clock.now(), self._incarnation)
 
     def registered(self, state: str) -> Note:
-        """It has started."""
+        """Return the row that the machine has started."""
         return self.note("machine_registered", {**self._identity(), "current_state": state})
 
     def resumed(self, snapshot: Snapshot) -> Note:
-        """It goes on where it was."""
+        """Return the row that the machine has resumed."""
         return self.note("machine_resumed", {**self._identity(), "state": snapshot.state, "since": snapshot.saved_at})
 
     def terminated(self, state: str, outcome: Outcome | None) -> Note:
-        """It is over; without an outcome it was stopped."""
+        """Return the row that the machine has ended; without an outcome it was stopped."""
         return self.note("machine_terminated", {**self._identity(), "state": state, "outcome": outcome})
 
     def changed(self, source: str, move: Step, trigger: str) -> Note:
-        """A transition was taken."""
+        """Return the row of a transition."""
         return self.note("state_change", {"from_state": source, "to_state": move.target, "event_trigger": trigger})
 
     def received(self, event: EventMessage) -> Note:
-        """A message arrived; whether a transition takes it is another record."""
+        """Return the row that an event has arrived, whether a transition takes it or not."""
         keys = list(event.payload) if isinstance(event.payload, dict) else []
         return self.note("activity_log", {
             "message": f"📥 Received {event.type}", "level": "info", "type": event.type, "event_type": event.type,
@@ -59,24 +59,24 @@ class AuditRecords:
         })  # fmt: skip
 
     def settled(self, event: EventMessage, status: str) -> Record:
-        """What became of its row in the mailbox; a datagram without one gets it now."""
+        """Return the new status of an event's row in the mailbox; a datagram without a row gets one."""
         if event.event_id is not None:
             return Mark(event.event_id, status)
         return Received(self._machine, event.type, event.payload, event.job_id, event.source, status, event.timestamp)
 
     def unhandled(self, event: str, state: str, more: Mapping[str, Any]) -> Note:
-        """No transition takes an event."""
+        """Return the row that no transition takes an event."""
         return self.note("unhandled", {"event": event, "state": state, **more})
 
     def retrying(self, state: str, pause: Pause, job_id: str | None) -> Note:
-        """An action failed and is to be tried again."""
+        """Return the row that an action has failed and is tried again."""
         return self.note("action_retry", {
             "action": pause.action, "state": state, "attempt": pause.attempt, "attempts": pause.attempts,
             "delay_s": round(pause.delay_s, 3), "error_message": pause.reason, "job_id": job_id,
         })  # fmt: skip
 
     def failed(self, state: str, message: str) -> Note:
-        """The machine cannot go on by itself."""
+        """Return the row that the machine cannot go on by itself."""
         return self.note("machine_failed", {"state": state, "error_message": message})
 
     def _identity(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Going on where a machine was: what it leaves behind while it runs, and what a new start makes of it."""
+"""Snapshots of a machine while it runs, and how a new start resumes from the last one."""
 
 from __future__ import annotations
 
@@ -24,15 +24,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: characters of JSON that a snapshot's context may have
-MOST_SAVED = 16 * 1024 * 1024
-
-#: made anew at each start
+#: context keys that each start sets itself
 LEFT_OUT = ("machine_name", "current_state", "previous_state", "current_job", "job_model", "config")
 
 
 class Checkpointer:
-    """Makes the snapshots of one machine; none where it always starts from the beginning."""
+    """Makes the snapshots of one machine; none if it always starts from the beginning."""
 
     def __init__(self, definition: Definition, dependencies: MachineDependencies) -> None:
         self._wanted = definition.on_restart != "initial"
@@ -43,7 +40,7 @@ class Checkpointer:
     def snapshot(
         self, state: str, context: Mapping[str, Any], deadlines: Mapping[str, float], *, settled: bool
     ) -> tuple[Record, ...]:
-        """Where the machine is now; to be recorded together with what brought it there."""
+        """Return the record of the machine's present state; it is stored together with those of the move."""
         if not self._wanted:
             return ()
         name, job_holder = self._dependencies.status.name, self._dependencies.job_holder
@@ -58,7 +55,7 @@ class Checkpointer:
         )  # fmt: skip
 
     def end(self) -> tuple[Record, ...]:
-        """The machine has ended: its next start is a first one."""
+        """Return the record that deletes the snapshot, since the machine has ended."""
         return (
             (Forgotten(self._dependencies.status.name, self._dependencies.resources.incarnation),)
             if self._wanted
@@ -67,9 +64,9 @@ class Checkpointer:
 
 
 def last(db: Database, definition: Definition, name: str, from_state: str | None = None) -> Snapshot | None:
-    """What a start of the machine goes on from; None for a start from the beginning.
+    """Return the snapshot from which a machine resumes; None for a start from the beginning.
 
-    `from_state`, the operator's word, is where it goes on in any case. CannotResume says what can be done.
+    `from_state`, which the operator has given, overrides the state of the snapshot. Raises CannotResume with a remedy.
     """
     remedy = f"start it with --from and one of {', '.join(definition.states)}"
     try:
@@ -90,7 +87,7 @@ def last(db: Database, definition: Definition, name: str, from_state: str | None
 
 
 def regain_job(db: Database, snapshot: Snapshot, job_holder: JobHolder, incarnation: str) -> bool:
-    """Get the job back that the machine had; False when somebody else has it, or it has ended."""
+    """Claim the job that the machine had; False if another machine has it, or it has ended."""
     if snapshot.job_id is None:
         return True
     job = jobs.adopt(
@@ -104,7 +101,7 @@ def regain_job(db: Database, snapshot: Snapshot, job_holder: JobHolder, incarnat
 
 
 def delay_of(transition: Transition, policy: str, snapshot: Snapshot, now_s: float) -> float:
-    """Seconds until a timeout of the resumed state fires."""
+    """Return the seconds until a timeout of the resumed state fires."""
     full_s = transition.timeout_s or 0.0
     due_at = snapshot.timers.get(transition.event)
     if due_at is None or policy == "restart":
@@ -113,36 +110,19 @@ def delay_of(transition: Transition, policy: str, snapshot: Snapshot, now_s: flo
 
 
 def json_part(context: Mapping[str, Any], left_out: Collection[str] = LEFT_OUT) -> str:
-    """The context as JSON; values that JSON does not know are left out, secrets hidden."""
+    """Return the context as JSON, without secrets and values that JSON does not know."""
     kept = {key: value for key, value in context.items() if key not in left_out}
     text = _json(kept)
-    if text is not None and len(text) <= MOST_SAVED:
-        return text
-    sizes = {key: len(part) for key, value in kept.items() if (part := _json({key: value})) is not None}
-    fitting = _fitting(sizes, context)
-    return json.dumps(masked_in({key: kept[key] for key in sizes if key in fitting}))
+    if text is None:
+        text = _json({key: value for key, value in kept.items() if _json({key: value}) is not None})
+    return text or "{}"
 
 
 def _json(value: Any) -> str | None:
     try:
         return json.dumps(masked_in(value))
-    except (TypeError, ValueError, RuntimeError):
+    except (TypeError, ValueError, RuntimeError):  # the last: an action that was cancelled still changes it
         return None
-
-
-def _fitting(sizes: Mapping[str, int], context: Mapping[str, Any]) -> set[str]:
-    """All but the largest where they are too large together."""
-    kept: set[str] = set()
-    room = MOST_SAVED
-    for key in sorted(sizes, key=lambda key: sizes[key]):
-        room -= sizes[key]
-        if room < 0:
-            break
-        kept.add(key)
-    if lost := [str(key) for key in sizes if key not in kept]:
-        name, most = context.get("machine_name"), MOST_SAVED >> 20
-        log.warning("%s: its context has over %d MiB: it will resume without %s", name, most, ", ".join(lost))
-    return kept
 
 
 def _bare(name: str, state: str) -> Snapshot:
@@ -150,7 +130,7 @@ def _bare(name: str, state: str) -> Snapshot:
 
 
 def _moved(found: Snapshot, state: str) -> Snapshot:
-    """The same machine, entering another state: its job had not come to its end, and no transition says that it has."""
+    """Return the snapshot of a machine that enters another state; its job, if any, counts as cut off."""
     return snapshots.Snapshot(
         found.machine, state, False, found.context, found.job_id, found.attempt, {}, found.incarnation,
         found.definition_hash, found.saved_at, found.failure, found.job_id is not None,

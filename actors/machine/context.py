@@ -1,4 +1,4 @@
-"""The context of a machine: what it starts with, and what an event puts into it."""
+"""The context of a machine: its first values, and those that an event brings."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..sockets.messages import START, EventMessage, event_data
 def first_context(
     definition: Definition, given: Mapping[str, Any], name: str, saved: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """The file's `context:`, over it what was given at the start, then what was saved; over all the engine's keys."""
+    """Return the file's `context:`, overridden by the given values, the saved ones and the engine's own keys."""
     data = {**copy.deepcopy(dict(definition.context)), **given, **(saved or {})}
     return {
         **{key: value for key, value in data.items() if key not in RESERVED},
@@ -28,7 +28,7 @@ def first_context(
 
 
 def admit(definition: Definition, context: dict[str, Any], event: EventMessage) -> None:
-    """Put an event into the context: as `event_data`, and field by field where a `context_map` says so."""
+    """Put an event into the context: as `event_data`, and its fields as its `context_map` says."""
     context["event_data"] = event_data(event)
     known = definition.events.get(event.type)
     if known is None or not known.context_map:

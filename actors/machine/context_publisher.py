@@ -1,4 +1,4 @@
-"""Puts a machine's context where the monitor can read it: soon after it changed, once a second at most."""
+"""Stores a machine's context for the monitor: soon after it has changed, once a second at most."""
 
 from __future__ import annotations
 
@@ -17,22 +17,24 @@ if TYPE_CHECKING:
     from ...storage.audit import Record
     from .dependencies import ProcessResources
 
-#: seconds between two looks at the context of one machine
+#: seconds between two looks at the context of a machine
 EVERY_S = 1.0
 
-#: characters of JSON that are kept of one value, and of all of them
+#: characters of JSON that are kept of one value, and of all values
 MOST_OF_ONE, MOST = 8 * 1024, 64 * 1024
 
 OWN = frozenset((*LEFT_OUT, JOB_KEYS))
 
-_encode = json.JSONEncoder(separators=(",", ":")).iterencode  # piece by piece: of a huge value only the beginning
+_encode = json.JSONEncoder(
+    separators=(",", ":")
+).iterencode  # piece by piece, since only the beginning of a large value is needed
 
 
 class ContextPublisher:
-    """One machine's; belongs to its actor's thread.
+    """Publishes the context of one machine; used in the actor's thread.
 
-    `tell` puts a message into the actor's inbox: what changes too soon after the last look is looked at when ContextDue
-    arrives, so that what a machine leaves is never older than EVERY_S, and a machine that is still is not woken again.
+    A change that comes too soon after the last look is published when ContextDue arrives, which `tell` puts into the
+    actor's inbox. So the stored context is never older than EVERY_S, and a machine that does nothing gets no message.
     """
 
     def __init__(self, machine: str, resources: ProcessResources, tell: Callable[[Any], None]) -> None:
@@ -44,7 +46,7 @@ class ContextPublisher:
         self._shown = 0
 
     def look(self, context: Mapping[str, Any]) -> tuple[Record, ...]:
-        """What there is to record now that the context may have changed; no other thread may change its keys."""
+        """Return the record to store if the context has changed; no other thread may change its keys."""
         if self._is_waiting:
             return ()
         wait_s = self._next_s - time.monotonic()
@@ -55,11 +57,11 @@ class ContextPublisher:
         return ()
 
     def due(self) -> None:
-        """The time is over that `look` waited for."""
+        """End the wait that `look` has begun."""
         self._is_waiting = False
 
     def last_look(self, context: Mapping[str, Any]) -> tuple[Record, ...]:
-        """The same without waiting."""
+        """Do the same as `look`, without waiting."""
         self._next_s = time.monotonic() + EVERY_S
         text = shown(context)
         before, self._shown = self._shown, hash(text)
@@ -67,7 +69,7 @@ class ContextPublisher:
 
 
 def shown(context: Mapping[str, Any]) -> str:
-    """What of a context is kept for looking at, as ContextRow has it: the part that is JSON, long values cut."""
+    """Return the text of a ContextRow: the values that are JSON, long ones cut."""
     values: list[str] = []
     cut: list[str] = []
     left_out, room = 0, MOST
@@ -87,7 +89,7 @@ def shown(context: Mapping[str, Any]) -> str:
 
 
 def _item(key: Any, value: Any, cut: list[str]) -> str | None:
-    """A key and its value as they stand in a JSON object; None when that cannot be said in JSON."""
+    """Return a key and its value as a member of a JSON object; None if the value is not JSON."""
     if not isinstance(key, str) or len(key) > MOST_OF_ONE:
         return None
     text = masked(value)[:MOST_OF_ONE] if isinstance(value, str) else _beginning(value)
@@ -103,7 +105,7 @@ def _item(key: Any, value: Any, cut: list[str]) -> str | None:
 
 
 def _beginning(value: Any) -> str | None:
-    """A value's JSON, or so much of it that its length shows that it is too long."""
+    """Return the JSON of a value, or its beginning if that is longer than MOST_OF_ONE; None if it is not JSON."""
     pieces: list[str] = []
     size = 0
     try:
@@ -112,6 +114,6 @@ def _beginning(value: Any) -> str | None:
             size += len(piece)
             if size > MOST_OF_ONE:
                 break
-    except (TypeError, ValueError, RuntimeError):  # the last: an action that was cut off works on it still
+    except (TypeError, ValueError, RuntimeError):  # the last: an action that was cancelled still changes it
         return None
     return "".join(pieces)

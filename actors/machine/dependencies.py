@@ -1,4 +1,4 @@
-"""What a machine's actor is made of and leans on: its own parts, and those of the process that all share."""
+"""The objects that the actor of a machine uses: its own ones, and those that all machines of a process share."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ProcessResources:
-    """What all machines of a process share."""
+    """The objects that all machines of a process share."""
 
     db: Database
-    #: this life of this process
+    #: identifies this run of the process
     incarnation: str
-    #: prefix of control sockets; None where none are wanted
+    #: prefix of the paths of control sockets
     control_prefix: str
     recorder: Recorder
     timers: Timers
@@ -44,19 +44,19 @@ class ProcessResources:
 
 @dataclass(slots=True, eq=False)
 class MachineDependencies:
-    """What one machine's actor is handed by its runtime."""
+    """The objects that the runtime gives to the actor of one machine."""
 
     resources: ProcessResources
     status: MachineStatus
     job_holder: JobHolder
     action_executor: ActionExecutor
-    #: makes the services of one run, with a cancel token of its own
+    #: returns the services of one run, with a new cancel token
     services: Callable[[], Services]
     #: stores the machine's status in the registry: running or failed
     report_status: Callable[[str], None]
-    #: tells the runtime that the machine is over
+    #: tells the runtime that the machine has ended
     ended: Callable[[Outcome | None], None]
-    #: tells the runtime that the actor died of a bug
+    #: tells the runtime that the actor has crashed
     crashed: Callable[[], None]
-    #: open while the actor keeps up with its inbox; the listener waits for it
+    #: open while the inbox is short; the listener waits for it
     gate: threading.Event = field(default_factory=threading.Event)

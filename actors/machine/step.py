@@ -1,4 +1,4 @@
-"""What an event does to a machine: a lookup without I/O, clock or thread."""
+"""The move that an event causes: a lookup without I/O, clock or thread."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from ..definition.model import ActionSpec, Definition, Outcome, Transition
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One move of a machine, and everything the move asks of the runtime."""
+    """One move of a machine, with all that has to be done for it."""
 
     transition: Transition | None
     """None for the entry of the initial state."""
     source: str
     target: str
     reentered: bool
-    """The state was left and entered again: its actions and timers start afresh."""
+    """The state is left and entered again: its actions and timers start again."""
     actions: tuple[ActionSpec, ...]
-    """To be run in order: the transition's, then those of the state entered."""
+    """The actions to run, in order: the transition's, then those of the state that is entered."""
     timeouts: tuple[Transition, ...]
-    """Timers to arm; an internal transition arms none and leaves the running ones alone."""
+    """The timers to arm; an internal transition arms none and keeps the running ones."""
     outcome: Outcome | None
-    """How the machine ends with this move; None where it goes on."""
+    """The outcome of the machine if it ends with this move."""
 
     @property
     def internal(self) -> bool:
-        """Whether the machine stays where it is without entering the state again."""
+        """True if the machine stays in its state without entering it again."""
         return self.transition is not None and self.transition.internal
 
 
 def step(definition: Definition, state: str, event: str) -> Step | None:
-    """The move that `event` causes in `state`; None where no transition takes it."""
+    """Return the move that `event` causes in `state`; None if no transition takes it."""
     transition = definition.find(state, event)
     if transition is None:
         return None
@@ -50,12 +50,12 @@ def step(definition: Definition, state: str, event: str) -> Step | None:
 
 
 def enter(definition: Definition, state: str | None = None) -> Step:
-    """The entry of the initial state, or of one that the machine resumes in, which no transition causes."""
+    """Return the move into the initial state, or into the state in which the machine resumes."""
     initial = definition.states[state or definition.initial_state]
     return Step(None, initial.name, initial.name, False, initial.actions, initial.timeouts, initial.outcome)
 
 
 def interrupts(definition: Definition, state: str, event: str) -> bool:
-    """Whether `event` acts in `state` at once, cancelling the actions that still run."""
+    """Return True if `event` acts in `state` at once and cancels the actions that run."""
     transition = definition.find(state, event)
     return transition is not None and transition.interrupts

@@ -13,92 +13,92 @@ from hypothesis import strategies as st
 from statemachine_engine.actors.concurrency.wait_board import Key, Place, Wait, WaitBoard, concerns
 
 
-class Sleepers:
-    """Parks on a board and notes who was woken."""
+class Waiters:
+    """Waits on a board and notes which actions were notified."""
 
     def __init__(self) -> None:
         self.board = WaitBoard()
-        self.woken: list[str] = []
+        self.notified: list[str] = []
 
     def park(self, name: str, topic: str = "jobs", key: Key = ()) -> Place:
         place = (name, 1, 0)
-        assert self.board.park(Wait(topic, key, lambda: self.woken.append(name)), place, self.board.version(topic))
+        assert self.board.park(Wait(topic, key, lambda: self.notified.append(name)), place, self.board.version(topic))
         return place
 
 
 @pytest.fixture
-def sleepers() -> Sleepers:
-    return Sleepers()
+def waiters() -> Waiters:
+    return Waiters()
 
 
-def test_a_bell_wakes_who_waits_for_it_once(sleepers: Sleepers) -> None:
-    sleepers.park("a")
-    assert sleepers.board.notify("jobs") == 1
-    assert sleepers.board.notify("jobs") == 0
-    assert sleepers.woken == ["a"]
+def test_a_notification_reaches_an_action_that_waits_once(waiters: Waiters) -> None:
+    waiters.park("a")
+    assert waiters.board.notify("jobs") == 1
+    assert waiters.board.notify("jobs") == 0
+    assert waiters.notified == ["a"]
 
 
-def test_a_bell_of_another_topic_wakes_nobody(sleepers: Sleepers) -> None:
-    sleepers.park("a", "jobs")
-    assert sleepers.board.notify("done") == 0
+def test_a_notification_of_another_topic_reaches_no_action(waiters: Waiters) -> None:
+    waiters.park("a", "jobs")
+    assert waiters.board.notify("done") == 0
 
 
-def test_so_many_are_woken_as_there_is_news_the_longest_waiting_first(sleepers: Sleepers) -> None:
+def test_at_most_count_actions_are_notified_the_longest_waiting_first(waiters: Waiters) -> None:
     for name in "abcd":
-        sleepers.park(name)
-    assert sleepers.board.notify("jobs", count=3) == 3
-    assert sleepers.woken == ["a", "b", "c"]
+        waiters.park(name)
+    assert waiters.board.notify("jobs", count=3) == 3
+    assert waiters.notified == ["a", "b", "c"]
 
 
-def test_the_news_is_not_spent_on_those_whom_it_does_not_concern(sleepers: Sleepers) -> None:
-    sleepers.park("audio", key=("audio", None))
-    sleepers.park("video", key=("video", None))
-    assert sleepers.board.notify("jobs", ("video", None), count=1) == 1
-    assert sleepers.woken == ["video"]
+def test_the_news_is_not_spent_on_those_whom_it_does_not_concern(waiters: Waiters) -> None:
+    waiters.park("audio", key=("audio", None))
+    waiters.park("video", key=("video", None))
+    assert waiters.board.notify("jobs", ("video", None), count=1) == 1
+    assert waiters.notified == ["video"]
 
 
-def test_an_exact_bell_wakes_only_who_waits_for_this_very_key(sleepers: Sleepers) -> None:
-    sleepers.park("cpu", key=("video", "cpu"))
-    sleepers.park("any", key=("video", None))
-    assert sleepers.board.notify("jobs", ("video", None), count=1, exact=True) == 1
-    assert sleepers.woken == ["any"]
+def test_an_exact_notification_reaches_only_actions_with_this_very_key(waiters: Waiters) -> None:
+    waiters.park("cpu", key=("video", "cpu"))
+    waiters.park("any", key=("video", None))
+    assert waiters.board.notify("jobs", ("video", None), count=1, exact=True) == 1
+    assert waiters.notified == ["any"]
 
 
-def test_who_left_is_not_woken(sleepers: Sleepers) -> None:
-    place = sleepers.park("a")
-    sleepers.board.leave("jobs", place)
-    sleepers.board.leave("jobs", place)
-    sleepers.board.leave("unheard of", place)
-    assert sleepers.board.notify("jobs") == 0
+def test_an_action_that_left_is_not_notified(waiters: Waiters) -> None:
+    place = waiters.park("a")
+    waiters.board.leave("jobs", place)
+    waiters.board.leave("jobs", place)
+    waiters.board.leave("unheard of", place)
+    assert waiters.board.notify("jobs") == 0
 
 
-def test_who_looked_before_the_bell_cannot_park_after_it(sleepers: Sleepers) -> None:
-    version = sleepers.board.version("done")
-    sleepers.board.notify("done", ("some job",))
-    assert not sleepers.board.park(Wait("done", (), lambda: None), ("a", 1, 0), version)
-    assert not sleepers.board.keys("done")
+def test_who_looked_before_the_bell_cannot_park_after_it(waiters: Waiters) -> None:
+    version = waiters.board.version("done")
+    waiters.board.notify("done", ("some job",))
+    assert not waiters.board.park(Wait("done", (), lambda: None), ("a", 1, 0), version)
+    assert not waiters.board.keys("done")
 
 
-def test_the_board_tells_what_is_waited_for(sleepers: Sleepers) -> None:
-    sleepers.park("a", key=("video", None))
-    sleepers.park("b", key=("video", None))
-    sleepers.park("c", "done")
-    assert sleepers.board.keys("jobs") == {("video", None)}
-    assert sleepers.board.keys("machine") == set()
+def test_the_board_tells_what_is_waited_for(waiters: Waiters) -> None:
+    waiters.park("a", key=("video", None))
+    waiters.park("b", key=("video", None))
+    waiters.park("c", "done")
+    assert waiters.board.keys("jobs") == {("video", None)}
+    assert waiters.board.keys("machine") == set()
 
 
-def test_a_watch_may_park_again_while_it_is_woken(sleepers: Sleepers) -> None:
+def test_an_action_may_wait_again_while_it_is_notified(waiters: Waiters) -> None:
     def again() -> None:
-        sleepers.woken.append("a")
-        sleepers.park("a")
+        waiters.notified.append("a")
+        waiters.park("a")
 
-    sleepers.board.park(Wait("jobs", (), again), ("a", 1, 0), 0)
-    assert sleepers.board.notify("jobs") == 1
-    assert sleepers.board.notify("jobs") == 1
+    waiters.board.park(Wait("jobs", (), again), ("a", 1, 0), 0)
+    assert waiters.board.notify("jobs") == 1
+    assert waiters.board.notify("jobs") == 1
 
 
 @pytest.mark.parametrize(
-    ("watched", "rung", "concerned"),
+    ("watched", "notified", "concerned"),
     [
         (("video", "gpu"), ("video", "gpu"), True),
         (("video", "gpu"), ("video", None), True),
@@ -111,8 +111,8 @@ def test_a_watch_may_park_again_while_it_is_woken(sleepers: Sleepers) -> None:
         (("video",), ("video", "gpu"), True),
     ],
 )
-def test_a_job_concerns_the_workers_that_may_take_it(watched: Key, rung: Key, concerned: bool) -> None:
-    assert concerns("jobs", watched, rung) is concerned
+def test_a_job_concerns_the_workers_that_may_take_it(watched: Key, notified: Key, concerned: bool) -> None:
+    assert concerns("jobs", watched, notified) is concerned
 
 
 @pytest.mark.parametrize("topic", ["done", "events", "machine"])
@@ -124,7 +124,7 @@ def test_other_news_concerns_those_who_named_it_or_nothing(topic: str) -> None:
 
 
 @given(st.lists(st.sampled_from(["look", "park", "ring"]), max_size=30))
-def test_after_any_bell_that_followed_the_look_the_sleeper_is_awake(steps: list[str]) -> None:
+def test_no_notification_after_the_look_is_missed(steps: list[str]) -> None:
     board, rung, parked = WaitBoard(), False, False
     version = board.version("jobs")
 

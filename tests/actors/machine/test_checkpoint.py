@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 
 from statemachine_engine import JobQueue, Machine, Runtime
 from statemachine_engine.actors.errors import CannotResume
-from statemachine_engine.actors.machine.checkpoint import MOST_SAVED, json_part
+from statemachine_engine.actors.machine.checkpoint import json_part
 from statemachine_engine.storage import jobs, snapshots
 from statemachine_engine.storage.clock import ManualClock
 from statemachine_engine.storage.engine.database import Database
@@ -310,15 +309,6 @@ def test_what_it_left_behind_and_cannot_be_read_is_refused_with_the_way_out(
 
 def test_only_what_is_json_is_saved() -> None:
     assert json_part({"a": [1], "b": object(), "config": {}, "current_job": {}}) == '{"a": [1]}'
-
-
-def test_of_a_context_that_is_too_large_the_largest_values_are_left_out_and_named(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    context = {"machine_name": "m", "whole": "x" * MOST_SAVED, "a": 1, "half": "y" * (MOST_SAVED // 2), "b": object()}
-
-    assert set(json.loads(json_part(context))) == {"a", "half"}
-    assert "m: its context has over 16 MiB: it will resume without whole" in caplog.text
 
 
 def _saved_later(db: Database, clock: ManualClock) -> None:
