@@ -1,4 +1,4 @@
-"""What can be wrong with a machine: its file, its actions, its runtime."""
+"""The errors of a machine: of its file, its actions and its runtime."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ Severity = Literal["error", "warning"]
 
 
 class MachineError(Exception):
-    """Something is wrong with a machine."""
+    """Base class of all errors of a machine."""
 
-    #: what it counts as where an action fails of it, if it is a trouble of the host's
+    #: the kind of problem that is counted if an action fails because of this error
     problem_kind: ProblemKind | None = None
 
 
 class NoThread(MachineError):
-    """No thread can be had for the machine."""
+    """The system gives no thread for the machine."""
 
     def __init__(self, machine: str) -> None:
         super().__init__(
@@ -31,7 +31,7 @@ class NoThread(MachineError):
 
 
 class CannotResume(MachineError):
-    """The machine was in a state that its definition does not have any more, or what it left cannot be read."""
+    """The definition no longer has the state of the machine, or its snapshot cannot be read."""
 
 
 class ActionError(MachineError):
@@ -39,14 +39,14 @@ class ActionError(MachineError):
 
 
 class CommandNotStarted(ActionError):
-    """The system gave no process, no descriptor or no memory for a command, or there is no such shell."""
+    """The system refused a process, a descriptor or memory for a command, or the shell does not exist."""
 
     problem_kind = "command_not_started"
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One finding in a machine's definition, at the place that has to be changed."""
+    """One problem of a machine's definition, at the place that has to be changed."""
 
     message: str
     file: str
@@ -57,20 +57,20 @@ class Problem:
     hint: str | None = None
     severity: Severity = "error"
     code: str = ""
-    """What kind of finding it is: see lint/catalogue.py."""
+    """The kind of problem; lint/catalogue.py lists them."""
 
     def __str__(self) -> str:
-        """The finding as compilers print it, so that editors can jump to it."""
+        """Return the problem in the format of compilers, so that editors can jump to its place."""
         text = f"{self.file}:{self.line}:{self.column}: {self.severity}: {self.message}"
         return f"{text}\n  hint: {self.hint}" if self.hint else text
 
 
-#: findings in one file that are written out; the further ones are counted
+#: problems of one file that are written out; further ones are counted
 MOST_SHOWN = 50
 
 
 class ConfigError(MachineError):
-    """The definition of a machine cannot be used; `problems` holds every reason at once."""
+    """The definition of a machine cannot be used; `problems` holds all reasons."""
 
     def __init__(self, problems: Iterable[Problem], warnings: Iterable[Problem] = ()) -> None:
         self.problems = list(problems)
@@ -79,7 +79,7 @@ class ConfigError(MachineError):
 
 
 def written(problems: Iterable[Problem]) -> Iterator[str]:
-    """Each as text, of one file MOST_SHOWN at most, and how many more there are."""
+    """Yield each problem as text, at most MOST_SHOWN of a file, and then the number of the others."""
     for file, group in groupby(problems, lambda problem: problem.file):
         found = list(group)
         yield from map(str, found[:MOST_SHOWN])

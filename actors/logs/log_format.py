@@ -1,4 +1,4 @@
-"""Log lines that nobody can forge: of an entry with more than one, the further ones stand indented."""
+"""The format of the log: further lines of an entry are indented, so that no text can forge an entry."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FORMAT = "%(asctime)s - %(name)s - %(levelname)s - %(message)s"
 
 
 class LogLine(logging.Formatter):
-    """A formatter for whatever text machines and their senders put into messages."""
+    """Formats messages that may contain any text of machines and senders of events."""
 
     def __init__(self, fmt: str | None = FORMAT, datefmt: str | None = None) -> None:
         super().__init__(fmt, datefmt)
@@ -30,9 +30,9 @@ class LogLine(logging.Formatter):
 
 @contextmanager
 def logging_to_stderr(level: int) -> Iterator[None]:
-    """What the program's loggers have to say, no secret among it, and all of it before the block is left.
+    """Write the program's log to stderr, without secrets; all lines are written when the block is left.
 
-    With it come warnings, and the tracebacks of threads that a user's code has started.
+    Warnings are logged too, and the tracebacks of threads that a user's code has started.
     """
     handler = LogWriter(2, sys.stderr.encoding)
     handler.setFormatter(LogLine())

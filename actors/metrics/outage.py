@@ -1,4 +1,4 @@
-"""A trouble that lasts: said when it begins, once a minute while it goes on, and when it is over; and counted."""
+"""A problem that lasts: logged when it begins, once a minute while it lasts, and when it is over; and counted."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: seconds between two lines about the same trouble
+#: seconds between two lines about the same outage
 QUIET_S = 60.0
 
 
 class RateLimit:
-    """Paces lines about what happens again and again; not thread-safe by itself."""
+    """Limits how often a repeated event is logged; not thread-safe."""
 
     def __init__(self) -> None:
         self._next_s = 0.0
 
     def due(self) -> bool:
-        """Whether there was no line for QUIET_S; the one that is written now is the last for as long."""
+        """Return True if a line may be logged now; then the next one may follow after QUIET_S."""
         now_s = time.monotonic()
         if now_s < self._next_s:
             return False
@@ -37,7 +37,7 @@ class RateLimit:
 
 
 class Outage:
-    """Thread-safe: what several threads meet is one trouble."""
+    """One kind of outage of the process; thread-safe, since several threads meet the same outage."""
 
     def __init__(
         self,
@@ -47,30 +47,30 @@ class Outage:
         meanwhile: Callable[[], str],
         kept: Callable[[], str] = str,
     ) -> None:
-        """`what` is wrong; what goes on `meanwhile`, and what was `kept` when it is over, are asked at that moment.
+        """Log the outage as `what`, with the texts of `meanwhile` while it lasts, and of `kept` when it is over.
 
-        `kind` is what it counts as; None for the store's, of which each error says it.
+        `kind` is the kind of problem that is counted; None for the store, whose errors have their own kinds.
         """
         self._counters, self._kind = counters, kind
         self._what, self._meanwhile, self._kept = what, meanwhile, kept
         self._lock = threading.Lock()
         self._since_s: float | None = None
         self._met_s = self._over_s = 0.0
-        #: what it was when it was last met, and when that was counted
+        #: the kind when the outage was last met, and the time at which that was counted
         self._lasting: ProblemKind | None = None
         self._counted_s = 0.0
-        self._rarely = RateLimit()
+        self._rate_limit = RateLimit()
         self._said = False
 
     @property
     def lasts(self) -> bool:
-        """Whether it is there."""
+        """True while the outage lasts."""
         return self._since_s is not None
 
     def met(self, error: object, began_s: float | None = None) -> None:
-        """It is there, or still there; `error` says where and what to do.
+        """Note that the outage has begun or goes on; `error` says where, and what to do.
 
-        `began_s` (monotonic): when what failed was begun, if it took its time: it lasts since then.
+        `began_s` is the monotonic time at which the failed attempt began; a new outage lasts since then.
         """
         now_s = self._met_s = time.monotonic()
         with self._lock:
@@ -78,7 +78,7 @@ class Outage:
                 self._since_s = now_s if began_s is None else max(began_s, self._over_s)
                 self._count(self._since_s, self._kind_of(error))
             self._count(now_s, self._kind_of(error))
-            if not self._rarely.due():
+            if not self._rate_limit.due():
                 return
             self._said = True
             for_s = now_s - self._since_s
@@ -86,9 +86,9 @@ class Outage:
         log.error("%s%s: %s; %s", self._what, since, error, self._meanwhile())
 
     def over(self, began_s: float = math.inf) -> None:
-        """It is over, if there was any.
+        """Note that the outage, if there was one, is over.
 
-        `began_s` (monotonic): when what went well was begun; it says nothing of a trouble that was met since.
+        `began_s` is the monotonic time at which the successful attempt began; an outage that was met since goes on.
         """
         if self._since_s is None:
             return
@@ -108,7 +108,7 @@ class Outage:
         return self._kind or (error.problem_kind if isinstance(error, StoreUnavailable) else "database_failed")
 
     def _count(self, now_s: float, kind: ProblemKind | None) -> None:
-        """From the last time on it was what it was then; now it is this."""
+        """Add the time since the last count to the kind that lasted, and count a new kind."""
         if self._lasting is not None:
             self._counters.lasted(self._lasting, now_s - self._counted_s)
         if kind is not None and kind != self._lasting:

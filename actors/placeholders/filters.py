@@ -9,11 +9,11 @@ from pathlib import PurePath, PurePosixPath
 from typing import Any, Final
 
 Filter = Callable[[Any], Any]
-"""From a value that is neither missing nor null to another; ValueError or TypeError where it cannot apply."""
+"""Function from a value that is neither missing nor null to another one; raises ValueError or TypeError."""
 
 
 class _Missing:
-    """What a path yields that leads nowhere, and a filter that cannot apply."""
+    """The result of a path that leads nowhere, and of a filter that cannot be applied."""
 
     def __repr__(self) -> str:
         return "MISSING"
@@ -23,7 +23,7 @@ MISSING: Final = _Missing()
 
 
 def text_of(value: Any) -> str:
-    """Strings as they are, the rest as JSON, non-ASCII characters kept; what JSON does not know as `str()` has it."""
+    """Return the text of a value: strings unchanged, the rest as JSON, and as `str()` if JSON does not know it."""
     if isinstance(value, str):
         return value
     if value is None or isinstance(value, (bool, int, float, Mapping, list, tuple)):
@@ -32,7 +32,7 @@ def text_of(value: Any) -> str:
 
 
 def json_of(value: Any) -> str:
-    """The value as JSON on one line."""
+    """Return the value as JSON on one line; non-ASCII characters are not escaped."""
     try:
         return json.dumps(value, ensure_ascii=False, default=_plain)
     except TypeError:  # keys that JSON does not have
@@ -85,7 +85,7 @@ def _float(value: Any) -> float:
 
 
 def joined_by(separator: str) -> Filter:
-    """The filter that makes one text of a list."""
+    """Return the filter that joins the items of a list."""
 
     def join(value: Any) -> str:
         if not isinstance(value, (list, tuple)):

@@ -17,7 +17,7 @@ from .filters import FILTERS, MISSING, Filter, joined_by, text_of
 __all__ = ["MISSING", "Piece", "Placeholder", "interpolate", "pieces_at", "resolve", "text_of"]
 
 Step = Callable[[Any, Mapping[str, Any]], Any]
-"""From the value so far and the context to the next value."""
+"""Function from the value so far and the context to the next value."""
 
 _KEY = r"\w+(?:-\w+)*"
 _PATH = rf"(?=[^\W\d]){_KEY}(?:\.{_KEY})*"
@@ -32,25 +32,25 @@ _GO_BLOCK = re.compile(r"\{\{-?\s*(?:if|range|with|define|block)\s")
 
 @dataclass(frozen=True, slots=True)
 class Placeholder:
-    """One placeholder of a template, ready to be looked up."""
+    """One parsed placeholder of a template."""
 
     source: str
-    """As it is written, with its braces."""
+    """The text of the placeholder, with its braces."""
     path: tuple[str, ...]
     steps: tuple[Step, ...] = ()
     """Alternatives and filters, left to right."""
     raw: bool = False
-    """Its value is program text on purpose, where that makes a difference."""
+    """The value is meant to be program text; only shell commands make a difference."""
 
     def value(self, context: Mapping[str, Any]) -> Any:
-        """The value, None for null, MISSING where there is none."""
+        """Return the value, None for null, MISSING if there is none."""
         found = _walk(self.path, context)
         for step in self.steps:
             found = step(found, context)
         return found
 
     def text(self, context: Mapping[str, Any]) -> str | None:
-        """The value as text, None where it is missing or null."""
+        """Return the value as text, None if it is missing or null."""
         value = self.value(context)
         if isinstance(value, str):
             return value
@@ -63,14 +63,15 @@ class Placeholder:
 
 
 Piece = str | Placeholder
-"""A part of a compiled template: text, or what stands in for text."""
+"""A part of a compiled template: text or a placeholder."""
 
 
 def interpolate(value: Any, context: Mapping[str, Any]) -> Any:
-    """The value with the placeholders in its strings filled in, at any depth, in one pass; keys stay as they are.
+    """Return the value with the placeholders in its strings filled in, at any depth, in one pass; keys do not change.
 
-    A placeholder that is the whole string keeps its value's type; in text it becomes text. A missing or null one stays
-    as it is written. Lists and mappings are new ones, so that a change to them does not reach the context.
+    A placeholder that is the whole string keeps the type of its value; within text it becomes text. A placeholder whose
+    value is missing or null stays as it is written. Lists and mappings are copied, so that changes do not reach the
+    context.
     """
     if isinstance(value, str):
         return _filled(value, context) if "{" in value else value
@@ -84,13 +85,13 @@ def interpolate(value: Any, context: Mapping[str, Any]) -> Any:
 
 
 def resolve(expression: str, context: Mapping[str, Any]) -> Any:
-    """What stands between a placeholder's braces, looked up: its value with its type, None for null, or MISSING."""
+    """Return the value of the expression of a placeholder: None for null, MISSING if there is none."""
     found = _placeholder(expression, alone=True)
     return MISSING if found is None else found.value(context)
 
 
 def pieces_at(text: str, start: int) -> tuple[tuple[Piece, ...], int] | None:
-    """What the placeholder or literal at `start` consists of, and where it ends; None where there is neither."""
+    """Return the pieces of the placeholder or literal at `start`, and its end; None if there is neither."""
     found = _BRACED.match(text, start)
     return (_pieces(found), found.end()) if found else None
 
@@ -159,7 +160,7 @@ def _pieces(found: re.Match[str]) -> tuple[Piece, ...]:
 
 
 def _is_go(found: re.Match[str]) -> bool:
-    """`{{end}}` and `{{else}}` of a Go template, which has other braces that say so."""
+    """Return True for `{{end}}` and `{{else}}` of a Go template, which begins with another action in braces."""
     return found.group() in ("{{end}}", "{{else}}") and bool(_GO_BLOCK.search(found.string, 0, found.start()))
 
 
@@ -177,7 +178,7 @@ def _placeholder(expression: str, *, alone: bool) -> Placeholder | None:
 
 
 def _step(name: str, argument: str | None, alone: bool) -> Step | None:
-    """What a segment after `|` does, None where it is neither a filter nor a path."""
+    """Return the function of a segment after `|`; None if it is neither a filter nor a path."""
     if name == "default":
         return None if argument is None else _default(_constant(argument, alone))
     if name == "join":
@@ -208,7 +209,7 @@ def _filtered(apply: Filter) -> Step:
 
 
 def _walk(path: tuple[str, ...], context: Mapping[str, Any]) -> Any:
-    """Keys of mappings and indexes of lists only: attributes of objects are nobody's data."""
+    """Follow a path of keys of mappings and indexes of lists; attributes of objects are not read."""
     found: Any = context
     for key in path:
         if isinstance(found, (dict, Mapping)):
@@ -225,7 +226,7 @@ def _unquoted(argument: str) -> str:
 
 
 def _constant(argument: str, alone: bool) -> Any:
-    """The text; a bare number or boolean is one where the type can be seen or makes no difference to the text."""
+    """Return the text, or a number or boolean without quotes, if its text is the same or `alone` is set."""
     text = _unquoted(argument)
     try:
         constant = json.loads(text) if text is argument else text

@@ -1,6 +1,6 @@
-"""The placeholders of what is put in by the clock: {date} {time} {datetime} {uuid} {host}.
+"""Placeholders of jobs and events that a schedule adds: {date} {time} {datetime} {uuid} {host}.
 
-None of them needs the % of `date +%F`, which cron takes for the end of the line.
+Unlike `date +%F` they need no %, which cron takes for the end of the line.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ _STAMP = re.compile(r"\{\{(date|time|datetime|uuid|host)\}\}|\{(date|time|dateti
 
 
 def stamped(value: Any, moment: float, zone: tzinfo | None = None) -> Any:
-    """The value with the placeholders in its texts filled in for `moment` (epoch seconds).
+    """Return the value with the placeholders in its texts filled in for `moment` (epoch seconds).
 
-    `zone` None: this host's. Texts without colons, so that they may stand in file names: 2026-11-24, 053704,
-    20261124T053704. {{date}} is the literal {date}; keys of objects and all other braces stay as they are. The {uuid}
-    is new for each call, and the same within it.
+    `zone` is None for the time zone of this host. The texts have no colons, so that they may be part of file names:
+    2026-11-24, 053704, 20261124T053704. {{date}} is the literal {date}; keys of objects and all other braces do not
+    change. The {uuid} is new for each call, and the same within it.
     """
     known: dict[str, str] = {}
 
@@ -45,7 +45,7 @@ def _filled(value: Any, fill: Callable[[re.Match[str]], str]) -> Any:
 
 
 def _uuid(_: datetime) -> str:
-    from uuid import uuid4  # milliseconds that few commands need
+    from uuid import uuid4  # its import takes milliseconds, and few commands need it
 
     return str(uuid4())
 
