@@ -83,6 +83,7 @@ IRREGULAR = words(
     "spent split stolen struck sworn taken taught thrown told torn understood woken won worn written",
 )
 PASSIVE = re.compile(rf"\b(?:{BE})(?: (?:{ADVERBS}))*? (?:\w{{2,}}ed|{'|'.join(sorted(IRREGULAR))})\b", re.IGNORECASE)
+MADE = re.compile(r"<!-- made: .*?<!-- /made -->", re.DOTALL)
 NOT_PASSIVE = re.compile(rf"\b(?:{BE}) (?:need|indeed|red|bed|speed)\b", re.IGNORECASE)
 
 
@@ -170,7 +171,7 @@ def measure(path: Path) -> Page:
 
 def sentences(text: str) -> Iterator[str]:
     """Yield the sentences of a page's own prose."""
-    for block in blocks(prose_of(text)):
+    for block in blocks(prose_of(MADE.sub("\n", text))):
         plain = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", block)
         plain = re.sub(r"[*>]|<[^>]*>", "", plain)
         for sentence in re.split(r"(?<=[.!?])[\")]*\s+(?=[\"(]?[A-Z`0-9])", " ".join(plain.split())):
@@ -179,9 +180,8 @@ def sentences(text: str) -> Iterator[str]:
 
 
 def prose_of(text: str) -> str:
-    """Return a page without fenced blocks, made parts, comments and headings; inline code as one word."""
+    """Return a page without fenced blocks, comments and headings; inline code as one word."""
     text = re.sub(r"^```.*?^```$", "\n", text, flags=re.MULTILINE | re.DOTALL)
-    text = re.sub(r"<!-- made: .*?<!-- /made -->", "\n", text, flags=re.DOTALL)
     text = re.sub(r"<!--.*?-->", "\n", text, flags=re.DOTALL)
     text = re.sub(r"^#+ .*$", "\n", text, flags=re.MULTILINE)
     return re.sub(r"<code>.*?</code>|(`+)(?!`).*?\1", "`code`", text, flags=re.DOTALL)
@@ -197,7 +197,7 @@ def blocks(text: str) -> Iterator[str]:
 
 
 def retired_in(text: str) -> Iterator[str]:
-    """Yield the retired phrases of a page, and the former class names in its `code`."""
+    """Yield the retired phrases of a page, made parts included, and the former class names in its `code`."""
     prose = " ".join(prose_of(text).lower().split())
     yield from (phrase for phrase in PHRASES if re.search(rf"\b{phrase}\b", prose))
     for code in re.findall(r"`([^`\n]+)`", text):
