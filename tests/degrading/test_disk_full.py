@@ -133,7 +133,7 @@ def test_a_system_goes_on_while_its_disks_are_full_and_has_all_its_machines_when
     os.kill(next(row["pid"] for row in rows if row["machine_name"] == "second"), signal.SIGKILL)
     project.until_logged("second: starts again in", 4)
     refused = inside("statemachine-system restart second", code=1)
-    assert "database or disk is full; make room on its disk; it is tried again" in refused
+    assert "database or disk is full; make room on its disk; it is retried" in refused
     inside("rm data/ballast logs/ballast")
     project.until_logged("second: running", 2)
 
