@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
-from .fields import choice_of, duration_of, flag_of, name_of, number_of, pairs_of, text_of, warn_unknown_keys
+from .fields import LARGEST, choice_of, duration_of, flag_of, name_of, number_of, pairs_of, text_of, warn_unknown_keys
 from .problems import Problems
 from .yaml_nodes import Node
 
@@ -37,11 +37,14 @@ class Kind:
     """Appended to the key to name the attribute, such as `_s` for seconds."""
 
 
-class Field(NamedTuple):
-    """One key of a mapping."""
+UNREAD = Kind({})
 
-    kind: Kind
+
+class Field(NamedTuple):
+    """One key of a mapping. Without a kind, the section reads it, and the schema describes it apart."""
+
     meaning: str
+    kind: Kind = UNREAD
 
 
 Fields = Mapping[str, Field]
@@ -58,15 +61,12 @@ def choice(*words: str) -> Kind:
     return Kind({"enum": [*words, None]}, lambda node, what, problems: choice_of(node, what, words, problems))
 
 
-def number(least: float | None = None, most: float | None = None, *, whole: bool = False) -> Kind:
+def number(least: float = -LARGEST, most: float = LARGEST, *, whole: bool = False) -> Kind:
     """Return the kind of a field that takes a number."""
-    bounds = {key: value for key, value in (("minimum", least), ("maximum", most)) if value is not None}
-    reading = {"whole": whole} if most is None else {"whole": whole, "most": most}
-    low = -1e9 if least is None else least
-    return Kind(
-        {"type": ["integer" if whole else "number", "null"], **bounds},
-        lambda node, what, problems: number_of(node, what, low, problems, **reading),
-    )
+    schema: Schema = {"type": ["integer" if whole else "number", "null"]}
+    schema |= {"minimum": least} if least > -LARGEST else {}
+    schema |= {"maximum": most} if most < LARGEST else {}
+    return Kind(schema, lambda node, what, problems: number_of(node, what, least, problems, most=most, whole=whole))
 
 
 def _value(node: Node, _what: str, _problems: Problems) -> Any:
@@ -77,7 +77,6 @@ def _node(node: Node, _what: str, _problems: Problems) -> Node:
     return node
 
 
-UNREAD = Kind({})
 VALUE = Kind({}, _value)
 TEXT = Kind(ref("text"), text_of)
 FLAG = Kind(ref("flag"), flag_of)
@@ -94,7 +93,7 @@ def read_fields(node: Node, what: str, fields: Fields, problems: Problems) -> di
     A field that is absent, null or wrong is left out, so that the dataclass's default applies.
     """
     values = {}
-    for key, (kind, _) in fields.items():
+    for key, (_, kind) in fields.items():
         body = node.get(key)
         if kind.read is not None and body is not None and body.value is not None:
             value = kind.read(body, f"{key} of {what}", problems)

@@ -20,7 +20,7 @@ DURATION_HINT = "write seconds (5, .5) or units (250ms, 90s, 1m30s, 2h, 1d)"
 
 _TRUE = {"true", "yes", "on", "1"}
 _FALSE = {"false", "no", "off", "0"}
-_LARGEST = 999_999_999.0
+LARGEST = 999_999_999.0
 
 
 def name_of(node: Node, what: str, problems: Problems) -> str | None:
@@ -122,7 +122,7 @@ def duration_of(node: Node | None, what: str, problems: Problems, *, positive: b
 
 
 def number_of(
-    node: Node | None, what: str, least: float, problems: Problems, *, most: float = _LARGEST, whole: bool = False
+    node: Node | None, what: str, least: float, problems: Problems, *, most: float = LARGEST, whole: bool = False
 ) -> float | None:
     """Return a number from `least` to `most`; an int if it must be whole."""
     if node is None or node.value is None:
@@ -131,7 +131,7 @@ def number_of(
     number = isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most
     if not number or (whole and value != int(value)):
         kind = "whole number" if whole else "number"
-        bounds = f"from {least:g} on" if most == _LARGEST else f"from {least:g} to {most:g}"
+        bounds = f"from {least:g} on" if most == LARGEST else f"from {least:g} to {most:g}"
         problems.error(node.mark, f"{what} must be a {kind} {bounds}, not {node.kind}")
         return None
     return int(value) if whole else float(value)

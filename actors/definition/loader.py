@@ -22,6 +22,8 @@ from .transition_section import named_states, read_transitions
 from .yaml_nodes import Node, compose, read_text, wrap
 
 _DEFAULT_STATE = "waiting"
+_Bodies = dict[str, tuple[Node, Node]]
+"""State -> the key that names it under `actions:`, and its list of actions."""
 
 
 def _keys_unknown(_: str) -> None:
@@ -118,7 +120,7 @@ class _Reading:
             hint = "write 'initial_state: <state>', 'transitions:' and 'actions:' at the left margin"
             raise self.problems.fatal(root.mark, f"a machine must be a mapping, not {root.kind}", hint, code="E000")
 
-    def _action_lists(self) -> dict[str, tuple[Node, Node]]:
+    def _action_lists(self) -> _Bodies:
         """Return the lists under `actions:` by state, each with its key."""
         section = self.root.get("actions")
         if section is not None and section.items is not None:
@@ -129,7 +131,7 @@ class _Reading:
         named = [(state_name_of(key, "a state under 'actions'", self.problems), key, body) for key, body in pairs]
         return {name: (key, body) for name, key, body in named if name is not None}
 
-    def _entries(self, bodies: Mapping[str, object]) -> dict[str, StateEntry]:
+    def _entries(self, bodies: _Bodies) -> dict[str, StateEntry]:
         """Return the declared states; if the file declares none, every state that it names."""
         entries = read_states(self.root, self.lines, self.problems)
         initial = self.root.get("initial_state")
@@ -143,11 +145,11 @@ class _Reading:
         read_groups(self.root, entries, self.problems)
         return entries
 
-    def _warn_stray_actions(self, bodies: Mapping[str, object], used: Collection[str]) -> None:
-        for key, _ in self.root.pairs_under("actions"):
-            if key.text in bodies and key.text not in used and key.text != _DEFAULT_STATE:
-                message = f"no transition names the state {quoted(key.text)}; these actions never run"
-                self.problems.warn(key.mark, message, did_you_mean(key.text, used), code="W001")
+    def _warn_stray_actions(self, bodies: _Bodies, used: Collection[str]) -> None:
+        for name, (key, _) in bodies.items():
+            if name not in used and name != _DEFAULT_STATE:
+                message = f"no transition names the state {quoted(name)}; these actions never run"
+                self.problems.warn(key.mark, message, did_you_mean(name, used), code="W001")
 
     def _initial_state(self, entries: Mapping[str, StateEntry]) -> str | None:
         node = self.root.get("initial_state")
@@ -161,9 +163,7 @@ class _Reading:
         self.problems.error(self.root.mark, message, hint, code="E001")
         return None
 
-    def _actions(
-        self, bodies: Mapping[str, tuple[Node, Node]], entries: Mapping[str, StateEntry]
-    ) -> dict[str, tuple[ActionSpec, ...]]:
+    def _actions(self, bodies: _Bodies, entries: Mapping[str, StateEntry]) -> dict[str, tuple[ActionSpec, ...]]:
         actions = {}
         for name, (key, body) in bodies.items():
             known_name_of(key, "state", entries, self.problems)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from functools import cache
 from importlib.resources import files
+from textwrap import indent
 from typing import NamedTuple
 
 from ..errors import Severity
@@ -31,7 +32,7 @@ class Rule(NamedTuple):
 
     def explanation(self) -> str:
         """Return the whole explanation as text for a terminal."""
-        example = f"\n\nFor example:\n\n{_indented(self.wrong)}" if self.wrong else ""
+        example = f"\n\nFor example:\n\n{indent(self.wrong, '    ').rstrip()}" if self.wrong else ""
         return f"{self.code} ({self.severity}): {self.title}\n\n{self.text}{example}"
 
 
@@ -56,7 +57,3 @@ def chosen(words: str) -> set[str]:
 def _rule(code: str, title: str, body: str) -> Rule:
     example = _EXAMPLE.search(body)
     return Rule(code, title, _EXAMPLE.sub("", body).strip(), example[1] if example else "")
-
-
-def _indented(text: str) -> str:
-    return "".join(f"    {line}" for line in text.splitlines(keepends=True)).rstrip()

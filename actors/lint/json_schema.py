@@ -196,7 +196,7 @@ def _closed(fields: Fields, **own: Schema) -> Schema:
 
 def _described(fields: Fields, **own: Schema) -> dict[str, Schema]:
     """Return the schema of each field; `own` replaces that of its kind."""
-    return {key: {"description": meaning, **own.get(key, kind.schema)} for key, (kind, meaning) in fields.items()}
+    return {key: {"description": meaning, **own.get(key, kind.schema)} for key, (meaning, kind) in fields.items()}
 
 
 def _list(items: Schema) -> Schema:

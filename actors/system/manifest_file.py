@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 from ...storage.names import machine_name_fault
 from ..definition.fields import (
+    LARGEST,
     Keys,
     choice_of,
     duration_of,
@@ -321,14 +322,9 @@ def _context(body: Node, problems: Problems) -> dict[str, Any]:
     return context
 
 
-def _count(node: Node | None, what: str, least: int, problems: Problems, *, most: int | None = None) -> int:
+def _count(node: Node | None, what: str, least: int, problems: Problems, *, most: float = LARGEST) -> int:
     """Read a whole number from `least` to `most`; `least` if there is none."""
-    number = number_of(node, what, least, problems)
-    if number is not None and node is not None and number != int(number):
-        problems.error(node.mark, f"{what} must be a whole number, not {node.kind}")
-    if number is not None and node is not None and most is not None and number > most:
-        problems.error(node.mark, f"{what} must be at most {most}, not {number:.0f}")
-        number = None
+    number = number_of(node, what, least, problems, most=most, whole=True)
     return least if number is None else int(number)
 
 
