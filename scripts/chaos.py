@@ -1,4 +1,4 @@
-"""Attacks the engine for three quarters of an hour, and says whether anything was lost or done twice: `make chaos`.
+"""Attack the engine for three quarters of an hour, and report anything lost or done twice: `make chaos`.
 
 Real processes work on one store while they are killed, stopped and ended at random, also with the database server
 crashing under their feet; then a process dies at each named point between two steps, on either database. What is left
@@ -34,7 +34,7 @@ PLANS = {
     "stop": Plan(jobs=2000, events=8000, rounds=150, seed=0, kinds={"kill": 3, "terminate": 1, "stop": 2}, job_s=0.05),
     "postgres": Plan(jobs=1000, events=4000, rounds=100, seed=0, kinds={"kill": 5, "server": 1}),
 }
-#: a process dies at each point in turn: on SQLite, and on PostgreSQL
+#: a process is killed at each point in turn, on SQLite and on PostgreSQL
 POINTS_OF = {"points": False, "points-postgres": True}
 CAMPAIGNS = [*PLANS, *POINTS_OF]
 TURNS = 20
@@ -42,7 +42,7 @@ HEADER = "| campaign | seed | disturbances | jobs | events | repeated | fenced |
 
 
 def main() -> int:
-    """Exit code 0: nothing was lost and nothing done twice."""
+    """Run the campaigns. Return 0 if nothing was lost and nothing done twice."""
     args = _arguments()
     seed = args.seed if args.seed is not None else random.randrange(10**6)
     print(f"seed {seed}: --seed {seed} puts in the same load and makes the same choices\n\n{HEADER}")
@@ -71,7 +71,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _carried_out(name: str, seed: int, share: float) -> tuple[str, list[str]]:
-    """The campaign's row, and the promises that were broken."""
+    """Run a campaign, and return its row and the promises that were broken."""
     if name in POINTS_OF:
         return _points(name, seed, max(1, round(TURNS * share)))
     full = PLANS[name]
@@ -116,7 +116,7 @@ def _folder(name: str) -> Path:
 
 
 def _kept(folder: Path, faults: list[str]) -> list[str]:
-    """The faults with the place of their evidence; where there are none, nothing is kept."""
+    """Return the faults with the folder of their evidence; without faults, remove it."""
     if not faults:
         shutil.rmtree(folder)
     return [f"{folder}: {fault}" for fault in faults]

@@ -1,4 +1,4 @@
-"""Runs examples/file_intake on real files in ./demo with the monitor page, and ends by itself or on Ctrl-C."""
+"""Run examples/file_intake on real files in ./demo with the monitor page, and end by itself or on Ctrl-C."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PAGE_S = 20
 
 
 class DemoFailed(Exception):
-    """The demo did not do what it promises."""
+    """The demo did not do what it should."""
 
 
 def main() -> int:
@@ -54,7 +54,7 @@ def main() -> int:
 
 
 class Demo:
-    """One run: a copy of the example, its processes, and what they have done so far."""
+    """A run of the demo: a copy of the example, its processes, and their results so far."""
 
     def __init__(self, folder: Path, env: dict[str, str]) -> None:
         self.folder = folder
@@ -115,7 +115,7 @@ class Demo:
             time.sleep(0.05)
 
     def drop_files(self) -> int:
-        """Puts the samples and some larger files into the inbox, and queues a job for one that does not exist."""
+        """Put the samples and some larger files into the inbox, and queue a job for a file that does not exist."""
         inbox = self.folder / "inbox"
         count = 1
         for name, content, checksum in files_to_drop():
@@ -129,7 +129,7 @@ class Demo:
         return count
 
     def follow(self, expected: int, ends_at: float) -> None:
-        """Prints each file as the controller writes it down, until all are done."""
+        """Print each file when the controller records it, until all are done."""
         seen = 0
         print()
         while seen < expected:
@@ -167,7 +167,7 @@ class Demo:
         self.show("statemachine-db", "machine-state")
 
     def show(self, *command: str) -> None:
-        """Runs a command as a user would in the demo's folder, and prints it with what it says."""
+        """Run a command as a user would in the demo's folder, and print it with its output."""
         print("  $ " + " ".join(f"'{word}'" if set(word) & set('{*" ') else word for word in command))
         done = subprocess.run(
             command,
@@ -184,7 +184,7 @@ class Demo:
             raise DemoFailed(msg)
 
     def linger(self, ends_at: float) -> None:
-        """Leaves the machines running for the visitor's own files."""
+        """Leave the machines running for the visitor's own files."""
         left = ends_at - time.monotonic()
         if left < 1:
             return
@@ -197,7 +197,7 @@ class Demo:
             time.sleep(0.2)
 
     def stop(self) -> None:
-        """Asks every process to end, as a service manager would, and makes sure that it does."""
+        """Ask every process to end, as a service manager would; kill those that do not."""
         for process in self.processes.values():
             process.terminate()
         for name, process in self.processes.items():
@@ -213,7 +213,7 @@ LOST = '{"input_file_path": "inbox/lost.txt"}'
 
 
 def files_to_drop() -> Iterator[tuple[str, bytes, str]]:
-    """Name, content and promised sha256 of each file."""
+    """Yield the name, content and stated sha256 of each file."""
     for sample in sorted((EXAMPLE / "samples").iterdir()):
         if sample.suffix != ".sha256":
             content = sample.read_bytes()
@@ -240,7 +240,7 @@ def sha256(content: bytes) -> str:
 
 
 def environment(sockets: str) -> dict[str, str]:
-    """This environment with our commands on PATH, and sockets apart from those of any other installation."""
+    """Return the environment with our commands on PATH, and with sockets apart from those of other installations."""
     own = {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         "STATEMACHINE_CONTROL_PREFIX": f"{sockets}/control",
@@ -250,7 +250,7 @@ def environment(sockets: str) -> dict[str, str]:
 
 
 def free_port() -> int:
-    """The page's usual port, or any other where that is taken."""
+    """Return the page's default port, or a free one if that is taken."""
     for port in (PORT, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -263,7 +263,7 @@ def free_port() -> int:
 
 
 def shown(path: Path) -> str:
-    """A path as short as it can be told from here."""
+    """Return the path as text, relative to the current folder if it lies in it."""
     return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
 
 

@@ -1,4 +1,4 @@
-"""Writes the parts of docs/ that are made from the code; with --check it only says which pages are stale (exit 1).
+"""Write the parts of docs/ that are made from the code; with --check, only list the stale pages (exit code 1).
 
 A page marks such a part: `<!-- made: keys bash -->` … `<!-- /made -->`. Everything else in it is written by hand.
 """
@@ -55,12 +55,12 @@ def main() -> int:
 
 
 def made(page: Path) -> str:
-    """The page with its made parts as they have to be."""
+    """Return the page with its made parts up to date."""
     return PART.sub(lambda found: f"{found[1]}\n{part(found[2])}\n{found[3]}", page.read_text(encoding="utf-8"))
 
 
 def part(name: str) -> str:
-    """One made part: `keys ACTION`, `section NAME` or `command NAME`."""
+    """Return a made part: `keys ACTION`, `section NAME` or `command NAME`."""
     kind, _, rest = name.partition(" ")
     makers: Mapping[str, Callable[[str], str]] = {"keys": action_keys, "section": section, "command": command_section}
     return makers[kind](rest)
@@ -70,7 +70,7 @@ def part(name: str) -> str:
 
 
 def action_keys(name: str) -> str:
-    """An action's keys and events."""
+    """Return the table of an action's keys, and its events."""
     action = builtin(name)
     rows = [(named(key, action.required_keys), text) for key, text in action.keys.items()]
     known: Any = action.events or {}
@@ -86,7 +86,7 @@ def in_tuple(names: str | tuple[str, ...]) -> tuple[str, ...]:
 
 
 def section(name: str) -> str:
-    """The keys of one section of the schema, such as `states` or `schedules.job`, with the values that they take."""
+    """Return the keys of a section of the schema, such as `states` or `schedules.job`, with their values."""
     whole = schema()
     found: Mapping[str, Any] = whole
     for key in [] if name == "machine" else name.split("."):
@@ -100,7 +100,7 @@ def section(name: str) -> str:
 
 
 def mapping_in(found: Mapping[str, Any], whole: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The mapping with keys of its own somewhere below a schema."""
+    """Return the first mapping with named keys below a schema."""
     waiting = [found]
     while waiting:
         here = waiting.pop(0)
@@ -131,7 +131,7 @@ WORDS = {
 
 
 def shape(found: Mapping[str, Any], whole: Mapping[str, Any]) -> str:
-    """What a value may be, in a few words."""
+    """Return the allowed values in a few words."""
     if "$ref" in found:
         name = found["$ref"].rpartition("/")[2]
         return WORDS.get(name) or shape(whole["$defs"][name], whole)
@@ -175,7 +175,7 @@ def command_section(wanted: str) -> str:
 
 
 def help_texts(command: click.Command) -> Iterator[str]:
-    """The paragraphs of a help text, its examples fenced."""
+    """Yield the paragraphs of a help text, with its examples fenced."""
     for paragraph in cleandoc(command.help or "").split("\n\n"):
         if not paragraph.startswith("\b"):
             yield " ".join(paragraph.split())
@@ -200,7 +200,7 @@ def table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Iterator[s
 
 
 def cell(text: str) -> str:
-    """The text as it has to stand in a table; outside of code, signs that Markdown reads are escaped."""
+    """Return the text for a table cell; outside of code, Markdown's special characters are escaped."""
     pieces = re.split(r"(`[^`]*`)", " ".join(text.split()))
     plain = [re.sub(r"[<*]", r"\\\g<0>", piece) if not piece.startswith("`") else piece for piece in pieces]
     return "".join(plain).replace("|", r"\|")

@@ -1,4 +1,4 @@
-"""Fetches the browser libraries of web/static/vendor/ from npm: `scripts/vendor.py`, after a change of VERSIONS."""
+"""Fetch the browser libraries of web/static/vendor/ from npm: run `scripts/vendor.py` after a change of VERSIONS."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def fetch(name: str, version: str, scratch: Path) -> Path:
-    """The unpacked package."""
+    """Download a package, unpack it, and return its folder."""
     folder = scratch / name.replace("/", "-")
     folder.mkdir()
     command = ["npm", "pack", "--silent", "--pack-destination", str(folder), f"{name}@{version}"]

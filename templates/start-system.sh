@@ -37,7 +37,7 @@ manifest=statemachine-project.yaml
 if [ ! -f "$manifest" ]; then
     manifest=.start-system.yaml
     {
-        echo "# made by start-system.sh of its lists"
+        echo "# made by start-system.sh from its lists"
         echo "ports: {ui: $UI_PORT, websocket: $WEBSOCKET_PORT}"
         echo "machines:"
         for machine in "${MACHINE_CONFIGS[@]}"; do

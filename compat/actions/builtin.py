@@ -1,4 +1,4 @@
-"""The older engines' import path of the built-in actions, such as `BashAction`, for those who extend one."""
+"""The older engines' import path of the built-in actions, such as `BashAction`, for subclasses."""
 
 from __future__ import annotations
 

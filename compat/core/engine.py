@@ -13,9 +13,9 @@ from statemachine_engine.actors.runtime.runtime import Runtime
 
 
 class StateMachineEngine:
-    """`await load_config(path)`, then `await execute_state_machine()`: it returns when the machine has ended.
+    """One machine in a coroutine: `await load_config(path)`, then `await execute_state_machine()` until it has ended.
 
-    The store, sockets and actions are those of the `statemachine` command started in the same folder.
+    The database, sockets and actions are those of the `statemachine` command started in the same folder.
     """
 
     def __init__(
@@ -28,7 +28,7 @@ class StateMachineEngine:
         self._definition: Definition | None = None
 
     async def load_config(self, yaml_path: str | Path) -> None:
-        """Read the machine's file; ConfigError lists all that is wrong with it."""
+        """Read the machine's file. Raise ConfigError with everything that is wrong with it."""
         self._definition = load(Path(yaml_path), machine_name=self.machine_name)
         self.machine_name = self._definition.machine_name
         self.current_state = self._definition.initial_state

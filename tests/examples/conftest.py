@@ -1,4 +1,4 @@
-"""Each example runs in a copy of its own."""
+"""Each example runs in its own copy."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.project import Project, blocks, copy_of
 
 @pytest.fixture
 def project(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Project]:
-    """A copy of the example that the test's file is named after."""
+    """A copy of the example that the test file is named after."""
     project = copy_of(request.path.stem.removeprefix("test_"), tmp_path)
     yield project
     project.close()

@@ -71,7 +71,7 @@ def test_a_worker_killed_in_the_middle_loses_no_file_and_counts_none_twice(proje
 
 
 def drop(inbox: Path, name: str, content: bytes) -> None:
-    """As a careful program does it: written under another name, then renamed."""
+    """Write the file under another name, then rename it, as a careful program does."""
     inbox.mkdir(exist_ok=True)
     part = inbox / f"{len(name)}.part"
     part.write_bytes(content)
@@ -84,6 +84,6 @@ def report(project: Project) -> str:
 
 
 def archived(project: Project) -> dict[str, bytes]:
-    """Original name -> unpacked content of everything in the archive."""
+    """Return the unpacked content of every archived file by its original name."""
     packed = project.folder.glob("archive/*/*.gz")
     return {path.name.removesuffix(".gz"): gzip.decompress(path.read_bytes()) for path in packed}

@@ -68,7 +68,7 @@ def test_after_stop_it_takes_no_job_until_it_is_told_to(project: Project) -> Non
     assert project.jobs("pending") == {"later"}
 
 
-def test_what_is_sent_while_it_is_down_is_done_when_it_starts(project: Project) -> None:
+def test_jobs_sent_while_it_is_down_are_done_when_it_starts(project: Project) -> None:
     project.shell('statemachine-db add-job early --type simple --payload \'{"note": "$(reboot)"}\'')
     worker = project.start("statemachine config/worker.yaml --machine-name worker")
     project.until_logged("Processing job early $(reboot)")
@@ -79,6 +79,6 @@ def test_what_is_sent_while_it_is_down_is_done_when_it_starts(project: Project) 
 
 
 def moves(project: Project) -> list[tuple[str, str, str]]:
-    """Each as (from, to, event), oldest first."""
+    """Return the transitions as (from, to, event), oldest first."""
     history = project.json("statemachine-db transition-history --machine simple_worker")
     return [(row["from_state"], row["to_state"], row["event"]) for row in reversed(history)]

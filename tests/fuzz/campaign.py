@@ -1,4 +1,4 @@
-"""Runs something many times over hostile input, and holds it to what is promised: no crash, no hang, flat memory."""
+"""Run something many times over hostile input, and check that it does not crash, hang or take more memory."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-#: `make fuzz` sets it: the long forms, with the seed to begin from
+#: `make fuzz` sets FUZZ for the long campaigns; FUZZ_SEED is the first seed
 LONG = os.environ.get("FUZZ") == "long"
 SEED = int(os.environ.get("FUZZ_SEED", "20261124"))
 
@@ -21,9 +21,9 @@ GROWTH_MIB = 24.0
 
 
 def campaign(what: str, attack: Callable[[random.Random], str], *, long: int, short: int) -> Counter[str]:
-    """Attack so many times, each with its own seed; `attack` says what became of it. How often each of that came.
+    """Attack many times, each with its own seed, and return how often each outcome came; `attack` returns the outcome.
 
-    What fails is raised with the seed that makes it fail again.
+    An error is raised with the seed that repeats it.
     """
     rounds = long if LONG else short
     outcomes: Counter[str] = Counter()
@@ -43,14 +43,14 @@ def campaign(what: str, attack: Callable[[random.Random], str], *, long: int, sh
         slowest_s = max(slowest_s, took_s)
     grown_mib = resident_mib() - warm_mib
     took_s = time.monotonic() - begun_s
-    said = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(outcomes.items()))
-    print(f"\n| {what} | {rounds:,} | {said} | {slowest_s * 1000:.0f} ms | {grown_mib:+.1f} MiB | {took_s:.0f} s |")
+    counts = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(outcomes.items()))
+    print(f"\n| {what} | {rounds:,} | {counts} | {slowest_s * 1000:.0f} ms | {grown_mib:+.1f} MiB | {took_s:.0f} s |")
     assert grown_mib < GROWTH_MIB
     return outcomes
 
 
 def resident_mib() -> float:
-    """What this process has in memory, garbage left out."""
+    """Return the memory of this process in MiB, after a garbage collection."""
     gc.collect()
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGESIZE") / 2**20

@@ -1,4 +1,4 @@
-"""A page of its own in a process of its own."""
+"""A page in its own process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.until import until
 
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Callable[[], int]]:
-    """Starts statemachine-ui; its port. Whatever comes, it prints no traceback."""
+    """Return a function that starts statemachine-ui and returns its port. It must print no traceback."""
     project = Project(tmp_path)
 
     def start() -> int:

@@ -1,4 +1,4 @@
-"""Hostile input, the same for the same seed: texts, JSON values, and documents that were whole once."""
+"""Make hostile input, the same for the same seed: texts, JSON values, and damaged documents."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ TOKENS = [
 
 
 def text(rng: random.Random) -> str:
-    """A few pieces, or characters of any kind."""
+    """Return a few hostile pieces, or characters of any kind."""
     if rng.random() < 0.3:
         return "".join(
             chr(rng.randrange(0x11_0000 if rng.random() < 0.2 else 0x3000)) for _ in range(rng.randrange(40))
@@ -41,7 +41,7 @@ def text(rng: random.Random) -> str:
 
 
 def value(rng: random.Random, depth: int = 0) -> Any:
-    """Any JSON value."""
+    """Return any JSON value."""
     kind = rng.randrange(9 if depth < 4 else 6)
     if kind < 2:
         return text(rng)
@@ -57,7 +57,7 @@ def value(rng: random.Random, depth: int = 0) -> Any:
 
 
 def jsonish(rng: random.Random, message: dict[str, Any]) -> bytes:
-    """A message with some keys changed, and now and then broken as JSON."""
+    """Return a message with some keys changed, and sometimes with broken JSON."""
     changed = dict(message)
     for _ in range(rng.randrange(3)):
         changed[rng.choice([*message, text(rng)])] = value(rng)
@@ -66,7 +66,7 @@ def jsonish(rng: random.Random, message: dict[str, Any]) -> bytes:
 
 
 def broken(rng: random.Random, data: bytes) -> bytes:
-    """The document with bytes flipped, cut out, put in, doubled."""
+    """Return the document with bytes flipped, removed, inserted or doubled."""
     for _ in range(rng.randrange(1, 5)):
         at, end = sorted(rng.randrange(len(data) + 1) for _ in range(2))
         end = min(end, at + rng.choice([1, 3, 30, 300]))

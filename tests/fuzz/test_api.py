@@ -1,4 +1,4 @@
-"""Requests that nobody would make: paths, parameters, headers and bodies, and bytes that are no HTTP."""
+"""Hostile requests: paths, parameters, headers and bodies, and bytes that are not HTTP."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ BODIES = [
 
 
 @pytest.mark.timeout(3600)
-def test_each_request_has_an_answer_and_none_is_an_error_of_ours(tmp_path: Path) -> None:
+def test_each_request_is_answered_and_none_is_a_server_error(tmp_path: Path) -> None:
     db = Database.open(tmp_path / "x.db")
     jobs.enqueue(db, "a", "t")
     app = create_app(tmp_path / "x.db", event_socket=str(tmp_path / "e"), control_prefix=str(tmp_path / "c"))
@@ -68,7 +68,7 @@ def test_each_request_has_an_answer_and_none_is_an_error_of_ours(tmp_path: Path)
 
 
 @pytest.mark.timeout(1800)
-def test_bytes_that_are_no_http_end_their_own_connection_and_no_other(serve: Callable[[], int]) -> None:
+def test_bytes_that_are_not_http_end_only_their_own_connection(serve: Callable[[], int]) -> None:
     port = serve()
     request = (
         b"POST /api/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 17\r\n\r\n"
@@ -94,7 +94,7 @@ def test_bytes_that_are_no_http_end_their_own_connection_and_no_other(serve: Cal
 
 
 def filled(rng: random.Random, path: str) -> str:
-    """The path of a rule, with something in the place of its parameters."""
+    """Return the path of a rule, with hostile values for its parameters."""
     while "<" in path:
         before, _, rest = path.partition("<")
         path = before + quoted(rng) + rest.partition(">")[2]

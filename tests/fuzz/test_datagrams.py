@@ -22,7 +22,7 @@ END = b'{"type": "the_end"}'
 
 
 @pytest.mark.timeout(1800)
-def test_each_is_a_message_or_refused_and_the_machine_goes_on(tmp_path: Path) -> None:
+def test_each_datagram_is_a_message_or_refused_and_the_machine_goes_on(tmp_path: Path) -> None:
     taken, ended = [0], threading.Event()
 
     def take(message: EventMessage | Notification) -> None:

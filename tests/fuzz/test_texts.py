@@ -1,4 +1,4 @@
-"""Hostile texts in every field that takes one: refused, or kept as they are and shown harmlessly."""
+"""Hostile texts in every field are refused, or stored unchanged and shown harmlessly."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NAMES = ("job_id", "job_type", "machine_type", "source_job_id", "unique_key")
 
 
 @pytest.mark.timeout(1800)
-def test_each_is_refused_or_kept_and_nobody_s_terminal_is_steered(tmp_path: Path) -> None:
+def test_each_text_is_refused_or_stored_and_never_controls_a_terminal(tmp_path: Path) -> None:
     db = Database.open(tmp_path / "x.db")
 
     def attack(rng: random.Random) -> str:
@@ -35,7 +35,7 @@ def test_each_is_refused_or_kept_and_nobody_s_terminal_is_steered(tmp_path: Path
         stored_as_data(db, hostile_text)
         return "refused as a name" if refused else "taken as a name"
 
-    with db.write():  # committed in the end: what is tried is the values, not the disk
+    with db.write():  # one commit at the end: the test is about values, not about the disk
         outcomes = campaign("texts in 13 fields", attack, long=10_000, short=300)
     assert set(outcomes) == {"refused as a name", "taken as a name"}
     db.close()
@@ -46,7 +46,7 @@ def refuses_name(db: Database, field: str, name: str) -> bool:
     try:
         job = jobs.enqueue(db, given.pop("job_id"), given.pop("job_type") or "", **given)  # type: ignore[arg-type]
     except StorageError as error:
-        return is_told_well(error)
+        return is_one_plain_line(error)
     found = jobs.get(db, job.job_id)
     assert found is not None
     if field != "unique_key":
@@ -58,14 +58,14 @@ def refuses_name(db: Database, field: str, name: str) -> bool:
 def refuses_event(db: Database, field: str, name: str) -> bool:
     given = {"target": "m", "type": "go", field: name}
     try:
-        letter = mailbox.post(db, given.pop("target"), given.pop("type"), **given)  # type: ignore[arg-type]
+        posted = mailbox.post(db, given.pop("target"), given.pop("type"), **given)  # type: ignore[arg-type]
     except StorageError as error:
-        return is_told_well(error)
-    assert getattr(letter, field) == name
+        return is_one_plain_line(error)
+    assert getattr(posted, field) == name
     return False
 
 
-def is_told_well(error: StorageError) -> bool:
+def is_one_plain_line(error: StorageError) -> bool:
     said = str(error)
     assert not UNSAFE.search(said), ascii(said)
     assert len(said) < 2000
@@ -73,10 +73,10 @@ def is_told_well(error: StorageError) -> bool:
 
 
 def stored_as_data(db: Database, value: str) -> None:
-    """As payload, reason, message of the log: any text is taken, less what no database can hold."""
-    letter = mailbox.post(db, "m", "go", {"text": value})
-    (kept,) = mailbox.peek(db, "m", limit=1_000_000)[-1:] or [letter]
-    assert kept.payload["text"] == json.loads(json.dumps(value))  # where two halves of a character have become one
+    """Store the text as payload, reason and log message: any text that a database can hold is accepted."""
+    posted = mailbox.post(db, "m", "go", {"text": value})
+    (kept,) = mailbox.peek(db, "m", limit=1_000_000)[-1:] or [posted]
+    assert kept.payload["text"] == json.loads(json.dumps(value))  # two surrogate halves become one character
     mailbox.clear(db)
     jobs.enqueue(db, "j", "t", data={value: value})
     jobs.fail(db, "j", value)

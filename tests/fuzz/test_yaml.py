@@ -1,4 +1,4 @@
-"""Mutated configurations, as they are loaded, linted and drawn."""
+"""Mutated configurations are loaded, linted and drawn, or refused."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MANIFESTS = [(ROOT / "statemachine-project.yaml").read_bytes()]
 
 
 @pytest.mark.timeout(3600)
-def test_each_is_a_machine_or_refused_with_its_mistakes(tmp_path: Path) -> None:
+def test_each_file_is_a_machine_or_refused_with_its_mistakes(tmp_path: Path) -> None:
     file = tmp_path / "m.yaml"
 
     def attack(rng: random.Random) -> str:
@@ -47,6 +47,6 @@ def test_each_is_a_machine_or_refused_with_its_mistakes(tmp_path: Path) -> None:
 
 
 def tell(error: ConfigError) -> None:
-    """As the command line prints it."""
+    """Return the text that the command line prints."""
     for line in str(error).split("\n"):
         assert not UNSAFE.search(escaped(line))

@@ -1,4 +1,4 @@
-"""A hundred thousand jobs: in little memory, and exactly that many after a kill."""
+"""A hundred thousand jobs are added in little memory, and exactly once in spite of a kill."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MEGABYTES = 200
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """The jobs, one a line."""
+    """The jobs, one per line."""
     path = tmp_path / "jobs.jsonl"
     rows = ({"job_id": f"job-{n:06d}", "type": "t", "payload": {"n": n, "text": "x" * 50}} for n in range(COUNT))
     path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
@@ -32,7 +32,7 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def db(tmp_path: Path) -> Iterator[Database]:
-    """The store that they go into."""
+    """The database that they are added to."""
     with Database.open(f"sqlite:///{tmp_path / 'jobs.db'}") as db:
         yield db
 
@@ -45,7 +45,7 @@ def start(file: Path, db: Database) -> subprocess.Popen[str]:
 
 
 def peak_kb(pid: int) -> int:
-    """The most memory that a process has had so far; its rusage would also count what its parent had at the fork."""
+    """Return the peak memory of a process. Its rusage would also count the memory of its parent at the fork."""
     with suppress(OSError):
         for line in Path(f"/proc/{pid}/status").read_text().splitlines():
             if line.startswith("VmHWM:"):

@@ -1,4 +1,4 @@
-"""`statemachine-events --since`: over kills of the runtime and of itself, every event once and in order."""
+"""`statemachine-events --since` shows every event once and in order, in spite of kills of the runtime and of itself."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ initial_state: a
 transitions: [{from: "*", to: a, event: n}]
 """
 SENT = 5500
-"""Each leaves two events in the log: that it was received, and the transition."""
+"""Each event makes two log records: that it was received, and the transition."""
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def project(tmp_path: Path) -> Iterator[Project]:
 
 
 class Log:
-    """The file that the command writes into, run after run."""
+    """The file to which the command appends in each run."""
 
     def __init__(self, project: Project) -> None:
         self.project = project
@@ -40,7 +40,7 @@ class Log:
         self.path.touch()
 
     def start(self) -> subprocess.Popen[bytes]:
-        """Go on after the last whole line; one that a kill has cut in two is taken away."""
+        """Start the command after the last whole line; a line that a kill has cut is removed."""
         data = self.path.read_bytes()
         self.path.write_bytes(data[: data.rfind(b"\n") + 1])
         since = (self.ids() or [0])[-1]

@@ -1,4 +1,4 @@
-"""What users may rely on, with real processes that are killed, stopped and flooded."""
+"""Real processes that are killed, stopped and flooded lose nothing."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_a_job_whose_worker_is_killed_is_done_by_the_next_and_counts_once(projec
     assert [job["job_id"] for job in started] == ["j1"]
 
 
-def test_a_killed_machine_that_resumes_has_its_state_context_job_and_timer_again(project: Project) -> None:
+def test_a_killed_machine_resumes_with_its_state_context_job_and_timer(project: Project) -> None:
     _write(project, "m", RESUMING)
     killed = project.start("statemachine m.yaml --context given=yes")
     project.until_state("m", "waiting")

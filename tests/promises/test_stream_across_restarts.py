@@ -1,6 +1,6 @@
-"""A client that comes back sees every transition once, however long the server was away.
+"""A client that reconnects sees every transition once, even after a long outage of the server.
 
-`OUTAGE_S=30 pytest tests/promises/test_stream_across_restarts.py` is the long form; the usual one is short.
+`OUTAGE_S=30 pytest tests/promises/test_stream_across_restarts.py` runs the long form; the default is short.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ transitions:
 
 
 class Follower(threading.Thread):
-    """Follows the stream as the page does: comes back after each loss, with the last id that it has seen."""
+    """A client that follows the stream as the page does: it reconnects with the last id that it has seen."""
 
     def __init__(self, port: int) -> None:
         super().__init__(name="follower")
@@ -109,7 +109,7 @@ def test_every_transition_is_seen_once_though_the_server_was_away(tmp_path: Path
 
 
 class Flipper(threading.Thread):
-    """Sends events at a steady rate."""
+    """A thread that sends events at a steady rate."""
 
     def __init__(self, send: object) -> None:
         super().__init__(name="flipper")

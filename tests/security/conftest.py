@@ -1,4 +1,4 @@
-"""The first user's project, in a place that a second user can reach as well."""
+"""The first user's project, in a folder that a second user can reach too."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def mallory() -> Iterator[OtherUser]:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A project whose folder others may read, with its sockets where they may put theirs."""
+    """A project whose folder others may read, with its sockets in a folder where they may write."""
 
     project: Project
     #: a folder like /tmp: everybody may write, and remove what is his own
@@ -42,14 +42,14 @@ class Place:
 
 @pytest.fixture
 def place(mallory: OtherUser) -> Iterator[Place]:
-    """A project in which nothing runs yet."""
+    """A project in which nothing runs."""
     with open_place() as place:
         yield place
 
 
 @pytest.fixture(scope="module")
 def running(mallory: OtherUser) -> Iterator[Place]:
-    """A project with a machine that runs, started by somebody who would let everybody do everything."""
+    """A project with a running machine, started with the umask that permits everything."""
     with open_place() as place:
         place.project.start("bash -c 'umask 0; exec statemachine m.yaml'")
         place.project.until_state("m", "waiting")

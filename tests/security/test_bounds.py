@@ -1,4 +1,4 @@
-"""How deep a value may be nested, and how long a number may be, through every door."""
+"""The limits of nested values and long numbers hold at every entrance."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def nested(depth: int) -> str:
     return "[" * depth + "]" * depth
 
 
-def test_the_deepest_value_that_is_taken() -> None:
+def test_the_deepest_value_is_accepted() -> None:
     wide = json.dumps([[{}] for _ in range(1000)])
     for fits in (nested(MAX_DEPTH), wide):
         assert parse(fits) == json.loads(fits)
@@ -35,18 +35,18 @@ def test_the_deepest_value_that_is_taken() -> None:
 
 
 @BOMBS
-def test_a_datagram(depth: int) -> None:
+def test_a_datagram_has_the_limit_of_depth(depth: int) -> None:
     with pytest.raises(datagrams.MalformedMessage, match="nested more than 64 levels deep|larger than"):
         datagrams.decode(b'{"type": "x", "payload": %s}' % nested(depth).encode(), 0.0)
 
 
-def test_a_datagram_whose_payload_is_a_text_that_holds_one() -> None:
+def test_deep_json_inside_a_text_is_accepted() -> None:
     data = json.dumps({"type": "x", "payload": nested(900)}).encode()
     assert datagrams.decode(data, 0.0).payload == nested(900)  # type: ignore[union-attr]
 
 
 @BOMBS
-def test_the_command_line_and_a_bulk_file(tmp_path: Path, depth: int) -> None:
+def test_the_command_line_and_a_bulk_file_have_the_limit_of_depth(tmp_path: Path, depth: int) -> None:
     (tmp_path / "jobs.jsonl").write_text(f'{{"job_type": "t", "data": {nested(depth)}}}\n')
     for args in (
         ["add-job", "--type", "t", "--payload", nested(depth)],
@@ -60,13 +60,13 @@ def test_the_command_line_and_a_bulk_file(tmp_path: Path, depth: int) -> None:
 
 
 @BOMBS
-def test_a_request(tmp_path: Path, depth: int) -> None:
+def test_a_request_has_the_limit_of_depth(tmp_path: Path, depth: int) -> None:
     answer = post(tmp_path, f'{{"job_type": "t", "payload": {nested(depth)}}}')
     assert (answer.status_code, answer.get_json()["error"]) == (400, "nested more than 64 levels deep")
 
 
 def post(folder: Path, body: str) -> TestResponse:
-    """The answer to a request for a new job."""
+    """Return the answer to a request for a new job."""
     Database.open(folder / "x.db").close()
     app = create_app(folder / "x.db", event_socket=str(folder / "e"))
     headers = {"X-CSRF-Token": monitor_of(app).csrf_token}
@@ -77,8 +77,8 @@ def post(folder: Path, body: str) -> TestResponse:
 LONG, REFUSED = "9" * 100_000, "a whole number of more than 100 digits: 9{20}…"
 
 
-def test_a_number_without_an_end(tmp_path: Path) -> None:
-    """Python takes quadratic time for it, and says what it does with more than 4300 digits in words of its own."""
+def test_a_very_long_number_is_refused(tmp_path: Path) -> None:
+    """Python takes quadratic time for it, and refuses more than 4300 digits with a message of its own."""
     (tmp_path / "payload.json").write_text(LONG)
     (tmp_path / "jobs.jsonl").write_text(f'{{"job_type": "t", "data": {LONG}}}\n')
     (tmp_path / "jobs.csv").write_text(f"job_type,data\nt,{LONG}\n")
@@ -94,10 +94,10 @@ def test_a_number_without_an_end(tmp_path: Path) -> None:
         assert done.exit_code in (1, 2)
         assert re.search(REFUSED, done.output)
         assert len(done.output) < 500
-    assert KeyValue().convert(f"id={LONG}", None, None) == ("id", LONG)  # no JSON of ours, and so a text
+    assert KeyValue().convert(f"id={LONG}", None, None) == ("id", LONG)  # not our JSON, and therefore a text
 
 
-def test_a_request_with_a_number_without_an_end(tmp_path: Path) -> None:
+def test_a_request_with_a_very_long_number_is_refused(tmp_path: Path) -> None:
     answer = post(tmp_path, f'{{"job_type": "t", "payload": {LONG}}}')
     assert answer.status_code == 400
     assert re.fullmatch(f"the body is not JSON: {REFUSED}", answer.get_json()["error"])

@@ -1,4 +1,4 @@
-"""Names that are paths, steer terminals or fill pages, through every door."""
+"""Names that are paths, control terminals or fill pages are refused at every entrance."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def db(tmp_path: Path) -> Iterator[Database]:
 
 @pytest.fixture
 def cli(db: Database, tmp_path: Path) -> Callable[..., Result]:
-    """statemachine-db in this process."""
+    """Return a function that runs statemachine-db in this process."""
     sockets = {"STATEMACHINE_CONTROL_PREFIX": str(tmp_path / "c"), "STATEMACHINE_EVENT_SOCKET": str(tmp_path / "e")}
 
     def run(*args: str) -> Result:
@@ -70,7 +70,7 @@ def cli(db: Database, tmp_path: Path) -> Callable[..., Result]:
 
 @pytest.fixture
 def post(db: Database, tmp_path: Path) -> Iterator[Callable[..., tuple[int, Any]]]:
-    """Writes to the API."""
+    """Return a function that posts to the API."""
     app = create_app(db.path, event_socket=str(tmp_path / "e"), control_prefix=str(tmp_path / "c"))
     client, csrf = app.test_client(), monitor_of(app).csrf_token
 
@@ -83,7 +83,7 @@ def post(db: Database, tmp_path: Path) -> Iterator[Callable[..., tuple[int, Any]
 
 
 @unfit
-def test_python_stores_nothing_under_them(db: Database, name: str) -> None:
+def test_python_stores_nothing_under_hostile_names(db: Database, name: str) -> None:
     jobs = JobQueue(db)
     for refused in (
         lambda: jobs.add("t", job_id=name),
@@ -103,7 +103,7 @@ def test_python_stores_nothing_under_them(db: Database, name: str) -> None:
 
 
 @unfit
-def test_the_command_line_refuses_them_in_one_printable_line(
+def test_the_command_line_refuses_hostile_names_in_one_printable_line(
     db: Database, cli: Callable[..., Result], tmp_path: Path, name: str
 ) -> None:
     lines = tmp_path / "jobs.jsonl"
@@ -127,14 +127,14 @@ def test_the_command_line_refuses_them_in_one_printable_line(
 
 
 @unfit
-def test_the_api_refuses_them(db: Database, post: Callable[..., tuple[int, Any]], name: str) -> None:
+def test_the_api_refuses_hostile_names(db: Database, post: Callable[..., tuple[int, Any]], name: str) -> None:
     assert post("/api/jobs", {"job_id": name, "job_type": "t"})[0] == 400
     assert post("/api/jobs", {"job_type": name})[0] == 400
     assert post("/api/machines/m/events", {"type": name})[0] in (400, 404)
 
 
 @unfit
-def test_a_datagram_with_them_is_no_message(name: str) -> None:
+def test_a_datagram_with_hostile_names_is_refused(name: str) -> None:
     for message in ({"type": name}, {"type": "go", "job_id": name}, {"type": "go", "source": name}):
         with pytest.raises(datagrams.MalformedMessage) as refusal:
             datagrams.decode(json.dumps(message).encode("utf-8", "surrogatepass"), 0.0)
@@ -142,7 +142,7 @@ def test_a_datagram_with_them_is_no_message(name: str) -> None:
 
 
 @unfit
-def test_a_yaml_file_with_them_is_refused_at_its_place(tmp_path: Path, name: str) -> None:
+def test_a_yaml_file_with_hostile_names_is_refused_at_its_place(tmp_path: Path, name: str) -> None:
     text = json.dumps(name)
     for file in (
         f"metadata: {{machine_name: {text}}}\ninitial_state: a\nstates: [a]\n",
@@ -157,7 +157,7 @@ def test_a_yaml_file_with_them_is_refused_at_its_place(tmp_path: Path, name: str
 
 
 @pytest.mark.parametrize("name", PATHS[:3] + PATHS[-1:])
-def test_a_path_is_no_machine_and_no_socket_comes_of_it(
+def test_a_path_is_not_a_machine_name_and_makes_no_socket(
     db: Database, cli: Callable[..., Result], tmp_path: Path, name: str
 ) -> None:
     (tmp_path / "m.yaml").write_text("initial_state: a\nstates: [a]\n")
@@ -170,7 +170,7 @@ def test_a_path_is_no_machine_and_no_socket_comes_of_it(
 
 
 @pytest.mark.parametrize("name", PATHS + ODD)
-def test_a_job_may_be_called_so_and_is_found_shown_and_run_as_data(
+def test_a_job_may_have_a_path_as_its_id_which_stays_data(
     db: Database, cli: Callable[..., Result], tmp_path: Path, name: str
 ) -> None:
     before = {path.name for path in tmp_path.iterdir()}

@@ -1,4 +1,4 @@
-"""Nothing that a user or a sender writes becomes program text: every call that could do it is known by its place."""
+"""Nothing that a user or sender writes becomes program text: each call that could do this is listed with its reason."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def calls() -> Iterator[tuple[str, ast.Call]]:
                 yield f"{path.relative_to(ROOT)}: {ast.unparse(node.func)}", node
 
 
-def test_each_call_that_could_run_text_is_one_of_those_that_have_a_reason() -> None:
+def test_each_call_that_could_run_text_is_listed_with_a_reason() -> None:
     found = {place for place, _ in calls() if place.partition(": ")[2] in FORBIDDEN}
     assert found == set(ALLOWED)
 
@@ -49,7 +49,7 @@ def test_no_command_is_given_to_a_shell_by_python() -> None:
         assert not any(keyword.arg == "shell" for keyword in call.keywords), place
 
 
-def test_templates_of_the_page_escape_all_that_is_put_in() -> None:
+def test_templates_of_the_page_escape_every_value() -> None:
     for path in (ROOT / "web" / "templates").rglob("*.html"):
         text = path.read_text(encoding="utf-8")
         assert "|safe" not in text.replace(" ", "")

@@ -1,4 +1,4 @@
-"""A second user of this computer, a real account: he can neither read, send, squat nor delay anything."""
+"""A second user of this computer, a real account, can neither read, send, squat nor delay anything."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ for path in args[1:]:
 
 @pytest.fixture(scope="module")
 def page(running: Place) -> int:
-    """The port of the first user's page, which is up."""
+    """The port of the first user's page, which runs."""
     return start_page(running.project)
 
 
@@ -77,7 +77,7 @@ def test_every_file_of_a_project_is_closed_to_him_whatever_the_umask(running: Pl
     assert stat.S_IMODE((running.project.folder / "data").stat().st_mode) == 0o700
 
 
-def test_the_attacks_are_real_what_is_open_he_does_read(place: Place, mallory: OtherUser) -> None:
+def test_the_attacks_are_real_he_reads_what_is_open(place: Place, mallory: OtherUser) -> None:
     assert " read " in mallory.run(READ, place.project.folder / "m.yaml")
     assert mallory.run("print(os.getuid(), os.getgroups())") == f"{mallory.uid} []"
 
@@ -99,7 +99,7 @@ def test_a_database_that_another_user_has_laid_out_is_refused_by_his_name(place:
 
 
 @pytest.mark.parametrize("suffix", ["-wal", "-journal", "-shm"])
-def test_what_he_puts_beside_a_database_is_not_read_as_its_own(place: Place, mallory: OtherUser, suffix: str) -> None:
+def test_a_file_that_he_puts_beside_a_database_is_not_read(place: Place, mallory: OtherUser, suffix: str) -> None:
     mallory.run("open(args[0], 'w').write('x' * 5000)", place.resources / f"x.db{suffix}")
 
     said = place.project.shell(f"statemachine-db status --db {place.resources / 'x.db'}", code=1)
@@ -128,9 +128,7 @@ def test_he_can_send_to_no_socket_and_remove_none(running: Place, mallory: Other
     assert stat.S_IMODE((running.resources / name).stat().st_mode) == 0o600
 
 
-def test_even_where_somebody_has_opened_the_socket_the_kernel_s_word_on_the_sender_counts(
-    running: Place, mallory: OtherUser
-) -> None:
+def test_even_if_the_socket_is_open_to_all_the_senders_user_id_counts(running: Place, mallory: OtherUser) -> None:
     (running.resources / "control-m.sock").chmod(0o666)
 
     assert mallory.run(SEND, running.resources / "control-m.sock", '{"type": "go"}') == "sent"
@@ -235,7 +233,7 @@ def test_he_sees_nothing_of_the_page_and_may_do_nothing(page: int, mallory: Othe
     assert ask(page, "/api/machines")[0] == 200
 
 
-def test_a_request_whose_sender_has_left_already_is_nobody_s(page: int, mallory: OtherUser, running: Place) -> None:
+def test_a_request_whose_sender_is_gone_is_refused(page: int, mallory: OtherUser, running: Place) -> None:
     csrf = json.loads(ask(page, "/api/config")[1])["csrf_token"]
     body = '{"type": "go"}'
     request = (
@@ -283,7 +281,7 @@ def test_a_page_with_a_token_lets_him_in_who_knows_it(running: Place, mallory: O
 
 
 def start_page(project: Project, *args: str) -> int:
-    """Start statemachine-ui; its port, when it is ready."""
+    """Start statemachine-ui, wait until it is ready, and return its port."""
     pattern = re.compile(r"Monitor: http://127\.0\.0\.1:(\d+)/")
     before = len(pattern.findall(project.log()))
     project.start(f"statemachine-ui --port 0 --no-websocket {' '.join(args)}")
@@ -300,7 +298,7 @@ def start_page(project: Project, *args: str) -> int:
 
 
 def ask(port: int, path: str) -> tuple[int, str]:
-    """One request of our own."""
+    """Send a request as the first user."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
     try:
         connection.request("GET", path)
@@ -311,7 +309,7 @@ def ask(port: int, path: str) -> tuple[int, str]:
 
 
 def lock_of(project: Project) -> Any:
-    """Where the project's system keeps its lock."""
+    """Return the lock file of the project's system."""
     from statemachine_engine.actors.system.control_server import Address
 
     manifest = (project.folder / "statemachine-project.yaml").resolve()

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Writes one file down in ledger.tsv, unless it is there already, and makes report.md anew.
+# Adds one file to ledger.tsv, unless it is there already, and writes report.md again.
 # usage: tally.sh JOB_ID RESULT NAME BYTES PACKED_BYTES NOTE
 set -eu
 tab=$(printf '\t')

@@ -1,4 +1,4 @@
-"""How the actions of a state or transition are read."""
+"""The actions of a state or transition are read with all their keys."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_empty_params_are_none() -> None:
         ({"every": "2s"}, 2.0),
     ],
 )
-def test_an_action_repeats_when_it_says_so(keys: dict[str, Any], every_s: float | None) -> None:
+def test_an_action_repeats_if_one_of_its_keys_asks_for_it(keys: dict[str, Any], every_s: float | None) -> None:
     (spec,), _ = read({"type": "log", **keys})
     assert spec.every_s == every_s
 
@@ -74,7 +74,7 @@ def test_keys_of_custom_actions_are_their_own() -> None:
     assert hints({"type": "mine", "whatever": 1}) == []
 
 
-def test_a_key_that_the_action_uses_as_a_placeholder_is_meant() -> None:
+def test_a_key_that_the_action_uses_as_a_placeholder_is_no_warning() -> None:
     assert hints({"type": "bash", "command": "convert {file}", "params": {"file": "/tmp/x", "fil": 1}}) == [None]
 
 
@@ -92,14 +92,14 @@ def test_specs_can_be_kept_in_sets() -> None:
     assert len({*specs, *specs}) == 2
 
 
-def test_a_retry_is_read_with_its_usual_values() -> None:
+def test_a_retry_has_default_values() -> None:
     (spec,), warnings = read({"type": "mine", "retry": {"on": "timeout"}})
 
     assert spec.retry == Retry(3, 1.0, 2.0, 60.0, 0.0, frozenset({"timeout"}))
     assert not warnings
 
 
-def test_a_retry_may_stand_under_params_where_the_one_beside_wins() -> None:
+def test_a_retry_may_stand_under_params_but_the_one_beside_it_wins() -> None:
     (under, beside), _ = read(
         {"type": "mine", "params": {"retry": {"max": 1, "delay": "1m"}}},
         {"type": "mine", "retry": {"max": 2, "on": [75, "OSError"]}, "params": {"retry": {"max": 1}}},

@@ -1,4 +1,4 @@
-"""Whatever a file contains, it loads or is a ConfigError at a place in the file."""
+"""Any content of a file loads, or raises a ConfigError with a place in the file."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ edits = st.lists(st.tuples(places, st.integers(0, 30), pieces), min_size=1, max_
 
 
 def loaded(load: Callable[[], Definition]) -> Definition | ConfigError:
-    """What came out; any other exception fails the test."""
+    """Return the machine or the error; any other exception fails the test."""
     try:
         return load()
     except ConfigError as error:
@@ -91,7 +91,7 @@ def loaded(load: Callable[[], Definition]) -> Definition | ConfigError:
 
 
 def check(text: str) -> None:
-    """Load, and check what both outcomes promise."""
+    """Load, and check the machine or the error."""
     outcome = loaded(lambda: load_text(text))
     if isinstance(outcome, ConfigError):
         last_line = len(YAML_LINE.split(text)) + 1

@@ -1,4 +1,4 @@
-"""Every kind of mistake in a machine's file is refused at its place; an arrow stands before what is wrong."""
+"""Every kind of mistake in a machine's file is refused with its place and code; an arrow marks the place."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Bad(NamedTuple):
 
 
 def without_arrows(text: str) -> tuple[str, list[tuple[int, int]]]:
-    """The text to load, and line and column of each arrow in it."""
+    """Return the text to load, and the line and column of each arrow."""
     before, places = "", []
     for part in text.split(ARROW)[:-1]:
         before += part
@@ -31,7 +31,7 @@ def without_arrows(text: str) -> tuple[str, list[tuple[int, int]]]:
 
 
 def in_action(text: str) -> str:
-    """A machine whose state `a` has one action with these lines."""
+    """Return a machine whose state `a` has one action with these lines."""
     return GOOD + "actions:\n  a:\n    - " + text.replace("\n", "\n      ")
 
 
@@ -249,7 +249,7 @@ context: {➤machine_name: x}
     assert [(problem.line, problem.column) for problem in caught.value.problems] == places
 
 
-def test_an_error_reads_like_a_compilers() -> None:
+def test_an_error_has_the_form_of_a_compilers_message() -> None:
     with pytest.raises(ConfigError) as caught:
         load_text(DECLARED + "initial_state: wating\n", "worker.yaml")
     assert str(caught.value) == (

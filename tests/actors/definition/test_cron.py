@@ -1,4 +1,4 @@
-"""When cron expressions fire, across both changes of the clock in three time zones."""
+"""Cron expressions fire at the right times, across both changes of daylight saving time in three zones."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_a_shorthand_stands_for_its_five_fields(shorthand: str) -> None:
         ("Australia/Lord_Howe", "2026-10-03T12:00+10:30", ["04 02:30+1100", "05 02:30+1100"]),
     ],
 )
-def test_what_falls_into_the_skipped_hour_of_spring_fires_right_after_it(
+def test_a_firing_in_the_skipped_hour_of_spring_comes_right_after_it(
     zone: str, start: str, expected: list[str]
 ) -> None:
     assert fired("30 2 * * *", zone, start, 2) == expected
@@ -56,7 +56,7 @@ def test_what_falls_into_the_skipped_hour_of_spring_fires_right_after_it(
         ("Australia/Lord_Howe", "45 1 * * *", "2026-04-04T12:00+11:00", ["05 01:45+1100", "06 01:45+1030"]),
     ],
 )
-def test_what_falls_into_the_repeated_hour_of_autumn_fires_once(
+def test_a_firing_in_the_repeated_hour_of_autumn_comes_once(
     zone: str, expression: str, start: str, expected: list[str]
 ) -> None:
     assert fired(expression, zone, start, 2) == expected
@@ -70,15 +70,13 @@ def test_what_falls_into_the_repeated_hour_of_autumn_fires_once(
         ("Australia/Lord_Howe", "2026-10-04T00:00+10:30", "2026-04-05T00:00+11:00"),
     ],
 )
-def test_every_quarter_of_an_hour_goes_by_the_time_that_passes(
-    zone: str, before_spring: str, before_autumn: str
-) -> None:
+def test_every_quarter_of_an_hour_follows_elapsed_time(zone: str, before_spring: str, before_autumn: str) -> None:
     for start in (before_spring, before_autumn):
         moments = list(islice(Cron("*/15 * * * *", zone).firings(at(start)), 40))
         assert {later - earlier for earlier, later in zip(moments, moments[1:], strict=False)} == {900.0}
 
 
-def test_the_second_pass_of_the_repeated_hour_fires_nothing_that_lies_in_the_first() -> None:
+def test_the_second_pass_of_the_repeated_hour_repeats_no_firing_of_the_first() -> None:
     second_pass = at("2026-11-01T01:10-05:00")
 
     assert (Cron("30 1 * * *", "America/New_York").after(second_pass) or 0) > second_pass
@@ -100,7 +98,7 @@ def test_two_firings_of_the_skipped_hour_become_one() -> None:
         ("", "it has 0 fields"),
     ],
 )
-def test_a_wrong_expression_says_what_is_wrong_with_it(expression: str, fault: str) -> None:
+def test_a_wrong_expression_is_refused_with_the_reason(expression: str, fault: str) -> None:
     with pytest.raises(ValueError, match=fault):
         Cron(expression)
 

@@ -33,7 +33,7 @@ def refused(path: Path | str) -> str:
 # Shapes
 
 
-def test_without_a_list_of_states_those_that_are_named_somewhere_count() -> None:
+def test_without_a_list_of_states_every_state_named_in_the_file_counts() -> None:
     machine = load_text(
         "initial_state: a\ntransitions: [{from: [b, c], to: d, event: e}, {from: '*', to: e, event: f}]\n"
         "actions: {g: [{type: log}]}\n"
@@ -42,11 +42,11 @@ def test_without_a_list_of_states_those_that_are_named_somewhere_count() -> None
     assert moves(machine) == [("b", "e", "d"), ("c", "e", "d"), ("*", "f", "e")]
 
 
-def test_waiting_is_where_a_machine_begins_unless_said_otherwise() -> None:
+def test_waiting_is_the_default_initial_state() -> None:
     assert load_text("states: [idle, waiting]\n").initial_state == "waiting"
 
 
-def test_states_may_be_a_mapping_with_all_that_belongs_to_them() -> None:
+def test_states_may_be_a_mapping_with_settings() -> None:
     machine = load_text("""
 states:
   waiting: Looks for jobs
@@ -82,7 +82,7 @@ def test_stopped_needs_no_declaration() -> None:
     assert "stopped" not in load_text("states: [waiting]\n").states
 
 
-def test_empty_sections_are_as_good_as_none() -> None:
+def test_empty_sections_count_as_absent() -> None:
     machine = load_text(
         GOOD + "states:\nevents:\nactions:\n  a:\ncontext:\nmetadata:\non_error:\nfinal:\nstate_groups:\n"
     )
@@ -117,7 +117,7 @@ def test_transitions_keep_their_place_and_marks() -> None:
     assert (transition.mark.line, transition.mark.column, transition.interrupt) == (3, 5, True)
 
 
-def test_text_outside_ascii_is_at_home_everywhere() -> None:
+def test_text_outside_ascii_is_taken_everywhere() -> None:
     machine = load_text("initial_state: größe\ntransitions: [{from: größe, to: 🔄, event: naïve 事件}]\n")
     assert moves(machine) == [("größe", "naïve 事件", "🔄")]
 
@@ -144,7 +144,7 @@ def test_dates_stay_text_and_numbers_stay_keys() -> None:
 # Names and settings
 
 
-def test_the_machine_is_called_as_the_caller_says_else_its_metadata_else_its_file(tmp_path: Path) -> None:
+def test_the_machines_name_comes_from_the_caller_else_its_metadata_else_its_file(tmp_path: Path) -> None:
     path = tmp_path / "simple_worker.yaml"
     path.write_text(GOOD)
     assert load(path).machine_name == "simple_worker"
@@ -162,7 +162,7 @@ def test_a_name_given_by_the_caller_is_checked_too(tmp_path: Path) -> None:
         load(path, machine_name="../x")
 
 
-def test_a_machine_called_like_an_address_of_several_is_warned_about() -> None:
+def test_a_machine_named_like_an_address_of_several_is_a_warning() -> None:
     assert [warning.code for warning in load_text(GOOD, machine_name="all").warnings] == ["W019"]
 
 
@@ -191,7 +191,7 @@ def test_the_title_may_stand_in_the_metadata() -> None:
     assert load_text(GOOD + "metadata: {name: Image Worker}\n").title == "Image Worker"
 
 
-def test_the_hash_is_the_same_for_files_that_say_the_same() -> None:
+def test_the_hash_is_equal_for_files_with_the_same_meaning() -> None:
     spaced = load_text("# a comment\ntransitions:\n- {event: e, from: a, to: b}\n\ninitial_state: 'a'\n")
     assert load_text(GOOD).hash == spaced.hash == from_dict(dict(load_text(GOOD).config)).hash
     assert load_text(GOOD + "name: x\n").hash != load_text(GOOD).hash
@@ -246,7 +246,7 @@ def test_mistakes_in_python_data_name_the_data() -> None:
         ),
     ],
 )
-def test_what_is_probably_not_meant_is_a_warning(text: str, message: str, hint: str | None) -> None:
+def test_a_probable_mistake_is_a_warning(text: str, message: str, hint: str | None) -> None:
     (warning,) = load_text(text).warnings
     assert message in warning.message
     assert warning.severity == "warning"
@@ -269,14 +269,14 @@ def test_keys_beginning_with_x_or_an_underscore_are_the_users_own() -> None:
 # Files
 
 
-def test_a_file_that_is_not_there_is_a_config_error_with_the_one_that_is(tmp_path: Path) -> None:
+def test_a_missing_file_is_a_config_error_that_names_a_similar_file(tmp_path: Path) -> None:
     (tmp_path / "worker.yaml").write_text(GOOD)
     expected = f"{tmp_path}/wroker.yaml:1:1: error: file not found\n  hint: did you mean 'worker.yaml'?"
     assert refused(tmp_path / "wroker.yaml") == expected
     assert "file not found" in refused(tmp_path / "none" / "worker.yaml")
 
 
-def test_a_folder_is_no_machine(tmp_path: Path) -> None:
+def test_a_folder_is_refused(tmp_path: Path) -> None:
     assert "cannot be read: Is a directory" in refused(tmp_path)
 
 
@@ -284,7 +284,7 @@ def test_a_path_that_no_file_can_have_is_refused() -> None:
     assert "cannot be read" in refused("a\0b")
 
 
-def test_a_file_that_cannot_be_opened_says_why(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_opened_is_refused_with_the_reason(tmp_path: Path) -> None:
     path = tmp_path / "worker.yaml"
     path.symlink_to(path)
     assert "cannot be read: Too many levels of symbolic links" in refused(path)
@@ -314,7 +314,7 @@ def test_pyyaml_without_its_c_library_reads_the_same(monkeypatch: pytest.MonkeyP
         load_text("context: " + "[" * 100_000)
 
 
-def test_thousands_of_mistakes_are_all_told_in_good_time() -> None:
+def test_thousands_of_mistakes_are_reported_quickly() -> None:
     lines = "".join(f"  - {{from: s{n}, to: z{n}, event: next}}\n" for n in range(3000))
     names = ", ".join(f"s{n}" for n in range(3000))
     with pytest.raises(ConfigError) as caught:

@@ -1,4 +1,4 @@
-"""Which firings count when some were missed."""
+"""The policies `skip`, `once` and `all` decide which missed firings count."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def schedule(expression: str = "*/30 * * * *", **changes: Any) -> Schedule:
 
 
 def clock(minutes: float) -> float:
-    """Minutes after noon, as an epoch."""
+    """Return minutes after noon in epoch seconds."""
     return (NOON + timedelta(minutes=minutes)).timestamp()
 
 
@@ -59,7 +59,7 @@ def test_after_three_hours_all_fires_for_each_in_order() -> None:
     assert (found.next_at, found.left_out) == (clock(210), 0)
 
 
-def test_what_is_older_than_the_window_is_left_out() -> None:
+def test_firings_older_than_the_window_are_left_out() -> None:
     found = due(schedule(missed="all", window_s=3600.0), clock(0), clock(190))
 
     assert (times(found), found.next_at, found.left_out) == (["14:30", "15:00"], clock(210), 1)
@@ -95,7 +95,7 @@ def test_a_year_of_missed_minutes_is_decided_at_once() -> None:
     assert (times(found), found.next_at) == (["12:00"], clock(1))
 
 
-def test_a_schedule_says_in_words_what_it_does() -> None:
+def test_a_schedule_describes_its_job_or_event() -> None:
     assert schedule().what == "job report"
     assert Schedule("s", Cron("@daily"), ScheduledEvent("tick", target="m")).what == "event tick to m"
     assert Schedule("s", Cron("@daily"), ScheduledEvent("tick")).what == "event tick"

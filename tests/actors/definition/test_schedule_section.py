@@ -1,4 +1,4 @@
-"""The `schedules:` of a file: what is accepted, and where each mistake stands."""
+"""`schedules:` is read with its defaults, and each mistake is reported at its place."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_a_machine_without_schedules_has_none() -> None:
     assert load_text("initial_state: a\nschedules:\n").schedules == ()
 
 
-def test_the_least_is_a_time_and_a_type() -> None:
+def test_a_schedule_needs_a_time_and_a_type() -> None:
     schedule = read('cron: "0 2 * * *"', "job: report")
 
     assert (schedule.name, str(schedule.cron), schedule.does) == ("s", "0 2 * * * UTC", ScheduledJob("report"))
@@ -57,7 +57,7 @@ def test_all_settings_are_kept() -> None:
     )  # fmt: skip
 
 
-def test_an_event_may_be_a_name_or_more() -> None:
+def test_an_event_may_be_a_name_or_a_mapping() -> None:
     assert read("cron: '@daily'", "event: tick").does == ScheduledEvent("tick")
     does = read("cron: '@daily'", "event: {type: go, payload: 5, target: other}").does
     assert does == ScheduledEvent("go", 5, "other")
@@ -102,7 +102,7 @@ def test_all_mistakes_come_at_once() -> None:
     assert len(refused("cron: '* *'", "timezone: Nowhere/At_All", "job: {priority: x}", "missed: 7")) == 5
 
 
-def test_what_is_probably_not_meant_is_a_warning() -> None:
+def test_a_probable_mistake_is_a_warning() -> None:
     warnings = load_text(
         FILE + "    cron: '@daily'\n    event: tik\n    cronn: x\n    missed: skip\n    window: 5m\n"
     ).warnings
@@ -111,6 +111,6 @@ def test_what_is_probably_not_meant_is_a_warning() -> None:
     assert any(warning.hint == "did you mean 'tick'?" for warning in warnings)
 
 
-def test_schedules_have_to_be_a_mapping() -> None:
+def test_schedules_must_be_a_mapping() -> None:
     with pytest.raises(ConfigError, match="schedules must be a mapping, not a list"):
         load_text("initial_state: a\nschedules: [1]\n")

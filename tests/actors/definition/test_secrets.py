@@ -1,4 +1,4 @@
-"""Secrets: found when a machine starts, there for its actions, and nowhere to be seen."""
+"""Secrets are read when a machine starts, reach its actions, and appear in no output."""
 
 from __future__ import annotations
 
@@ -63,16 +63,14 @@ def test_a_secret_comes_from_the_environment_or_from_a_file_beside_the_machine_s
     assert "chmod" not in caplog.text
 
 
-def test_a_value_given_at_the_start_is_in_place_of_the_secret_and_hidden_as_well(
-    running: Runtime, tmp_path: Path
-) -> None:
+def test_a_value_given_at_the_start_replaces_the_secret_and_is_masked_too(running: Runtime, tmp_path: Path) -> None:
     machine = running.add(written(tmp_path, {"key": {"secret": "env:NOT_THERE"}}), context={"key": "given-instead"})
 
     assert machine.context["key"] == "given-instead"
     assert hidden.masked("given-instead") == "***"
 
 
-def test_without_its_secrets_a_machine_does_not_start_and_each_is_named(
+def test_a_machine_with_missing_secrets_does_not_start_and_every_one_is_named(
     running: Runtime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EMPTY", "")
@@ -94,7 +92,7 @@ def test_without_its_secrets_a_machine_does_not_start_and_each_is_named(
     assert running.machines() == []
 
 
-def test_a_file_that_others_can_read_and_a_value_too_short_are_warned_of(
+def test_a_file_that_others_can_read_and_a_short_value_are_warnings(
     running: Runtime, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "key.txt").write_text("abc")
@@ -107,7 +105,7 @@ def test_a_file_that_others_can_read_and_a_value_too_short_are_warned_of(
 
 
 @pytest.mark.parametrize(
-    ("written_so", "said"),
+    ("context", "expected"),
     [
         ("{Secret: env:KEY}", "4:9: warning: a secret has no key 'Secret': this is a mapping with the text 'env:KEY'"),
         ("[{secert: file:key}]", "4:10: warning: a secret has no key 'secert'"),
@@ -117,22 +115,22 @@ def test_a_file_that_others_can_read_and_a_value_too_short_are_warned_of(
         ),
     ],
 )
-def test_what_is_only_nearly_a_secret_is_warned_of(written_so: str, said: str) -> None:
-    machine = load_text(f"initial_state: a\nstates: [a]\ncontext:\n  key: {written_so}")
+def test_a_mapping_that_is_almost_a_secret_is_a_warning(context: str, expected: str) -> None:
+    machine = load_text(f"initial_state: a\nstates: [a]\ncontext:\n  key: {context}")
 
     (warning,) = (problem for problem in machine.warnings if problem.code == "W004")
-    assert str(warning).startswith(f"<string>:{said}"), str(warning)
+    assert str(warning).startswith(f"<string>:{expected}"), str(warning)
     assert "secret" in str(warning.hint)
 
 
-def test_a_mapping_that_only_has_a_secret_s_words_in_it_is_left_alone() -> None:
+def test_a_mapping_that_has_the_key_secret_among_others_is_not_a_secret() -> None:
     values = "{secret: x, n: 1}, {secrets: [1]}, {path: file:key}, {secret_from: vault}"
     machine = load_text(f"initial_state: a\nstates: [a]\ncontext:\n  keys: [{values}]")
 
     assert not [problem for problem in machine.warnings if problem.code == "W004"]
 
 
-def test_a_manifest_hands_no_secrets_on(tmp_path: Path) -> None:
+def test_a_manifest_cannot_pass_secrets(tmp_path: Path) -> None:
     written(tmp_path, {})
     manifest = tmp_path / "statemachine-project.yaml"
     manifest.write_text("machines:\n  - config: m.yaml\n    initial_context: {key: {secret: env:X}}\n")
@@ -141,7 +139,7 @@ def test_a_manifest_hands_no_secrets_on(tmp_path: Path) -> None:
         read_manifest(manifest)
 
 
-def test_a_machine_that_resumes_has_its_secret_of_now_and_left_none_behind(
+def test_a_resumed_machine_reads_its_secret_again_and_none_was_stored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = written(
@@ -190,7 +188,7 @@ def test_log_lines_and_tracebacks_show_no_secret(capsys: pytest.CaptureFixture[s
 
 HARD = 'Zx9-pässwörd"quote/+S3cretZ'
 PARTS = ("Zx9-p", "S3cretZ")
-"""Where HARD begins and ends, in whatever form."""
+"""The beginning and end of HARD, which every encoded form of it contains."""
 
 EVERYWHERE = """
 import threading, warnings
@@ -288,7 +286,7 @@ def accepts(port: int) -> bool:
 
 
 def api_of(port: int) -> dict[str, str]:
-    """What the page's API says of machine m and job j wherever it can be asked, and the figures for Prometheus."""
+    """Return all answers of the API about machine m and job j, and the metrics."""
     paths = json.loads(got(port, "/api/openapi.json"))["paths"]
     asked = [path for path, verbs in paths.items() if "get" in verbs and "{diagram}" not in path]
     filled = [path.format(name="m", machine="m", job_id="j") for path in asked]
@@ -301,7 +299,7 @@ def got(port: int, path: str) -> str:
     return text
 
 
-def test_a_missing_secret_ends_the_command_with_its_place(tmp_path: Path) -> None:
+def test_a_missing_secret_ends_the_command_and_its_place_is_shown(tmp_path: Path) -> None:
     (tmp_path / "m.yaml").write_text(MACHINE)
     project = Project(tmp_path)
 
@@ -312,7 +310,7 @@ def test_a_missing_secret_ends_the_command_with_its_place(tmp_path: Path) -> Non
     project.close()
 
 
-def test_secrets_are_not_handed_to_a_process_on_its_command_line(tmp_path: Path) -> None:
+def test_secrets_are_not_passed_on_a_command_line(tmp_path: Path) -> None:
     (tmp_path / "child.yaml").write_text("initial_state: a\nstates: [a]\n")
     start = {
         "type": "start_fsm",

@@ -1,4 +1,4 @@
-"""Which states and arrows each diagram of a machine shows."""
+"""Each diagram of a machine shows the right states and arrows."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_without_groups_the_main_diagram_is_the_whole_machine() -> None:
     assert plain.metadata()["diagrams"].keys() == {"main"}
 
 
-def test_a_groups_diagram_shows_what_comes_in_and_goes_out() -> None:
+def test_a_groups_diagram_shows_the_transitions_in_and_out() -> None:
     group = diagrams().group("JOB WORK")
 
     assert names(group) == ["checking", "packing", "broken"]
@@ -164,7 +164,7 @@ def test_the_metadata_has_the_shape_that_pages_read() -> None:
     }
 
 
-def test_the_node_for_any_state_is_no_state_of_that_name() -> None:
+def test_the_node_for_any_state_differs_from_a_state_of_that_name() -> None:
     transitions = '[{from: "*", to: any_state, event: go}, {from: any_state, to: b, event: x}]'
     machine = diagrams(f"initial_state: any_state\ntransitions: {transitions}")
 

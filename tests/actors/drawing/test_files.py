@@ -1,4 +1,4 @@
-"""Which files there are, what became of older ones, and where a machine's diagrams are found."""
+"""A machine's diagrams are files with safe names; older files are found, and so is the folder."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def put(root: Path, name: str, config_type: str = "") -> Path:
     return folder
 
 
-def test_there_is_a_file_for_each_group_beside_main_and_metadata() -> None:
+def test_each_group_has_a_file_beside_main_and_metadata() -> None:
     assert list(drawings(DiagramSet(load_text(GROUPED)))) == [
         "main.mermaid",
         "IDLE.mermaid",
@@ -39,7 +39,7 @@ def test_the_files_of_odd_machines_are_plain_names_that_differ_in_more_than_case
         assert {entry["file"] for entry in diagrams.metadata()["diagrams"].values()} == set(names) - {"metadata.json"}
 
 
-def test_files_of_groups_that_are_no_more_are_left_over(tmp_path: Path) -> None:
+def test_files_of_removed_groups_are_left_over(tmp_path: Path) -> None:
     for name, text in drawings(DiagramSet(load_text(GROUPED))).items():
         (tmp_path / name).write_text(text)
 
@@ -51,7 +51,7 @@ def test_files_of_groups_that_are_no_more_are_left_over(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "metadata", ["", "[]", "{}", '{"diagrams": [1]}', '{"diagrams": {"a": 1, "b": {"file": "../x.mermaid"}}}']
 )
-def test_whatever_stands_in_an_old_metadata_nothing_foreign_is_left_over(tmp_path: Path, metadata: str) -> None:
+def test_no_content_of_old_metadata_makes_a_foreign_file_left_over(tmp_path: Path, metadata: str) -> None:
     (tmp_path / "x.mermaid").touch()
     folder = tmp_path / "machine"
     folder.mkdir()

@@ -1,4 +1,4 @@
-"""Ids: names where they can be ids, and never two alike."""
+"""An id is the name itself if that is valid, and no two ids are alike."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def test_a_plain_name_keeps_its_id_wherever_it_stands() -> None:
 
 
 @pytest.mark.parametrize("word", ["end", "State", "note", "class", "root", "start1", "root_end", "constructor", "9a"])
-def test_words_with_a_meaning_are_no_ids(word: str) -> None:
+def test_reserved_words_are_not_ids(word: str) -> None:
     assert not is_id(word)
     assert is_id(ids_of([word])[word])
 
 
-def test_however_odd_the_names_their_ids_are_ids_and_differ() -> None:
+def test_odd_names_get_valid_and_different_ids() -> None:
     names = [*KEYWORDS, *PHRASES, *(f"{phrase}_2" for phrase in PHRASES)]
 
     ids = ids_of(names)
@@ -46,6 +46,6 @@ def test_groups_differ_from_states_and_from_the_file_main_and_in_more_than_case(
     assert ids == {"idle": "idle", "Idle": "Idle_2", "MAIN": "MAIN_2", "work": "work_2", "AB": "AB", "A B": "AB_2"}
 
 
-def test_no_groups_ends_are_called_like_a_state_or_a_group() -> None:
+def test_the_ends_of_a_group_differ_from_every_state_and_group() -> None:
     assert group_ids_of(["G"], ["G_start"]) == {"G": "G_2"}
     assert group_ids_of(["G", "G_end"], []) == {"G": "G", "G_end": "G_end_2"}

@@ -14,7 +14,7 @@ def arrow(source: int, target: int) -> Arrow:
     return Arrow(source, target, LABEL)
 
 
-def test_an_arrow_leads_down_and_one_that_closes_a_circle_up() -> None:
+def test_an_arrow_leads_down_and_one_that_closes_a_cycle_up() -> None:
     layout = layered([BOX] * 3, [arrow(0, 1), arrow(1, 2), arrow(2, 0)])
 
     heights = [y for _, y in layout.boxes]
@@ -29,7 +29,7 @@ def test_boxes_of_a_layer_are_sorted_so_that_arrows_do_not_cross() -> None:
     assert (left < right) == (layout.boxes[3][0] < layout.boxes[2][0])
 
 
-def test_nothing_is_a_layout_too() -> None:
+def test_no_boxes_give_an_empty_layout() -> None:
     assert layered([], []).boxes == []
 
 

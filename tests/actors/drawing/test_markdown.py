@@ -39,7 +39,7 @@ def page(text: str = MACHINE) -> str:
     return markdown(DiagramSet(load_text(text)), "config/worker.yaml")
 
 
-def test_it_says_what_was_drawn_from_what() -> None:
+def test_it_names_the_machine_and_its_file() -> None:
     assert page().startswith(
         "# Worker\n\nDoes \\*jobs\\*\n\n- **Generated from:** `config/worker.yaml`\n- **Machine Name:** `worker`\n"
         "- **Version:** `1.2`\n- **Job Type:** `resize`\n"
@@ -60,7 +60,7 @@ def test_states_and_events_are_listed() -> None:
     assert "| `unused` | — |  |" in page()
 
 
-def test_what_nothing_leads_to_is_said_in_a_sentence() -> None:
+def test_a_missing_flow_is_replaced_by_a_sentence() -> None:
     bare = page("initial_state: a\ntransitions: [{from: a, to: b, event: go}]")
 
     assert "No transition takes the event `error`" in bare

@@ -1,4 +1,4 @@
-"""What Mermaid itself makes of our text: the same states, arrows and labels, whatever they are called."""
+"""Mermaid reads the same states, arrows and labels from our text, whatever their names."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.readers import READ_S, complaints, read
 
 
 @pytest.mark.timeout(READ_S + 20)
-def test_mermaid_finds_the_states_arrows_and_labels_that_are_meant_in_the_examples_and_200_odd_machines() -> None:
+def test_mermaid_finds_the_states_arrows_and_labels_of_the_examples_and_of_200_odd_machines() -> None:
     diagrams = all_views()
 
     for diagram, reading in zip(diagrams, read(map(mermaid, diagrams)), strict=True):
@@ -45,7 +45,7 @@ def test_the_text_is_the_same_each_time() -> None:
 
 
 @pytest.mark.parametrize("phrase", PHRASES)
-def test_a_label_is_one_line_without_what_ends_a_label(phrase: str) -> None:
+def test_a_label_is_one_line_without_characters_that_end_it(phrase: str) -> None:
     label = escaped(phrase)
 
     assert not set('\n\r:"{}[]<>%`') & set(label)
@@ -77,7 +77,7 @@ def named(diagram: Diagram) -> list[Node]:
 
 
 def ends_for_mermaid(diagram: Diagram, edge: Edge) -> tuple[str, str, str]:
-    """Mermaid calls the two ends of a frame X_start and X_end, those outside root_start and root_end."""
+    """Mermaid names the two ends of a frame X_start and X_end, those outside root_start and root_end."""
     kinds = {node.id: node.kind for node in diagram.nodes}
     homes = {node.id: node.box or "root" for node in diagram.nodes}
     source, target = (

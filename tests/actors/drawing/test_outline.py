@@ -1,4 +1,4 @@
-"""The plain text says of each state where its events lead."""
+"""The plain text shows below each state the targets of its events."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ Worker
 """
 
 
-def test_each_state_is_followed_by_where_its_events_lead() -> None:
+def test_each_state_is_followed_by_the_targets_of_its_events() -> None:
     moves = {("waiting", "working", "new_job"): 3}
 
     assert outline(DiagramSet(load_text(MACHINE), moves).whole()) == TEXT

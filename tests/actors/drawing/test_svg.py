@@ -1,4 +1,4 @@
-"""The drawing is XML, shows every name, and lays nothing over anything else."""
+"""The drawing is XML, shows every name, and nothing overlaps."""
 
 from __future__ import annotations
 

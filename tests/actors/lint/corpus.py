@@ -1,4 +1,4 @@
-"""Reads the machines of broken.md and good.md."""
+"""Read the machines of broken.md and good.md."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ class Entry(NamedTuple):
     title: str
     text: str
     findings: tuple[tuple[str, int, int], ...] = ()
-    """Code, line and column of each, in their order."""
+    """The code, line and column of each, in their order."""
     shape: bool = False
-    """Its form is wrong, so that the schema has to refuse it as well."""
+    """True if its form is wrong, so that the schema must refuse it too."""
 
 
 def broken() -> Iterator[Entry]:
-    """Machines with findings: an arrow stands before each place, `### title: CODES` names the codes."""
+    """Yield the machines with findings. An arrow marks each place; `### title: CODES` names the codes."""
     for heading, text in _entries("broken.md"):
         title, _, words = heading.rpartition(": ")
         codes = [word for word in words.split() if word != "shape"]
@@ -34,7 +34,7 @@ def broken() -> Iterator[Entry]:
 
 
 def good() -> Iterator[Entry]:
-    """Machines without any finding."""
+    """Yield the machines without findings."""
     for title, text in _entries("good.md"):
         yield Entry(title, text)
 

@@ -54,19 +54,19 @@ def test_a_broken_machine_has_exactly_these_codes_at_these_places(entry: Entry) 
 
 
 @pytest.mark.parametrize("entry", GOOD, ids=lambda entry: entry.title)
-def test_nothing_is_said_of_a_good_machine(entry: Entry) -> None:
+def test_a_good_machine_has_no_findings(entry: Entry) -> None:
     assert said(examine_text(entry.text, "worker.yaml")) == []
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: f"{path.parts[-3]}/{path.name}")
-def test_nothing_is_said_of_an_example(path: Path) -> None:
+def test_an_example_has_no_findings(path: Path) -> None:
     actions = path.parent.parent / "actions"
 
     assert said(examine(path, actions if actions.is_dir() else None)) == []
 
 
 @pytest.mark.parametrize("name", SEED)
-def test_nothing_is_said_of_the_seeds_snippets(name: str, tmp_path: Path) -> None:
+def test_the_snippets_of_the_seed_have_no_findings(name: str, tmp_path: Path) -> None:
     for action in ("custom_extract", "multi_step"):
         custom(tmp_path, action)
 
@@ -137,13 +137,13 @@ def test_a_custom_actions_keys_are_checked_where_it_declares_them(tmp_path: Path
     assert [(f.code, f.line) for f in report.findings] == [("E010", 8), ("W004", 8)]
 
 
-def test_a_custom_action_that_replaces_a_built_in_one_is_not_measured_by_it(tmp_path: Path) -> None:
+def test_a_custom_action_that_replaces_a_built_in_one_is_not_checked_as_that_one(tmp_path: Path) -> None:
     custom(tmp_path, "bash")
 
     assert said(examine_text(MACHINE.replace("type: fetch", "type: bash"), "x.yaml", tmp_path)) == []
 
 
-def test_a_custom_action_that_cannot_be_imported_is_said_with_its_own_error(tmp_path: Path) -> None:
+def test_a_custom_action_that_cannot_be_imported_is_reported_with_its_error(tmp_path: Path) -> None:
     (tmp_path / "fetch_action.py").write_text("import no_such_module_anywhere\n")
     (finding,) = examine_text(MACHINE, "x.yaml", tmp_path).only({"E008"}).findings
 
@@ -151,7 +151,7 @@ def test_a_custom_action_that_cannot_be_imported_is_said_with_its_own_error(tmp_
     assert str(tmp_path / "fetch_action.py:1") in (finding.hint or "")
 
 
-def test_the_file_may_say_where_its_actions_are(tmp_path: Path) -> None:
+def test_the_file_may_name_the_folder_of_its_actions(tmp_path: Path) -> None:
     (tmp_path / "own").mkdir()
     custom(tmp_path / "own", "fetch")
     path = tmp_path / "worker.yaml"
@@ -160,7 +160,7 @@ def test_the_file_may_say_where_its_actions_are(tmp_path: Path) -> None:
     assert said(examine(path)) == []
 
 
-def test_a_misspelt_action_gets_a_proposal_and_an_unknown_one_a_way_to_look() -> None:
+def test_a_misspelt_action_gets_a_suggestion_and_an_unknown_one_a_hint() -> None:
     hints = [
         examine_text(MACHINE.replace("fetch", kind), "x.yaml").only({"E008"}).findings[0].hint
         for kind in ("bsh", "fetch")
@@ -173,7 +173,7 @@ def test_a_misspelt_action_gets_a_proposal_and_an_unknown_one_a_way_to_look() ->
 # Files
 
 
-def test_a_file_that_is_not_there_is_a_finding(tmp_path: Path) -> None:
+def test_a_missing_file_is_a_finding(tmp_path: Path) -> None:
     (tmp_path / "worker.yaml").touch()
     (finding,) = examine(tmp_path / "woker.yaml").findings
 
@@ -189,7 +189,7 @@ def test_a_file_that_is_not_utf_8_is_a_finding(tmp_path: Path) -> None:
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(odd.edits)
-def test_a_damaged_file_makes_no_check_fall(changes: list[tuple[int, int, str]]) -> None:
+def test_a_damaged_file_breaks_no_check(changes: list[tuple[int, int, str]]) -> None:
     text = odd.WHOLE
     for start, length, piece in changes:
         text = text[:start] + piece + text[start + length :]
@@ -199,14 +199,14 @@ def test_a_damaged_file_makes_no_check_fall(changes: list[tuple[int, int, str]])
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(odd.keys, odd.values, max_size=8))
-def test_no_data_makes_a_check_fall(config: dict[str, Any]) -> None:
+def test_random_data_breaks_no_check(config: dict[str, Any]) -> None:
     text = yaml.safe_dump({"initial_state": "waiting", "states": ["waiting", "working"], **config})
 
     assert all(finding.code in rules() for finding in examine_text(text).findings)
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, "x-a: &a [*a]", "a: b: c", "\ufeffinitial_state: a"])
-def test_no_text_makes_it_fall(text: str) -> None:
+def test_random_text_breaks_no_check(text: str) -> None:
     examine_text(text)
 
 

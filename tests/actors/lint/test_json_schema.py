@@ -82,7 +82,7 @@ def test_a_wrong_form_is_refused(entry: Entry) -> None:
 
 
 def wrong_forms() -> Iterator[Any]:
-    """What the loader refuses although it is YAML, and not because of names that it looks for elsewhere."""
+    """Yield the texts that are YAML and that the loader refuses for their form, not for an unknown name."""
     for bad in refused.TABLE:
         text, _ = refused.without_arrows(bad.text)
         findings = Problems()
@@ -105,11 +105,11 @@ def test_a_duration_may_be_written_in_every_way(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["soon", "''", "5 minutes", "-1", "[5]", "5y", "1s1m", "true"])
-def test_what_is_no_duration_is_refused(text: str) -> None:
+def test_a_wrong_duration_is_refused(text: str) -> None:
     assert complaints(f"on_error: {{delay: {text}}}\n") != []
 
 
-def test_a_key_that_nobody_knows_is_refused_unless_it_is_marked_as_ones_own() -> None:
+def test_an_unknown_key_is_refused_but_the_users_own_keys_are_valid() -> None:
     assert complaints("initial_stat: a\n") != []
     assert complaints("x-anything: a\n_note: b\n.hidden: c\n") == []
 

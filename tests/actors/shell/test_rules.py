@@ -1,4 +1,4 @@
-"""Text that a shell evaluates may hold only harmless values; everywhere else any value may stand."""
+"""Text that a shell evaluates may contain only harmless values; at other places any value may stand."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def test_commands_are_read_as_a_shell_reads_them(template: str, written: str) ->
         ("cat <<A", "cat <<A"),
     ],
 )
-def test_a_here_document_lets_values_in_and_keeps_the_rest(template: str, written: str) -> None:
+def test_a_here_document_takes_values_and_keeps_the_rest(template: str, written: str) -> None:
     assert rewritten(template) == written
 
 

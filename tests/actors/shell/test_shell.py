@@ -29,7 +29,7 @@ def test_values_travel_in_the_environment_and_the_command_refers_to_them() -> No
     )
 
 
-def test_values_that_are_no_strings_travel_as_json() -> None:
+def test_other_values_than_strings_travel_as_json() -> None:
     assert rewrite("{list} {list.0|upper} {list|length}", CONTEXT).env == {
         "SM_V1": '["é", 1]',
         "SM_V2": "É",
@@ -55,7 +55,7 @@ def test_names_of_variables_never_meet_those_of_the_command() -> None:
         "echo # {x}",
     ],
 )
-def test_what_is_no_placeholder_with_a_value_stays_as_it_is_written(command: str) -> None:
+def test_text_without_a_value_stays_as_it_is_written(command: str) -> None:
     assert rewrite(command, {**CONTEXT, "fd": None}).text == command
 
 
@@ -64,7 +64,7 @@ def test_a_command_without_placeholders_is_returned_unchanged(command: str) -> N
     assert rewrite(command, CONTEXT) == ShellCommand(command, {})
 
 
-def test_a_missing_placeholder_that_would_be_shell_syntax_is_handed_over_as_text() -> None:
+def test_a_missing_placeholder_that_would_be_shell_syntax_is_passed_as_text() -> None:
     command = rewrite("echo {a|b} ${z:-{missing}}", CONTEXT)
     assert command.text == 'echo "${SM_V1}" ${z:-"${SM_V2}"}'
     assert command.env == {"SM_V1": "{a|b}", "SM_V2": "{missing}"}
@@ -94,7 +94,7 @@ def test_an_integer_may_stand_in_arithmetic(value: object) -> None:
 
 
 @pytest.mark.parametrize("value", ["x", "1+1", "", "7 ", "0x7", 7.5, True, [7], "a[$(id)]", 2**63, "٣"])
-def test_nothing_else_may_stand_in_arithmetic(value: object) -> None:
+def test_only_an_integer_may_stand_in_arithmetic(value: object) -> None:
     with pytest.raises(ShellValueError, match="{v} stands in shell arithmetic.*has to be an integer"):
         rewrite("echo $(( {v} ))", {"v": value})
 
@@ -108,7 +108,7 @@ def test_nothing_else_may_stand_in_arithmetic(value: object) -> None:
         ("é" * (MAX_BYTES // 2 + 1), f"is {2 * (MAX_BYTES // 2 + 1)} bytes long"),
     ],
 )
-def test_a_value_that_no_program_can_be_given_is_refused_by_name(value: str, reason: str) -> None:
+def test_a_value_that_no_program_can_receive_is_refused_by_name(value: str, reason: str) -> None:
     with pytest.raises(ShellValueError, match=reason) as caught:
         rewrite("echo {v}", {"v": value})
     assert caught.value.placeholder == "{v}"
@@ -127,7 +127,7 @@ def test_a_long_value_passes_up_to_the_limit() -> None:
     assert rewrite("echo {v}", {"v": "é" * (MAX_BYTES // 2)}).env["SM_V1"].startswith("é")
 
 
-def test_a_command_nested_beyond_measure_is_refused() -> None:
+def test_a_command_that_is_nested_too_deeply_is_refused() -> None:
     with pytest.raises(ShellValueError, match="nested too deeply"):
         rewrite("$(" * 5000 + "{x}", CONTEXT)
 

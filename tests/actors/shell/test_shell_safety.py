@@ -1,4 +1,4 @@
-"""Any text arrives byte for byte through real shells, wherever in a command it stands, and none of it is executed."""
+"""Any text arrives byte for byte through real shells at every place in a command, and none of it is executed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def as_it_is(value: str) -> str:
 
 
 def less_newlines(value: str) -> str:
-    """A command substitution drops them from the end."""
+    """Remove line breaks from the end, as a command substitution does."""
     return value.rstrip("\n")
 
 
@@ -164,7 +164,7 @@ def argv(shell: str) -> list[str]:
 
 
 def outcome(shell: str, script: str, env: dict[str, str]) -> tuple[str, str]:
-    """What the script prints, to stdout and stderr; it must not leave a file behind."""
+    """Run the script, check that it leaves no file, and return its output."""
     with TemporaryDirectory() as folder:
         done = subprocess.run(
             [*argv(shell), script],
@@ -194,7 +194,7 @@ def check(shell: str, contexts: dict[str, tuple[str, Expected]], texts: list[str
 
 
 def prints(word: str) -> st.SearchStrategy[str]:
-    """Commands that print the word."""
+    """Generate commands that print the word."""
     return st.sampled_from(
         [
             f"printf %s {word}",
@@ -214,7 +214,7 @@ def prints(word: str) -> st.SearchStrategy[str]:
 
 
 def words(command: str) -> st.SearchStrategy[str]:
-    """Words that become what the command prints."""
+    """Generate words that expand to the output of the command."""
     escaped = command.replace("\\", "\\\\").replace("`", "\\`")
     return st.sampled_from(
         [
@@ -402,7 +402,7 @@ def test_no_command_whatever_its_syntax_executes_a_value(template: str, v: str, 
 
 
 def files_left(shell: str, command: ShellCommand) -> list[str]:
-    """What the command, however broken, has created."""
+    """Run the command, even a broken one, and return the files that it created."""
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         with suppress(subprocess.TimeoutExpired):
             subprocess.run(

@@ -1,4 +1,4 @@
-"""Where bash calculates it evaluates text as code: only integers may stand there, by way of a variable too."""
+"""In arithmetic, bash evaluates text as code: only integers may stand there, also by way of a variable."""
 
 from __future__ import annotations
 
