@@ -134,7 +134,7 @@ def _read_finals(root: Node, entries: Mapping[str, StateEntry], problems: Proble
 def _final_states(
     node: Node | None, outcome: Outcome, entries: Mapping[str, StateEntry], problems: Problems
 ) -> dict[str, Outcome]:
-    names = [_final_state(item, entries, problems) for item in one_or_more(node, "final", problems)]
+    names = (_final_state(item, entries, problems) for item in one_or_more(node, "final", problems))
     return {name: outcome for name in names if name is not None}
 
 

@@ -221,11 +221,9 @@ class _Composer:
             tag = self._loader.resolve(yaml.ScalarNode, event.value, event.implicit)  # type: ignore[no-untyped-call]
         try:
             return Node(_constructed(tag, event.value), mark, event.value)
-        except _TooLong:
-            message = f"{quoted(event.value)} is a number of more than {MAX_DIGITS} characters"
-            self._problems.error(mark, message, "quote it if it is text", code="E017")
-        except (ValueError, KeyError, IndexError):
-            message = f"{quoted(event.value)} is not of the type {tag.removeprefix(_TAG)}"
+        except (ValueError, KeyError, IndexError) as error:
+            fault = error if isinstance(error, _TooLong) else f"is not of the type {tag.removeprefix(_TAG)}"
+            message = f"{quoted(event.value)} {fault}"
             self._problems.error(mark, message, "quote it if it is text", code="E017")
         except yaml.YAMLError:
             self._refuse_tag(tag, mark)
@@ -246,14 +244,14 @@ class _Composer:
         return Mark(self._file, event.start_mark.line + 1, event.start_mark.column + 1)
 
 
-class _TooLong(Exception):
+class _TooLong(ValueError):
     """A number has too many characters: reading 1:59:59:... takes quadratic time."""
 
 
 def _constructed(tag: str, text: str) -> Any:
     match tag.removeprefix(_TAG):
         case "int" | "float" if len(text) > MAX_DIGITS:
-            raise _TooLong
+            raise _TooLong(f"is a number of more than {MAX_DIGITS} characters")
         case "str" | "timestamp" | "value":
             return text
         case "null":

@@ -39,8 +39,8 @@ class Rule(NamedTuple):
 @cache
 def rules() -> dict[str, Rule]:
     """Return all rules by code, errors first."""
-    found = (_rule(*match.groups()) for match in _SECTION.finditer(_PAGE.read_text(encoding="utf-8")))
-    return {rule.code: rule for rule in found}
+    all_rules = (_rule(*match.groups()) for match in _SECTION.finditer(_PAGE.read_text(encoding="utf-8")))
+    return {rule.code: rule for rule in all_rules}
 
 
 def chosen(words: str) -> set[str]:

@@ -20,7 +20,7 @@ def named_events_that_lead_nowhere(subject: Subject) -> Iterator[LintFinding]:
     """Report E009: an action names an event for its end, and no transition takes it there."""
     for group in subject.lists:
         for action, outcome in subject.outcomes(group) if _is_left(group, subject) else ():
-            if outcome.said and not _is_harmless(outcome, action) and not subject.takes(group.state, outcome.event):
+            if outcome.named and not _is_harmless(outcome, action) and not subject.takes(group.state, outcome.event):
                 message = f"{_place(group)} has no transition for {quoted(outcome.event)}"
                 hint = did_you_mean(outcome.event, subject.definition.allowed(group.state))
                 yield subject.finding(
@@ -36,7 +36,7 @@ def default_events_that_lead_nowhere(subject: Subject) -> Iterator[LintFinding]:
         if stays or not _is_left(group, subject):
             continue
         for index, action in enumerate(group.actions):
-            lost = [o for o in _good(action) if not o.said and _is_lost(o, action, group, subject)]
+            lost = [o for o in _good(action) if not o.named and _is_lost(o, action, group, subject)]
             if lost and _is_missed(index, group, subject):
                 names = " and ".join(quoted(outcome.event) for outcome in lost)
                 message = f"{quoted(action.spec.type)} causes {names}, for which {_place(group)} has no transition"
@@ -104,8 +104,8 @@ def _is_missed(index: int, group: ActionList, subject: Subject) -> bool:
     if any(_good(action) for action in later):
         return False  # only the last action that causes an event is reported
     action = group.actions[index]
-    said = any(o.said and not subject.takes(group.state, o.event) for o in _good(action))
-    return not said and not action.outcomes.open
+    named = any(o.named and not subject.takes(group.state, o.event) for o in _good(action))
+    return not named and not action.outcomes.open
 
 
 def _is_lost(outcome: Outcome, action: Action, group: ActionList, subject: Subject) -> bool:

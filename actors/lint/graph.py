@@ -10,13 +10,13 @@ Steps = Mapping[str, set[str]]
 
 def connected(states: Iterable[str], steps: Steps) -> set[str]:
     """Return every state that can be reached from some states by one step or more."""
-    found: set[str] = set()
+    reached: set[str] = set()
     waiting = list(states)
     while waiting:
-        new = steps[waiting.pop()] - found
-        found |= new
+        new = steps[waiting.pop()] - reached
+        reached |= new
         waiting += new
-    return found
+    return reached
 
 
 def backwards(steps: Steps) -> dict[str, set[str]]:

@@ -170,9 +170,9 @@ def _action(name: str, kind: type[BaseAction]) -> Schema:
     }
     needs: list[Schema] = [_needed(key, kind) for key in kind.required_keys]
     params: Schema = {"type": ["object", "null"], "properties": properties}
-    found: Schema = {"title": name, "description": getdoc(kind) or name}
-    found["properties"] = {**properties, "params": params}
-    return {**found, "allOf": needs} if needs else found
+    schema: Schema = {"title": name, "description": getdoc(kind) or name}
+    schema["properties"] = {**properties, "params": params}
+    return {**schema, "allOf": needs} if needs else schema
 
 
 def _needed(key: str, kind: type[BaseAction]) -> Schema:

@@ -60,10 +60,10 @@ def _led_by(group: ActionList, subject: Subject) -> list[Transition]:
         if action.custom or action.outcomes.open or action.spec.type in (*_SLOW, *_TAKING):
             return []
         good = [subject.takes(group.state, outcome.event) for outcome in action.outcomes.of(OutcomeKind.GOOD)]
-        found = [transition for transition in good if transition is not None and not transition.internal]
-        if found:
-            sure = len(found) == len(good) and not action.outcomes.may_be_silent
-            return found + _otherwise(action, group, subject) if sure else []
+        taken = [transition for transition in good if transition is not None and not transition.internal]
+        if taken:
+            sure = len(taken) == len(good) and not action.outcomes.may_be_silent
+            return taken + _otherwise(action, group, subject) if sure else []
     return []
 
 

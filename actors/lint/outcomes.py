@@ -28,7 +28,7 @@ class Outcome:
     key: str
     """The key of its configuration that names the event."""
     kind: OutcomeKind
-    said: bool
+    named: bool
     """True if the configuration names it; otherwise it is the action's default."""
 
 
@@ -59,15 +59,15 @@ def outcomes_of(spec: ActionSpec, action: type[BaseAction] | None) -> Outcomes:
     """Return what an action may end with; `action` is its class, None if that is not known."""
     declared = _declared(action)
     same_as = action.same_as if action is not None else {}
-    found: list[Outcome] = []
+    outcomes: list[Outcome] = []
     variable = False
-    for key, defaults in {**declared, **_said_alone(spec, declared, same_as)}.items():
+    for key, defaults in {**declared, **_named_alone(spec, declared, same_as)}.items():
         name = _configured(spec, key, same_as)
         variable |= name is not None and "{" in name
-        found += _outcomes(spec, action, key, name, defaults)
-    found += _by_exit_code(spec)
+        outcomes += _outcomes(spec, action, key, name, defaults)
+    outcomes += _by_exit_code(spec)
     unknown = action is None or action.events is None
-    return Outcomes(tuple(_kept(spec, found)), unknown or variable)
+    return Outcomes(tuple(_kept(spec, outcomes)), unknown or variable)
 
 
 def _declared(action: type[BaseAction] | None) -> dict[str, tuple[str, ...]]:
@@ -80,7 +80,7 @@ def _declared(action: type[BaseAction] | None) -> dict[str, tuple[str, ...]]:
     return {"error": ("error",), **pairs}
 
 
-def _said_alone(
+def _named_alone(
     spec: ActionSpec, declared: Mapping[str, object], same_as: Mapping[str, str]
 ) -> dict[str, tuple[str, ...]]:
     """Return the key `success` if the configuration names an event for it and the class declares none."""
@@ -101,12 +101,12 @@ def _outcomes(
     kind = _kind(action, key)
     if name is not None and key != _NAMELESS:
         if "{" not in name:
-            yield Outcome(name, key, kind, said=True)
+            yield Outcome(name, key, kind, named=True)
         return
     if spec.type == "check_events" and key == "success" and spec.config.get("target_machine"):
         defaults = ("events_found",)
     for event in defaults:
-        yield Outcome(event, key, kind, said=False)
+        yield Outcome(event, key, kind, named=False)
 
 
 def _kind(action: type[BaseAction] | None, key: str) -> OutcomeKind:
@@ -121,12 +121,13 @@ def _by_exit_code(spec: ActionSpec) -> Iterator[Outcome]:
     mappings = spec.config.get("error_mappings") if spec.type == "bash" else None
     for event in mappings.values() if isinstance(mappings, Mapping) else ():
         if isinstance(event, str) and event:
-            yield Outcome(event, "error_mappings", OutcomeKind.FAILED, said=True)
+            yield Outcome(event, "error_mappings", OutcomeKind.FAILED, named=True)
 
 
-def _kept(spec: ActionSpec, found: list[Outcome]) -> list[Outcome]:
+def _kept(spec: ActionSpec, outcomes: list[Outcome]) -> list[Outcome]:
     """Return the outcomes, without the event `success` of a `send_event` with `fire_and_forget`."""
     forgets = spec.type == "send_event" and spec.config.get("fire_and_forget") not in (None, False, "false", "no", "")
-    return [outcome for outcome in found if not (forgets and outcome.key == "success")] + (
-        [Outcome("", "fire_and_forget", OutcomeKind.GOOD, said=True)] if forgets else []
-    )
+    if not forgets:
+        return outcomes
+    kept = [outcome for outcome in outcomes if outcome.key != "success"]
+    return [*kept, Outcome("", "fire_and_forget", OutcomeKind.GOOD, named=True)]

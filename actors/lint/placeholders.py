@@ -97,12 +97,12 @@ def text_that_is_no_placeholder(subject: Subject) -> Iterator[LintFinding]:
     """Report W015: spaces inside the braces, or a filter without its argument: the text stays as it is."""
     known = _names(subject).known
     for _, node in _texts(subject):
-        for found in (*_SPACED.finditer(node.value), *_NO_FILTER.finditer(node.value)):
-            inside = found.group()
-            if pieces_at(inside, 0) in (None, ((inside,), len(inside))) and found[1] in known:
+        for match in (*_SPACED.finditer(node.value), *_NO_FILTER.finditer(node.value)):
+            inside = match.group()
+            if pieces_at(inside, 0) in (None, ((inside,), len(inside))) and match[1] in known:
                 message = f"{quoted(inside)} is not a placeholder, and stays as it is"
-                hint = f"write {{{found[1]}}} or {{{found[1]}|default:...}}, without spaces inside the braces"
-                yield subject.finding("W015", subject.place_in(node, inside, found.start()), message, hint)
+                hint = f"write {{{match[1]}}} or {{{match[1]}|default:...}}, without spaces inside the braces"
+                yield subject.finding("W015", subject.place_in(node, inside, match.start()), message, hint)
 
 
 def misspelt_filters(subject: Subject) -> Iterator[LintFinding]:
@@ -120,12 +120,12 @@ def shell_variables_with_our_names(subject: Subject) -> Iterator[LintFinding]:
     """Report W006: `$job_id` is a variable of the shell, which is empty."""
     known = _names(subject).known
     for action, command in _commands(subject):
-        for found in _SHELL_VARIABLE.finditer(command.value):
-            name = found[1] or found[2]
+        for match in _SHELL_VARIABLE.finditer(command.value):
+            name = match[1] or match[2]
             if name in known and not _is_set_in(name, command.value, action.spec.config.get("env")):
-                message = f"{found.group()} is a variable of the shell, which has no value for it"
+                message = f"{match.group()} is a variable of the shell, which has no value for it"
                 hint = f"write {{{name}}} for the machine's variable, or set it under 'env:'"
-                yield subject.finding("W006", subject.place_in(command, found.group(), found.start()), message, hint)
+                yield subject.finding("W006", subject.place_in(command, match.group(), match.start()), message, hint)
 
 
 def _names(subject: Subject) -> Names:

@@ -36,8 +36,7 @@ class Action:
 
     def mark_of(self, key: str) -> Mark:
         """Return the place of a key's value; the action's place if the key is absent."""
-        found = self.value_of(key)
-        return self.node.mark if found is None else found.mark
+        return (self.value_of(key) or self.node).mark
 
     def value_of(self, key: str) -> Node | None:
         """Return a key's value, or that of another name for the key; the one beside `type` wins."""

@@ -85,12 +85,12 @@ def wrong_forms() -> Iterator[Any]:
     """Yield the texts that are YAML and that the loader refuses for their form, not for an unknown name."""
     for bad in refused.TABLE:
         text, _ = refused.without_arrows(bad.text)
-        findings = Problems()
+        problems = Problems()
         try:
-            compose(text, "x", findings)
+            compose(text, "x", problems)
         except ConfigError:
             continue
-        if not findings.errors and "unknown" not in bad.title and bad.title not in SEMANTIC:
+        if not problems.errors and "unknown" not in bad.title and bad.title not in SEMANTIC:
             yield pytest.param(text, id=bad.title)
 
 
