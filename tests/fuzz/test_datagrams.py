@@ -17,7 +17,7 @@ from tests.fuzz import hostile
 from tests.fuzz.campaign import campaign
 
 MESSAGE = {"type": "go", "payload": {"a": [1, "x"]}, "job_id": "j", "source": "s", "event_id": 7, "after": 6}
-BELL = {"bell": "jobs", "count": 1, "key": ["video", None]}
+NOTIFICATION = {"bell": "jobs", "count": 1, "key": ["video", None]}
 END = b'{"type": "the_end"}'
 
 
@@ -39,7 +39,7 @@ def test_each_datagram_is_a_message_or_refused_and_the_machine_goes_on(tmp_path:
 
         def attack(rng: random.Random) -> str:
             nonlocal sent
-            data = hostile.jsonish(rng, MESSAGE if rng.random() < 0.8 else BELL)
+            data = hostile.jsonish(rng, MESSAGE if rng.random() < 0.8 else NOTIFICATION)
             if rng.random() < 0.05:
                 data = rng.randbytes(rng.choice([0, 1, 50, 5000, 100_000]))
             sock.send(data[:130_000])

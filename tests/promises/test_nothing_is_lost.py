@@ -169,14 +169,13 @@ def test_a_payload_of_100_kb_arrives_whole_and_one_of_1_mb_as_well(project: Proj
         (project.folder / "payload.json").write_text(json.dumps({"n": "x" * size}))
         project.shell("""
             python3 - <<'PY'
+from statemachine_engine.actors.sockets import delivery, unix_socket
 from statemachine_engine.storage.engine.database import Database
-from statemachine_engine.storage import mailbox, machines
-from statemachine_engine.actors.sockets import datagrams, unix_socket
 import json
-db = Database.open()
-letter = mailbox.post(db, "sized", "n", json.load(open("payload.json")))
-unix_socket.ring(machines.get(db, "sized").control_socket, datagrams.letter_message(letter))
-db.close()
+event = delivery.Event("n", json.load(open("payload.json")))
+sockets = {"prefix": unix_socket.control_prefix(), "event_socket": unix_socket.event_socket()}
+with Database.open() as db:
+    delivery.send(db, ["sized"], event, **sockets)
 PY
         """)
 
