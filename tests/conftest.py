@@ -12,7 +12,7 @@ from statemachine_engine.storage.clock import ManualClock
 from statemachine_engine.storage.engine.database import Database
 from tests.support.postgres import fresh_schema
 
-DATABASES = ("sqlite", "memory", "postgres")
+DATABASES = ("sqlite", "postgres")
 
 # Children inherit ignored signals: under `nohup`, or in the background of a shell, nothing would end on Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -42,7 +42,7 @@ def db_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         with fresh_schema() as url:
             yield url
     else:
-        yield {"sqlite": f"sqlite:///{tmp_path / 'store.db'}", "memory": "sqlite:///:memory:"}[request.param]
+        yield f"sqlite:///{tmp_path / 'store.db'}"
 
 
 @pytest.fixture

