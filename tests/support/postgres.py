@@ -112,15 +112,16 @@ def own_server() -> Iterator[OwnServer]:
         server.cleanup()
 
 
-def lose_next_answer(db: Database) -> None:
-    """The next commit is made, and the answer to it lost with the connection."""
+def lose_next_answer(db: Database, *, committed: bool = True) -> None:
+    """Lose the connection at the next commit: after it was made, or before if it is not `committed`."""
     import psycopg
 
     commit = db.dialect.commit
 
     def commit_and_lose(connection: Any) -> bool:
         db.dialect.commit = commit  # type: ignore[method-assign]
-        commit(connection)
+        if committed:
+            commit(connection)
         connection.close()
         raise psycopg.OperationalError("the connection is lost")
 

@@ -12,12 +12,14 @@ from typing import Any
 
 import pytest
 
-from statemachine_engine.storage import jobs
+from statemachine_engine.storage import audit, jobs
+from statemachine_engine.storage.audit import Note
 from statemachine_engine.storage.clock import ManualClock, SystemClock
 from statemachine_engine.storage.engine.database import Database
-from statemachine_engine.storage.errors import StoreUnavailable
+from statemachine_engine.storage.errors import CommitInDoubt, StoreUnavailable
 from statemachine_engine.storage.jobs import bulk
 from tests.support.factories import add_jobs, claimed
+from tests.support.postgres import lose_next_answer
 from tests.support.until import until
 
 Open = Callable[..., Database]
@@ -273,3 +275,32 @@ def test_who_waits_for_an_answer_that_does_not_come_is_cut_off_when_the_store_is
 def _locked(db: Database) -> None:
     with db.write():
         db.lock("held")
+
+
+@pytest.mark.parametrize("committed", [True, False])
+def test_a_commit_whose_answer_is_lost_is_in_doubt_and_is_written_tells_whether_it_was_made(
+    postgres_url: str, open_db: Open, committed: bool
+) -> None:
+    db = open_db(postgres_url)
+    audit.write(db, [Note("m", "before", {}, 1.0)])
+    batch = [Note("m", "first", {}, 2.0), Note("m", "last", {}, 3.0)]
+    lose_next_answer(db, committed=committed)
+
+    with pytest.raises(CommitInDoubt) as doubt:
+        audit.write(db, batch)
+
+    assert audit.is_written(db, batch, doubt.value.note_ids) is committed
+    assert len(audit.since(db, 0)) == (3 if committed else 1)
+
+
+@pytest.mark.parametrize("committed", [True, False])
+def test_a_claim_whose_answer_is_lost_is_held_or_pending(postgres_url: str, open_db: Open, committed: bool) -> None:
+    db = open_db(postgres_url)
+    add_jobs(db, 1)
+    lose_next_answer(db, committed=committed)
+
+    with pytest.raises(CommitInDoubt):
+        jobs.claim(db, owner="w")
+
+    assert jobs.held_by(db, "w") == ({"job-0": (None, 1)} if committed else {})
+    assert jobs.counts(db)["pending"] == (0 if committed else 1)
