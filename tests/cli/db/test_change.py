@@ -114,6 +114,22 @@ def test_what_is_unclear_is_refused(place: Any, line: str, said: str) -> None:
     assert said in result.stderr
 
 
+@pytest.mark.parametrize("only", ["jobs", "events", "history"])
+def test_prune_deletes_only_what_is_named(place: Any, only: str) -> None:
+    add(place, "done")
+    place.db("complete-job", "done")
+    db = place.open()
+    mailbox.post(db, "m", "read", status="processed")
+    audit.write(db, [Note("m", "n", {}, db.now())])
+    history = len(audit.since(db, 0))
+
+    place.db("prune", "--older-than", "0", "--only", only)
+
+    assert (status(place) == {}) == (only == "jobs")
+    assert (mailbox.list_(db) == []) == (only == "events")
+    assert len(audit.since(db, 0)) == (0 if only == "history" else history)
+
+
 def test_what_is_over_is_deleted_and_what_is_not_stays(place: Any) -> None:
     add(place, "done", "failed", "waits")
     place.db("complete-job", "done")
