@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -89,6 +89,7 @@ class _Reading:
         entries = self._entries(bodies)
         initial_state = self._initial_state(entries)
         events = read_events(root, problems)
+        declared = events or {}
         transitions = read_transitions(root, entries, events, self.known_keys, problems)
         states = self._states(entries, transitions, self._actions(bodies, entries))
         schedules = read_schedules(root, events, problems)
@@ -101,7 +102,7 @@ class _Reading:
             initial_state=initial_state,
             states=states,
             transitions=transitions,
-            events=_events(events or {}, transitions),
+            events=declared | {t.event: Event(t.event) for t in transitions if t.event not in declared},
             schedules=schedules,
             config_type=self.stem,
             config=root.value,
@@ -202,10 +203,6 @@ class _Reading:
 
 def _stem(name: str) -> str:
     return Path(name).stem.strip("<>")
-
-
-def _events(declared: Mapping[str, Event], transitions: Iterable[Transition]) -> dict[str, Event]:
-    return {**declared, **{t.event: Event(t.event) for t in transitions if t.event not in declared}}
 
 
 def _digest(config: object) -> str:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 from itertools import islice
+from operator import attrgetter
 
 from ..errors import ConfigError, Problem, Severity
 from .model import Mark
 
+_PLACE = attrgetter("line", "column")
 _MOST_LISTED = 12
 _MOST_COMPARED = 2000
 _MOST_SUGGESTED = 100
@@ -40,7 +42,7 @@ class Problems:
 
     def failure(self) -> ConfigError:
         """Return all errors as one exception, in the order of the file."""
-        return ConfigError(sorted(self.errors, key=_place), sorted(self.warnings, key=_place))
+        return ConfigError(sorted(self.errors, key=_PLACE), sorted(self.warnings, key=_PLACE))
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:
@@ -63,7 +65,3 @@ def quoted(text: str) -> str:
 
 def _problem(mark: Mark, message: str, hint: str | None, severity: Severity, code: str) -> Problem:
     return Problem(message, mark.file, mark.line, mark.column, hint, severity, code)
-
-
-def _place(problem: Problem) -> tuple[int, int]:
-    return problem.line, problem.column
