@@ -112,7 +112,7 @@ def _worker(running: Host, count: int) -> float:
         rows = [jobs.NewJob("work", data={"n": number}) for number in range(count)]
         jobs.enqueue_many(db, rows)
         started_s = time.perf_counter()
-        notifications.bell(db, "jobs", key=("work", None))
+        notifications.notify(db, "jobs", key=("work", None))
         until(all_done, every_s=0.01)
         return (count - 1) / (time.perf_counter() - started_s)
 

@@ -201,7 +201,7 @@ class _Watch:
         until_s = math.inf if duration_s is None else time.monotonic() + duration_s
         try:
             with _stopped_by_signals(socket):
-                self.show(self._tail.follow(socket, until_s=until_s, trouble=self._report), lambda: socket.stopped)
+                self.show(self._tail.follow(socket, until_s=until_s, on_outage=self._report), lambda: socket.stopped)
         finally:
             socket.close()
 

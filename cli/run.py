@@ -168,7 +168,7 @@ def _tell_systemd(runtime: Runtime, systemd: Systemd) -> None:
     def status() -> str:
         machines = runtime.machines()
         failed = sum(machine.status == "failed" for machine in machines)
-        running = sum(not machine.machine_status.ended.is_set() for machine in machines)
+        running = sum(not machine.live.ended.is_set() for machine in machines)
         return in_short(running, failed)
 
     systemd.ready(status())

@@ -143,6 +143,14 @@ def write(db: Database, records: Sequence[Record]) -> list[int]:
     return ids
 
 
+def write_note(db: Database, machine: str, type: str, payload: Any) -> Event:
+    """Write one event and return its row; a payload that is no object stands under `payload`."""
+    body = payload if isinstance(payload, dict) else {"payload": payload}
+    now_s = db.now()
+    (row_id,) = write(db, [Note(machine, type, body, now_s)])
+    return Event(row_id, machine, type, body, now_s)
+
+
 def is_written(db: Database, records: Sequence[Record], ids: Sequence[int]) -> bool:
     """Return True if a batch whose commit was in doubt is stored; after a crash the server may give its ids again."""
     batch = _sorted_out(records, "")

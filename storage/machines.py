@@ -11,6 +11,9 @@ from .errors import MachineTaken
 from .payload import dumps, loads
 from .row import Row
 
+LEASE_S = 30.0
+"""Seconds after its last heartbeat in which another host may not take a machine over."""
+
 ACTIVE = ("running", "failed")
 """A failed machine stays where it is and still answers events."""
 
@@ -67,7 +70,7 @@ def acquire(
     config_type: str | None,
     state: str,
     control_socket: str | None,
-    lease_s: float = 30.0,
+    lease_s: float = LEASE_S,
     is_alive: Callable[[MachineRow], bool],
     definition_hash: str | None = None,
     metadata: Mapping[str, Any] | None = None,
@@ -88,7 +91,7 @@ def acquire(
     return previous
 
 
-def heartbeat(db: Database, incarnation: str, lease_s: float = 30.0) -> int:
+def heartbeat(db: Database, incarnation: str, lease_s: float = LEASE_S) -> int:
     """Let every machine of the incarnation be alive for `lease_s` more. Return the number of machines that it holds."""
     with db.write():
         return db.execute(

@@ -8,7 +8,6 @@ from collections import Counter, OrderedDict
 from typing import TYPE_CHECKING, Any
 
 from ..actors.processes.liveness import is_running, status_of
-from ..actors.runtime.maintenance import MACHINE_LEASE_S
 from ..storage import audit, machines
 from ..storage.jobs import queries
 from .feed.backlog import Place
@@ -98,7 +97,7 @@ class Machines:
             "last_error": summary.last_error or (self._reason(db, row) if row.status == "failed" else None),
             "group": self._library.group_of(row),
             "started_at": row.started_at,
-            "heard_at": None if row.alive_until is None else row.alive_until - MACHINE_LEASE_S,
+            "heard_at": None if row.alive_until is None else row.alive_until - machines.LEASE_S,
         }
 
     def _reason(self, db: Database, row: MachineRow) -> str | None:

@@ -1,1 +1,1 @@
-"""Actions: their contract, how they are found, and one built-in a file."""
+"""Actions: their base class, their registry, and one file for each built-in action."""

@@ -14,6 +14,5 @@ class ActivityLogAction(LogAction):
     events = {"success": "continue"}
 
     def execute(self, context: Context) -> str | None:
-        """Writes the line, publishes it and goes on."""
         self.config.setdefault("message", "Log message")
         return super().execute(context) or "continue"

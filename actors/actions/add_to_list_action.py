@@ -8,7 +8,7 @@ from .builtin import BuiltinAction
 
 
 class AddToListAction(BuiltinAction):
-    """Appends the value, to a new list where there is none, and yields `success`."""
+    """Appends the value, to a new list if there is none, and causes `success`."""
 
     instant = True
     keys = {
@@ -21,7 +21,6 @@ class AddToListAction(BuiltinAction):
     stores = {"list_key": "items"}
 
     def execute(self, context: Context) -> str | None:
-        """Appends."""
         if "value" not in self.config:
             raise ActionError("'value' is required")
         key = self.text("list_key") or "items"

@@ -1,4 +1,4 @@
-"""The `bash` action: runs a shell command, its result becomes an event and context values."""
+"""The `bash` action: runs a shell command and turns its result into an event and context values."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _LOGGED_CHARS = 2000
 
 
 class BashAction(BuiltinAction):
-    """Exit code 0 yields `success`, another one its `error_mappings` entry or `error`, the time limit `timeout_event`.
+    """Causes `success` for exit code 0, else the code's `error_mappings` entry or `error`; `timeout_event` in time-out.
 
-    Sets `last_stdout`, `last_stderr` and `last_exit_code`; a failure also `last_error` and its companions.
+    Sets `last_stdout`, `last_stderr` and `last_exit_code`; a failure also sets `last_error` and its companions.
     """
 
     keys = {
@@ -54,9 +54,8 @@ class BashAction(BuiltinAction):
     raw_keys = frozenset({"command"})
 
     def execute(self, context: Context) -> str | None:
-        """Runs the command."""
         template = self._template(context)
-        # The text with its values filled in is for people to read; what runs is `shell`.
+        # The text with its values is for error messages; `shell` is what runs.
         scope = with_params(context, self.config.get("params"))
         text = str(interpolate(template, scope))
         shell = rewrite(template, scope)
@@ -93,7 +92,7 @@ class BashAction(BuiltinAction):
                 timeout_s=self._timeout_s(),
                 cancel=self._services.cancel if self._services else None,
                 kept_bytes=_JSON_BYTES if self._captures_json() else command.KEPT_BYTES,
-                hear=self._services.jobs.output_sink() if self._services else None,
+                on_output=self._services.jobs.output_sink() if self._services else None,
             )
         except OSError as error:
             raise CommandNotStarted(_cannot_start(error)) from error
@@ -144,7 +143,7 @@ class BashAction(BuiltinAction):
         return str(mapped) if mapped else self._error_event()
 
     def _mappings(self) -> dict[str, Any]:
-        """Events by exit code, which YAML may have read as a number or as text."""
+        """Return the events by exit code as text, since YAML may have read the codes as numbers."""
         mappings = self.config.get("error_mappings") or {}
         if not isinstance(mappings, Mapping):
             raise ActionError("'error_mappings' has to be a mapping of exit codes to events")

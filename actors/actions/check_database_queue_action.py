@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
-from ..jobs.job_context import drop, hold
+from ..jobs.job_context import put_job, remove_job
 from .base import Context
 from .builtin import BuiltinAction
 
 
 class CheckDatabaseQueueAction(BuiltinAction):
-    """Claims a job, puts it into the context and yields `new_job`; with none to be had, `no_jobs`.
+    """Claims a job, puts it into the context and causes `new_job`; without a job, `no_jobs`.
 
-    The job before it, if no action completed or failed it, is settled in the same transaction.
+    A previous job that no action completed or failed ends by the rule, in the same transaction.
     """
 
     keys = {
@@ -30,7 +30,6 @@ class CheckDatabaseQueueAction(BuiltinAction):
     watch = "jobs"
 
     def execute(self, context: Context) -> str | None:
-        """Looks once."""
         job = self.services.jobs.claim(
             self.text("job_type"),
             self.text("machine_type"),
@@ -40,15 +39,11 @@ class CheckDatabaseQueueAction(BuiltinAction):
             cancel=self.services.cancel,
         )
         if job is None:
-            drop(context)
+            remove_job(context)
             return self.empty_event()
-        hold(context, job)
+        put_job(context, job)
         return self.event("success", "new_job")
 
-    def empty_event(self) -> str:
-        """Return the event for nothing found: `empty:`, by default `no_jobs`."""
-        return self.event("empty", "no_jobs")
-
     def watch_key(self) -> Hashable:
-        """The jobs that this worker could take."""
+        """Return the kind of jobs that this worker takes."""
         return self.text("job_type"), self.text("machine_type")

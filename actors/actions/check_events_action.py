@@ -10,9 +10,9 @@ from .builtin import BuiltinAction
 
 
 class CheckEventsAction(BuiltinAction):
-    """With none waiting it yields `no_events`; with some, `success:`, or `events_found` for another machine's mailbox.
+    """Causes `no_events` for an empty mailbox, else `success:` (by default `events_found` for another machine's).
 
-    It takes nothing away. The machine's own events come by themselves, so for them no event of its own is needed.
+    It removes nothing. The machine's own events reach it by themselves, so that it has no default event for them.
     """
 
     keys = {
@@ -27,22 +27,17 @@ class CheckEventsAction(BuiltinAction):
     watch = "events"
 
     def execute(self, context: Context) -> str | None:
-        """Looks once."""
         target = self.text("target_machine") or self.services.machine
-        letters = mailbox.peek(self.services.db, target, self.names("event_types") or None)
-        if not letters:
+        waiting = mailbox.peek(self.services.db, target, self.names("event_types") or None)
+        if not waiting:
             return self.empty_event()
         found = [
-            {"type": letter.type, "payload": letter.payload, "job_id": letter.job_id, "source": letter.source}
-            for letter in letters
+            {"type": event.type, "payload": event.payload, "job_id": event.job_id, "source": event.source}
+            for event in waiting
         ]
         self.store(context, "store_as", "found_events", found)
         return self.event("success", "" if target == self.services.machine else "events_found") or None
 
-    def empty_event(self) -> str:
-        """Return the event for nothing found: `empty:`, by default `no_events`."""
-        return self.event("empty", "no_events")
-
     def watch_key(self) -> Hashable:
-        """The mailbox's machine."""
+        """Return the machine of the mailbox."""
         return (self.text("target_machine") or self.services.machine,)

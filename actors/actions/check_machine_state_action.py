@@ -1,20 +1,18 @@
-"""The `check_machine_state` action: asks where another machine is."""
+"""The `check_machine_state` action: looks up the state of another machine."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable
-from math import inf
 
-from ...storage.machines import MachineRow
-from ..processes.incarnation import may_live
+from ..processes.liveness import is_running
 from .base import Context
 from .builtin import BuiltinAction
 
 
 class CheckMachineStateAction(BuiltinAction):
-    """Yields `in_expected_state`, `unexpected_state` or `not_running`.
+    """Causes `in_expected_state`, `unexpected_state` or `not_running`, as the registry and the heartbeat say.
 
-    Answers from the state table and the machine's sign of life. Where the last two lead nowhere, it waits.
+    If no transition takes one of the last two, it waits.
     """
 
     keys = {
@@ -40,9 +38,8 @@ class CheckMachineStateAction(BuiltinAction):
     _missed: str | None = None
 
     def execute(self, context: Context) -> str | None:
-        """Looks once."""
         row = self.services.machine_row(self._target())
-        if row is None or not self._lives(row):
+        if row is None or not is_running(row, self.services.db.now()):
             self._missed = self.event("not_running", "not_running")
             return self._missed
         if self.text("store_as"):
@@ -53,16 +50,12 @@ class CheckMachineStateAction(BuiltinAction):
         return self._missed
 
     def empty_event(self) -> str | None:
-        """The event of the last look, if it missed."""
+        """Return the event of the last look, unless it found an expected state."""
         return self._missed
 
     def watch_key(self) -> Hashable:
-        """The machine's name."""
+        """Return the machine's name."""
         return (self._target(),)
-
-    def _lives(self, row: MachineRow) -> bool:
-        """The row of a process that was killed still says that it runs."""
-        return row.running and may_live(row) and (row.alive_until or inf) > self.services.db.now()
 
     def _target(self) -> str:
         return str(self.required("target" if self.text("target_machine") is None else "target_machine"))

@@ -1,14 +1,14 @@
-"""The `claim_job` action: takes one job that is known by its id."""
+"""The `claim_job` action: claims a job by its id."""
 
 from __future__ import annotations
 
-from ..jobs.job_context import hold
+from ..jobs.job_context import put_job
 from .base import Context
 from .builtin import BuiltinAction
 
 
 class ClaimJobAction(BuiltinAction):
-    """Claims the job, puts it into the context and yields `claimed`, or `already_claimed` where it no longer waits."""
+    """Claims the job, puts it into the context and causes `claimed`; `already_claimed` if it is not waiting."""
 
     keys = {
         "job_id": "the job",
@@ -22,7 +22,6 @@ class ClaimJobAction(BuiltinAction):
     required_keys = ("job_id",)
 
     def execute(self, context: Context) -> str | None:
-        """Claims."""
         job = self.services.jobs.claim_id(
             str(self.required("job_id")),
             self.duration_s("lease", 60),
@@ -32,5 +31,5 @@ class ClaimJobAction(BuiltinAction):
         )
         if job is None:
             return self.event("already_claimed", "already_claimed")
-        hold(context, job)
+        put_job(context, job)
         return self.event("success", "claimed")

@@ -1,4 +1,4 @@
-"""The `clear_events` action: takes waiting events out of a mailbox."""
+"""The `clear_events` action: marks waiting events of a mailbox as ignored."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _ALL = 1_000_000
 
 
 class ClearEventsAction(BuiltinAction):
-    """Marks unread events as ignored and yields `events_cleared`; with none waiting, `no_events_to_clear`."""
+    """Marks unread events as ignored and causes `events_cleared`; `no_events_to_clear` if none waits."""
 
     keys = {
         "event_types": "one event type or a list of them (default: any)",
@@ -20,11 +20,10 @@ class ClearEventsAction(BuiltinAction):
     events = {"success": ("events_cleared", "no_events_to_clear")}
 
     def execute(self, context: Context) -> str | None:
-        """Clears."""
         target = self.text("target_machine") or self.services.machine
-        letters = mailbox.peek(self.services.db, target, self.names("event_types") or None, _ALL)
-        ids = [letter.id for letter in letters]
+        waiting = mailbox.peek(self.services.db, target, self.names("event_types") or None, _ALL)
+        ids = [event.id for event in waiting]
         mailbox.settle(self.services.db, ids, "ignored")
         if target == self.services.machine:
             self.services.cleared.update(ids)
-        return self.event("success", "events_cleared" if letters else "no_events_to_clear")
+        return self.event("success", "events_cleared" if waiting else "no_events_to_clear")

@@ -1,4 +1,4 @@
-"""The `complete_job` action: the job is done."""
+"""The `complete_job` action: completes a job."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from .builtin import BuiltinAction
 
 
 class CompleteJobAction(BuiltinAction):
-    """Completes the current job, or another one by its id, and yields `success`.
+    """Completes the current job, or another one by its id, and causes `success`.
 
     The job stays readable in the context until the machine asks for the next one.
     """
@@ -20,6 +20,5 @@ class CompleteJobAction(BuiltinAction):
     events = {"success": "success"}
 
     def execute(self, context: Context) -> str | None:
-        """Completes."""
         self.services.jobs.complete(self.job_id(context), self.config.get("result"))
         return self.event("success", "success")

@@ -1,4 +1,4 @@
-"""Turns a user's Python file into an action class, and again when the file has changed."""
+"""Load action classes from a user's Python files, and load changed files again."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .errors import ActionLoadError
 
 
 class CustomFile:
-    """One action file; `load` reads it anew when its time or size differ from those of the last reading."""
+    """One action file; `load` reads it again when its time or size has changed."""
 
     def __init__(self, action_type: str, path: Path) -> None:
         self.action_type = action_type
@@ -25,7 +25,7 @@ class CustomFile:
         self._class: type[BaseAction] | None = None
 
     def load(self) -> type[BaseAction]:
-        """The action class of the file as it is now. Raises ActionLoadError."""
+        """Return the action class of the file in its current form. Raises ActionLoadError."""
         stamp = self._stamp_now()
         if self._class is None or stamp != self._stamp:
             self._class = None
@@ -42,7 +42,7 @@ class CustomFile:
 
 
 def load_module(action_type: str, path: Path) -> ModuleType:
-    """Runs a file as a module of its own. Raises ActionLoadError naming the file and line of the real error."""
+    """Run a file as a module of its own. Raises ActionLoadError with the file and line of the real error."""
     # The path is part of the name: two machines may use different files for one type.
     name = f"statemachine_custom_{sha1(str(path).encode()).hexdigest()[:8]}_{path.stem}"
     loader = _UncachedLoader(name, str(path))
@@ -59,7 +59,7 @@ def load_module(action_type: str, path: Path) -> ModuleType:
 
 
 def class_in(module: ModuleType, action_type: str, path: Path) -> type[BaseAction]:
-    """The class named after the type, in any capitalisation, else the one action class of the module."""
+    """Return the class named after the type, in any capitalisation, or the only action class of the module."""
     own = [
         member
         for member in vars(module).values()
@@ -78,7 +78,7 @@ def class_in(module: ModuleType, action_type: str, path: Path) -> type[BaseActio
 
 
 class _UncachedLoader(SourceFileLoader):
-    """Compiles the source each time: the bytecode cache cannot tell two edits within one second apart."""
+    """A loader that always compiles: the bytecode cache cannot tell two edits within one second apart."""
 
     def get_code(self, fullname: str) -> CodeType:
         return self.source_to_code(self.get_data(self.path), self.path)

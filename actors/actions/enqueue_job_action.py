@@ -10,7 +10,7 @@ from .builtin import BuiltinAction
 
 
 class EnqueueJobAction(BuiltinAction):
-    """Adds a job, stores its id in the context and yields `job_enqueued`."""
+    """Adds a job, stores its id in the context and causes `job_enqueued`."""
 
     keys = {
         "job_type": "its type",
@@ -35,7 +35,6 @@ class EnqueueJobAction(BuiltinAction):
     stores = {"store_as": "enqueued_job_id"}
 
     def execute(self, context: Context) -> str | None:
-        """Adds it."""
         job = self.services.jobs.enqueue(self.text("job_id"), str(self.required("job_type")), **self._options(context))
         self.store(context, "store_as", "enqueued_job_id", job.job_id)
         return self.event("success", "job_enqueued")

@@ -1,4 +1,4 @@
-"""What can go wrong with an action before and while it runs."""
+"""The errors of loading actions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..errors import MachineError
 
 
 class ActionLoadError(MachineError):
-    """A custom action's file could not be turned into an action class."""
+    """The error of an action file that yields no action class."""
 
     def __init__(self, action_type: str, reason: str, *, file: Path, line: int | None = None) -> None:
         self.action_type = action_type
@@ -22,7 +22,7 @@ class ActionLoadError(MachineError):
 
 
 class UnknownAction(ActionLoadError):
-    """No file of the actions directory and no built-in has this action's name."""
+    """The error of an action name that no file and no built-in action has."""
 
     def __init__(self, action_type: str, known: Iterable[str], folders: Iterable[Path]) -> None:
         self.action_type = action_type

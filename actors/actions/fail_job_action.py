@@ -1,4 +1,4 @@
-"""The `fail_job` action: the job has failed for good."""
+"""The `fail_job` action: fails a job, which is not tried again."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from .builtin import BuiltinAction
 
 
 class FailJobAction(BuiltinAction):
-    """Fails the current job, or another one by its id, and yields `success`.
+    """Fails the current job, or another one by its id, and causes `success`.
 
     The job stays readable in the context until the machine asks for the next one.
     """
@@ -21,7 +21,6 @@ class FailJobAction(BuiltinAction):
     events = {"success": "success"}
 
     def execute(self, context: Context) -> str | None:
-        """Fails the job."""
         reason = self.config.get("reason") or context.get("last_error") or "failed by its machine"
         self.services.jobs.fail(self.job_id(context), text_of(reason).strip())
         return self.event("success", "success")

@@ -10,9 +10,9 @@ from .builtin import BuiltinAction
 
 
 class GetPendingJobsAction(BuiltinAction):
-    """Stores the jobs that could be claimed now and yields `jobs_found`; with none, `no_jobs`.
+    """Stores the jobs that could be claimed now and causes `jobs_found`; `no_jobs` without any.
 
-    They stand in the order in which they would be claimed; `id` and `job_id` of each are its id.
+    They are in the order in which they would be claimed; `id` and `job_id` of each are its id.
     """
 
     keys = {
@@ -28,7 +28,6 @@ class GetPendingJobsAction(BuiltinAction):
     watch = "jobs"
 
     def execute(self, context: Context) -> str | None:
-        """Looks once."""
         found = jobs.pending(
             self.services.db, self.text("job_type"), self.text("machine_type"), self.whole("limit") or None
         )
@@ -36,10 +35,6 @@ class GetPendingJobsAction(BuiltinAction):
         self.store(context, "store_as", "pending_jobs", items)
         return self.event("success", "jobs_found") if items else self.empty_event()
 
-    def empty_event(self) -> str:
-        """Return the event for nothing found: `empty:`, by default `no_jobs`."""
-        return self.event("empty", "no_jobs")
-
     def watch_key(self) -> Hashable:
-        """The jobs that it lists."""
+        """Return the kind of jobs that it lists."""
         return self.text("job_type"), self.text("machine_type")

@@ -8,7 +8,7 @@ from ..placeholders.interpolation import text_of
 from .base import Context
 from .builtin import BuiltinAction, shortened
 
-#: characters of a message; whatever else comes in by an event must fill neither the log nor the page
+#: characters of a message, so that a large event fills neither the log nor the page
 LONGEST = 20_000
 
 _PYTHON_LEVELS = {
@@ -34,7 +34,6 @@ class LogAction(BuiltinAction):
     events = {"success": ""}
 
     def execute(self, context: Context) -> str | None:
-        """Writes the line and publishes it."""
         message = shortened(text_of(self.config.get("message", "No message")), LONGEST)
         level = str(self.config.get("level") or "info").lower()
         machine = self.get_machine_name(context)

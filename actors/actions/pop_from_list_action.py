@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..jobs.job_context import hold_row
+from ..jobs.job_context import put_job
 from .base import Context
 from .builtin import BuiltinAction
 
 
 class PopFromListAction(BuiltinAction):
-    """Stores the item and yields `item_popped`; with an empty list or none, `list_empty`."""
+    """Stores the item and causes `item_popped`; `list_empty` if the list is empty or missing."""
 
     instant = True
     keys = {
@@ -23,15 +23,14 @@ class PopFromListAction(BuiltinAction):
     stores = {"list_key": "items", "store_as": "item"}
 
     def execute(self, context: Context) -> str | None:
-        """Pops."""
         key = self.text("list_key") or "items"
         items = context.get(key)
         if not isinstance(items, list) or not items:
             return self.event("empty", "list_empty")
-        # A new list: the old one may stand elsewhere in the context as well.
+        # A new list, since another variable may refer to the old one.
         item, context[key] = items[0], items[1:]
         if self.text("store_as") == "current_job" and isinstance(item, Mapping):
-            hold_row(context, item)
+            put_job(context, item)
         else:
             self.store(context, "store_as", "item", item)
         return self.event("success", "item_popped")

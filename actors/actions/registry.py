@@ -1,4 +1,4 @@
-"""Finds the class of an action type: a file of the user's actions directory first, then the built-ins."""
+"""Find the class of an action type, first in the user's actions directory, then among the built-in actions."""
 
 from __future__ import annotations
 
@@ -21,16 +21,15 @@ if TYPE_CHECKING:
     from ..definition.model import Definition
 
 _SUFFIX = "_action.py"
-#: an actions directory with more folders below it is hardly one: `actions_root: /` must not walk the whole disk
+#: folders that are searched at most, so that `actions_root: /` does not walk the whole disk
 MOST_FOLDERS = 1000
 _logger = logging.getLogger(__name__)
 
 
 class ActionRegistry:
-    """Action classes by type name, for one or more actions directories; safe to use from several threads.
+    """The action classes by type name, for one or more actions directories; thread-safe.
 
-    A class once returned stays as it is: an edited file counts from the next `find` on, that is, for the next
-    execution and never in the middle of one.
+    A returned class does not change: an edited file counts from the next `find`, so for the next execution.
     """
 
     def __init__(self, *folders: Path | str) -> None:
@@ -43,7 +42,7 @@ class ActionRegistry:
         self._scan()
 
     def find(self, action_type: str) -> type[BaseAction]:
-        """The class of an action type. Raises UnknownAction, or ActionLoadError with the real import error."""
+        """Return the class of an action type. Raises UnknownAction, or ActionLoadError with the import error."""
         if self.folders:
             with self._lock:
                 self._rescan_when_changed()
@@ -54,12 +53,12 @@ class ActionRegistry:
         raise UnknownAction(action_type, self.types(), self.folders)
 
     def types(self) -> list[str]:
-        """The names of all actions that can be found, custom and built-in, sorted."""
+        """Return the sorted names of all custom and built-in actions."""
         with self._lock:
             return sorted({*self._files, *builtin_types()})
 
     def missing(self, definition: Definition) -> list[Problem]:
-        """The machine's actions that nothing provides now; a file may still come before they are run."""
+        """Return a warning for each action of the machine that does not exist; its file may still be added in time."""
         known = set(self.types())
         lists = [*(s.actions for s in definition.states.values()), *(t.actions for t in definition.transitions)]
         return [
@@ -72,7 +71,7 @@ class ActionRegistry:
         ]  # fmt: skip
 
     def keys_of(self, action_type: str) -> Mapping[str, str] | None:
-        """The keys a built-in action knows, with their meaning; None for a custom or unknown one."""
+        """Return the keys of a built-in action with their meaning; None for a custom or unknown one."""
         with self._lock:
             return None if action_type in self._files else keys_of(action_type)
 
@@ -98,14 +97,14 @@ class ActionRegistry:
 
 @cache
 def builtin_types() -> frozenset[str]:
-    """The names of the built-in actions, none of them imported."""
+    """Return the names of the built-in actions without importing them."""
     here = Path(__file__).parent
     return frozenset(path.name.removesuffix(_SUFFIX) for path in here.glob(f"*{_SUFFIX}"))
 
 
 @cache
 def builtin(action_type: str) -> type[BaseAction]:
-    """The class of a built-in action, imported on first use. Raises UnknownAction."""
+    """Return the class of a built-in action, which is imported on first use. Raises UnknownAction."""
     if action_type not in builtin_types():
         raise UnknownAction(action_type, builtin_types(), ())
     module = import_module(f".{action_type}_action", __package__)
@@ -113,17 +112,17 @@ def builtin(action_type: str) -> type[BaseAction]:
 
 
 def keys_of(action_type: str) -> Mapping[str, str] | None:
-    """The keys a built-in action knows, with their meaning; None for any other action."""
+    """Return the keys of a built-in action with their meaning; None for any other action."""
     return builtin(action_type).keys if action_type in builtin_types() else None
 
 
 def _action_files(folder: Path, seen: dict[Path, int | None], above: frozenset[Path] = frozenset()) -> Iterator[Path]:
-    """The action files of a folder, then of those below it, in sorted order; `seen` gets each folder's change time."""
+    """Yield the action files of a folder and of its subfolders, sorted; put each folder's change time into `seen`."""
     real = folder.resolve()
     if real in above or folder in seen:
         return
     if len(seen) >= MOST_FOLDERS:
-        _logger.warning("%s and what follows it is not looked through for actions: %d folders were", folder, len(seen))
+        _logger.warning("actions are not searched in %s and the folders after it: the limit is %d", folder, len(seen))
         return
     seen[folder] = _changed_at(folder)
     entries = _entries(folder)
@@ -137,7 +136,7 @@ def _entries(folder: Path) -> list[Path]:
     try:
         return sorted(folder.iterdir())
     except OSError:
-        return []  # none is there, or it is not for us to read
+        return []  # the folder is missing or unreadable
 
 
 def _changed_at(path: Path) -> int | None:

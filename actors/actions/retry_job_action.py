@@ -1,17 +1,17 @@
-"""The `retry_job` action: the job goes back into the queue for another attempt."""
+"""The `retry_job` action: puts a job back into the queue for another attempt."""
 
 from __future__ import annotations
 
-from ..jobs.job_context import current_job_id, drop
+from ..jobs.job_context import current_job_id, remove_job
 from ..placeholders.interpolation import text_of
 from .base import Context
 from .builtin import BuiltinAction
 
 
 class RetryJobAction(BuiltinAction):
-    """Gives the current job back, or another one by its id, and yields `success`, or `spent` where it failed for good.
+    """Queues the current job, or another one by its id, for another attempt, and causes `success`.
 
-    It fails for good when its attempts are spent.
+    A job whose attempts are spent fails instead and causes `attempts_spent`.
     """
 
     keys = {
@@ -24,12 +24,11 @@ class RetryJobAction(BuiltinAction):
     events = {"success": "success", "spent": "attempts_spent"}
 
     def execute(self, context: Context) -> str | None:
-        """Gives it back."""
         job_id = self.job_id(context)
         reason = self.config.get("reason") or context.get("last_error")
         job = self.services.jobs.retry(
             job_id, delay_s=self.wait_s("delay"), reason=None if reason is None else text_of(reason).strip()
         )
         if job_id == current_job_id(context):
-            drop(context)
+            remove_job(context)
         return self.event("spent", "attempts_spent") if job.status == "failed" else self.event("success", "success")

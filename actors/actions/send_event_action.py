@@ -10,9 +10,9 @@ from .builtin import LONE_PLACEHOLDER, BuiltinAction
 
 
 class SendEventAction(BuiltinAction):
-    """Stores the event for its target, tells it where it runs, and yields `event_sent`.
+    """Stores the event for its target, delivers it if the target runs, and causes `event_sent`.
 
-    One that does not run gets the event at its next start.
+    A machine that does not run gets the event at its next start.
     """
 
     keys = {
@@ -29,7 +29,6 @@ class SendEventAction(BuiltinAction):
     same_as = {"target": "target_machine"}
 
     def execute(self, context: Context) -> str | None:
-        """Sends it."""
         target = str(self.required("target" if self.text("target_machine") is None else "target_machine"))
         event_type = self.text("event_type") or "generic_event"
         job_id = self.text("job_id") or current_job_id(context)
@@ -40,6 +39,6 @@ class SendEventAction(BuiltinAction):
 
     def _payload(self) -> Any:
         payload = self.config.get("payload")
-        # Forwarding in a state that was entered without an event: there is nothing to forward.
+        # A placeholder is left when an event is forwarded in a state that was entered without one.
         nothing = payload is None or (isinstance(payload, str) and LONE_PLACEHOLDER.fullmatch(payload))
         return {} if nothing else payload

@@ -8,7 +8,7 @@ from .builtin import BuiltinAction
 
 
 class SetContextAction(BuiltinAction):
-    """Sets the value, which may be null, and yields `success`."""
+    """Sets the value, which may be null, and causes `success`."""
 
     instant = True
     keys = {
@@ -21,7 +21,6 @@ class SetContextAction(BuiltinAction):
     stores = {"key": ""}
 
     def execute(self, context: Context) -> str | None:
-        """Sets it."""
         self.required("key")
         if "value" not in self.config:
             raise ActionError("'value' is required")

@@ -1,4 +1,4 @@
-"""The `sleep` action: waits, unless the machine is told to leave the state."""
+"""The `sleep` action: waits until its time is over or the machine leaves the state."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from .builtin import BuiltinAction
 
 
 class SleepAction(BuiltinAction):
-    """Yields `wake_up` when the time is over; cancelled, it ends at once."""
+    """Causes `wake_up` when the time is over; if it is cancelled, it ends at once without an event."""
 
     keys = {
         "duration": "how long, in seconds or as 1m30s (1)",
@@ -16,6 +16,5 @@ class SleepAction(BuiltinAction):
     events = {"success": "wake_up"}
 
     def execute(self, context: Context) -> str | None:
-        """Sleeps."""
         cancelled = self.services.cancel.wait(self.duration_s("duration", 1))
         return None if cancelled else self.event("success", "wake_up")

@@ -15,7 +15,7 @@ _ISOLATIONS = ("thread", "process")
 
 
 class StartFsmAction(BuiltinAction):
-    """Starts a machine in this runtime, or in a process of its own, and yields `success`.
+    """Starts a machine in this runtime, or in a process of its own, and causes `success`.
 
     It ends with the machine that started it unless `detached: true`.
     """
@@ -36,7 +36,6 @@ class StartFsmAction(BuiltinAction):
     sets = ("spawned_pids",)
 
     def execute(self, context: Context) -> str | None:
-        """Starts it."""
         started = self.services.spawn(
             Path(str(self.required("yaml_path"))),
             str(self.required("machine_name")),

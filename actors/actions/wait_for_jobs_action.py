@@ -16,9 +16,9 @@ _ENDED_BADLY = ("failed", "cancelled")
 
 
 class WaitForJobsAction(BuiltinAction):
-    """Yields `all_jobs_complete` once no tracked job is left to wait for, `no_jobs_tracked` where none is tracked.
+    """Causes `all_jobs_complete` when all tracked jobs have ended, `no_jobs_tracked` if none is tracked.
 
-    Keeps `completed_jobs`, `failed_jobs` and `pending_jobs`, lists of ids, in the context.
+    Stores `completed_jobs`, `failed_jobs` and `pending_jobs`, lists of ids, in the context.
     """
 
     keys = {
@@ -41,12 +41,11 @@ class WaitForJobsAction(BuiltinAction):
     watch = "done"
 
     def execute(self, context: Context) -> str | None:
-        """Looks once."""
         tracked = self._tracked(context)
         if not tracked:
             context.pop(_WAIT, None)
             return self.event("no_jobs_tracked", "no_jobs_tracked")
-        if not self._note(tracked, context):
+        if not self._sort(tracked, context):
             context.pop(_WAIT, None)
             return self.event("success", "all_jobs_complete")
         if self._left_s(self._wait(tracked, context)) > 0:
@@ -55,11 +54,11 @@ class WaitForJobsAction(BuiltinAction):
         return self.text("timeout_event")
 
     def empty_event(self) -> str | None:
-        """None unless `pending:` says otherwise."""
+        """Return the event in `pending:`, or None."""
         return self.text("pending")
 
     def recheck_after_s(self, context: Mapping[str, Any]) -> float | None:
-        """At the time limit, and now and then before it."""
+        """Return the seconds until the time limit, at most _LOOK_S."""
         wait = context.get(_WAIT)
         return _LOOK_S if wait is None else min(self._left_s(wait), _LOOK_S)
 
@@ -69,8 +68,8 @@ class WaitForJobsAction(BuiltinAction):
             raise ActionError(f"'{self.text('tracked_jobs_key') or 'spawned_jobs'}' in the context is no list")
         return [str(item.get("job_id") or item.get("id") if isinstance(item, Mapping) else item) for item in items]
 
-    def _note(self, tracked: list[str], context: Context) -> list[str]:
-        """Puts the jobs, sorted by what became of them, into the context; returns those to wait for."""
+    def _sort(self, tracked: list[str], context: Context) -> list[str]:
+        """Put the jobs by their status into the context, and return those that have not ended."""
         status = jobs.statuses(self.services.db, tracked)
         completed = [job_id for job_id in tracked if status.get(job_id) == "completed"]
         failed = [job_id for job_id in tracked if status.get(job_id) in _ENDED_BADLY]
@@ -81,7 +80,7 @@ class WaitForJobsAction(BuiltinAction):
         return pending
 
     def _wait(self, tracked: list[str], context: Context) -> dict[str, Any]:
-        """The wait that goes on, or a new one: for other jobs, in another state, or not looked at for a long time."""
+        """Return the wait under way; begin a new one for other jobs, in another state, or after a long pause."""
         now_s = self.services.db.now()
         what = {"jobs": tracked, "state": context.get("current_state")}
         wait: dict[str, Any] | None = context.get(_WAIT)
@@ -96,5 +95,5 @@ class WaitForJobsAction(BuiltinAction):
 
 
 def _is_job_list(value: Any) -> bool:
-    """Whether it is what `get_pending_jobs` stores under the same name, which is not to be lost."""
+    """Return True for a list that `get_pending_jobs` stored under the same name, and that must be kept."""
     return isinstance(value, list) and any(isinstance(item, Mapping) for item in value)

@@ -1,4 +1,4 @@
-"""The event socket as a doorbell: whoever reads the audit log is woken by what machines publish."""
+"""The event socket of a reader of the audit log: it wakes the reader when machines publish."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ TRY_AGAIN_S = 1.0
 
 
 class EventSocket:
-    """Rings while no other reader has the socket; without it `wait` only waits. For one thread.
+    """Wakes its reader while no other reader has the socket; otherwise `wait` is a plain sleep. For one thread.
 
-    One process can bind the path, so readers do not compete for it: what counts is the database, and a reader that is
-    not rung looks there by itself.
+    Only one process can bind the path. Other readers lose nothing: they look into the database by themselves.
     """
 
     def __init__(self, path: str) -> None:
@@ -31,19 +30,19 @@ class EventSocket:
         self._waker.setblocking(False)
 
     @property
-    def rings(self) -> bool:
-        """Whether the socket is ours."""
+    def bound(self) -> bool:
+        """True while this reader has the socket."""
         return self._sock is not None
 
     def wait(self, timeout_s: float) -> None:
-        """Return when it rings, when `stop` is called, or after `timeout_s` seconds."""
+        """Return when a datagram arrives, when `stop` is called, or after `timeout_s` seconds."""
         self._hold()
         sources = [self._woken] if self._sock is None else [self._woken, self._sock]
         for source in select.select(sources, [], [], max(0.0, timeout_s))[0]:
             _empty(source)
 
     def stop(self) -> None:
-        """Make `wait` return, and tell by `stopped` that it is over; from any thread or signal handler."""
+        """Set `stopped` and make `wait` return; from any thread or signal handler."""
         self.stopped = True
         with contextlib.suppress(OSError):
             self._waker.send(b".")
@@ -55,7 +54,7 @@ class EventSocket:
         self._waker.close()
 
     def _hold(self) -> None:
-        """Once in a while: see that the socket is still ours, or take it if nobody has it."""
+        """Check each TRY_AGAIN_S that the socket is still ours, and bind it if nobody has it."""
         now_s = time.monotonic()
         if now_s < self._try_again_at_s:
             return
@@ -80,7 +79,7 @@ class EventSocket:
 
 
 def _empty(source: socket.socket) -> None:
-    """Take everything that waits: one look at the database answers all of it."""
+    """Discard all datagrams that wait: one look into the database answers them all."""
     with contextlib.suppress(BlockingIOError):
         while source.recv(1, socket.MSG_DONTWAIT):
             pass

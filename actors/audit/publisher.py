@@ -1,4 +1,4 @@
-"""Tells the event socket's reader what happened; a reader that is slow, dead or absent never holds anything up."""
+"""Sends audit events to the event socket; a slow, dead or absent reader never delays anything."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LOOK_AGAIN_S = 1.0
 class Publisher:
     """One connected datagram socket, used by one thread.
 
-    What the reader could not take is dropped and counted: the audit log has it all, by id.
+    Events that the reader did not take are dropped and counted; the audit log has them all, by id.
     """
 
     def __init__(self, path: str) -> None:
@@ -33,7 +33,7 @@ class Publisher:
 
     @property
     def has_reader(self) -> bool:
-        """Whether somebody listens; looked for once a second while nobody does."""
+        """True if somebody listens; while nobody does, the socket is tried once a second."""
         return (self._sock or self._connect()) is not None
 
     def publish(self, envelopes: Iterable[Mapping[str, Any]]) -> None:
@@ -69,7 +69,7 @@ class Publisher:
         self._look_again_at_s = now_s + LOOK_AGAIN_S
         try:
             sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        except OSError:  # no descriptor is left: the audit log has it all, by id
+        except OSError:  # no file descriptor is left
             return None
         sock.setblocking(False)
         try:

@@ -1,4 +1,4 @@
-"""Reads the audit log as it grows: every event once, in order, whatever goes away and comes back meanwhile."""
+"""Follow the audit log: each event once and in order, also across outages and replaced database files."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 BATCH = 500
 
-#: seconds between two looks while no bell rings: one cheap question to the database each, so that it costs no CPU
+#: seconds between two looks without a datagram; each is one cheap query
 LOOK_S = 0.25
 
-#: seconds until a database that is away is tried again
+#: seconds until an unavailable database is tried again
 RECONNECT_S = 0.5
 
 _GONE = (-1, -1)
@@ -28,8 +28,8 @@ _GONE = (-1, -1)
 class AuditTail:
     """Events after an id, of some machines and types or of all; for one thread.
 
-    The database is the source, since ids commit in order there; the bell only says when to look. When the ids begin
-    anew, because the log was emptied or its file replaced, it goes on by time.
+    The events are read from the database, where ids commit in order; the event socket only says when to look. If the
+    ids start again, because the log was emptied or its file replaced, reading goes on by time.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class AuditTail:
         machines: Sequence[str] | None = None,
         types: Sequence[str] | None = None,
     ) -> None:
-        """Begin after the id `after`, else with what is at most `last_s` seconds old by now."""
+        """Begin after the id `after`; without it, with events that are at most `last_s` seconds old."""
         self.after = after
         self._url, self._machines, self._types = url, machines, types
         self._begins_s = time.monotonic() - last_s
@@ -51,49 +51,51 @@ class AuditTail:
         self._token: object = None
 
     def rest(self) -> Iterator[Event]:
-        """What there is now. StorageError."""
+        """Yield the events that exist now. StorageError."""
         while events := self.look():
             yield from events
             if len(events) < BATCH:
                 return
 
-    def follow(self, bell: EventSocket, *, until_s: float, trouble: Callable[[str | None], None]) -> Iterator[Event]:
-        """Events as they come, until `until_s` (monotonic) or until the bell is stopped.
+    def follow(
+        self, event_socket: EventSocket, *, until_s: float, on_outage: Callable[[str | None], None]
+    ) -> Iterator[Event]:
+        """Yield events as they come, until `until_s` (monotonic) or until the event socket is stopped.
 
-        `trouble` hears after each look what keeps the database from being read, None if nothing does. StoreTooNew:
-        waiting would not help.
+        `on_outage` is called after each look with the reason why the database cannot be read, None if it can. Raises
+        StoreTooNew, since waiting would not help.
         """
-        for events in self.batches(bell, until_s=until_s, trouble=trouble):
+        for events in self.batches(event_socket, until_s=until_s, on_outage=on_outage):
             yield from events
 
     def batches(
-        self, bell: EventSocket, *, until_s: float, trouble: Callable[[str | None], None]
+        self, event_socket: EventSocket, *, until_s: float, on_outage: Callable[[str | None], None]
     ) -> Iterator[list[Event]]:
-        """As `follow`, what one look found at a time; empty where nothing was new."""
-        while not bell.stopped:
-            events, pause_s = self._tried(trouble)
+        """Yield the events of one look at a time, as `follow`; an empty list if nothing was new."""
+        while not event_socket.stopped:
+            events, pause_s = self._tried(on_outage)
             yield events
             left_s = until_s - time.monotonic()
             if left_s <= 0:
                 return
             if len(events) < BATCH:
-                bell.wait(min(pause_s, left_s))
+                event_socket.wait(min(pause_s, left_s))
 
-    def _tried(self, trouble: Callable[[str | None], None]) -> tuple[list[Event], float]:
-        """A look that may fail, and the time until the next one."""
+    def _tried(self, on_outage: Callable[[str | None], None]) -> tuple[list[Event], float]:
+        """Look once; return the events, and the seconds until the next look."""
         try:
             events = self.look()
         except StoreTooNew:
             raise
         except StorageError as error:
             self.close()
-            trouble(str(error))
+            on_outage(str(error))
             return [], RECONNECT_S
-        trouble(None)
+        on_outage(None)
         return events, LOOK_S
 
     def look(self) -> list[Event]:
-        """What is new, BATCH at most; often nothing, and then for the price of one question. StorageError."""
+        """Return at most BATCH new events; one query tells when nothing was written. StorageError."""
         db = self._db or self._open()
         token = db.change_token()
         events = self._read(db) if token != self._token else []
@@ -103,7 +105,7 @@ class AuditTail:
         return events
 
     def close(self) -> None:
-        """Let go of the database; the place in it is kept."""
+        """Close the database; the position is kept."""
         db, self._db = self._db, None
         if db is not None:
             db.close()
@@ -123,11 +125,11 @@ class AuditTail:
         return db
 
     def _follow_file(self, db: Database) -> None:
-        """Let go of one that the path names no more, even if somebody still writes to it."""
+        """Close a database whose path names another file, even if somebody still writes to it."""
         file = _identity(db)
         if file != self._file:
             self.close()
-            self._file = self._file if file else _GONE  # the next one may get the same inode
+            self._file = self._file if file else _GONE  # the next file may get the same inode
 
     def _begin(self, db: Database) -> None:
         self._seen_s = db.now() - (time.monotonic() - self._begins_s)
@@ -144,12 +146,12 @@ class AuditTail:
         if events:
             self.after, self._seen_s = events[-1].id, events[-1].timestamp
         if len(events) < BATCH:
-            self.after = max(self.after or 0, newest)  # what the filters left out need not be looked through again
+            self.after = max(self.after or 0, newest)  # skip next time what the filters left out
         return events
 
 
 def _identity(db: Database) -> tuple[int, int] | None:
-    """Which file it is that a path names; None on a server, and where there is none any more."""
+    """Return the identity of the database's file; None for a server, and for a file that is gone."""
     try:
         stat = db.path.stat() if db.path is not None else None
     except OSError:

@@ -22,8 +22,8 @@ class Timer:
 
     __slots__ = ("_callback",)
 
-    def __init__(self, callback: Callable[[], None]) -> None:
-        self._callback: Callable[[], None] | None = callback
+    def __init__(self, callback: Callable[[], object]) -> None:
+        self._callback: Callable[[], object] | None = callback
 
     def cancel(self) -> None:
         """Do not call back; idempotent, also after the call."""
@@ -67,7 +67,7 @@ class Timers:
         """Return the number of delays, including some that were cancelled."""
         return len(self._heap)
 
-    def after(self, delay_s: float, callback: Callable[[], None]) -> Timer:
+    def after(self, delay_s: float, callback: Callable[[], object]) -> Timer:
         """Call back in `delay_s` seconds, in the timer thread; the callback should only send a message."""
         timer = Timer(callback)
         due = time.monotonic() + delay_s

@@ -1,4 +1,4 @@
-"""A machine's hold on its jobs: claiming, finishing, and what becomes of one that nobody finished."""
+"""The jobs that one machine claims, and the rule by which an unfinished one ends."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol, TypedDict
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...storage import jobs
+from ...storage.clock import epoch_or_zero
 from ...storage.errors import CommitInDoubt, JobNotFound, LeaseLost
 from ...storage.jobs import Job
 from ..processes.command import OutputTail
@@ -16,7 +17,8 @@ from ..processes.command import OutputTail
 if TYPE_CHECKING:
     from ...storage.engine.database import Database
     from ..concurrency.cancel_token import CancelToken
-    from ..concurrency.timers import Timer
+    from ..concurrency.timers import Timer, Timers
+    from ..concurrency.wait_board import WaitBoard
 
 log = logging.getLogger(__name__)
 
@@ -25,69 +27,59 @@ DEFAULT_LEASE_S = 60.0
 #: a shorter lease could not be renewed in time
 SHORTEST_LEASE_S = 1.0
 
-#: so much of what a job's commands write is kept with the attempt, counted from the end
+#: bytes of its commands' output that are kept with an attempt, counted from the end
 OUTPUT_BYTES = 4096
 
+Publish = Callable[[str, str, Mapping[str, Any]], None]
+"""Writes an audit row: machine, type, payload."""
 
-class Fence(TypedDict):
-    """Whose the job must still be, in which attempt, and what that one wrote; None: an operator's word."""
-
-    owner: str | None
-    attempt: int | None
-    output: str | None
+Notify = Callable[[str, tuple[str | None, ...], int], None]
+"""Wakes waiting actions here and in other processes: topic, key, number of new things."""
 
 
-class OwnFence(TypedDict):
-    """A worker's own."""
+class JobOverdue(NamedTuple):
+    """The message to a machine's actor that the attempt at its job has exceeded its time limit."""
 
-    owner: str
+    job_id: str
     attempt: int
-    output: str | None
-
-
-class JobBells(Protocol):
-    """Whom a desk tells what happened to a job."""
-
-    db: Database
-    incarnation: str
-
-    def publish(self, machine: str, type: str, payload: Mapping[str, Any]) -> None:
-        """Write a row of the audit log."""
-
-    def wake(self, topic: str, key: tuple[str | None, ...], count: int) -> None:
-        """Ring the parked machines that watch for this."""
-
-    def pass_on(self, job_type: str | None, machine_type: str | None) -> None:
-        """A worker found a job where it looked: the next one that waits there may find another."""
-
-    def lease_taken(self, lease_s: float) -> None:
-        """A lease of this length is held from now on and must be renewed in time."""
-
-    def limit(self, machine: str, job: Job) -> Timer:
-        """Tell the machine when its attempt at the job has taken as long as it may."""
 
 
 class JobHolder:
-    """The jobs of one machine. A job that it claimed is *current* until it asks for the next one or ends.
+    """The jobs of one machine; its methods may be called from any thread.
 
-    Rule (DESIGN 2, "Jobs are leased"): a current job that no action completed or failed is completed when the machine
-    asks for the next one or ends in order, and failed when an action failed, unmapped, while it was current. One whose
-    actions were cut off by an interrupt was not done: it is tried again.
+    A job that the machine claimed is *current* until the machine asks for the next one or ends. A current job that no
+    action completed or failed is then completed; failed, if an action failed unmapped while it was current; or tried
+    again, if its actions were interrupted (DESIGN 2, "Jobs are leased").
     """
 
-    def __init__(self, machine: str, bells: JobBells) -> None:
+    def __init__(
+        self,
+        machine: str,
+        db: Database,
+        incarnation: str,
+        *,
+        timers: Timers,
+        wait_board: WaitBoard,
+        tell: Callable[[JobOverdue], object],
+        publish: Publish,
+        notify: Notify,
+        lease_taken: Callable[[float], None],
+    ) -> None:
+        """`tell` puts a message into the actor's inbox; `lease_taken` has a lease of this length renewed in time."""
         self.machine = machine
         self.current: Job | None = None
-        #: no claims from now on: the runtime is stopping
+        #: True once the runtime stops: nothing is claimed any more
         self.closed = False
-        self._bells = bells
+        self._db, self._incarnation = db, incarnation
+        self._timers, self._wait_board = timers, wait_board
+        self._tell, self._publish_row, self._notify, self._lease_taken = tell, publish, notify, lease_taken
         self._failure: str | None = None
         self._cut_off = False
         self._output: OutputTail | None = None
-        self._limit: Timer | None = None
-        #: the last job that was taken from the machine, or went cut off: nothing is written to it any more
+        self._time_limit: Timer | None = None
+        #: the last job that the machine lost while its actions ran: they can no longer change it
         self._lost: Job | None = None
-        #: whether the last claim took a job is not known
+        #: True after a claim whose commit may or may not have happened
         self._in_doubt = False
         self._lock = threading.Lock()
 
@@ -100,34 +92,21 @@ class JobHolder:
         backoff_s: float | None = None,
         cancel: CancelToken | None = None,
     ) -> Job | None:
-        """Settle the current job and claim the next one, in one transaction; None when there is none to be had.
+        """Finish the current job by the rule and claim the next one, in one transaction; return it, or None.
 
-        `cancel` is the run's on whose behalf it is asked: once set, nobody would learn of the job.
+        `cancel` is the token of the run that asks: nothing is claimed once it is set, because nobody would use the job.
         """
-        lease_s = max(lease_s, SHORTEST_LEASE_S)
+        options = self._claim_options(lease_s, max_attempts, backoff_s)
         with self._lock:
             if cancel is not None and cancel.cancelled:
                 return None
-            if self.closed:
-                self._settle()
-                return None
-            with self._sure(), self._bells.db.write():
-                settled = self._settled()
-                job = jobs.claim(
-                    self._bells.db,
-                    owner=self._bells.incarnation,
-                    machine=self.machine,
-                    job_type=job_type,
-                    machine_type=machine_type,
-                    lease_s=lease_s,
-                    max_attempts=max_attempts,
-                    backoff_s=backoff_s,
-                )
-            self._part()
-            self._announce_end(settled)
+            job = self._claim(
+                lambda: jobs.claim(self._db, job_type=job_type, machine_type=machine_type, **options),
+                options["lease_s"],
+            )
             if job is not None:
-                self._bells.pass_on(job_type, machine_type)
-            return self._hold(job, lease_s)
+                self._wait_board.pass_on("jobs", (job_type, machine_type))  # the next worker may find another job
+            return job
 
     def claim_id(
         self,
@@ -137,72 +116,119 @@ class JobHolder:
         backoff_s: float | None = None,
         cancel: CancelToken | None = None,
     ) -> Job | None:
-        """Settle the current job and claim this one; None when it is not waiting (any more). `cancel` as in `claim`."""
-        lease_s = max(lease_s, SHORTEST_LEASE_S)
+        """Finish the current job by the rule and claim this one; None if it is not waiting. `cancel` as in `claim`."""
+        options = self._claim_options(lease_s, max_attempts, backoff_s)
         with self._lock:
             if cancel is not None and cancel.cancelled:
                 return None
             if self.current is not None and self.current.job_id == job_id:
                 return self.current
-            self._settle()
-            if self.closed:
-                return None
-            with self._sure():
-                job = jobs.claim_id(
-                    self._bells.db,
-                    job_id,
-                    owner=self._bells.incarnation,
-                    machine=self.machine,
-                    lease_s=lease_s,
-                    max_attempts=max_attempts,
-                    backoff_s=backoff_s,
-                )
-            return self._hold(job, lease_s)
+            return self._claim(lambda: jobs.claim_id(self._db, job_id, **options), options["lease_s"])
 
     def complete(self, job_id: str, result: Any = None) -> Job:
-        """Complete a job; the current one only while its lease is still ours (LeaseLost), any other by its id."""
+        """Complete a job by its id. LeaseLost if it was taken from this machine."""
         with self._lock:
-            if self._lost_as(job_id) is not None:
+            if self._lost_job(job_id) is not None:
                 raise LeaseLost(job_id)
-            job = jobs.complete(self._bells.db, job_id, **self._fence(job_id), result=result)
-            self._let_go(job_id)
-        self._announce("job_completed", job)
+            job = jobs.complete(self._db, job_id, **self._fence(job_id), result=result)
+            self._clear(job_id)
+        self._announce(job)
         return job
 
     def fail(self, job_id: str, reason: str) -> Job:
-        """Fail a job; the current one only while its lease is still ours (LeaseLost), any other by its id.
-
-        One that was taken from the machine is left as it is: its fate is decided.
-        """
+        """Fail a job by its id; one that was taken from this machine stays as it is. LeaseLost."""
         with self._lock:
-            if (lost := self._lost_as(job_id)) is not None:
+            if (lost := self._lost_job(job_id)) is not None:
                 return lost
-            job = jobs.fail(self._bells.db, job_id, reason, **self._fence(job_id))
-            self._let_go(job_id)
-        self._announce("job_failed", job)
+            job = jobs.fail(self._db, job_id, reason, **self._fence(job_id))
+            self._clear(job_id)
+        self._announce(job)
         return job
 
     def retry(self, job_id: str, *, delay_s: float | None = None, reason: str | None = None) -> Job:
-        """Give a job back for another attempt after `delay_s`, or its back-off; it fails when its attempts are spent.
+        """Queue a job for another attempt after `delay_s` or its back-off; it fails when its attempts are spent.
 
-        One that was taken from the machine is left as it is: its fate is decided.
+        One that was taken from this machine stays as it is. LeaseLost.
         """
         with self._lock:
-            if (lost := self._lost_as(job_id)) is not None:
+            if (lost := self._lost_job(job_id)) is not None:
                 return lost
-            job = jobs.retry(self._bells.db, job_id, **self._fence(job_id), delay_s=delay_s, reason=reason)
-            self._let_go(job_id)
-        self._announce_end(job)
+            job = jobs.retry(self._db, job_id, **self._fence(job_id), delay_s=delay_s, reason=reason)
+            self._clear(job_id)
+        self._announce(job)
         return job
 
+    def release(self) -> None:
+        """Put the current job back into the queue without spending an attempt: the machine stops in the middle."""
+        with self._lock:
+            if self.current is None:
+                return
+            try:
+                jobs.release(self._db, self.current.job_id, **self._fence(self.current.job_id))
+            except (JobNotFound, LeaseLost) as error:
+                log.warning("%s: %s", self.machine, error)
+            self._clear(lost=self._cut_off)
+
+    def finish(self, *, failure: str | None = None) -> None:
+        """Finish the current job by the rule, because the machine ends; `failure` is why the machine failed."""
+        with self._lock:
+            if failure is not None and self.current is not None:
+                self._failure = self._failure or failure
+            self._finish()
+
+    def lose(self, job_id: str, attempt: int) -> bool:
+        """Forget the job, which was taken from the machine; return False if it is not current in this attempt."""
+        with self._lock:
+            if not self._has(job_id, attempt):
+                return False
+            self._clear(lost=True)
+            return True
+
+    def time_out(self, job_id: str, attempt: int) -> str | None:
+        """End the attempt that exceeded its time limit; return the reason, None if it is not current any more."""
+        with self._lock:
+            if not self._has(job_id, attempt):
+                return None
+            try:
+                ended = jobs.time_out(self._db, job_id, **self._fence(job_id))
+            except (JobNotFound, LeaseLost) as error:
+                self._clear(lost=True)
+                return str(error)
+            self._clear(lost=True)
+        self._announce(ended)
+        return f"Job {job_id} {ended.error_message}"
+
+    def adopt(self, job: Job, *, failure: str | None = None, cut_off: bool = False) -> None:
+        """Make a job current that this process already holds: its parent's, or that of its previous life.
+
+        LeaseLost, JobNotFound.
+        """
+        lease_s = DEFAULT_LEASE_S
+        with self._lock:
+            try:
+                owner, attempt = self._incarnation, job.attempts
+                lease_s = jobs.assign(self._db, job.job_id, self.machine, owner=owner, attempt=attempt)
+            finally:  # after the store has the new holder; but also if that failed, since somebody must hold it
+                self._set_current(job, lease_s)
+                self._failure, self._cut_off = failure, cut_off
+
+    def detach(self, job_id: str | None) -> Job | None:
+        """Return the current job and forget it, unfinished, so that another machine can adopt it; None if it is not."""
+        with self._lock:
+            job = self.current
+            if job is None or job.job_id != job_id:
+                return None
+            self._clear()
+            return job
+
     def enqueue(self, job_id: str | None, job_type: str, **options: Any) -> Job:
-        """Add a job and ring the workers; `options` are those of storage.jobs.enqueue. Raises JobExists."""
-        job = jobs.enqueue(self._bells.db, job_id, job_type, **options)
-        self._bells.wake("jobs", (job.job_type, job.machine_type), 1)
+        """Add a job and notify a worker; `options` are those of storage.jobs.enqueue. JobExists."""
+        job = jobs.enqueue(self._db, job_id, job_type, **options)
+        self._notify("jobs", (job.job_type, job.machine_type), 1)
         return job
 
     def output_sink(self) -> Callable[[bytes], None] | None:
-        """What takes the output of a command that starts now, for the attempt at the current job; None without one."""
+        """Return the function that keeps a command's output with the attempt at the current job; None without one."""
         with self._lock:
             if self.current is None:
                 return None
@@ -210,125 +236,59 @@ class JobHolder:
             return self._output.add
 
     def note_failure(self, reason: str) -> None:
-        """An action failed, unmapped: the current job, if nobody settles it otherwise, has failed."""
+        """Remember that an action failed unmapped: the current job fails, unless an action finishes it."""
         with self._lock:
             if self.current is not None and self._failure is None:
                 self._failure = reason
 
     def note_cut_off(self) -> None:
-        """A run was cancelled while the job was current: if nobody settles it otherwise, it is tried again.
+        """Remember that a run was cancelled: the current job is tried again, unless an action finishes it.
 
-        To be called after the run's token is set: then its claims are either known here, or refused.
+        Call it after the run's token was set: each claim of that run is then either known here or refused.
         """
         with self._lock:
             self._cut_off = self.current is not None
 
     @property
     def standing(self) -> tuple[str | None, bool]:
-        """How it stands with the current job: why it has failed, and whether its actions were cut off."""
+        """The reason why the current job has failed, and True if its actions were interrupted."""
         return self._failure, self._cut_off
 
-    def lose(self, job_id: str, attempt: int) -> bool:
-        """Forget the job, which was taken from the machine; False when it is not current in this attempt (any more)."""
-        with self._lock:
-            if not self._has(job_id, attempt):
-                return False
-            self._lose()
-            return True
+    # Helpers
 
-    def time_out(self, job_id: str, attempt: int) -> str | None:
-        """End the attempt, which took too long, and forget the job; why, None when it is not current (any more)."""
-        with self._lock:
-            job = self.current
-            if job is None or not self._has(job_id, attempt):
-                return None
-            try:
-                ended = jobs.time_out(self._bells.db, job_id, **self._own(job))
-            except (JobNotFound, LeaseLost) as error:
-                self._lose()
-                return str(error)
-            self._lose()
-        self._announce_end(ended)
-        return f"Job {job_id} {ended.error_message}"
+    def _claim_options(self, lease_s: float, max_attempts: int | None, backoff_s: float | None) -> dict[str, Any]:
+        return {
+            "owner": self._incarnation,
+            "machine": self.machine,
+            "lease_s": max(lease_s, SHORTEST_LEASE_S),
+            "max_attempts": max_attempts,
+            "backoff_s": backoff_s,
+        }
 
-    def adopt(self, job: Job, *, failure: str | None = None, cut_off: bool = False) -> None:
-        """Make a job that another machine of this runtime, or an earlier life of this one, has this one's current.
-
-        LeaseLost, JobNotFound.
-        """
-        lease_s = DEFAULT_LEASE_S
-        with self._lock:
-            try:
-                owner, attempt = self._bells.incarnation, job.attempts
-                lease_s = jobs.assign(self._bells.db, job.job_id, self.machine, owner=owner, attempt=attempt)
-            finally:  # held only when the store says so, lest it be taken for another's; but in any case by somebody
-                self._hold(job, lease_s, announce=False)
-                self._failure, self._cut_off = failure, cut_off
-
-    def hand_over(self, job_id: str | None) -> Job | None:
-        """Give up the current job without settling it, to a machine that was started for it."""
-        with self._lock:
-            job = self.current
-            if job is None or job.job_id != job_id:
-                return None
-            self._let_go(job.job_id)
-            return job
-
-    def settle(self, *, failure: str | None = None) -> None:
-        """The machine ends: settle what is current."""
-        with self._lock:
-            if failure is not None and self.current is not None:
-                self._failure = self._failure or failure
-            self._settle()
-
-    def give_back(self) -> None:
-        """The machine stops in the middle of a job: back into the queue, its attempt given back."""
-        with self._lock:
-            job = self.current
-            if job is None:
-                return
-            try:
-                jobs.release(self._bells.db, job.job_id, **self._own(job))
-            except (JobNotFound, LeaseLost) as error:
-                log.warning("%s: %s", self.machine, error)
-            self._part()
-
-    def _fence(self, job_id: str) -> Fence:
-        """The job that this machine holds is settled only in its own attempt; a controller may settle any other's."""
-        job = self.current
-        if job is None or job.job_id != job_id:
-            return {"owner": None, "attempt": None, "output": None}
-        return {**self._own(job)}
-
-    def _own(self, job: Job) -> OwnFence:
-        output = None if self._output is None else self._output.text().decode("utf-8", "replace")
-        return {"owner": self._bells.incarnation, "attempt": job.attempts, "output": output}
-
-    def _has(self, job_id: str, attempt: int) -> bool:
-        return self.current is not None and (self.current.job_id, self.current.attempts) == (job_id, attempt)
-
-    def _part(self) -> None:
-        """It is settled by the rule, or given back: what goes on of actions that were cut off settles it no more."""
-        (self._lose if self._cut_off else self._forget)()
-
-    def _lose(self) -> None:
-        lost = self.current
-        self._forget()
-        self._lost = lost
-
-    def _lost_as(self, job_id: str) -> Job | None:
-        """The job as the machine had it, if it is the one that was taken from it."""
-        return self._lost if self._lost is not None and self._lost.job_id == job_id else None
+    def _claim(self, claim: Callable[[], Job | None], lease_s: float) -> Job | None:
+        """Finish the current job and make the claimed one current; only finish it while the runtime stops."""
+        if self.closed:
+            self._finish()
+            return None
+        with self._repeatable(), self._db.write():
+            finished = self._finish_in_store()
+            job = claim()
+        self._clear(lost=self._cut_off)
+        self._announce(finished)
+        if job is not None:
+            self._set_current(job, lease_s)
+            self._publish("job_started", job)
+        return job
 
     @contextmanager
-    def _sure(self) -> Iterator[None]:
-        """Around a claim: what the one before it took unknown to us, its answer lost, goes back first.
+    def _repeatable(self) -> Iterator[None]:
+        """Release first what an earlier claim may have taken if its answer was lost.
 
-        Nobody else would take it: its lease is renewed as long as this process lives.
+        Nobody else would take that job, since its lease is renewed as long as this process lives.
         """
         if self._in_doubt:
             current = None if self.current is None else self.current.job_id
-            jobs.release_owner(self._bells.db, self._bells.incarnation, machine=self.machine, but=current)
+            jobs.release_owner(self._db, self._incarnation, machine=self.machine, but=current)
             self._in_doubt = False
         try:
             yield
@@ -336,64 +296,77 @@ class JobHolder:
             self._in_doubt = True
             raise
 
-    def _settle(self) -> None:
-        settled = self._settled()
-        self._part()
-        self._announce_end(settled)
+    def _finish(self) -> None:
+        finished = self._finish_in_store()
+        self._clear(lost=self._cut_off)
+        self._announce(finished)
 
-    def _settled(self) -> Job | None:
-        """Complete, fail or retry the current job by the rule; None: there is none, or its lease was lost to another.
+    def _finish_in_store(self) -> Job | None:
+        """Complete, fail or retry the current job by the rule; None if there is none, or another worker has it.
 
-        It stays current until that is committed: a job that could not be settled is settled the next time.
+        The job stays current until this is committed, so that a failed write is repeated the next time.
         """
         job = self.current
         if job is None:
             return None
         try:
             if self._failure is not None:
-                return jobs.fail(self._bells.db, job.job_id, self._failure, **self._own(job))
+                return jobs.fail(self._db, job.job_id, self._failure, **self._fence(job.job_id))
             if self._cut_off:
-                return jobs.retry(self._bells.db, job.job_id, **self._own(job), reason="it was cut off")
-            return jobs.complete(self._bells.db, job.job_id, **self._own(job))
+                return jobs.retry(self._db, job.job_id, **self._fence(job.job_id), reason="it was cut off")
+            return jobs.complete(self._db, job.job_id, **self._fence(job.job_id))
         except (JobNotFound, LeaseLost) as error:
             log.warning("%s: %s", self.machine, error)
             return None
 
-    def _hold(self, job: Job | None, lease_s: float, *, announce: bool = True) -> Job | None:
-        self._forget()
+    def _fence(self, job_id: str) -> dict[str, Any]:
+        """Return the condition of a write: the current job must still be ours; for any other job there is none."""
+        job = self.current
+        if job is None or job.job_id != job_id:
+            return {"owner": None, "attempt": None, "output": None}
+        output = None if self._output is None else self._output.text().decode("utf-8", "replace")
+        return {"owner": self._incarnation, "attempt": job.attempts, "output": output}
+
+    def _has(self, job_id: str, attempt: int) -> bool:
+        return self.current is not None and (self.current.job_id, self.current.attempts) == (job_id, attempt)
+
+    def _lost_job(self, job_id: str) -> Job | None:
+        return self._lost if self._lost is not None and self._lost.job_id == job_id else None
+
+    def _set_current(self, job: Job, lease_s: float) -> None:
+        self._clear()
         self.current = job
-        if job is not None:
-            self._lost = None if self._lost_as(job.job_id) is not None else self._lost
-            self._limit = self._bells.limit(self.machine, job) if job.time_limit_s is not None else None
-            self._bells.lease_taken(lease_s)
-            if announce:
-                self._publish("job_started", job)
-        return job
+        if self._lost_job(job.job_id) is not None:
+            self._lost = None
+        if job.time_limit_s is not None:
+            left_s = epoch_or_zero(job.started_at) + job.time_limit_s - self._db.now()
+            overdue = JobOverdue(job.job_id, job.attempts)
+            self._time_limit = self._timers.after(max(0.0, left_s), lambda: self._tell(overdue))
+        self._lease_taken(lease_s)
 
-    def _let_go(self, job_id: str) -> None:
-        if self.current is not None and self.current.job_id == job_id:
-            self._forget()
-
-    def _forget(self) -> None:
+    def _clear(self, job_id: str | None = None, *, lost: bool = False) -> None:
+        """Forget the current job (if it has this id); if `lost`, its actions can no longer change it."""
+        if job_id is not None and (self.current is None or self.current.job_id != job_id):
+            return
+        if lost:
+            self._lost = self.current
         self.current, self._failure, self._cut_off, self._output = None, None, False, None
-        if self._limit is not None:
-            self._limit.cancel()
-            self._limit = None
+        if self._time_limit is not None:
+            self._time_limit.cancel()
+            self._time_limit = None
 
-    def _announce_end(self, job: Job | None) -> None:
-        """Ended, or waiting for another attempt, if any did."""
+    def _announce(self, job: Job | None) -> None:
+        """Publish that the job has ended and notify those who wait for it; notify a worker if it is pending again."""
         if job is None:
             return
         if job.status in ("completed", "failed"):
-            self._announce(f"job_{job.status}", job)
+            self._publish(f"job_{job.status}", job)
+            self._notify("done", (job.job_id,), 1)
         elif job.status == "pending":
-            self._bells.wake("jobs", (job.job_type, job.machine_type), 1)
-
-    def _announce(self, type: str, job: Job) -> None:
-        self._publish(type, job)
-        self._bells.wake("done", (job.job_id,), 1)
+            self._notify("jobs", (job.job_type, job.machine_type), 1)
 
     def _publish(self, type: str, job: Job) -> None:
-        payload = {"job_id": job.job_id, "job_type": job.job_type}
-        failed = type == "job_failed"
-        self._bells.publish(self.machine, type, {**payload, "error_message": job.error_message} if failed else payload)
+        payload: dict[str, Any] = {"job_id": job.job_id, "job_type": job.job_type}
+        if type == "job_failed":
+            payload["error_message"] = job.error_message
+        self._publish_row(self.machine, type, payload)

@@ -1,4 +1,4 @@
-"""What a Python program may say of a job, and what no job can have."""
+"""Check the options that a Python program gives for a job."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 
 from ...storage.jobs import STATUSES
 
-#: what the store's whole numbers hold
+#: the largest whole number of the store
 LARGEST = 2**31 - 1
 
 
 class Number(NamedTuple):
-    """What an option that is a number may be."""
+    """The allowed values of an option that is a number."""
 
     least: float
     whole: bool
@@ -31,12 +31,12 @@ NUMBERS = {
 }
 TEXTS = ("job_type", "job_id", "machine_type", "unique_key", "source_job_id")
 
-#: options for which None does not mean that nothing is said
+#: options that may not be None
 NEEDED = ("job_type", "priority", "delay_s", "limit")
 
 
 def check(options: Mapping[str, Any]) -> None:
-    """ValueError names the first option that no job can have, and what is allowed."""
+    """Raise ValueError for the first invalid option, with the allowed values."""
     given = {name: value for name, value in options.items() if value is not None or name in NEEDED}
     for name in TEXTS:
         if name in given and not (isinstance(given[name], str) and given[name].strip()):
@@ -47,7 +47,7 @@ def check(options: Mapping[str, Any]) -> None:
 
 
 def check_status(status: object) -> None:
-    """ValueError unless it is None or the status of a job."""
+    """Raise ValueError unless it is None or the status of a job."""
     if status is not None and status not in STATUSES:
         raise ValueError(f"status must be one of {', '.join(STATUSES)}, not {status!r}")
 

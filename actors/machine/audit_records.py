@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ...storage.audit import Mark, Note, Received, Record, StateRow
+from ..audit.recorder import stamped_note
 
 if TYPE_CHECKING:
     from ...storage.clock import Clock
@@ -27,8 +28,7 @@ class AuditRecords:
 
     def note(self, type: str, payload: Mapping[str, Any]) -> Note:
         """Return a row of the audit log with the present time."""
-        now_s = self._clock.now()
-        return Note(self._machine, type, {**payload, "timestamp": now_s}, now_s)
+        return stamped_note(self._machine, type, payload, self._clock.now())
 
     def state(self, state: str) -> StateRow:
         """Return the machine's row in the state table."""

@@ -10,11 +10,10 @@ from ...storage.errors import StorageError
 
 if TYPE_CHECKING:
     from ..definition.model import Definition
-    from ..jobs.job_holder import JobHolder
+    from ..jobs.job_holder import JobHolder, JobOverdue
     from .action_run import Pause
     from .audit_records import AuditRecords
     from .dependencies import MachineDependencies
-    from .messages import JobOverdue
     from .state_visit import StateVisit
 
 log = logging.getLogger(__name__)
@@ -56,7 +55,7 @@ class FailurePolicy:
         """Mark the machine as failed in its state, where it goes on to answer events."""
         log.error("%s: failed in state %s: %s", self._status.name, self._status.state, message)
         self._status.status, self._status.last_error = "failed", message
-        self.settle_job(lambda job_holder: job_holder.settle(failure=message))
+        self.settle_job(lambda job_holder: job_holder.finish(failure=message))
         self._dependencies.report_status("failed")
         self._record(self._records.failed(self._status.state, message), self._records.state(self._status.state))
 

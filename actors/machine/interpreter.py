@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..jobs.job_context import drop, hold
+from ..jobs import job_context, job_holder
 from ..sockets.messages import EventMessage
 from . import messages
 from .action_run import ActionRun, error_events
@@ -83,7 +83,7 @@ class Interpreter:
             messages.Unread: self._unread,
             messages.ContextDue: self._context_due,
             messages.JobGone: self._job_gone,
-            messages.JobOverdue: self._job_overdue,
+            job_holder.JobOverdue: self._job_overdue,
             messages.Begin: self._begin,
             messages.Halt: self._halt,
         }
@@ -146,7 +146,7 @@ class Interpreter:
         if self._dependencies.job_holder.lose(message.job_id, message.attempt):
             self._go_on_without_job(message.job_id, message.reason)
 
-    def _job_overdue(self, message: messages.JobOverdue) -> None:
+    def _job_overdue(self, message: job_holder.JobOverdue) -> None:
         if (reason := self._failure_policy.time_out_job(message, self._tell)) is not None:
             self._go_on_without_job(message.job_id, reason)
 
@@ -229,9 +229,9 @@ class Interpreter:
 
     def _resume(self, snapshot: Snapshot) -> None:
         """Enter the state of a snapshot, with its context, its job and the rest of its timers."""
-        drop(self._context)
+        job_context.remove_job(self._context)
         if self._dependencies.job_holder.current is not None:
-            hold(self._context, self._dependencies.job_holder.current)
+            job_context.put_job(self._context, self._dependencies.job_holder.current)
         move, now_s = enter(self._definition, snapshot.state), self._dependencies.resources.db.clock.now()
         self._enter(move)
         for transition in move.timeouts:
@@ -346,7 +346,7 @@ class Interpreter:
             if (move := step(self._definition, self._state, event)) is not None:
                 self._take(move, event)
                 return
-        drop(self._context)
+        job_context.remove_job(self._context)
         actions = self._visit.actions if run is None else run.actions
         if not actions:
             self._failure_policy.mark_failed(reason)
@@ -376,13 +376,13 @@ class Interpreter:
     def _end(self, outcome: Outcome | None) -> None:
         """End after the actions of a final state."""
         failure = str(self._context.get("last_error") or "failed") if outcome == "failure" else None
-        self._failure_policy.settle_job(lambda job_holder: job_holder.settle(failure=failure))
+        self._failure_policy.settle_job(lambda holder: holder.finish(failure=failure))
         self._finish(outcome)
 
     def _stop_here(self) -> None:
         """End because of a stop from outside: the job is released, and waiting events stay in the mailbox."""
         self._cancel_run()
-        self._failure_policy.settle_job(lambda job_holder: job_holder.give_back())
+        self._failure_policy.settle_job(lambda holder: holder.release())
         self._finish(None)
 
     def _finish(self, outcome: Outcome | None) -> None:

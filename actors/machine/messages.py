@@ -64,13 +64,6 @@ class JobGone(NamedTuple):
     reason: str
 
 
-class JobOverdue(NamedTuple):
-    """The machine's attempt at its job has exceeded its time limit."""
-
-    job_id: str
-    attempt: int
-
-
 class Halt(NamedTuple):
     """End as soon as the current job allows it (`drain`), or now."""
 

@@ -1,1 +1,1 @@
-"""Child processes, commands, and how a process is recognised."""
+"""Child processes, commands, and checks whether other processes live."""

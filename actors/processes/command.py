@@ -1,4 +1,4 @@
-"""Runs one program to its end: output kept, time limited, its whole process group ended when it has to be."""
+"""Run one program to its end: keep its output, limit its time, and end its whole process group if necessary."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from typing import IO, NamedTuple
 from ..concurrency.cancel_token import CancelToken
 from .procfs import has_live_member
 
-#: how much of each output stream is kept, counted from its end
+#: bytes of each output stream that are kept, counted from its end
 KEPT_BYTES = 64 * 1024
-#: how long output may still come from background children once the program itself has ended
+#: seconds in which background children may still write once the program has ended
 DRAIN_S = 1.0
-#: how long a process group has to react to SIGTERM before SIGKILL
+#: seconds that a process group has between SIGTERM and SIGKILL
 GRACE_S = 2.0
-#: how long what an ended group has written is still read; only a child that left the group makes it last
+#: seconds in which the output of a killed group is read; only a child that left the group uses them up
 LAST_WORDS_S = 0.1
 _GROUP_TICK_S = 0.005
-#: where the system has no pidfd, an exit is looked for this often
+#: seconds between two checks for the exit, where the system has no pidfd
 _EXIT_TICK_S = 0.02
 _CONTINUATION_BYTES = bytes(range(0x80, 0xC0))
 
 
 class Ended(NamedTuple):
-    """How a program ended and what it wrote."""
+    """The end of a program, and its output."""
 
-    #: negative: ended by that signal
+    #: negative if it was ended by that signal
     exit_code: int
     stdout: bytes
     stderr: bytes
@@ -51,15 +51,15 @@ def run(
     timeout_s: float | None = None,
     cancel: CancelToken | None = None,
     kept_bytes: int = KEPT_BYTES,
-    hear: Callable[[bytes], None] | None = None,
+    on_output: Callable[[bytes], None] | None = None,
 ) -> Ended:
-    """Runs a program in a session of its own and waits for its end, its time limit or the cancellation.
+    """Run a program in a session of its own until its end, its time limit or the cancellation.
 
-    In the last two cases its process group gets SIGTERM and, where that does not end it, SIGKILL. Children that it
-    left in the background are waited for only briefly. `hear` gets the output of both streams while it comes. Raises
-    OSError when it cannot be started.
+    In the last two cases its process group gets SIGTERM and, if that does not end it, SIGKILL. Children that it left
+    in the background are waited for only DRAIN_S. `on_output` gets the output of both streams as it comes. Raises
+    OSError if the program cannot be started.
     """
-    process = _Process(kept_bytes, hear)
+    process = _Process(kept_bytes, on_output)
     forget = cancel.on_cancel(process.cancel) if cancel else None
     try:
         process.start(argv, env, cwd, stdin)
@@ -71,10 +71,10 @@ def run(
 
 
 class _Process:
-    """One program; everything but `cancel` belongs to the thread that runs it."""
+    """One program; only `cancel` may be called from other threads."""
 
-    def __init__(self, kept_bytes: int, hear: Callable[[bytes], None] | None) -> None:
-        self._hear = hear
+    def __init__(self, kept_bytes: int, on_output: Callable[[bytes], None] | None) -> None:
+        self._on_output = on_output
         self._lock = threading.Lock()
         self._popen: subprocess.Popen[bytes] | None = None
         self._exit_fd: int | None = None
@@ -111,7 +111,7 @@ class _Process:
         )
 
     def cancel(self) -> None:
-        """Asks the waiting thread to end the program; any thread may call it, even after the end."""
+        """Have the waiting thread end the program; from any thread, also after the end."""
         with self._lock:
             if not self._closed:
                 os.write(self._cancel_end, b"x")
@@ -129,7 +129,7 @@ class _Process:
                 os.close(fd)
 
     def _run_until(self, deadline: float | None) -> bool:
-        """Reads output until the program has ended or was cancelled (True), or until the deadline (False)."""
+        """Read output until the program has ended or was cancelled; return False at the deadline (monotonic)."""
         while not self._exited and not self._cancelled:
             left_s = None if deadline is None else deadline - time.monotonic()
             if left_s is not None and left_s <= 0:
@@ -155,11 +155,11 @@ class _Process:
             self._pump(left_s)
 
     def _pump(self, timeout_s: float | None) -> None:
-        """Waits for news and takes it."""
+        """Wait for output, the exit or the cancellation, and handle what came."""
         if self._exit_fd is None:
             timeout_s = _EXIT_TICK_S if timeout_s is None else min(timeout_s, _EXIT_TICK_S)
             self._exited = self._popen is not None and self._popen.poll() is not None
-        # poll() counts in whole milliseconds and must not wake just before the deadline
+        # poll() counts whole milliseconds and must not return just before the deadline
         for fd, _ in self._poller.poll(None if timeout_s is None else int(timeout_s * 1000) + 1):
             if fd in self._tails:
                 self._read(fd)
@@ -174,8 +174,8 @@ class _Process:
         data = os.read(fd, KEPT_BYTES)
         if data:
             self._tails[fd].add(data)
-            if self._hear is not None:
-                self._hear(data)
+            if self._on_output is not None:
+                self._on_output(data)
         else:
             self._poller.unregister(fd)
             self._open.discard(fd)
@@ -183,7 +183,7 @@ class _Process:
     def _group_lives(self) -> bool:
         assert self._popen is not None
         if self._exited:
-            self._popen.wait()  # a dead leader that nobody has waited for still counts as a member
+            self._popen.wait()  # until it is waited for, a dead leader still counts as a member
         try:
             os.killpg(self._popen.pid, 0)
         except ProcessLookupError:
@@ -204,7 +204,7 @@ class _Process:
 
 
 class OutputTail:
-    """The last bytes of a stream."""
+    """The last bytes of a stream, at most `limit`."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -228,7 +228,7 @@ class OutputTail:
 
 @contextmanager
 def _input(stdin: bytes | None) -> Iterator[IO[bytes] | int]:
-    """Something to read from: a file and not a pipe, which would want to be fed while the output is read."""
+    """Yield the program's input as a file: a pipe would have to be written while the output is read."""
     if stdin is None:
         yield subprocess.DEVNULL
         return

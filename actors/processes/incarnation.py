@@ -1,37 +1,21 @@
-"""Who we are among processes: one life of one process on one host, never mixed up with another."""
+"""The identity of a process: it tells a process from another one that got the same id later."""
 
 from __future__ import annotations
 
 import os
 import socket
 import uuid
-from typing import TYPE_CHECKING
 
 from .procfs import stat_of
 
-if TYPE_CHECKING:
-    from ...storage.machines import MachineRow
-
 
 def new_incarnation() -> str:
-    """`host/pid/start/random`: pids come back, and so do whole images of a disk; the random part does not."""
+    """Return `host/pid/start/random`; the random part also differs when a whole machine image is restored."""
     return f"{socket.gethostname()}/{os.getpid()}/{started_at(os.getpid()) or 0}/{uuid.uuid4().hex[:12]}"
 
 
-def may_live(row: MachineRow) -> bool:
-    """Whether the process that holds a machine may still run; on another host nobody can tell but its heartbeat."""
-    if row.host != socket.gethostname() or not row.incarnation:
-        return True
-    try:
-        pid, start = (int(part) for part in row.incarnation.split("/")[-3:-1])
-    except ValueError:
-        return True
-    now = started_at(pid)
-    return now is not None and (start == 0 or now == 0 or now == start)
-
-
 def started_at(pid: int) -> int | None:
-    """When a process started, in clock ticks since boot; 0 where the system does not tell, None when there is none."""
+    """Return when a process started, in clock ticks since boot; 0 if that is unknown, None if it does not run."""
     try:
         fields = stat_of(pid)
     except FileNotFoundError:
@@ -42,7 +26,7 @@ def started_at(pid: int) -> int | None:
 
 
 def _without_proc(pid: int) -> int | None:
-    """Where there is no /proc, or it hides the processes of other users."""
+    """Answer by a signal where /proc is missing or hides the processes of other users."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -1,4 +1,4 @@
-"""Other processes, as Linux shows them in `/proc`."""
+"""Other processes, read from `/proc`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _PROC = Path("/proc")
 
 
 class Process(NamedTuple):
-    """One that is there, or has ended and waits to be collected."""
+    """A process that runs, or has ended and waits to be reaped."""
 
     pid: int
     parent: int
@@ -22,7 +22,7 @@ class Process(NamedTuple):
 
 
 def processes() -> Iterator[Process]:
-    """All that are shown to us; none where there is no `/proc`."""
+    """Yield all visible processes; none without `/proc`."""
     for folder in _PROC.glob("[0-9]*"):
         with suppress(OSError, ValueError):  # it has ended meanwhile
             pid = int(folder.name)
@@ -31,27 +31,27 @@ def processes() -> Iterator[Process]:
 
 
 def stat_of(pid: int) -> list[bytes]:
-    """What the kernel says of a process, its state first (proc_pid_stat(5), from field 3 on); OSError."""
+    """Return the fields of `/proc/PID/stat` from field 3, the state, on (proc_pid_stat(5)). Raises OSError."""
     # pid (program name, which may hold anything) state parent group ...
     return (_PROC / str(pid) / "stat").read_bytes().rpartition(b")")[2].split()
 
 
 def has_live_member(group: int) -> bool:
-    """Whether a process of the group still runs: orphans that nobody reaps, as in many containers, do not count."""
+    """Return True if a process of the group runs; orphans that nobody reaps, as in many containers, do not count."""
     if not (_PROC / "self" / "stat").exists():
         return True
     return any(process.group == group and process.runs for process in processes())
 
 
 def kill(pid: int, *, spared: Sequence[str]) -> None:
-    """SIGKILL for the leader of a process group, and for the commands that it runs in groups of their own.
+    """Kill the leader of a process group, and the commands that it runs in groups of their own.
 
-    What it has started by a command line that begins with `spared` goes on.
+    Commands whose command line begins with `spared` go on.
     """
     with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGSTOP)  # from here on it starts none, and collects none whose id another one could get
+        os.kill(pid, signal.SIGSTOP)  # stopped, it starts no other and reaps none whose id could be reused
         try:
-            with suppress(OSError):  # without a descriptor left nobody can be looked up
+            with suppress(OSError):  # without a free descriptor its commands cannot be found
                 _kill_commands(pid, spared)
         finally:
             os.killpg(pid, signal.SIGKILL)
@@ -69,7 +69,7 @@ def _led_by_children_of(pid: int) -> list[int]:
 
 
 def _command_line(pid: int) -> bytes:
-    """Empty for a process that has ended."""
+    """Return a process's command line; empty if it has ended."""
     try:
         return (_PROC / str(pid) / "cmdline").read_bytes()
     except OSError:

@@ -1,4 +1,4 @@
-"""What systemd hears of a service of `Type=notify` (sd_notify(3)): that it is ready, how it fares, that it lives."""
+"""Notify systemd that a service of `Type=notify` is ready, alive or stopping (sd_notify(3))."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ log = logging.getLogger(__name__)
 
 
 def in_short(running: int, failed: int) -> str:
-    """How the machines of a service fare, for its status line."""
+    """Return the status line of a service: the number of its running and failed machines."""
     return f"machines running: {running}" + (f", failed: {failed}" if failed else "")
 
 
 class Systemd:
-    """The socket in $NOTIFY_SOCKET; where there is none, nothing is said to anybody.
+    """The socket in $NOTIFY_SOCKET; without the variable, all methods do nothing.
 
-    The variables are taken out of the environment, so that no command that a machine starts speaks for the service.
+    The variables are removed from the environment, so that no command that a machine starts speaks for the service.
     """
 
     def __init__(self, environ: MutableMapping[str, str] = os.environ) -> None:
@@ -27,26 +27,26 @@ class Systemd:
         self._address = "\0" + path[1:] if path.startswith("@") else path
         timeout_us, pid = environ.pop("WATCHDOG_USEC", ""), environ.pop("WATCHDOG_PID", "")
         wanted = timeout_us.isdecimal() and pid in ("", str(os.getpid()))
-        #: seconds between two signs of life, half of what WatchdogSec says; None: none are asked for
+        #: seconds between two keep-alive messages, half of WatchdogSec; None if systemd wants none
         self.interval_s = int(timeout_us) / 2e6 if wanted else None
         self._next_s = 0.0
 
     def ready(self, status: str) -> None:
-        """All that the service does is running."""
-        self._tell("READY=1", f"STATUS={status}")
+        """Report that the service is ready."""
+        self._send("READY=1", f"STATUS={status}")
 
     def stopping(self) -> None:
-        """It has begun to end."""
-        self._tell("STOPPING=1", "STATUS=stopping")
+        """Report that the service is stopping."""
+        self._send("STOPPING=1", "STATUS=stopping")
 
     def alive(self, status: str) -> None:
-        """It makes progress; may be called more often than systemd asks for."""
+        """Report that the service makes progress; calls between two keep-alive messages do nothing."""
         now_s = time.monotonic()
         if self.interval_s is not None and now_s >= self._next_s:
-            self._next_s = now_s + self.interval_s - 0.5  # who calls once a second must not come too late
-            self._tell("WATCHDOG=1", f"STATUS={status}")
+            self._next_s = now_s + self.interval_s - 0.5  # a caller that calls once a second must not be late
+            self._send("WATCHDOG=1", f"STATUS={status}")
 
-    def _tell(self, *lines: str) -> None:
+    def _send(self, *lines: str) -> None:
         if not self._address:
             return
         try:
@@ -54,4 +54,4 @@ class Systemd:
                 sock.settimeout(1.0)
                 sock.sendto("\n".join(lines).encode(), self._address)
         except OSError as error:
-            log.warning("systemd cannot be told %s: %s", lines[0], error)
+            log.warning("systemd cannot be notified of %s: %s", lines[0], error)

@@ -1,4 +1,4 @@
-"""The job queue as a Python program uses it."""
+"""The job queue for Python programs."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from ..sockets import notifications
 from .machine import WaitTimeout
 from .runtime import Runtime
 
-#: statuses that a job keeps
+#: final statuses of a job
 ENDED = ("completed", "failed", "cancelled")
 
-#: seconds between looks where no runtime of this process can tell that a job ended
+#: seconds between looks at a job if no runtime of this process notices its end
 LOOK_S = 0.05
 
 _places = itertools.count()
 
 
 class JobQueue:
-    """Adds jobs and waits for them, in the store of a runtime of this process or in one named by URL or path."""
+    """Adds jobs and waits for them, in the store of a runtime of this process or in one given by URL or path."""
 
     def __init__(self, store: Runtime | Database | str | Path | None = None) -> None:
         self._runtime = store if isinstance(store, Runtime) else None
@@ -51,26 +51,26 @@ class JobQueue:
         return self._db
 
     def add(self, job_type: str, data: Any = None, *, job_id: str | None = None, **options: Any) -> Job:
-        """Add a job and wake a worker; an id is made when none is given.
+        """Add a job and notify a worker; without `job_id` a new id is made.
 
         Options: machine_type, priority (1 is first, 5), delay_s, due_at (epoch seconds), max_attempts (3), unique_key,
-        source_job_id, metadata, time_limit_s (of one attempt; any time), backoff_s (the first wait between attempts;
-        the worker's, else 10). Raises JobExists, and ValueError for what no job can have.
+        source_job_id, metadata, time_limit_s (of one attempt; none), backoff_s (the first wait between attempts; the
+        worker's or 10). Raises JobExists, and ValueError for an invalid option.
         """
         job_options.check({"job_type": job_type, "job_id": job_id, **options})
         job = jobs.enqueue(self.db, job_id, job_type, data=data, **options)
         if self._runtime is not None:
-            self._runtime.router.wake("jobs", (job.job_type, job.machine_type), 1)
+            self._runtime.router.notify("jobs", (job.job_type, job.machine_type), 1)
         else:
-            notifications.bell(self.db, "jobs", key=(job.job_type, job.machine_type))
+            notifications.notify(self.db, "jobs", key=(job.job_type, job.machine_type))
         return job
 
     def get(self, job_id: str) -> Job | None:
-        """A job as it stands; None when there is none of this id."""
+        """Return the job, or None if there is none with this id."""
         return jobs.get(self.db, job_id)
 
     def list(self, status: str | None = None, job_type: str | None = None, limit: int = 20) -> list[Job]:
-        """Jobs, newest first. ValueError for a status that there is not, or a limit below 0."""
+        """Return jobs, newest first. Raises ValueError for an unknown status, or a limit below 0."""
         job_options.check_status(status)
         job_options.check({"limit": limit})
         return jobs.find(self.db, status=status, job_type=job_type, limit=limit)
@@ -92,7 +92,7 @@ class JobQueue:
             self._pause(job_id, version, min(left_s, 1.0))
 
     async def wait_async(self, job_id: str, timeout_s: float | None = None) -> Job:
-        """`wait` for coroutines."""
+        """Do the same as `wait`, for coroutines."""
         return await asyncio.to_thread(self.wait, job_id, timeout_s)
 
     def close(self) -> None:
@@ -107,7 +107,7 @@ class JobQueue:
         self.close()
 
     def _pause(self, job_id: str, version: int, longest_s: float) -> None:
-        """Until the job may have ended."""
+        """Wait until the job may have ended."""
         if self._runtime is None:
             time.sleep(min(longest_s, LOOK_S))
             return

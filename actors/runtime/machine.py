@@ -1,4 +1,4 @@
-"""A running machine as its user holds it."""
+"""The handle of a running machine."""
 
 from __future__ import annotations
 
@@ -25,32 +25,31 @@ if TYPE_CHECKING:
     from ..machine.status import MachineStatus
     from ..sockets.listener import Listener
 
-#: messages in the inbox at which the listener is held back
+#: number of messages in the inbox at which the listener pauses
 INBOX_HIGH = 1000
 
-#: seconds that it is held back at a time: the machine may end meanwhile, and then nobody opens the gate
+#: seconds of one pause; the machine may end meanwhile, and then nobody opens the gate
 HOLD_S = 0.5
 
 
 class WaitTimeout(MachineError):
-    """The machine did not reach the state in time."""
+    """The error that a machine did not reach a state, or a job its end, in time."""
 
 
 class Machine:
-    """Send it events, look at it, wait for it; every method may be called from any thread."""
+    """A machine: send it events, read its state, wait for it; every method may be called from any thread."""
 
-    def __init__(
-        self, definition: Definition, machine_status: MachineStatus, db: Database, context: Mapping[str, Any]
-    ) -> None:
+    def __init__(self, definition: Definition, live: MachineStatus, db: Database, context: Mapping[str, Any]) -> None:
         self.definition = definition
-        self.machine_status = machine_status
-        #: the context that it was given at its start
+        #: what its actor reports: state, context, outcome
+        self.live = live
+        #: the context given at its start
         self.given_context = context
-        #: the operator's word where it goes on
+        #: the state that the operator has it start in
         self.from_state: str | None = None
         #: machines that end with this one
         self.children: list[Machine] = []
-        #: None where no control socket is wanted
+        #: None without a control socket
         self.listener: Listener | None = None
         self.dependencies: MachineDependencies
         self._db = db
@@ -59,77 +58,77 @@ class Machine:
 
     @property
     def name(self) -> str:
-        """The name that events are sent to."""
-        return self.machine_status.name
+        """The name to which events are sent."""
+        return self.live.name
 
     @property
     def state(self) -> str:
-        """The state it is in."""
-        return self.machine_status.state
+        """The current state."""
+        return self.live.state
 
     @property
     def status(self) -> str:
         """starting, running, failed, ended or standby."""
-        return self.machine_status.status
+        return self.live.status
 
     @property
     def outcome(self) -> Outcome | None:
-        """success or failure once it ended in a final state; None before, and when it was stopped."""
-        return self.machine_status.outcome
+        """success or failure after a final state; None before that, and if the machine was stopped."""
+        return self.live.outcome
 
     @property
     def last_error(self) -> str | None:
-        """Why it is marked failed, or why its actor was given up."""
-        return self.machine_status.last_error
+        """The reason why it is marked failed, or why its actor was given up."""
+        return self.live.last_error
 
     @property
     def stuck(self) -> str | None:
-        """What of it has gone on for so long that the watchdog has reported it; None: nothing has."""
-        return self.machine_status.stuck
+        """The action or message that the watchdog has reported as stuck; None without one."""
+        return self.live.stuck
 
     @property
     def context(self) -> dict[str, Any]:
-        """A snapshot of the context: the dictionary is a copy, what it holds is shared, so change nothing in it."""
-        return {key: value for key, value in self.machine_status.context.copy().items() if not key.startswith("_")}
+        """A copy of the context. Its values are shared with the machine, so do not change them."""
+        return {key: value for key, value in self.live.context.copy().items() if not key.startswith("_")}
 
     def send(self, type: str, payload: Any = None, *, job_id: str | None = None, source: str | None = None) -> int:
-        """Store an event and deliver it; the id of its row.
+        """Store an event and deliver it; return the id of its row.
 
-        A machine that has ended gets it at its next start. Raises MalformedMessage for what is no event's name, and
-        StorageError when it cannot be stored.
+        A machine that has ended gets it at its next start. Raises MalformedMessage for an invalid name, and
+        StorageError if the event cannot be stored.
         """
         datagrams.event_name(type)
-        letter = mailbox.post(self._db, self.name, type, payload, job_id=job_id, source=source)
-        self.hand(letter)
-        return letter.id
+        event = mailbox.post(self._db, self.name, type, payload, job_id=job_id, source=source)
+        self.deliver_stored(event)
+        return event.id
 
     def wait_for(self, state: str, timeout_s: float | None = None) -> None:
         """Wait until it is in `state`, or passes through it.
 
-        WaitTimeout names the state it is in instead: after `timeout_s` seconds, or when it has ended there.
+        Raises WaitTimeout with its actual state after `timeout_s` seconds, or when it has ended elsewhere.
         """
-        if not self.machine_status.wait_for(state, timeout_s):
-            since = "its end" if self.machine_status.ended.is_set() else f"{timeout_s:g} s"
+        if not self.live.wait_for(state, timeout_s):
+            since = "its end" if self.live.ended.is_set() else f"{timeout_s:g} s"
             msg = f"{self.name} is in state {self.state}, not {state}, after {since}"
             raise WaitTimeout(msg)
 
     def wait(self, timeout_s: float | None = None) -> Outcome | None:
-        """Wait until it has ended; its outcome. WaitTimeout when it goes on."""
-        if not self.machine_status.ended.wait(timeout_s):
+        """Wait until it has ended and return its outcome. Raises WaitTimeout after `timeout_s` seconds."""
+        if not self.live.ended.wait(timeout_s):
             msg = f"{self.name} has not ended after {timeout_s:g} s; it is in state {self.state}"
             raise WaitTimeout(msg)
         return self.outcome
 
     async def send_async(self, type: str, payload: Any = None, *, job_id: str | None = None) -> int:
-        """`send` for coroutines."""
+        """Do the same as `send`, for coroutines."""
         return await asyncio.to_thread(self.send, type, payload, job_id=job_id)
 
     async def wait_for_async(self, state: str, timeout_s: float | None = None) -> None:
-        """`wait_for` for coroutines."""
+        """Do the same as `wait_for`, for coroutines."""
         await asyncio.to_thread(self.wait_for, state, timeout_s)
 
     async def wait_async(self, timeout_s: float | None = None) -> Outcome | None:
-        """`wait` for coroutines."""
+        """Do the same as `wait`, for coroutines."""
         return await asyncio.to_thread(self.wait, timeout_s)
 
     def stop(self, *, drain: bool = True) -> None:
@@ -141,11 +140,11 @@ class Machine:
     # For the runtime
 
     def attach(self, ref: pykka.ActorRef[MachineActor], inbox_size: Callable[[], int]) -> None:
-        """Use this actor from now on: the first one, or one that replaces a crashed one."""
+        """Set the actor: the first one, or one that replaces a crashed one."""
         self._ref, self._inbox_size = ref, inbox_size
 
     def tell(self, message: Any) -> bool:
-        """Put a message into the actor's inbox; False when it is dead."""
+        """Put a message into the actor's inbox; return False if the actor has ended."""
         if self._ref is None:
             return False
         with contextlib.suppress(pykka.ActorDeadError):
@@ -153,17 +152,17 @@ class Machine:
             return True
         return False
 
-    def hand(self, letter: MailboxMessage) -> bool:
-        """Give it an event that has a row; False when it is over (then the row waits for its next start)."""
-        return not self.machine_status.ended.is_set() and self.tell(event_of(letter))
+    def deliver_stored(self, event: MailboxMessage) -> bool:
+        """Deliver an event from the mailbox; return False if the machine has ended, so that the row waits."""
+        return not self.live.ended.is_set() and self.tell(event_of(event))
 
     @property
     def inbox_size(self) -> int:
-        """Messages that its actor has not taken yet."""
+        """The number of messages that its actor has not taken yet."""
         return self._inbox_size()
 
     def deliver(self, event: EventMessage) -> None:
-        """Give it a datagram's event; waits while its inbox is full, so that the kernel holds the senders back."""
+        """Deliver a datagram's event; wait while the inbox is full, so that the kernel slows the senders down."""
         gate = self.dependencies.gate
         if self._inbox_size() > INBOX_HIGH:
             gate.clear()

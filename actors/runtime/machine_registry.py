@@ -13,39 +13,39 @@ if TYPE_CHECKING:
 
 
 class MachineRegistry:
-    """Thread-safe; a name stands for the machine that was started last under it."""
+    """The machines by name, of several with one name the last one; thread-safe."""
 
     def __init__(self) -> None:
         self._machines: dict[str, Machine] = {}
         self._lock = threading.Lock()
-        #: one for each that waits
-        self._bells: list[SimpleQueue[None]] = []
+        #: a queue for each thread in `wait_until`
+        self._waiters: list[SimpleQueue[None]] = []
 
     def add(self, machine: Machine) -> None:
-        """Enter a machine, as the last one."""
+        """Add a machine as the last one."""
         with self._lock:
             self._machines.pop(machine.name, None)
             self._machines[machine.name] = machine
 
     def get(self, name: str) -> Machine | None:
-        """The machine of this name."""
+        """Return the machine of this name, or None."""
         return self._machines.get(name)
 
     def all(self) -> list[Machine]:
-        """All machines, those that ended too, in order of their start."""
+        """Return all machines in order of their start, also those that have ended."""
         with self._lock:
             return list(self._machines.values())
 
     def live(self) -> list[Machine]:
-        """The machines that have not ended."""
-        return [machine for machine in self.all() if not machine.machine_status.ended.is_set()]
+        """Return the machines that have not ended."""
+        return [machine for machine in self.all() if not machine.live.ended.is_set()]
 
     def names(self) -> list[str]:
-        """The names of the machines that have not ended."""
+        """Return the names of the machines that have not ended."""
         return [machine.name for machine in self.live()]
 
     def stop(self, grace_s: float, cut_off_s: float) -> None:
-        """Stop all machines: after their current jobs, or at once when the grace is over; wait for their ends."""
+        """Stop all machines after their current jobs, or at once when the grace is over; wait until they have ended."""
         live = self.live()
         for machine in live:
             machine.stop()
@@ -55,28 +55,25 @@ class MachineRegistry:
             _ended_by(live, time.monotonic() + cut_off_s)
 
     def notify(self) -> None:
-        """A machine ended, or something else that `wait_until` may wait for has happened.
-
-        From any thread and from a signal handler: it takes no lock, and needs no thread of its own.
-        """
-        for bell in tuple(self._bells):
-            bell.put(None)
+        """Have `wait_until` check its condition again; from any thread or signal handler, since it takes no lock."""
+        for waiter in tuple(self._waiters):
+            waiter.put(None)
 
     def wait_until(self, condition: Callable[[], bool], timeout_s: float | None) -> bool:
-        """Wait for a condition that is looked at whenever something changed; whether it holds."""
+        """Wait for a condition, which is checked after each `notify`; return False after `timeout_s` seconds."""
         deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
-        bell: SimpleQueue[None] = SimpleQueue()
-        self._bells.append(bell)
+        waiter: SimpleQueue[None] = SimpleQueue()
+        self._waiters.append(waiter)
         try:
             while not condition():
-                bell.get(timeout=None if deadline_s is None else max(0.0, deadline_s - time.monotonic()))
+                waiter.get(timeout=None if deadline_s is None else max(0.0, deadline_s - time.monotonic()))
         except Empty:
             return condition()
         finally:
-            self._bells.remove(bell)
+            self._waiters.remove(waiter)
         return True
 
 
 def _ended_by(live: list[Machine], deadline_s: float) -> bool:
-    """Wait until all have ended; False at the deadline (monotonic)."""
-    return all(machine.machine_status.ended.wait(max(0.0, deadline_s - time.monotonic())) for machine in live)
+    """Wait until all have ended; return False at the deadline (monotonic)."""
+    return all(machine.live.ended.wait(max(0.0, deadline_s - time.monotonic())) for machine in live)

@@ -1,4 +1,4 @@
-"""A process's runtime: the parts that its machines share, started and stopped in one order."""
+"""The runtime of a process: starts and stops the parts that its machines share."""
 
 from __future__ import annotations
 
@@ -16,10 +16,8 @@ from ...storage.engine.database import Database
 from ...storage.errors import MachineTaken, StorageError
 from ...storage.names import machine_name_fault
 from ..actions.registry import ActionRegistry
-from ..actions.services import Services
 from ..audit.publisher import Publisher
 from ..audit.recorder import Recorder
-from ..concurrency.cancel_token import CancelToken
 from ..concurrency.timers import Timers
 from ..concurrency.wait_board import WaitBoard
 from ..definition import secrets
@@ -37,7 +35,6 @@ from ..processes.children import Children
 from ..processes.incarnation import new_incarnation
 from ..sockets import unix_socket
 from ..sockets.notifier import Notifier
-from .household import Household
 from .machine import Machine
 from .machine_registry import MachineRegistry
 from .maintenance import Maintenance
@@ -53,13 +50,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: seconds that actions have to end once they are cut off
+#: seconds that actions have to end once they are cancelled
 CUT_OFF_S = 3.0
 
-#: seconds that an end waits for a server which does not answer
+#: seconds that `stop` waits for a database server that does not answer
 SILENCE_S = 10.0
 
-#: seconds in which what waits in memory is to be stored at the end; and in which its loss is said, where that is vain
+#: seconds for the last writes when the runtime stops, and if the store was given up
 LAST_WRITES_S, LOSS_S = 10.0, 1.0
 
 FILE_LOST = (
@@ -69,16 +66,16 @@ FILE_LOST = (
 
 
 class NotStarted(MachineError):
-    """The runtime is not running."""
+    """The error that the runtime is not running."""
 
 
 class Runtime:
     """Runs machines, each with an actor thread and a listener thread of its own.
 
     `db` is a URL, a path or an open Database; the in-memory store `sqlite:///:memory:` serves tests and scripts.
-    With `sockets=False` no control sockets are bound: events then come from this process or through the mailbox.
-    `standby`: a machine whose name is taken waits for it instead of being refused. A plain Python action that runs for
-    longer than `watchdog_s` seconds, and whatever holds up an actor, is reported with its stack (0: is not).
+    With `sockets=False` no control sockets are bound: events then come from this process or through the mailbox. With
+    `standby`, a machine waits for a name that is taken instead of being refused. A plain Python action that runs
+    longer than `watchdog_s` seconds, and a stuck actor, are reported with their stacks (0: never).
     """
 
     def __init__(
@@ -102,23 +99,23 @@ class Runtime:
         self._actions_dir = Path(actions_dir) if actions_dir is not None else None
         self._stands_by, self._sockets = standby, sockets
         self._registries: dict[Path | None, ActionRegistry] = {}
-        #: what has been warned of
-        self._told: set[Problem] = set()
+        #: problems that were logged
+        self._logged: set[Problem] = set()
         self._machine_registry = MachineRegistry()
         self._lock = threading.RLock()
         self._stop_asked = self._hurried = False
         self._running = False
-        #: the reason why it cannot go on: a thread was given up, or the database's file is gone
+        #: why the runtime cannot go on: an essential thread was given up, or the database's file is gone
         self.broken: str | None = None
-        #: called then, in that thread
+        #: called in that thread when this happens
         self.on_broken: Callable[[], None] = self.request_stop
-        #: called once a second in the keeper's thread, while actors and recorder make progress
+        #: called once a second in the maintenance thread while actors and recorder make progress
         self.on_progress: Callable[[], None] = lambda: None
 
     # Life
 
     def start(self) -> Runtime:
-        """Start what the machines share: the store first, keeper and notifier, who use all the others, last."""
+        """Start what the machines share: the store first; notifier and maintenance, which use all the others, last."""
         self.db = self._opened()
         counters = Counters()
         recorder = Recorder(self.db, Publisher(self._event_socket), counters, lambda: self._give_up("recorder"))
@@ -127,36 +124,19 @@ class Runtime:
             self.db, new_incarnation(), self._control_prefix, recorder, timers, WaitBoard(), WorkerPool(counters),
             Children(), counters,
         )  # fmt: skip
-        self.router = Router(
-            self.resources,
-            self._machine_registry,
-            event_socket=self._event_socket,
-            start=self._add,
-            lease_taken=lambda lease_s: self.maintenance.lease_taken(lease_s),
-        )
+        self.router = Router(self.resources, self._machine_registry, event_socket=self._event_socket, start=self._add)
         self.scheduler = Scheduler(self.db, self.router, names=self._machine_registry.names)
-        self.supervisor = Supervisor(
-            self.resources, self._machine_registry, sockets=self._sockets, rung=self.router.rung
-        )
+        self.supervisor = Supervisor(self.resources, self._machine_registry, self.router, sockets=self._sockets)
         self._standby = Standby(self.supervisor.acquire, self._launch)
         watchdog = Watchdog(
-            self._machine_registry, self.resources.running_actions, self.router.publish, action_s=self._watchdog_s
+            self._machine_registry, self.resources.running_actions, recorder.publish, action_s=self._watchdog_s
         )
-        self._household = Household(
-            self._machine_registry, self.router, recorder, self.supervisor, self.scheduler, self._standby, watchdog,
-            progress=lambda: self.on_progress(),
-        )  # fmt: skip
         self.maintenance = Maintenance(
-            self.db,
-            self.resources.incarnation,
-            self.resources.wait_board,
-            counters,
-            self._household,
-            outage=recorder.outage,
-            given_up=lambda: self._give_up("keeper"),
+            self.resources, self._machine_registry, self.router, self.supervisor, self.scheduler, self._standby,
+            watchdog, progress=lambda: self.on_progress(), given_up=lambda: self._give_up("maintenance"),
             file_lost=lambda: self._break(FILE_LOST.format(db=self.db)),
-        )
-        self.notifier = Notifier(self.db, counters, self.router.rung)
+        )  # fmt: skip
+        self.notifier = Notifier(self.db, counters, self.router.on_notification)
         recorder.start()
         self.resources.timers.start()
         self.notifier.start()
@@ -165,23 +145,23 @@ class Runtime:
         return self
 
     def stop(self, grace_s: float | None = None) -> None:
-        """Stop in order; idempotent, and safe before start.
+        """Stop in order; idempotent, and allowed before start.
 
-        Machines first, while everything that they need still runs: each ends after its current job, or is cut off
-        when the grace (seconds) is over. Then notifier, keeper and timers, who only feed machines; then the recorder,
-        when nobody is left who records; the store last. A server that does not answer is given up after SILENCE_S.
+        Machines stop first, while everything that they need still runs: each after its current job, or at once when
+        the grace (seconds) is over. Then stop the notifier, maintenance and timers, which only serve machines; then
+        the recorder; the store last. A server that does not answer is given up after SILENCE_S.
         """
         with self._lock:
             if not self._running:
                 return
             self._running = False
-        self._household.closed = self.supervisor.closed = True
+        self.maintenance.closed = self.supervisor.closed = True
         self._machine_registry.stop(self.grace_s if grace_s is None else grace_s, CUT_OFF_S)
         self._wait_for_actions()
         for run in list(self.resources.running_actions.values()):
             leaked_action.report(run)
         self.resources.children.stop()
-        with self._patience_with_the_server():
+        with self._limited_wait_for_server():
             self._release_jobs()
             self.notifier.stop()
             self.maintenance.stop()
@@ -194,7 +174,7 @@ class Runtime:
 
     @property
     def left_behind(self) -> list[str]:
-        """Machines whose actions have not ended, though the runtime has stopped: their threads cannot be ended."""
+        """The machines whose actions still run after the runtime has stopped, because their threads cannot be ended."""
         return sorted({run.services.machine for run in list(self.resources.running_actions.values())})
 
     def __enter__(self) -> Runtime:
@@ -204,14 +184,14 @@ class Runtime:
         self.stop()
 
     def request_stop(self) -> None:
-        """Make `wait` return; from any thread, and from a signal handler."""
+        """Make `wait` return; from any thread or signal handler."""
         self._stop_asked = True
         self._machine_registry.notify()
 
     def hurry(self) -> None:
-        """Stop all machines at once: their actions are cut off, and waited for only where they hear of it.
+        """Stop all machines at once: cancel their actions, and wait only for those that can be cancelled.
 
-        From any thread, before `stop` or meanwhile.
+        From any thread, before or during `stop`.
         """
         self._hurried = True
         for machine in self.machines():
@@ -219,9 +199,9 @@ class Runtime:
         self.request_stop()
 
     def wait(self, timeout_s: float | None = None) -> dict[str, Outcome | None]:
-        """Wait until all machines have ended or a stop is requested; name -> outcome (None: not ended).
+        """Wait until all machines have ended or a stop is requested; return each name's outcome (None: not ended).
 
-        It also returns when the runtime cannot go on: `broken` says why.
+        It also returns when the runtime cannot go on; then `broken` is the reason.
         """
         self._machine_registry.wait_until(lambda: self._stop_asked or self._all_ended(), timeout_s)
         return {machine.name: machine.outcome for machine in self.machines()}
@@ -239,11 +219,11 @@ class Runtime:
     ) -> Machine:
         """Start a machine from a YAML file, a mapping of the same shape, or a Definition.
 
-        `from_state` is where it starts whatever the file and its last run say.
+        `from_state` overrides the state in which the file, or its last run, would have it start.
 
-        ConfigError: the file is wrong. MachineTaken: a machine of this name runs already (with standby, it starts when
-        that one is gone). CannotResume: it was in a state that it no longer has. SocketPathTooLong, OSError: its
-        control socket cannot be bound.
+        Raises ConfigError for a wrong file; MachineTaken if a machine of this name runs already (with standby, it
+        starts when that one has ended); CannotResume if it was in a state that no longer exists; SocketPathTooLong or
+        OSError if its control socket cannot be bound.
         """
         folder = Path(actions_dir) if actions_dir is not None else None
         return self._add(machine, name, context or {}, folder, None, from_state)
@@ -254,7 +234,7 @@ class Runtime:
         name: str | None = None,
         actions_dir: Path | None = None,
     ) -> Definition:
-        """Read a machine's definition; its warnings are logged. ConfigError."""
+        """Read a machine's definition and log its warnings. Raises ConfigError."""
         if isinstance(machine, Definition):
             return machine
         keys_of = self._registry(actions_dir or self._actions_dir).keys_of
@@ -267,32 +247,32 @@ class Runtime:
         return definition
 
     def machine(self, name: str) -> Machine:
-        """The handle of a machine of this runtime; KeyError."""
+        """Return the handle of a machine of this runtime. Raises KeyError."""
         found = self._machine_registry.get(name)
         if found is None:
             raise KeyError(name)
         return found
 
     def machines(self) -> list[Machine]:
-        """All machines that were added, those that ended too, in order of their start."""
+        """Return all machines that were added, in order of their start, also those that have ended."""
         return self._machine_registry.all()
 
     def subscribe(self, subscriber: Callable[[dict[str, Any]], None]) -> Callable[[], None]:
-        """Call `subscriber` with every event that the machines publish, in order; returns what ends it.
+        """Call `subscriber` with every event that the machines publish, in order; return a function that ends this.
 
-        An event is {machine_name, type, payload, id, timestamp}; transitions are those of type `state_change`. It is
-        called in the recorder's thread, after the commit, so it must be quick.
+        An event is {machine_name, type, payload, id, timestamp}; transitions have the type `state_change`. The
+        subscriber is called in the recorder's thread, after the commit, so it must be quick.
         """
         return self.resources.recorder.subscribe(subscriber)
 
     # Helpers
 
     def _give_up(self, part: str) -> None:
-        """Stop in order: a runtime cannot keep its promises without its recorder, its timers or its maintenance."""
+        """Stop in order, since a runtime cannot work without its recorder, timers or maintenance."""
         self._break(f"its {part} crashed again and again")
 
     def _break(self, reason: str) -> None:
-        """Stop in order because the runtime cannot go on. Later calls do nothing."""
+        """Stop in order, because the runtime cannot go on; later calls do nothing."""
         if self.broken is None:
             self.broken = reason
             log.critical("the runtime stops: %s", reason)
@@ -332,15 +312,19 @@ class Runtime:
     def _made(self, definition: Definition, name: str, context: Mapping[str, Any], actions_dir: Path | None) -> Machine:
         registry = self._registry(actions_dir)
         for problem in registry.missing(definition):
-            if problem not in self._told:  # a hundred instances of one file have one problem
-                self._told.add(problem)
+            if problem not in self._logged:  # many machines of one file have the same problem
+                self._logged.add(problem)
                 log.warning("%s", problem)
         machine = Machine(definition, MachineStatus(name, definition.initial_state), self.db, context)
         base_dir = definition.source.parent if definition.source is not None else Path.cwd()
-        job_holder = JobHolder(name, self.router)
+        job_holder = JobHolder(
+            name, self.db, self.resources.incarnation, timers=self.resources.timers,
+            wait_board=self.resources.wait_board, tell=machine.tell, publish=self.resources.recorder.publish,
+            notify=self.router.notify, lease_taken=self.maintenance.lease_taken,
+        )  # fmt: skip
         machine.dependencies = MachineDependencies(
             resources=self.resources,
-            status=machine.machine_status,
+            status=machine.live,
             job_holder=job_holder,
             action_executor=ActionExecutor(
                 definition,
@@ -349,7 +333,7 @@ class Runtime:
                 self.resources.counters,
                 self.resources.recorder.outage,
             ),
-            services=lambda: Services(self.router, name, CancelToken(), job_holder, base_dir, actions_dir),
+            services=lambda: self.router.services(name, job_holder, base_dir, actions_dir),
             report_status=lambda status: self.supervisor.report_status(name, status),
             ended=lambda outcome: self.supervisor.ended(machine, outcome),
             crashed=lambda: self.supervisor.crashed(machine),
@@ -369,35 +353,35 @@ class Runtime:
             return self._registries[actions_dir]
 
     def _wait_for_actions(self) -> None:
-        """Cut off, they still end the process groups that they started."""
+        """Wait for cancelled actions, which still end the process groups that they started."""
         running = list(self.resources.running_actions.items())
         wait([future for future, run in running if not self._hurried or run.services.cancel.heard], CUT_OFF_S)
 
     def _release_jobs(self) -> None:
-        """What is still held by us, such as a job claimed by an action that was cut off, is no longer renewed."""
+        """Release the jobs that this process still holds, for example one that a cancelled action claimed."""
         if not self._machine_registry.all():
             return
         try:
             jobs.release_owner(self.db, self.resources.incarnation)
         except StorageError as error:
-            log.error("jobs cannot be given back, their leases will run out: %s", error)
+            log.error("jobs cannot be released; their leases will expire: %s", error)
 
     @contextmanager
-    def _patience_with_the_server(self) -> Iterator[None]:
-        """SQLite ends each wait by itself; a store that is not ours to close is waited for."""
+    def _limited_wait_for_server(self) -> Iterator[None]:
+        """Give up a database server of ours that does not answer in SILENCE_S; SQLite limits each wait by itself."""
         if self.db is self._given_db or not self.db.is_postgres:
             yield
             return
-        timer = threading.Timer(SILENCE_S, self._give_the_server_up)
+        timer = threading.Timer(SILENCE_S, self._give_up_server)
         timer.name, timer.daemon = "sm-patience", True
-        with suppress(RuntimeError):  # without a thread an end is as long as the server's silence
+        with suppress(RuntimeError):  # without a thread the wait has no limit
             timer.start()
         try:
             yield
         finally:
             timer.cancel()
 
-    def _give_the_server_up(self) -> None:
+    def _give_up_server(self) -> None:
         log.error("%s does not answer: ending without it", self.db)
         self.db.abandon()
 

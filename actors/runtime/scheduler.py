@@ -1,4 +1,4 @@
-"""Fires the schedules of the machines that run here; of all runtimes on one store, one alone takes a firing."""
+"""Fires the schedules of the machines of this process; each firing is taken by one runtime of the store only."""
 
 from __future__ import annotations
 
@@ -7,35 +7,25 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from ...storage import jobs, machines, mailbox, schedules
+from ...storage import jobs, mailbox, schedules
 from ...storage.errors import JobExists, StorageError
 from ..definition.schedule import Due, Schedule, ScheduledEvent, ScheduledJob, due
 from ..placeholders.timestamps import stamped
-from ..processes.liveness import is_here, is_running
-from ..sockets import datagrams, unix_socket
 
 if TYPE_CHECKING:
     from ...storage.engine.database import Database
     from ...storage.mailbox import MailboxMessage
     from ..definition.model import Definition
+    from .router import Router
 
 log = logging.getLogger(__name__)
 
 NEVER = float("inf")
 
-RING_S = 0.5
-
-
-class Hub(Protocol):
-    """The runtime as the scheduler sees it."""
-
-    def hand(self, letter: MailboxMessage) -> bool:
-        """Give a stored event to a machine of this process; False when it does not run here."""
-
-    def wake(self, topic: str, key: tuple[str | None, ...], count: int) -> None:
-        """Re-run parked actions that watch for this, here and in other processes."""
+#: seconds that delivering one event may take
+DELIVERY_S = 0.5
 
 
 @dataclass(slots=True)
@@ -47,9 +37,9 @@ class _Entry:
 
 @dataclass(slots=True)
 class _Firing:
-    """What one round puts in, and whom to tell of it once it is committed."""
+    """The rows that a firing adds, to be announced after the commit."""
 
-    letters: list[MailboxMessage] = field(default_factory=list)
+    events: list[MailboxMessage] = field(default_factory=list)
     added: list[tuple[str, str | None]] = field(default_factory=list)
     fired: int = 0
     left_out: int = 0
@@ -57,10 +47,10 @@ class _Firing:
 
 
 class Scheduler:
-    """Remembers when the next firing is due, so that a look before then costs nothing; thread-safe."""
+    """Remembers when the next firing is due, so that an earlier look needs no query; thread-safe."""
 
-    def __init__(self, db: Database, router: Hub, *, names: Callable[[], list[str]]) -> None:
-        """`names`: the machines that run here; a schedule is followed as long as one of its machines does."""
+    def __init__(self, db: Database, router: Router, *, names: Callable[[], list[str]]) -> None:
+        """`names` returns the running machines; a schedule is followed as long as one of its machines runs."""
         self._db = db
         self._router = router
         self._names = names
@@ -68,7 +58,7 @@ class Scheduler:
         self._lock = threading.Lock()
 
     def follow(self, definition: Definition, machine: str) -> None:
-        """Enter the schedules of a machine that has started; what was due while nobody ran comes at the next look."""
+        """Add the schedules of a started machine; firings that were due while no machine ran come at the next look."""
         for schedule in definition.schedules:
             name = schedule_id(schedule, definition.config_type, machine)
             row = schedules.register(
@@ -88,7 +78,7 @@ class Scheduler:
                 self._entries[name] = _Entry(schedule, {machine, *others}, _or_never(row.next_at))
 
     def look(self) -> None:
-        """Fire what is due."""
+        """Fire the schedules that are due."""
         if not self._entries:
             return
         now = self._db.now()
@@ -97,10 +87,10 @@ class Scheduler:
                 if entry.next_at <= now:
                     self._look_at(name, entry, now)
 
-    def plan_anew(self) -> None:
-        """The clock was set back: what is planned by the old time would be long in coming, so it is planned by the new.
+    def plan_again(self) -> None:
+        """Plan all firings by the new time after the clock was set back.
 
-        What has fired between the new time and the old fires again; a job whose id is there is left out, as ever.
+        Firings between the new time and the old one are repeated, but no job whose id exists is added again.
         """
         now = self._db.now()
         with self._lock:
@@ -124,15 +114,15 @@ class Scheduler:
             return
         if firing is not None:
             log.info("schedule %s: %s", name, firing.result)
-            self._tell(firing)
+            self._announce(firing)
 
     def _fire(self, name: str, entry: _Entry, now: float) -> _Firing | None:
-        """Claim and carry out in one transaction; None when another runtime was first, or there is nothing to do."""
+        """Claim and carry out firings in one transaction; None if none is due, or another runtime was first."""
         schedule = entry.schedule
         with self._db.write():
             row = schedules.get(self._db, name)
             if row is None or row.spec != str(schedule.cron):
-                log.warning("schedule %s is another one in the store by now; this machine's is not followed", name)
+                log.warning("schedule %s was replaced in the store; this machine's is no longer followed", name)
                 entry.next_at = NEVER
                 return None
             if row.next_at is None or row.next_at > now:
@@ -196,23 +186,19 @@ class Scheduler:
             firing.result = f"left out: {target} has not read the event before"
             return
         payload = stamped(event.payload, at, entry.schedule.cron.zone)
-        firing.letters.append(mailbox.post(self._db, target, event.type, payload, source=source))
+        firing.events.append(mailbox.post(self._db, target, event.type, payload, source=source))
         firing.fired += 1
         firing.result = f"event {event.type} to {target}"
 
-    def _tell(self, firing: _Firing) -> None:
+    def _announce(self, firing: _Firing) -> None:
         for key in dict.fromkeys(firing.added):
-            self._router.wake("jobs", key, firing.added.count(key))
-        for letter in firing.letters:
-            if self._router.hand(letter):
-                continue
-            row = machines.get(self._db, letter.target)
-            if row and row.control_socket and is_here(row) and is_running(row, self._db.now()):
-                unix_socket.ring(row.control_socket, datagrams.letter_message(letter), RING_S)
+            self._router.notify("jobs", key, firing.added.count(key))
+        for event in firing.events:
+            self._router.deliver(event, DELIVERY_S)
 
 
 def schedule_id(schedule: Schedule, config_type: str, machine: str) -> str:
-    """Whose a schedule is: the file's, however many machines run from it, or a machine's own, if it gets the event."""
+    """Return a schedule's id: one for a file, or one for each machine if it sends the machine an event."""
     own = isinstance(schedule.does, ScheduledEvent) and schedule.does.target is None
     return f"{schedule.name}@{machine}" if own else f"{config_type}.{schedule.name}"
 

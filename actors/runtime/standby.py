@@ -1,4 +1,4 @@
-"""Machines whose names are taken, and which take over when those are free."""
+"""Machines that wait until another process gives their names free."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ log = logging.getLogger(__name__)
 
 
 class Standby:
-    """`acquire` takes a machine's name or raises MachineTaken; `launch` starts one that has it."""
+    """The waiting machines of a runtime.
+
+    `acquire` takes a machine's name or raises MachineTaken; `launch` starts a machine that has its name.
+    """
 
     def __init__(self, acquire: Callable[[Machine], None], launch: Callable[[Machine], None]) -> None:
         self._acquire = acquire
@@ -26,25 +29,21 @@ class Standby:
         return len(self._waiting)
 
     def wait(self, machine: Machine) -> None:
-        """Start it when its name is free."""
+        """Start the machine when its name is free."""
         log.info("%s: runs elsewhere; standing by", machine.name)
-        machine.machine_status.status = "standby"
+        machine.live.status = "standby"
         self._waiting.append(machine)
 
     def look(self) -> bool:
-        """Try all of them again; whether one has started."""
+        """Try to start each waiting machine; return True if one has started."""
         started = False
         for machine in list(self._waiting):
-            if self._starts(machine):
-                self._waiting.remove(machine)
-                started = True
+            try:
+                self._acquire(machine)
+            except MachineTaken:
+                continue
+            log.info("%s: taking over", machine.name)
+            self._launch(machine)
+            self._waiting.remove(machine)
+            started = True
         return started
-
-    def _starts(self, machine: Machine) -> bool:
-        try:
-            self._acquire(machine)
-        except MachineTaken:
-            return False
-        log.info("%s: taking over", machine.name)
-        self._launch(machine)
-        return True

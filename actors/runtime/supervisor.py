@@ -1,4 +1,4 @@
-"""Brings machines up, sees them end, and replaces what of them has crashed or is gone."""
+"""Starts machines, registers their ends, and replaces crashed actors and lost sockets."""
 
 from __future__ import annotations
 
@@ -9,21 +9,20 @@ import socket
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ...storage import machines
-from ...storage.audit import Note
 from ...storage.errors import MachineTaken, NotOurs, SocketTaken, StorageError
 from ..concurrency.supervised_thread import RESTARTS, WINDOW_S, Intensity
 from ..errors import CannotResume, NoThread
 from ..machine import checkpoint
 from ..machine.actor import MachineActor
 from ..machine.messages import Begin
-from ..processes.incarnation import may_live
+from ..processes.liveness import process_lives
 from ..sockets import unix_socket
 from ..sockets.listener import Listener
-from .maintenance import MACHINE_LEASE_S
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,51 +31,47 @@ if TYPE_CHECKING:
     from ..definition.model import Definition, Outcome
     from ..jobs.job_holder import JobHolder
     from ..machine.dependencies import ProcessResources
-    from ..sockets.messages import Notification
     from .machine import Machine
     from .machine_registry import MachineRegistry
+    from .router import Router
 
 log = logging.getLogger(__name__)
 
 CRASHED = "the machine's actor crashed"
-DEAF = "its control socket is not read any more: events come by the mailbox, within a second"
+DEAF = "its control socket is no longer read: events come by the mailbox, within a second"
 
-#: sockets looked for at a time: with a thousand machines, a look at all of them would be 3 ms of each second
-LOOKED_FOR = 100
+#: number of sockets checked at a look: checking a thousand would take 3 ms of each second
+CHECKED_SOCKETS = 100
 
-#: seconds until an actor for which there was no thread or no memory is tried again
+#: seconds until an actor that got no thread or memory is started again
 AGAIN_S = 1.0
 
 
 class Supervisor:
-    """One machine of a name: the registry's row is the lock, the control socket comes after it."""
+    """Keeps one machine of a name: the registry's row is the lock, and the control socket is bound after it."""
 
     def __init__(
-        self,
-        resources: ProcessResources,
-        machine_registry: MachineRegistry,
-        *,
-        sockets: bool,
-        rung: Callable[[Notification], None],
+        self, resources: ProcessResources, machine_registry: MachineRegistry, router: Router, *, sockets: bool
     ) -> None:
+        """With `sockets`, machines have control sockets."""
         self._resources = resources
         self._machine_registry = machine_registry
+        self._router = router
         self._sockets = sockets
-        self._rung = rung
         self._lock = threading.Lock()
         self._names: set[str] = set()
         self._intensity: defaultdict[str, Intensity] = defaultdict(Intensity)
-        self._looked_for = 0
-        #: no more replacements: the runtime stops
+        self._next_socket = 0
+        #: True once the runtime stops: crashed actors are no longer replaced
         self.closed = False
 
     @property
     def crashes(self) -> int:
-        """How many actors have crashed."""
+        """The number of actors that have crashed."""
         return sum(intensity.crashes for intensity in list(self._intensity.values()))
 
     def acquire(self, machine: Machine) -> None:
-        """Take the name, here and in the registry; MachineTaken."""
+        """Take the machine's name, here and in the registry. Raises MachineTaken."""
         with self._lock:
             if machine.name in self._names:
                 raise MachineTaken(machine.name, os.getpid(), socket.gethostname())
@@ -88,7 +83,7 @@ class Supervisor:
             raise
 
     def enter_again(self, machine: Machine) -> bool:
-        """Enter a running machine that the registry does not know; False when it does, or has another of this name."""
+        """Register a running machine again that the registry has lost; return False if it has this one or another."""
         row = machines.get(self._resources.db, machine.name)
         if row is not None and row.incarnation == self._resources.incarnation:
             return False
@@ -99,7 +94,7 @@ class Supervisor:
             return False
         if machine.status == "failed":
             self.report_status(machine.name, "failed")
-        log.warning("%s: entered into the registry again, in state %s", machine.name, machine.state)
+        log.warning("%s: registered again, in state %s", machine.name, machine.state)
         self._resources.counters.add("machine_unregistered")
         return True
 
@@ -115,14 +110,13 @@ class Supervisor:
             config_type=machine.definition.config_type,
             state=state,
             control_socket=str(path) if path else None,
-            lease_s=MACHINE_LEASE_S,
-            is_alive=may_live,
+            is_alive=process_lives,
             definition_hash=machine.definition.hash,
             metadata=_metadata(machine.definition),
         )
 
     def launch(self, machine: Machine) -> None:
-        """Bind the socket, which can fail, before the actor starts; read it only when the actor runs."""
+        """Start a machine whose name was acquired: bind its socket, start its actor, then read the socket."""
         try:
             resumed = checkpoint.last(self._resources.db, machine.definition, machine.name, machine.from_state)
         except (CannotResume, StorageError):
@@ -134,7 +128,7 @@ class Supervisor:
             except (OSError, StorageError):
                 self._release(machine.name, "ended")
                 raise
-        machine.machine_status.status = "running"  # before the actor can say otherwise
+        machine.live.status = "running"  # before the actor sets it
         self._machine_registry.add(machine)
         try:
             self._start_actor(machine, resumed)
@@ -142,59 +136,57 @@ class Supervisor:
                 machine.listener.start()
         except RuntimeError as error:  # a thread cannot be started
             machine.stop(drain=False)
-            self._sign_off(machine, "ended")
-            machine.machine_status.end(None)
+            self._end(machine, "ended")
+            machine.live.end(None)
             self._resources.counters.add("machine_not_started")
             raise NoThread(machine.name) from error
 
     def ended(self, machine: Machine, outcome: Outcome | None) -> None:
-        """A machine is over; called in its actor's thread."""
+        """Clean up after a machine that has ended; called in its actor's thread."""
         for child in machine.children:
             child.stop()
         self._resources.children.stop(machine.name)
-        self._sign_off(machine, "failed" if outcome == "failure" else "ended")
-        machine.machine_status.end(outcome)
+        self._end(machine, "failed" if outcome == "failure" else "ended")
+        machine.live.end(outcome)
         self._machine_registry.notify()
 
     def crashed(self, machine: Machine) -> None:
-        """An actor died of a bug; called in its thread. A fresh one starts in the initial state, a few times."""
+        """Replace an actor that died of a bug, a few times, in the initial state; called in the dead actor's thread."""
         may_start = self._intensity[machine.name].crashed()
         self._resources.counters.add("actor_crashed")
         self._publish_error(machine.name, CRASHED)
-        self._give_back(machine.dependencies.job_holder)
+        self._retry_job(machine.dependencies.job_holder)
         self._resources.recorder.flush()
         while may_start and not self.closed:
             try:
                 self._start_actor(machine, None)
                 return
             except (RuntimeError, MemoryError) as error:  # the system gives no thread, or no memory
-                log.error("%s: cannot begin again yet: %s", machine.name, error or type(error).__name__)
+                log.error("%s: cannot be restarted yet: %s", machine.name, error or type(error).__name__)
                 time.sleep(AGAIN_S)
                 may_start = self._intensity[machine.name].crashed()
         log.critical("%s: crashed more than %d times in %g s; given up", machine.name, RESTARTS, WINDOW_S)
-        self._sign_off(machine, "failed")
-        machine.machine_status.last_error = CRASHED
-        machine.machine_status.end("failure")
+        self._end(machine, "failed")
+        machine.live.last_error = CRASHED
+        machine.live.end("failure")
         self._machine_registry.notify()
 
     def look(self) -> None:
-        """See that control sockets are where they were bound, LOOKED_FOR of them at a time and all in turn."""
+        """Check in turn that control sockets are still bound, CHECKED_SOCKETS at each call."""
         live = self._machine_registry.live()
-        first = self._looked_for if self._looked_for < len(live) else 0
-        for machine in live[first : first + LOOKED_FOR]:
+        first = self._next_socket if self._next_socket < len(live) else 0
+        for machine in live[first : first + CHECKED_SOCKETS]:
             if machine.listener is not None:
                 machine.listener.look()
-        self._looked_for = first + LOOKED_FOR
+        self._next_socket = first + CHECKED_SOCKETS
 
     def report_status(self, name: str, status: str) -> None:
         """Store a machine's status in the registry."""
-        try:
+        with _logged(name, f"its status {status} cannot be written"):
             machines.set_status(self._resources.db, name, self._resources.incarnation, status)
-        except StorageError as error:
-            log.error("%s: the registry cannot be told that it is %s: %s", name, status, error)
 
     def _opened(self, machine: Machine) -> Listener:
-        """A bound socket in its usual place, or where nobody could guess it if a stranger has taken that one."""
+        """Return a listener at the usual path, or at a hidden one if another user has taken that."""
         listener = self._listener(machine, unix_socket.control_path(self._resources.control_prefix, machine.name))
         try:
             listener.open()
@@ -216,13 +208,13 @@ class Supervisor:
             name=machine.name,
             clock=self._resources.db.clock,
             counters=self._resources.counters,
-            deliver=machine.deliver,
-            ring=self._rung,
-            given_up=lambda: self._deafened(machine),
+            on_event=machine.deliver,
+            on_notification=self._router.on_notification,
+            given_up=lambda: self._on_listener_given_up(machine),
         )
 
     def _start_actor(self, machine: Machine, resumed: Snapshot | None) -> None:
-        """Start in the initial state, or where the machine was unless its job is lost."""
+        """Start an actor in the snapshot's state, or in the initial one without a snapshot or if its job is lost."""
         if resumed is not None and not checkpoint.regain_job(
             self._resources.db, resumed, machine.dependencies.job_holder, self._resources.incarnation
         ):
@@ -231,54 +223,55 @@ class Supervisor:
         ref.tell(Begin())
         machine.attach(ref, ref.actor_inbox.qsize)  # type: ignore[attr-defined]
 
-    def _sign_off(self, machine: Machine, status: str) -> None:
+    def _end(self, machine: Machine, status: str) -> None:
         if machine.listener is not None:
             machine.listener.stop()
-        self._resources.recorder.flush()  # the next of this name must not read events that this one has settled
+        self._resources.recorder.flush()  # the next machine of this name must not read events that this one has handled
         self._release(machine.name, status)
 
     def _give_up(self, machine: Machine, taken: MachineTaken) -> None:
-        """Nobody heard of us for longer than the lease: there must not be two of one name, and the other is newer."""
+        """Stop a machine that another process has taken over after a pause longer than the lease."""
         log.critical(
-            "%s: pid %s on %s has taken it over, since this process was not heard of for too long; stopped here",
+            "%s: stopped: pid %s on %s has taken it over, because this process gave no heartbeat for too long",
             machine.name, taken.pid, taken.host,
         )  # fmt: skip
-        machine.machine_status.last_error = f"taken over by pid {taken.pid} on {taken.host}"
+        machine.live.last_error = f"taken over by pid {taken.pid} on {taken.host}"
         machine.stop(drain=False)
 
     def _release(self, name: str, status: str) -> None:
-        try:
+        with _logged(name, "its end cannot be registered"):
             machines.release(self._resources.db, name, self._resources.incarnation, status=status)
-        except StorageError as error:
-            log.error("%s: cannot be signed off: %s", name, error)
         self._names.discard(name)
 
-    def _deafened(self, machine: Machine) -> None:
-        """Its listener was given up: the machine goes on with what the look once a second finds in its mailbox."""
+    def _on_listener_given_up(self, machine: Machine) -> None:
+        """Go on without a listener, which was given up: the look once a second finds events in the mailbox."""
         log.error("%s: %s", machine.name, DEAF)
-        machine.machine_status.last_error = DEAF
+        machine.live.last_error = DEAF
         self._publish_error(machine.name, DEAF)
-        try:
+        with _logged(machine.name, "the loss of its socket cannot be registered"):
             machines.set_control_socket(self._resources.db, machine.name, self._resources.incarnation, None)
-        except StorageError as error:
-            log.error("%s: the registry cannot be told that its socket is gone: %s", machine.name, error)
 
     def _publish_error(self, name: str, message: str) -> None:
-        now_s = self._resources.db.clock.now()
-        payload = {"error_message": message, "job_id": None, "timestamp": now_s}
-        self._resources.recorder.record(Note(name, "error", payload, now_s))
+        self._resources.recorder.publish(name, "error", {"error_message": message, "job_id": None})
 
-    def _give_back(self, job_holder: JobHolder) -> None:
-        """A crash spends an attempt of the job that the machine had."""
-        try:
+    def _retry_job(self, job_holder: JobHolder) -> None:
+        """Queue the job of a crashed actor for another attempt."""
+        with _logged(job_holder.machine, "its job cannot be queued again"):
             if job_holder.current is not None:
                 job_holder.retry(job_holder.current.job_id, reason=CRASHED)
-        except StorageError as error:
-            log.error("%s: its job cannot be given back: %s", job_holder.machine, error)
+
+
+@contextmanager
+def _logged(name: str, failure: str) -> Iterator[None]:
+    """Log a StorageError instead of raising it."""
+    try:
+        yield
+    except StorageError as error:
+        log.error("%s: %s: %s", name, failure, error)
 
 
 def _metadata(definition: Definition) -> dict[str, Any]:
-    """What the monitor and other tools need to find and show the machine's definition."""
+    """Return what the monitor and other tools need to find and show the machine's definition."""
     source = definition.source
     return {
         "config_path": str(source.resolve()) if source is not None else None,

@@ -1,4 +1,4 @@
-"""Sees what stands still: an actor that takes long over one message, an action that runs long and hears nothing."""
+"""Reports actors that handle one message for long, and actions that run long and cannot be cancelled."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: seconds that an actor may take over one message: it runs no action that can wait
+#: seconds that an actor may take for one message; it runs no action that can wait
 MESSAGE_S = 10.0
 
 MESSAGE = "a message"
 
-#: frames of a stack that are reported, the innermost ones
+#: innermost frames of a stack that are reported
 DEPTH = 12
 
 Publish = Callable[[str, str, dict[str, Any]], None]
-"""Machine, type and payload of a row of the audit log."""
+"""Writes an audit row: machine, type, payload."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stuck:
-    """One occurrence; equal while it is the same one."""
+    """One occurrence; equal at two looks if it is the same one."""
 
     machine: str
-    #: what goes on, as in "action poll"
+    #: for example "action poll"
     what: str
     #: monotonic seconds
     since_s: float
@@ -43,10 +43,10 @@ class Stuck:
 
 
 class Watchdog:
-    """Reports each occurrence once, with the thread's stack, and once more when it is over; it ends nothing.
+    """Reports each occurrence with the thread's stack, and again when it is over; it ends nothing.
 
-    Commands, sleeps and coroutines hear when they are cancelled, and may take as long as their configuration allows;
-    what is reported is a plain Python action, which nothing could end.
+    Commands, sleeps and coroutines can be cancelled, so they may take as long as their configuration allows. Only
+    plain Python actions are reported, since nothing can end them.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Watchdog:
         *,
         action_s: float,
     ) -> None:
-        """`action_s` is how long an action may run, in seconds; 0: neither actions nor actors are looked at."""
+        """`action_s` is the number of seconds that an action may run; 0 switches the watchdog off."""
         self._machine_registry = machine_registry
         self._running = running
         self._publish = publish
@@ -66,11 +66,11 @@ class Watchdog:
 
     @property
     def actors_move(self) -> bool:
-        """Whether no actor was stuck at the last look."""
+        """True if no actor was stuck at the last look."""
         return not any(stuck.what == MESSAGE for stuck in self._known)
 
     def look(self, now_s: float) -> None:
-        """Compare with the last look, at `now_s` on the monotonic clock."""
+        """Report what has changed since the last look; `now_s` is monotonic."""
         found = set(self._found(now_s)) if self._action_s else set()
         for stuck in found - self._known:
             self._report(stuck, now_s)
@@ -80,7 +80,7 @@ class Watchdog:
 
     def _found(self, now_s: float) -> Iterator[Stuck]:
         for machine in self._machine_registry.live():
-            machine_status = machine.machine_status
+            machine_status = machine.live
             since_s, thread = machine_status.busy_since_s, machine_status.thread
             if since_s is not None and thread is not None and now_s - since_s >= MESSAGE_S:
                 yield Stuck(machine_status.name, MESSAGE, since_s, thread)
@@ -105,10 +105,10 @@ class Watchdog:
 
     def _status(self, stuck: Stuck) -> MachineStatus | None:
         machine = self._machine_registry.get(stuck.machine)
-        return None if machine is None else machine.machine_status
+        return None if machine is None else machine.live
 
 
 def stack_of(thread: int) -> str:
-    """Where a thread of this identifier is, the innermost call last, as in a traceback; empty when it has ended."""
+    """Return the innermost frames of a thread, as in a traceback; empty if it has ended."""
     frame = sys._current_frames().get(thread)
     return "" if frame is None else "".join(traceback.format_stack(frame)[-DEPTH:]).rstrip()

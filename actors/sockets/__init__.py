@@ -1,1 +1,1 @@
-"""Unix datagram sockets: messages, delivery, the listener thread."""
+"""Unix datagram sockets: message format, delivery, notifications, and the thread that listens."""

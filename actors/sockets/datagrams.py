@@ -1,7 +1,7 @@
-"""Datagrams between processes on one host: their shape, their limits, where they go.
+"""The datagrams between processes of one host: their format and limits.
 
-The format is the older engines' (`{"type", "payload", "job_id"}`); `event_id` and `after` name the mailbox row
-behind a datagram, so that a machine can tell what it has seen and what it missed.
+The format is that of the older engines (`{"type", "payload", "job_id"}`). `event_id` and `after` name mailbox rows, so
+that a machine can tell which events it has seen and which it missed.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from .messages import EventMessage, Notification
 if TYPE_CHECKING:
     from ...storage.mailbox import MailboxMessage
 
-#: bytes; a larger message travels as its mailbox row alone
+#: bytes; a larger message is not sent, and its receiver reads the mailbox row
 MAX_DATAGRAM = 128 * 1024
 
 #: characters
 MAX_NAME = 256
 
-#: what bells are rung for: what parked machines watch for, and mail that no datagram told of
+#: topics of notifications: what waiting actions watch, and `mail` for events that no datagram announced
 TOPICS = ("jobs", "done", "events", "machine", "mail")
 
 
@@ -35,15 +35,15 @@ class MalformedMessage(MachineError):
 
 
 class Stranger(MalformedMessage):
-    """A datagram of another user, whatever is in it."""
+    """A datagram from another user, whatever it contains."""
 
 
-#: made once: an encoder for each message would take a third of the time
+#: one encoder for all messages: making one for each would take a third of the time
 _json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str, allow_nan=False).encode
 
 
 def encode(message: Mapping[str, Any]) -> bytes:
-    """JSON bytes of a message; what JSON cannot say is written as it is stored."""
+    """Return the message as JSON bytes; values that JSON does not know are written as the store writes them."""
     try:
         text = _json(message)
     except (ValueError, TypeError, RecursionError):
@@ -52,7 +52,7 @@ def encode(message: Mapping[str, Any]) -> bytes:
 
 
 def decode(data: bytes, now_s: float) -> EventMessage | Notification:
-    """The message in a datagram; MalformedMessage says what is wrong with it."""
+    """Return the message in a datagram that arrived at `now_s`. Raises MalformedMessage."""
     if len(data) > MAX_DATAGRAM:
         raise MalformedMessage(f"larger than {MAX_DATAGRAM} bytes")
     try:
@@ -64,7 +64,7 @@ def decode(data: bytes, now_s: float) -> EventMessage | Notification:
     if not isinstance(message, dict):
         raise MalformedMessage(f"a JSON object is expected, not {type(message).__name__}")
     if "bell" in message:
-        return _bell(message)
+        return _notification(message)
     job_id = message.get("job_id")
     return EventMessage(
         event_name(message.get("type")),
@@ -78,7 +78,7 @@ def decode(data: bytes, now_s: float) -> EventMessage | Notification:
 
 
 def event_name(value: object) -> str:
-    """The name of an event, if the value is one; MalformedMessage."""
+    """Return the value if it can be the name of an event. Raises MalformedMessage."""
     if not isinstance(value, str) or not value.strip():
         raise MalformedMessage('"type" must be the name of an event')
     if len(value) > MAX_NAME or not value.isprintable():
@@ -86,15 +86,15 @@ def event_name(value: object) -> str:
     return value
 
 
-def letter_message(letter: MailboxMessage) -> dict[str, Any]:
-    """The datagram that announces a mailbox row."""
+def datagram_of(event: MailboxMessage) -> dict[str, Any]:
+    """Return the message that announces a mailbox row."""
     return {
-        "type": letter.type,
-        "payload": letter.payload,
-        "job_id": letter.job_id,
-        "source": letter.source,
-        "event_id": letter.id,
-        "after": letter.after,
+        "type": event.type,
+        "payload": event.payload,
+        "job_id": event.job_id,
+        "source": event.source,
+        "event_id": event.id,
+        "after": event.after,
     }
 
 
@@ -102,7 +102,7 @@ def letter_message(letter: MailboxMessage) -> dict[str, Any]:
 
 
 def _payload(value: Any) -> Any:
-    """None is {}; a string that holds a JSON object or list is parsed, as the older engines' senders expect."""
+    """Return {} for None, and parse a string that holds a JSON object or list: senders of older engines rely on it."""
     if value is None:
         return {}
     if isinstance(value, str) and value[:1] in ("{", "["):
@@ -127,8 +127,9 @@ def _row_id(value: object, key: str) -> int | None:
     raise MalformedMessage(f'"{key}" must be the id of a mailbox row')
 
 
-def _bell(message: dict[str, Any]) -> Notification:
+def _notification(message: dict[str, Any]) -> Notification:
     topic, count, key = message["bell"], message.get("count", 1), message.get("key", [])
     if topic not in TOPICS or not isinstance(count, int) or not 0 < count < 2**31 or not isinstance(key, list):
-        raise MalformedMessage(f'a bell is {{"bell": {"|".join(TOPICS)}, "count": number, "key": [...]}}')
+        expected = f'{{"bell": {"|".join(TOPICS)}, "count": number, "key": [...]}}'
+        raise MalformedMessage(f"a notification must have the form {expected}")
     return Notification(topic, count, tuple(part if isinstance(part, str) else None for part in key))

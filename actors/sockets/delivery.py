@@ -1,4 +1,4 @@
-"""From a command to running machines and the monitor: stored first, then rung."""
+"""Deliver events from a process to running machines of other processes and to the monitor page."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from ...storage.machines import MachineRow
     from ...storage.mailbox import MailboxMessage
 
+#: the target of events that are meant for the monitor page alone
 UI = "ui"
 
-#: what machines themselves report; an event of such a name for a machine is not shown as if one had
+#: types that machines themselves report; an event of such a type is not shown as if a machine had reported it
 ENGINE_TYPES = frozenset(
     {
         "state_change", "error", "job_started", "job_completed", "job_failed",
@@ -27,13 +28,13 @@ ENGINE_TYPES = frozenset(
     }
 )  # fmt: skip
 
-#: seconds that one command may wait for machines that take nothing
+#: seconds that delivering one event to all its targets may take
 PATIENCE_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event as the command line gives it."""
+    """An event as a command or a request gives it."""
 
     type: str
     payload: Any = None
@@ -43,93 +44,94 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What became of one event for one target."""
+    """The result of sending an event to one target."""
 
-    letter: MailboxMessage
-    #: the target runs; None for the page, which is no machine
+    event: MailboxMessage
+    #: True if the target runs; None for the page, which is no machine
     running: bool | None
-    #: its control socket took the datagram
-    rung: bool
-    #: the monitor's socket took it
+    #: True if its control socket took the datagram
+    delivered: bool
+    #: True if the monitor's socket took it
     shown: bool
 
 
-def targets_of(db: Database, target: str) -> list[str]:
-    """The machines meant: one name as it is, `all` and globs as every known match."""
+def targets_of(db: Database, target: str, *, sender: str | None = None) -> list[str]:
+    """Return the target machines: a plain name as it is, for `all` and globs every known match but the sender."""
     if target != "all" and not any(mark in target for mark in "*?["):
         return [target]
     pattern = "*" if target == "all" else target
-    return [row.machine_name for row in machines.list_(db) if fnmatch.fnmatchcase(row.machine_name, pattern)]
+    known = (row.machine_name for row in machines.list_(db))
+    return [name for name in known if name != sender and fnmatch.fnmatchcase(name, pattern)]
 
 
 def send(db: Database, targets: list[str], event: Event, *, prefix: str, event_socket: str) -> list[Delivery]:
-    """Store one event a target in one transaction, then tell machines and monitor; at most PATIENCE_S in all."""
+    """Store the event for each target in one transaction, then deliver it within PATIENCE_S. StorageError."""
     shown = UI in targets or event.type not in ENGINE_TYPES
-    status = "processed" if targets == [UI] else "pending"  # the page reads the audit log, nobody this row
+    status = "processed" if targets == [UI] else "pending"  # the page reads the audit log, nobody reads this row
     with db.write():
-        letters = mailbox.post_many(
+        stored = mailbox.post_many(
             db, targets, event.type, event.payload, job_id=event.job_id, source=event.source, status=status
         )
-        envelope = _note(db, event.source or "cli", event.type, event.payload) if shown else None
+        payload = {} if event.payload is None else event.payload
+        row = audit.write_note(db, event.source or "cli", event.type, payload) if shown else None
     patience_s = PATIENCE_S / (len(targets) + 1)
-    told = envelope is not None and unix_socket.ring(event_socket, envelope, patience_s)
-    return [_deliver(db, letter, prefix, patience_s, told) for letter in letters]
+    taken = row is not None and unix_socket.send_message(event_socket, row.envelope(), patience_s)
+    return [_delivery(db, sent, prefix, patience_s, taken) for sent in stored]
+
+
+def deliver(db: Database, event: MailboxMessage, timeout_s: float) -> bool:
+    """Send a stored event to its machine if it runs in another process of this host; return True if it was taken."""
+    row = machines.get(db, event.target)
+    if row is None or not row.control_socket or not is_here(row) or not is_running(row, db.now()):
+        return False
+    return unix_socket.send_message(row.control_socket, datagrams.datagram_of(event), timeout_s)
 
 
 def announce_job(db: Database, type: str, job: Job) -> None:
-    """Record and show how a job ended, and wake the machines that wait for it."""
+    """Record how a job ended, show it on the page, and notify the machines that wait for the job."""
     payload = {"job_id": job.job_id, "job_type": job.job_type}
     if job.error_message:
         payload["error_message"] = job.error_message
-    with db.write():
-        envelope = _note(db, "cli", type, payload)
-    unix_socket.ring(unix_socket.event_socket(), envelope, 0.2)
-    notifications.bell(db, "done", key=(job.job_id,))
+    row = audit.write_note(db, "cli", type, payload)
+    unix_socket.send_message(unix_socket.event_socket(), row.envelope(), 0.2)
+    notifications.notify(db, "done", key=(job.job_id,))
 
 
 # Helpers
 
 
-def _note(db: Database, machine: str, type: str, payload: Any) -> dict[str, Any]:
-    """Write the audit row; the envelope of the event socket for it."""
-    now_s = db.now()
-    body = payload if isinstance(payload, dict) else {} if payload is None else {"payload": payload}
-    (row_id,) = audit.write(db, [audit.Note(machine, type, body, now_s)])
-    return audit.Event(row_id, machine, type, body, now_s).envelope()
-
-
-def _deliver(db: Database, letter: MailboxMessage, prefix: str, patience_s: float, shown: bool) -> Delivery:
-    if letter.target == UI:
-        return Delivery(letter, None, False, shown)
-    row = machines.get(db, letter.target)
-    path = (row.control_socket if row else None) or unix_socket.control_path(prefix, letter.target)
+def _delivery(db: Database, event: MailboxMessage, prefix: str, patience_s: float, shown: bool) -> Delivery:
+    if event.target == UI:
+        return Delivery(event, None, False, shown)
+    row = machines.get(db, event.target)
+    path = (row.control_socket if row else None) or unix_socket.control_path(prefix, event.target)
     if row is None or not is_running(row, db.now()):
-        rung = _is_elsewhere(row) and _hand_over(db, letter, path, patience_s)
-        return Delivery(letter, rung, rung, shown)
-    rung = is_here(row) and unix_socket.ring(path, datagrams.letter_message(letter), patience_s)
-    return Delivery(letter, True, rung, shown)
+        delivered = _may_be_elsewhere(row) and _hand_over(db, event, path, patience_s)
+        return Delivery(event, delivered, delivered, shown)
+    delivered = is_here(row) and unix_socket.send_message(path, datagrams.datagram_of(event), patience_s)
+    return Delivery(event, True, delivered, shown)
 
 
-def _hand_over(db: Database, letter: MailboxMessage, path: Path | str, patience_s: float) -> bool:
-    """Give the event to a machine of another store that listens there; the ids of our rows mean nothing to it.
+def _hand_over(db: Database, event: MailboxMessage, path: Path | str, patience_s: float) -> bool:
+    """Deliver the event to a machine of another store that listens there, without the ids of our rows.
 
-    One of this store that has come up meanwhile is no such machine, and finds the event in its mailbox. It is on the
-    register before it listens, so the register is asked again when it is settled who listens.
+    A machine of this store that has started meanwhile reads the event in its mailbox instead. It registers before it
+    listens, so the registry is read again once the connection is made.
     """
 
     def is_elsewhere() -> bool:
-        return _is_elsewhere(machines.get(db, letter.target))
+        return _may_be_elsewhere(machines.get(db, event.target))
 
-    data = datagrams.encode({**datagrams.letter_message(letter), "event_id": None, "after": None})
+    data = datagrams.encode({**datagrams.datagram_of(event), "event_id": None, "after": None})
     if len(data) > datagrams.MAX_DATAGRAM or not unix_socket.send(path, data, patience_s, only_if=is_elsewhere):
         return False
-    mailbox.settle(db, [letter.id], "processed")
+    mailbox.settle(db, [event.id], "processed")
     return True
 
 
-def _is_elsewhere(row: MachineRow | None) -> bool:
-    """Whether a machine that listens here must be another store's: ours never ran, or has signed off.
+def _may_be_elsewhere(row: MachineRow | None) -> bool:
+    """Return True if a listening machine of this name must belong to another store: ours never ran or has ended.
 
-    One that was killed has not: while its threads die, its socket may still take what nobody will read.
+    A killed machine has not ended in order: its socket may still take what nobody will read.
     """
     return row is None or (not row.running and is_here(row))

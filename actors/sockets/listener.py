@@ -25,11 +25,7 @@ log = logging.getLogger(__name__)
 
 
 class Listener:
-    """Decodes datagrams and hands them on; what is no message is refused, counted and logged.
-
-    `deliver` may block: then the kernel's queue fills and holds the senders back. `given_up` is called when the thread
-    crashes again and again; the socket is gone then, so that nobody sends to it.
-    """
+    """Reads a control socket and passes its messages on; other datagrams are refused, counted and logged."""
 
     def __init__(
         self,
@@ -38,35 +34,38 @@ class Listener:
         name: str,
         clock: Clock,
         counters: Counters,
-        deliver: Callable[[EventMessage], None],
-        ring: Callable[[Notification], None],
+        on_event: Callable[[EventMessage], None],
+        on_notification: Callable[[Notification], None],
         given_up: Callable[[], None] = lambda: None,
     ) -> None:
+        """`on_event` may block: the kernel's queue then fills and holds the senders back.
+
+        `given_up` is called, after the socket was removed, when the thread has crashed too often.
+        """
         self.path = path
-        #: datagrams that were no message
+        #: number of refused datagrams
         self.refused = 0
         self._name = name
         self._clock = clock
         self._counters = counters
-        self._deliver = deliver
-        self._ring = ring
-        self._tell_given_up = given_up
-        self._lock = threading.Lock()  # of the socket: the keeper may look for it while the machine ends
+        self._on_event, self._on_notification = on_event, on_notification
+        self._on_given_up = given_up
+        self._lock = threading.Lock()  # for `_sock`: maintenance may bind it again while the machine ends
         self._sock: socket.socket | None = None
         self._inode = 0
         self._thread = SupervisedThread(
             f"sm-listen-{name}", self._run, crashed=lambda: counters.add("listener_crashed"), given_up=self._give_up
         )
-        self._rarely = RateLimit()
-        self._trouble: str | None = None
+        self._refusals = RateLimit()
+        self._problem: str | None = None
 
     def open(self) -> None:
-        """Bind the socket; OSError when somebody else listens there."""
+        """Bind the socket. Raises OSError if another process listens there."""
         sock = unix_socket.bind(self.path)
         self._sock, self._inode = sock, os.stat(self.path).st_ino
 
     def start(self) -> None:
-        """Start the thread, which ends at once if a machine that ended at once has stopped it before."""
+        """Start the thread; it ends at once if the listener was stopped before."""
         self._thread.start()
 
     def stop(self) -> None:
@@ -82,7 +81,7 @@ class Listener:
         sock.close()
 
     def look(self) -> None:
-        """Bind the socket anew where its file has been removed or replaced, as by what cleans /tmp."""
+        """Bind the socket again if its file was removed or replaced, for example by a program that cleans /tmp."""
         if self._is_in_place():
             return
         try:
@@ -92,23 +91,23 @@ class Listener:
                 old = self._sock
                 self.open()
         except OSError as error:
-            self._complain(str(error))
+            self._report(str(error))
             return
-        log.warning("%s: its control socket was gone; %s is bound anew", self._name, self.path)
-        if self._trouble is None:
+        log.warning("%s: its control socket had disappeared; %s is bound again", self._name, self.path)
+        if self._problem is None:
             self._counters.add("socket_gone")
-        self._trouble = None
+        self._problem = None
         _shut(old)
 
     def _is_in_place(self) -> bool:
         return unix_socket.is_in_place(self.path, self._inode)
 
-    def _complain(self, trouble: str) -> None:
-        if trouble != self._trouble:
-            log.error("%s: events come by the mailbox: its control socket cannot be bound: %s", self._name, trouble)
-        if self._trouble is None:
+    def _report(self, problem: str) -> None:
+        if problem != self._problem:
+            log.error("%s: events come by the mailbox: its control socket cannot be bound: %s", self._name, problem)
+        if self._problem is None:
             self._counters.add("socket_gone")
-        self._trouble = trouble
+        self._problem = problem
 
     def _run(self) -> None:
         while (sock := self._sock) is not None:
@@ -117,7 +116,7 @@ class Listener:
                 sock.close()
 
     def _read(self, sock: socket.socket) -> None:
-        """Until the socket is closed, or another has taken its place and its own queue is empty."""
+        """Read until the socket is closed, or until a new one has replaced it and its own queue is empty."""
         buffer = unix_socket.buffer()
         while True:
             try:
@@ -131,11 +130,11 @@ class Listener:
             try:
                 self._take(data, sender)
             except Exception:
-                log.exception("%s: cannot hand a datagram on", self._name)
+                log.exception("%s: cannot pass a datagram on", self._name)
 
     def _give_up(self) -> None:
         self.stop()
-        self._tell_given_up()
+        self._on_given_up()
 
     def _take(self, data: bytes, sender: int) -> None:
         try:
@@ -147,17 +146,17 @@ class Listener:
             self._refuse(len(data), error)
             return
         if isinstance(message, Notification):
-            self._ring(message)
+            self._on_notification(message)
         else:
-            self._deliver(message)
+            self._on_event(message)
 
     def _refuse(self, size: int, error: datagrams.MalformedMessage) -> None:
         self.refused += 1
-        level = logging.WARNING if self._rarely.due() else logging.DEBUG  # a flood of them must not flood the log
+        level = logging.WARNING if self._refusals.due() else logging.DEBUG  # many of them must not flood the log
         log.log(level, "%s: refused a datagram of %d bytes (%d so far): %s", self._name, size, self.refused, error)
 
 
 def _shut(sock: socket.socket) -> None:
-    """Wake the thread that reads; it still gets what the socket's queue holds."""
+    """Wake the thread that reads the socket; it still reads what the socket's queue holds."""
     with contextlib.suppress(OSError):
         sock.shutdown(socket.SHUT_RDWR)

@@ -1,4 +1,4 @@
-"""What travels between machines: an event, and the notification that something has changed."""
+"""The messages between machines: an event, and the notification that something has changed."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ class EventMessage(NamedTuple):
     source: str | None
     #: epoch seconds
     timestamp: float
-    #: mailbox row; None for a datagram that nobody stored
+    #: id of its mailbox row; None for a datagram without a row
     event_id: int | None = None
-    #: the newest row for the same machine before this one
+    #: id of the previous mailbox row for the same machine
     after: int | None = None
 
 
 class Notification(NamedTuple):
-    """Something that parked machines may be watching for has happened."""
+    """A hint that something has happened that waiting actions may be watching for."""
 
     #: jobs, done, events, machine or mail
     topic: str
-    #: so many new things there are, and so many machines are woken
+    #: number of new things; at most as many waiting actions wake
     news: int
-    #: narrows it: (job type, machine type), or a machine's name; empty for all
+    #: limits it: (job type, machine type), or a machine's name; empty for everything
     key: tuple[str | None, ...]
 
 
@@ -36,7 +36,7 @@ START = EventMessage("start", {}, None, None, 0.0)
 
 
 def event_data(event: EventMessage) -> dict[str, Any]:
-    """What `{event_data...}` refers to."""
+    """Return the value that `{event_data...}` placeholders refer to."""
     return {
         "type": event.type,
         "event_name": event.type,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ...storage.engine.database import Database
 
 
-def bell(
+def notify(
     db: Database,
     topic: str,
     *,
@@ -25,9 +25,9 @@ def bell(
     timeout_s: float = 0.2,
     skip_incarnation: str | None = None,
 ) -> None:
-    """Tell every live runtime on this host that something to watch for has happened; PostgreSQL tells other hosts.
+    """Send a notification to every runtime on this host; PostgreSQL itself notifies other hosts.
 
-    A bell that nobody hears is made up for by the once-a-second check of each runtime.
+    A notification may get lost: each runtime also looks once a second.
     """
     from ...storage import machines
 

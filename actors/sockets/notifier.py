@@ -22,21 +22,22 @@ log = logging.getLogger(__name__)
 #: seconds of one wait; stopping takes no longer
 WAIT_S = 1.0
 
-DEAF = "other hosts are not heard any more; the look once a second goes on"
+DEAF = "notifications from other hosts are not received any more; each machine still looks once a second"
 
 
 class Notifier:
-    """Hands every bell of the store on; on SQLite there are none, and no thread is started."""
+    """Passes PostgreSQL's notifications on; with SQLite no thread is started."""
 
-    def __init__(self, db: Database, counters: Counters, rung: Callable[[Notification], None]) -> None:
+    def __init__(self, db: Database, counters: Counters, on_notification: Callable[[Notification], None]) -> None:
+        """`on_notification` is called in the notifier's thread."""
         self._db = db
-        self._rung = rung
+        self._on_notification = on_notification
         self._stopping = threading.Event()
-        self._deaf = Outage(
+        self._outage = Outage(
             counters,
             "hosts_unheard",
-            "cannot hear other hosts",
-            lambda: "the look once a second goes on; it is tried again",
+            "cannot receive notifications from other hosts",
+            lambda: "each machine still looks once a second; the connection is tried again",
         )
         self._thread = SupervisedThread(
             "sm-notifier",
@@ -46,12 +47,12 @@ class Notifier:
         )
 
     def start(self) -> None:
-        """Start the thread where there is something to hear."""
+        """Start the thread if the store is PostgreSQL."""
         if self._db.is_postgres:
             self._thread.start()
 
     def stop(self) -> None:
-        """End the thread; idempotent, and safe before start."""
+        """End the thread; idempotent, and allowed before start."""
         self._stopping.set()
         self._thread.join(5 * WAIT_S)
 
@@ -59,11 +60,11 @@ class Notifier:
         while not self._stopping.is_set():
             try:
                 texts = self._db.wait_notification(WAIT_S)
-                self._deaf.over()
+                self._outage.over()
                 for text in texts:
                     self._take(text)
             except StorageError as error:
-                self._deaf.met(error)
+                self._outage.met(error)
                 self._stopping.wait(WAIT_S)
 
     def _take(self, text: str) -> None:
@@ -73,4 +74,4 @@ class Notifier:
             log.warning("refused a notification: %s", error)
             return
         if isinstance(message, Notification):
-            self._rung(message)
+            self._on_notification(message)

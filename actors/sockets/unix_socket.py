@@ -1,4 +1,4 @@
-"""Unix datagram sockets: where they stand, who may use them, and how bytes go through them."""
+"""Unix datagram sockets: their paths, their permissions, and sending and receiving bytes."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from .datagrams import MAX_DATAGRAM, encode
 DEFAULT_CONTROL_PREFIX = "/tmp/statemachine-control"
 DEFAULT_EVENT_SOCKET = "/tmp/statemachine-events.sock"
 
-#: how the folders of hidden sockets are called; of mode 0700
+#: prefix of the folders of hidden sockets; they have mode 0700
 HIDDEN = "statemachine-hidden-"
 
-#: bytes that a Unix socket path may have on Linux, less the final NUL
+#: bytes of a Unix socket path on Linux, without the final NUL
 MAX_PATH = 107
 
 OTHER_PLACE = "remove it if you may, or choose another place by --control-socket-prefix and --event-socket-path"
@@ -34,21 +34,21 @@ _CREDENTIALS_SPACE = socket.CMSG_SPACE(_CREDENTIALS.size)
 
 
 class SocketPathTooLong(MachineError):
-    """The control socket's path does not fit into a Unix socket address."""
+    """A control socket's path that is too long for a Unix socket address."""
 
 
 def control_prefix(given: str | None = None) -> str:
-    """The prefix of control sockets: what is given, else $STATEMACHINE_CONTROL_PREFIX, else the older engines' one."""
+    """Return the prefix of control sockets: the given one, $STATEMACHINE_CONTROL_PREFIX or the default."""
     return given or os.environ.get("STATEMACHINE_CONTROL_PREFIX") or DEFAULT_CONTROL_PREFIX
 
 
 def event_socket(given: str | None = None) -> str:
-    """The event socket's path: what is given, else $STATEMACHINE_EVENT_SOCKET, else the older engines' one."""
+    """Return the path of the event socket: the given one, $STATEMACHINE_EVENT_SOCKET or the default."""
     return given or os.environ.get("STATEMACHINE_EVENT_SOCKET") or DEFAULT_EVENT_SOCKET
 
 
 def control_path(prefix: str, name: str) -> Path:
-    """Where machine `name` listens; SocketPathTooLong names the remedy."""
+    """Return the path of a machine's control socket. Raises SocketPathTooLong, which names the remedy."""
     path = f"{prefix}-{name}.sock"
     if len(os.fsencode(path)) > MAX_PATH:
         msg = f"{path}: a socket path has at most {MAX_PATH} bytes; shorten the machine name or the prefix"
@@ -57,26 +57,25 @@ def control_path(prefix: str, name: str) -> Path:
 
 
 def hidden_path() -> Path:
-    """Where a machine listens if a stranger has its usual place: in a new folder whose name nobody could guess."""
-    import tempfile  # 9 ms, of the 100 that a command takes
+    """Return a path in a new private folder, for a machine whose usual path belongs to another user."""
+    import tempfile  # takes 9 ms of the 100 that a command takes
 
     return Path(tempfile.mkdtemp(prefix=HIDDEN)) / "control.sock"
 
 
-def ring(path: Path | str, message: Mapping[str, Any], timeout_s: float = 2.0) -> bool:
-    """Send one datagram to a socket.
+def send_message(path: Path | str, message: Mapping[str, Any], timeout_s: float = 2.0) -> bool:
+    """Send a message as one datagram; return False if it is too large or was not taken within `timeout_s` seconds.
 
-    False: nobody listens there, it did not fit, or the listener took nothing for `timeout_s` seconds. The row in the
-    mailbox is the message, so that is never a loss.
+    The receiver then finds the event in its mailbox, or in the audit log.
     """
     data = encode(message)
     return len(data) <= MAX_DATAGRAM and send(path, data, timeout_s)
 
 
 def send(path: Path | str, data: bytes, timeout_s: float, *, only_if: Callable[[], bool] = lambda: True) -> bool:
-    """Send bytes as one datagram; False when they could not be handed over within `timeout_s` seconds.
+    """Send bytes as one datagram; return False if nobody took them within `timeout_s` seconds.
 
-    `only_if` is asked when it is settled which socket is to hear them: one that is bound there later does not.
+    `only_if` is called once the connection is made; a socket that is bound there later receives nothing.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * MAX_DATAGRAM)
@@ -92,14 +91,14 @@ def send(path: Path | str, data: bytes, timeout_s: float, *, only_if: Callable[[
 
 
 def buffer() -> mmap.mmap:
-    """What `receive` reads into: room for the largest datagram, of which only what is used takes memory."""
+    """Return a buffer for `receive` with room for the largest datagram; only its used pages take memory."""
     return mmap.mmap(-1, MAX_DATAGRAM + 1)
 
 
 def receive(sock: socket.socket, into: mmap.mmap) -> tuple[bytes, int]:
-    """The next datagram of a socket that `bind` made, and the uid that the kernel saw sending it (-1: it did not say).
+    """Return the next datagram of a socket from `bind`, and the sender's uid (-1 if the kernel gives none).
 
-    Asking for the sender takes 1.2 us of the 70 that an event takes in all.
+    The uid takes 1.2 us of the 70 us that an event takes in all.
     """
     size, ancillary, _flags, _sender = sock.recvmsg_into([into], _CREDENTIALS_SPACE)
     sender = _CREDENTIALS.unpack(ancillary[0][2])[1] if ancillary else -1
@@ -107,9 +106,9 @@ def receive(sock: socket.socket, into: mmap.mmap) -> tuple[bytes, int]:
 
 
 def connect(sock: socket.socket, path: Path | str) -> None:
-    """Connect to the socket at `path`; NotOurs if it is a stranger's, who may have put it there to read along. OSError.
+    """Connect to the socket at `path`. Raises OSError, and NotOurs for another user's socket, who could read along.
 
-    The file that was looked at is the one that is connected to, whatever takes its name meanwhile.
+    The path is opened once, so that the checked file is the one that is connected to.
     """
     file = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
@@ -120,7 +119,7 @@ def connect(sock: socket.socket, path: Path | str) -> None:
 
 
 def put_at(sock: socket.socket, path: Path) -> None:
-    """Bind it; OSError with the path, which the system's own leaves out."""
+    """Bind the socket. Raises OSError with the path, which the system's own error lacks."""
     try:
         sock.bind(str(path))
     except OSError as error:
@@ -129,9 +128,9 @@ def put_at(sock: socket.socket, path: Path) -> None:
 
 
 def bind(path: Path) -> socket.socket:
-    """A datagram socket at `path`, readable by its owner alone; a dead socket file there is replaced.
+    """Return a datagram socket bound at `path` for its owner alone; replace a socket file that nobody listens at.
 
-    OSError(EADDRINUSE) when somebody listens there, NotOurs when what is there is a stranger's.
+    Raises OSError(EADDRINUSE) if a process listens there, NotOurs if the file belongs to another user.
     """
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     try:
@@ -140,7 +139,7 @@ def bind(path: Path) -> socket.socket:
             raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE), str(path))
         if is_socket(path):
             path.unlink(missing_ok=True)
-        os.fchmod(sock.fileno(), private.FILE)  # the file has it from the first moment
+        os.fchmod(sock.fileno(), private.FILE)  # before bind, so that the file never has another mode
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)  # before anything can arrive
         put_at(sock, path)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 * MAX_DATAGRAM)
@@ -151,7 +150,7 @@ def bind(path: Path) -> socket.socket:
 
 
 def remove(path: Path) -> None:
-    """Remove the file of a socket that is closed, and the folder that was made for it alone."""
+    """Remove a closed socket's file, and the private folder that was made for it."""
     path.unlink(missing_ok=True)
     if path.parent.name.startswith(HIDDEN):
         with contextlib.suppress(OSError):
@@ -159,7 +158,7 @@ def remove(path: Path) -> None:
 
 
 def is_socket(path: Path) -> bool:
-    """Whether a socket stands at `path` itself; what a link leads to is not ours to remove."""
+    """Return True if `path` itself is a socket; links are not followed, since their target is not ours to remove."""
     try:
         return stat.S_ISSOCK(path.lstat().st_mode)
     except OSError:
@@ -167,17 +166,17 @@ def is_socket(path: Path) -> bool:
 
 
 def is_in_place(path: Path, inode: int) -> bool:
-    """Whether the file that was bound at `path` is still there, and no other in its stead."""
+    """Return True if the file that was bound at `path` is still there and was not replaced."""
     with contextlib.suppress(OSError):
         return path.stat().st_ino == inode
     return False
 
 
 def is_listening(path: Path) -> bool:
-    """Whether a process has a socket bound at `path`."""
+    """Return True if a process has a socket bound at `path`."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect(str(path))
         except OSError as error:
-            return error.errno == errno.EPROTOTYPE  # a socket of another kind is somebody's too
+            return error.errno == errno.EPROTOTYPE  # a socket of another type is in use as well
     return True

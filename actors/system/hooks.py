@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from .worker_process import how_it_ended
+from ..processes.child_process import how_it_ended
 
 log = logging.getLogger(__name__)
 

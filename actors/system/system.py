@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ...storage.clock import system_clock
+from ..processes.child_process import ChildProcess, how_it_ended
 from ..processes.systemd import Systemd, in_short
 from . import cleanup
 from .hooks import run_hook
 from .supervision import Supervision
-from .worker_process import Child, WorkerProcess, how_it_ended
+from .worker_process import WorkerProcess
 
 if TYPE_CHECKING:
     from .manifest import Manifest
@@ -47,7 +48,7 @@ class Request:
 
 @dataclass(slots=True)
 class _ChildMessage:
-    child: Child
+    child: ChildProcess
     what: dict[str, Any] | int
 
 
@@ -72,10 +73,10 @@ class System:
         workers = {number: self._make_worker(number, debug) for number in set(manifest.placement.values())}
         self._workers = list(workers.values())
         self._worker_of = {name: workers[number] for name, number in manifest.placement.items()}
-        self._page: Child | None = None
+        self._page: ChildProcess | None = None
         if page is not None:
             log_file = manifest.logs_dir / "page.log"
-            self._page = Child("page", page, log=log_file, folder=manifest.folder, env=env, hear=self._receive)
+            self._page = ChildProcess("page", page, log=log_file, folder=manifest.folder, env=env, report=self._receive)
         #: machines that had failed when the system began to stop
         self.failed: list[SupervisedMachine] = []
         #: True if a machine could not start because another process runs it
@@ -212,7 +213,7 @@ class System:
                 self.supervision.lost(name, report["error"], now_s, excused=self._announced and report["store_away"])
         self._log_failure(name)
 
-    def _exited(self, child: Child, code: int) -> None:
+    def _exited(self, child: ChildProcess, code: int) -> None:
         pid = child.pid
         child.gone()
         if child is self._page:
@@ -372,10 +373,10 @@ class System:
         options = [self._manifest.project, str(number), str(self._manifest.grace_s), *(["--debug"] if debug else [])]
         return WorkerProcess(
             number, log=self._manifest.logs_dir / f"process-{number}.log", folder=self._manifest.folder, env=self._env,
-            hear=self._receive, options=options,
+            report=self._receive, options=options,
         )  # fmt: skip
 
-    def _receive(self, child: Child, what: dict[str, Any] | int) -> None:
+    def _receive(self, child: ChildProcess, what: dict[str, Any] | int) -> None:
         self._inbox.put(_ChildMessage(child, what))
 
     def _announce(self, problem: str | None) -> None:

@@ -88,7 +88,7 @@ def add_job(
         --input-file /path/to/document.pdf --payload '{"output_format": "docx"}'
       statemachine-db add-job 'report-{date}' --type report --if-absent --quiet
     """
-    from ...actors.sockets.notifications import bell
+    from ...actors.sockets.notifications import notify
     from ...storage import jobs
     from ...storage.errors import JobExists
     from ...storage.jobs.job import new_id
@@ -112,7 +112,7 @@ def add_job(
             said = f"Job {job.job_id} has the unique key {wanted.unique_key} and is not done: nothing added"
             _report(None, said, job.job_id, quiet, fmt)
             return
-        bell(db, "jobs", count=1, key=(job.job_type, job.machine_type))
+        notify(db, "jobs", count=1, key=(job.job_type, job.machine_type))
     _report(job, "✅ Job created successfully!", wanted_id, quiet, fmt)
 
 

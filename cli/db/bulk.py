@@ -141,7 +141,7 @@ class _Load:
     """Ids of this file; only a dry run collects them."""
 
     def run(self, source: IO[bytes], *, atomic: bool) -> None:
-        from ...actors.sockets.notifications import bell
+        from ...actors.sockets.notifications import notify
 
         if atomic:
             for line in self.reader.lines(source):
@@ -155,9 +155,9 @@ class _Load:
                 self._take([line for line in lines if self._has_job(line)])
                 self.step(self.added + self.there)
                 if first and self.added and not atomic and not self.dry_run:
-                    bell(self.db, "jobs", count=self.added)
+                    notify(self.db, "jobs", count=self.added)
         if self.added and not self.dry_run:
-            bell(self.db, "jobs", count=self.added)
+            notify(self.db, "jobs", count=self.added)
 
     def report(self, atomic: bool, quiet: bool, fmt: str) -> None:
         if self.bad > MOST_SHOWN:

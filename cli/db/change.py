@@ -194,7 +194,7 @@ def _changed(db: Database, one: One, job_id: str) -> bool:
 
 def _notify(db: Database, count: int, job_id: str | None = None) -> None:
     """Notify machines that look for jobs, and machines that wait for the end of these."""
-    from ...actors.sockets.notifications import bell
+    from ...actors.sockets.notifications import notify
 
-    bell(db, "jobs", count=count)
-    bell(db, "done", key=(job_id,) if job_id else ())
+    notify(db, "jobs", count=count)
+    notify(db, "done", key=(job_id,) if job_id else ())

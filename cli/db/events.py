@@ -125,8 +125,8 @@ def _no_target(db: Database, target: str) -> list[str]:
 
 
 def _print(delivery: Delivery) -> None:
-    message = delivery.letter
-    if delivery.rung:
+    message = delivery.event
+    if delivery.delivered:
         click.echo(f"📡 Sent to {message.target} control socket")
     elif delivery.running:
         click.echo(f"📥 {message.target} is running and will read it from the database")

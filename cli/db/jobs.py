@@ -152,12 +152,12 @@ def remove_job(job_id: str, reason: str | None) -> None:
     Example:
       statemachine-db remove-job job_001 --reason "added twice"
     """
-    from ...actors.sockets.notifications import bell
+    from ...actors.sockets.notifications import notify
     from ...storage import jobs
 
     with database(durable=True) as db:
         jobs.remove(db, job_id)
-        bell(db, "done", key=(job_id,))
+        notify(db, "done", key=(job_id,))
     click.echo(f"✅ Job {job_id} removed successfully!")
     if reason:
         click.echo(f"   Reason: {text(reason)}")

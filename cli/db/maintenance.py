@@ -56,14 +56,14 @@ def reset_processing(force: bool) -> None:
     Example:
       statemachine-db reset-processing
     """
-    from ...actors.sockets.notifications import bell
+    from ...actors.sockets.notifications import notify
     from ...storage import jobs
 
     with database(durable=True) as db:
         count = jobs.reset_processing(db, older_than_s=None if force else STUCK_S)
         if count:
-            bell(db, "jobs", count=count)
-            bell(db, "done")
+            notify(db, "jobs", count=count)
+            notify(db, "done")
     click.echo(f"Reset {count} processing jobs to pending status" if count else "No stuck processing jobs found")
 
 

@@ -41,8 +41,8 @@ class StateMachineEngine:
         runtime = Runtime(self._db, actions_dir=self.actions_root).start()
         try:
             machine = runtime.add(self._definition, self.machine_name, initial_context)
-            while not machine.machine_status.ended.is_set():
-                await asyncio.to_thread(machine.machine_status.ended.wait, 1.0)
+            while not machine.live.ended.is_set():
+                await asyncio.to_thread(machine.live.ended.wait, 1.0)
                 self.current_state = machine.state
         finally:
             await asyncio.to_thread(runtime.stop)

@@ -43,7 +43,7 @@ def runtime(tmp_path: Path) -> Iterator[Runtime]:
 
 @pytest.fixture
 def journal(runtime: Runtime) -> Journal:
-    """What the runtime publishes."""
+    """The events that the runtime publishes."""
     journal = Journal()
     runtime.subscribe(journal)
     return journal

@@ -111,7 +111,7 @@ class Series:
         event = delivery.Event(kind, {"key": key, key: 1, **(more or {})}, source="series")
         prefix = self.project.env["STATEMACHINE_CONTROL_PREFIX"]
         (sent,) = delivery.send(self.db, [target], event, prefix=prefix, event_socket=f"{prefix}-none")
-        self.accepted.events[key] = [sent.letter.id]
+        self.accepted.events[key] = [sent.event.id]
 
     def _order(self) -> None:
         number = self._number + 1

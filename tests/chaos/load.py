@@ -138,7 +138,7 @@ class Load:
             else:
                 event = delivery.Event(kind, payload, source=item["source"])
                 sent = delivery.send(db, [item["target"]], event, prefix=prefix, event_socket=f"{prefix}-none")
-                number = sent[0].letter.id
+                number = sent[0].event.id
         except StorageError:
             self.accepted.doubtful[key] += 1
             return False

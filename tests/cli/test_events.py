@@ -191,7 +191,7 @@ def test_the_event_socket_rings_it_before_it_looks_by_itself(place: Any) -> None
     for _ in range(5):
         began_s = time.monotonic()
         tell(place, "said", {})
-        unix_socket.ring(place.events, {"type": "said"})
+        unix_socket.send_message(place.events, {"type": "said"})
         assert process.stdout is not None
         process.stdout.readline()
         took_s.append(time.monotonic() - began_s)

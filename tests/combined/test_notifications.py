@@ -159,7 +159,7 @@ def test_whoever_waits_for_jobs_goes_on_at_their_end(site: Site, end: str) -> No
     }
     ends[end]()
     if db is runtime.db:  # SQLite tells nobody by itself; on PostgreSQL the server does
-        runtime.router.wake("done", ("j",), 1)
+        runtime.router.notify("done", ("j",), 1)
 
     machine.wait_for("over", 30)
 

@@ -266,7 +266,7 @@ def test_a_standby_takes_over_the_schedules_and_no_firing_is_lost_or_doubled(sit
         clock.now_s = at("2026-11-24 12:01:01")
         until(lambda: jobs.find(db))
         first.stop()
-        standby.machine_status.wait_for("a", 30)
+        standby.live.wait_for("a", 30)
         until(lambda: standby.status == "running")
         clock.now_s = at("2026-11-24 12:02:01")
         until(lambda: len(jobs.find(other)) > 1)

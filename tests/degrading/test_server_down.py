@@ -64,14 +64,14 @@ def test_machines_live_through_a_server_that_goes_and_hear_what_was_sent_meanwhi
         house.lamp.send("switch")
     mailbox.post(elsewhere, "lamp", "switch")
     jobs.enqueue(elsewhere, "j1", "t")
-    until(lambda: "cannot hear other hosts" in caplog.text)
+    until(lambda: "cannot receive notifications from other hosts" in caplog.text)
     until(lambda: "the store takes nothing" in caplog.text)
     began_s = time.process_time()
     server.open()
 
     house.lamp.wait_for("lit", 30)
     until(lambda: house.trace() == ["j1"])
-    until(lambda: "cannot hear other hosts: over after" in caplog.text)
+    until(lambda: "cannot receive notifications from other hosts: over after" in caplog.text)
     until(lambda: "the store takes nothing: over after" in caplog.text)
     assert recorder.flush()
     assert time.process_time() - began_s < 2, "waiting is no busy loop"
@@ -108,11 +108,11 @@ def test_machines_live_through_a_server_that_is_stopped_and_started_again(
     for state in ("lit", "dark") * 5:
         house.switch(state)
     until(lambda: "the store takes nothing" in caplog.text)
-    until(lambda: "cannot hear other hosts" in caplog.text)
+    until(lambda: "cannot receive notifications from other hosts" in caplog.text)
     own.start()
 
     until(lambda: "the store takes nothing: over after" in caplog.text)
-    until(lambda: "cannot hear other hosts: over after" in caplog.text)
+    until(lambda: "cannot receive notifications from other hosts: over after" in caplog.text)
     with Database.open(own_url) as elsewhere:
         until(lambda: len(audit.transitions(elsewhere, "lamp")) == 10)
         mailbox.post(elsewhere, "lamp", "switch")

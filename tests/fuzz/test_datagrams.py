@@ -30,7 +30,9 @@ def test_each_datagram_is_a_message_or_refused_and_the_machine_goes_on(tmp_path:
         if isinstance(message, EventMessage) and message.type == "the_end":
             ended.set()
 
-    listener = Listener(tmp_path / "m.sock", name="m", clock=system_clock, counters=Counters(), deliver=take, ring=take)
+    listener = Listener(
+        tmp_path / "m.sock", name="m", clock=system_clock, counters=Counters(), on_event=take, on_notification=take
+    )
     listener.open()
     listener.start()
     sent = 0

@@ -85,7 +85,7 @@ def add_job() -> Response:
     )  # fmt: skip
     if job.job_id != job_id:
         return reply(shown(job))
-    notifications.bell(db, "jobs", key=(job.job_type, job.machine_type))
+    notifications.notify(db, "jobs", key=(job.job_type, job.machine_type))
     _record("add_job", job.job_id, job_type=job.job_type)
     return reply(shown(job), 201)
 
@@ -124,12 +124,9 @@ def _record(action: str, target: str, **more: Any) -> None:
     """Add a row: who did what, to what, from which address."""
     monitor = the_monitor()
     db = monitor.store.db
-    now_s = db.now()
-    payload = {"action": action, "target": target, "by": who(), "address": request.remote_addr, "timestamp": now_s}
-    note = audit.Note("monitor", "control", {**payload, **more}, now_s)
-    (number,) = audit.write(db, [note])
-    envelope = audit.Event(number, note.machine, note.type, note.payload, now_s).envelope()
-    unix_socket.ring(unix_socket.event_socket(monitor.settings.event_socket), envelope, 0.2)
+    payload = {"action": action, "target": target, "by": who(), "address": request.remote_addr, "timestamp": db.now()}
+    row = audit.write_note(db, "monitor", "control", {**payload, **more})
+    unix_socket.send_message(unix_socket.event_socket(monitor.settings.event_socket), row.envelope(), 0.2)
 
 
 def _send(row: MachineRow, event: delivery.Event) -> dict[str, Any]:
@@ -141,7 +138,7 @@ def _send(row: MachineRow, event: delivery.Event) -> dict[str, Any]:
         prefix=unix_socket.control_prefix(settings.control_prefix),
         event_socket=unix_socket.event_socket(settings.event_socket),
     )
-    return {"event_id": sent.letter.id, "running": bool(sent.running), "delivered": sent.rung}
+    return {"event_id": sent.event.id, "running": bool(sent.running), "delivered": sent.delivered}
 
 
 def _event_name(text: str | None) -> str:
@@ -165,14 +162,14 @@ def _end_process(row: MachineRow) -> None:
 
 def _retry(db: Database, job_id: str) -> Job:
     job = jobs.retry(db, job_id)
-    notifications.bell(db, "jobs", key=(job.job_type, job.machine_type))
-    notifications.bell(db, "done", key=(job_id,))
+    notifications.notify(db, "jobs", key=(job.job_type, job.machine_type))
+    notifications.notify(db, "done", key=(job_id,))
     return job
 
 
 def _cancel(db: Database, job_id: str) -> Job:
     job = jobs.cancel(db, job_id)
-    notifications.bell(db, "done", key=(job_id,))
+    notifications.notify(db, "done", key=(job_id,))
     return job
 
 

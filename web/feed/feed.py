@@ -71,7 +71,7 @@ class Feed:
     @property
     def has_event_socket(self) -> bool:
         """True if this process has bound the event socket."""
-        return self._event_socket is not None and self._event_socket.rings
+        return self._event_socket is not None and self._event_socket.bound
 
     def start(self) -> None:
         """Start the thread if it does not run; never before a process forks."""
@@ -119,7 +119,7 @@ class Feed:
         """Follow the log until the end or an error; pages resynchronise after an unexpected one."""
         try:
             with contextlib.closing(self._open(event_socket)) as tail:
-                for events in tail.batches(event_socket, until_s=math.inf, trouble=self._report):
+                for events in tail.batches(event_socket, until_s=math.inf, on_outage=self._report):
                     self._take(events)
         except StorageError as error:
             self._report(str(error))

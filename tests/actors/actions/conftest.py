@@ -11,7 +11,6 @@ import pytest
 
 from statemachine_engine.actors.actions.registry import builtin
 from statemachine_engine.actors.actions.services import Services
-from statemachine_engine.actors.concurrency.cancel_token import CancelToken
 from statemachine_engine.actors.jobs.job_holder import JobHolder
 from statemachine_engine.actors.runtime.runtime import Runtime
 from statemachine_engine.storage.engine.database import Database
@@ -41,7 +40,13 @@ class Bench:
 
 @pytest.fixture
 def bench(runtime: Runtime, tmp_path: Path) -> Bench:
-    services = Services(runtime.router, MACHINE, CancelToken(), JobHolder(MACHINE, runtime.router), tmp_path)
+    router, resources = runtime.router, runtime.resources
+    job_holder = JobHolder(
+        MACHINE, runtime.db, resources.incarnation,
+        timers=resources.timers, wait_board=resources.wait_board, tell=lambda _: None,
+        publish=resources.recorder.publish, notify=router.notify, lease_taken=runtime.maintenance.lease_taken,
+    )  # fmt: skip
+    services = router.services(MACHINE, job_holder, tmp_path, None)
     return Bench(services, {"machine_name": MACHINE, "current_state": "working"})
 
 

@@ -122,11 +122,11 @@ def test_a_worker_does_job_after_job_and_reports_each(start, runtime):
     """)
     for number in range(3):
         jobs.enqueue(runtime.db, f"j{number}", "add", data={"a": number, "b": 40})
-        runtime.router.wake("jobs", ("add", None), 1)
+        runtime.router.notify("jobs", ("add", None), 1)
 
-    letters = until(lambda: len(found := mailbox.unread(runtime.db, "boss")) == 3 and found)
-    assert [letter.payload for letter in letters] == [{"job": f"j{n}", "sum": 40 + n} for n in range(3)]
-    assert [letter.job_id for letter in letters] == ["j0", "j1", "j2"]
+    events = until(lambda: len(found := mailbox.unread(runtime.db, "boss")) == 3 and found)
+    assert [event.payload for event in events] == [{"job": f"j{n}", "sum": 40 + n} for n in range(3)]
+    assert [event.job_id for event in events] == ["j0", "j1", "j2"]
     assert [jobs.get(runtime.db, f"j{n}").result for n in range(3)] == [40, 41, 42]  # type: ignore[union-attr]
 
 

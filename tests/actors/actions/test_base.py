@@ -1,4 +1,4 @@
-"""What a user's action gets from its base class."""
+"""The base class of a user's action."""
 
 from __future__ import annotations
 

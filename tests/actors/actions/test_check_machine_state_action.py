@@ -8,7 +8,10 @@ import socket
 import pytest
 
 from statemachine_engine.actors.errors import ActionError
+from statemachine_engine.actors.processes.incarnation import new_incarnation
 from statemachine_engine.storage import machines
+
+INCARNATION = new_incarnation()
 
 
 @pytest.fixture
@@ -17,7 +20,7 @@ def register(bench):
 
     def register(name="other", state="waiting", **changes):
         options = {
-            "incarnation": bench.services.router.incarnation,
+            "incarnation": INCARNATION,
             "pid": os.getpid(),
             "host": socket.gethostname(),
             "config_type": "other",
@@ -47,7 +50,7 @@ def test_a_machine_that_nobody_knows_does_not_run(bench):
 
 def test_a_machine_that_ended_does_not_run(bench, register):
     register()
-    machines.release(bench.db, "other", bench.services.router.incarnation)
+    machines.release(bench.db, "other", INCARNATION)
     assert bench.run("check_machine_state", target_machine="other", expected_states="waiting") == "not_running"
 
 

@@ -30,7 +30,7 @@ def test_set_context_wants_both_keys(bench):
 )
 def test_the_engines_keys_are_refused(bench, action_type, config):
     bench.context["items"] = [1]
-    with pytest.raises(ActionError, match="is the engine's own"):
+    with pytest.raises(ActionError, match="is reserved for the engine"):
         bench.run(action_type, **config)
     assert bench.context["machine_name"] == "tester"
 

@@ -13,8 +13,8 @@ def received(bench):
     """The events in a machine's mailbox, as (type, payload, job id, source)."""
 
     def received(target="other"):
-        letters = mailbox.unread(bench.db, target)
-        return [(letter.type, letter.payload, letter.job_id, letter.source) for letter in letters]
+        events = mailbox.unread(bench.db, target)
+        return [(event.type, event.payload, event.job_id, event.source) for event in events]
 
     return received
 

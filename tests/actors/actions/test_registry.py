@@ -305,4 +305,4 @@ def test_a_folder_that_is_half_the_disk_or_closed_is_looked_through_so_far_and_n
     for number in range(9):
         (tmp_path / f"f{number}").mkdir()
     ActionRegistry(tmp_path, tmp_path / "none")
-    assert "is not looked through for actions: 5 folders were" in caplog.text
+    assert "the limit is 5" in caplog.text

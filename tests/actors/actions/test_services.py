@@ -1,4 +1,4 @@
-"""What an action may ask of its runtime: sending, waking, starting."""
+"""The services of an action: sending, notifying, starting machines."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import socket
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from statemachine_engine.actors.actions.services import Sent, Services
 from statemachine_engine.actors.concurrency.cancel_token import CancelToken
 from statemachine_engine.actors.jobs.job_holder import JobHolder
-from statemachine_engine.actors.sockets import datagrams, unix_socket
+from statemachine_engine.actors.sockets import datagrams, delivery, unix_socket
 from statemachine_engine.actors.sockets.messages import EventMessage
 from statemachine_engine.storage import machines, mailbox
 from statemachine_engine.storage.engine.database import Database
@@ -24,10 +24,8 @@ from tests.support.factories import acquire
 HERE = socket.gethostname()
 
 
-class Hub:
-    """A runtime in which one machine, `near`, lives beside the sender."""
-
-    control_prefix, incarnation = "/tmp/none", "us"
+class Neighbours:
+    """A process in which one machine, `near`, lives beside the sender."""
 
     def __init__(self, db: Database) -> None:
         self.db = db
@@ -36,24 +34,17 @@ class Hub:
         self.woken: list[tuple[str, tuple[str | None, ...], int]] = []
         self.spawned: list[tuple[Path, Path | None]] = []
 
-    def names(self) -> list[str]:
-        return ["near", "sender"]
-
-    def hand(self, letter: MailboxMessage) -> bool:
-        self.handed += [letter] if letter.target in self.names() else []
-        return letter.target in self.names()
+    def deliver(self, event: MailboxMessage, timeout_s: float) -> bool:
+        if event.target != "near":
+            return delivery.deliver(self.db, event, timeout_s)
+        self.handed.append(event)
+        return True
 
     def publish(self, machine: str, type: str, payload: Mapping[str, Any]) -> None:
         self.published.append((machine, type, payload))
 
-    def wake(self, topic: str, key: tuple[str | None, ...], count: int) -> None:
+    def notify(self, topic: str, key: tuple[str | None, ...], count: int) -> None:
         self.woken.append((topic, key, count))
-
-    def pass_on(self, job_type: str | None, machine_type: str | None) -> None:
-        """Nobody else waits here."""
-
-    def lease_taken(self, lease_s: float) -> None:
-        raise AssertionError("nothing is claimed here")
 
     def spawn(self, parent: str, path: Path, name: str, context: Mapping[str, Any], **options: Any) -> str:
         self.spawned.append((path, options["actions_dir"]))
@@ -61,21 +52,24 @@ class Hub:
 
 
 @pytest.fixture
-def router(db: Database) -> Hub:
-    return Hub(db)
+def router(db: Database) -> Neighbours:
+    return Neighbours(db)
 
 
 @pytest.fixture
-def services(router: Hub, tmp_path: Path) -> Services:
-    return Services(router, "sender", CancelToken(), JobHolder("sender", router), tmp_path, tmp_path / "own")
+def services(router: Neighbours, tmp_path: Path) -> Services:
+    return Services(
+        router.db, "sender", CancelToken(), cast(JobHolder, None), tmp_path,
+        router.publish, router.notify, router.deliver, router.spawn, tmp_path / "own",
+    )  # fmt: skip
 
 
-def test_an_event_is_stored_before_a_neighbour_gets_it(services: Services, router: Hub, db: Database) -> None:
+def test_an_event_is_stored_before_a_neighbour_gets_it(services: Services, router: Neighbours, db: Database) -> None:
     sent = services.send("near", "go", {"a": 1}, "j")
-    (letter,) = mailbox.unread(db, "near")
-    assert sent == Sent(1, 1, (letter.id,))
-    assert [handed.id for handed in router.handed] == [letter.id]
-    assert (letter.type, letter.payload, letter.job_id, letter.source) == ("go", {"a": 1}, "j", "sender")
+    (event,) = mailbox.unread(db, "near")
+    assert sent == Sent(1, 1, (event.id,))
+    assert [handed.id for handed in router.handed] == [event.id]
+    assert (event.type, event.payload, event.job_id, event.source) == ("go", {"a": 1}, "j", "sender")
 
 
 @pytest.mark.leaves_sockets
@@ -104,8 +98,10 @@ def test_an_event_that_reaches_nobody_waits_in_the_mailbox(
     assert len(mailbox.unread(db, "far")) == 1
 
 
-def test_all_and_globs_reach_each_other_known_machine_once(services: Services, router: Hub, db: Database) -> None:
-    for name in ("worker-1", "worker-2", "boss"):
+def test_all_and_globs_reach_each_other_known_machine_once(
+    services: Services, router: Neighbours, db: Database
+) -> None:
+    for name in ("worker-1", "worker-2", "boss", "near", "sender"):
         acquire(db, name, "others")
     assert services.send("worker-[12]", "go").count == 2
     assert services.send("all", "go").count == 4
@@ -114,12 +110,12 @@ def test_all_and_globs_reach_each_other_known_machine_once(services: Services, r
 
 
 @pytest.mark.parametrize("payload", [{"a": 1}, [1], "text", None])
-def test_the_page_gets_its_events_as_publications(services: Services, router: Hub, payload: Any) -> None:
+def test_the_page_gets_its_events_as_publications(services: Services, router: Neighbours, payload: Any) -> None:
     assert services.send("ui", "progress", payload).delivered == 1
     assert router.published == [("sender", "progress", payload if isinstance(payload, dict) else {"payload": payload})]
 
 
-def test_an_event_that_cannot_be_stored_is_not_sent(services: Services, router: Hub) -> None:
+def test_an_event_that_cannot_be_stored_is_not_sent(services: Services, router: Neighbours) -> None:
     with pytest.raises(PayloadTooLarge):
         services.send("near", "go", "x" * (17 * 1024 * 1024))
     assert router.handed == []
@@ -134,7 +130,7 @@ def test_many_machines_that_do_not_read_hold_a_sender_up_for_two_seconds_in_all(
         path = tmp_path / f"{number}.sock"
         acquire(db, f"deaf-{number}", "others", host=HERE, control_socket=str(path))
         sockets.append(unix_socket.bind(path))
-        while unix_socket.ring(path, {"type": "x"}, 0.0):
+        while unix_socket.send_message(path, {"type": "x"}, 0.0):
             pass
     begun_s = time.monotonic()
     assert services.send("deaf-*", "go").delivered == 0
@@ -143,14 +139,16 @@ def test_many_machines_that_do_not_read_hold_a_sender_up_for_two_seconds_in_all(
         sock.close()
 
 
-@pytest.mark.parametrize(("key", "told"), [(None, ()), ("j", ("j",)), (("video", None), ("video", None)), (5, ("5",))])
-def test_a_bell_s_key_is_a_tuple_of_names(services: Services, router: Hub, key: Any, told: tuple[Any, ...]) -> None:
-    services.wake("jobs", key, 3)
-    assert router.woken == [("jobs", told, 3)]
+@pytest.mark.parametrize(("key", "sent"), [(None, ()), ("j", ("j",)), (("video", None), ("video", None)), (5, ("5",))])
+def test_a_notification_s_key_is_a_tuple_of_names(
+    services: Services, router: Neighbours, key: Any, sent: tuple[Any, ...]
+) -> None:
+    services.notify("jobs", key, 3)
+    assert router.woken == [("jobs", sent, 3)]
 
 
 def test_a_machine_s_file_is_looked_for_here_and_beside_the_own_one(
-    services: Services, router: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    services: Services, router: Neighbours, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here = tmp_path / "here"
     here.mkdir()

@@ -1,4 +1,4 @@
-"""The event socket as a doorbell: taken when it is free, never from another."""
+"""The event socket of a reader: bound when it is free, never taken from another."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from statemachine_engine.actors.audit import event_socket
+from statemachine_engine.actors.audit import event_socket as event_socket_module
 from statemachine_engine.actors.audit.event_socket import EventSocket
 from statemachine_engine.actors.sockets import unix_socket
 
@@ -20,93 +20,93 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def bell(path: Path) -> Iterator[EventSocket]:
+def event_socket(path: Path) -> Iterator[EventSocket]:
     made = EventSocket(str(path))
     yield made
     made.close()
 
 
-def waited(bell: EventSocket, timeout_s: float = 10.0) -> float:
-    """How many seconds a wait took."""
+def waited(event_socket: EventSocket, timeout_s: float = 10.0) -> float:
+    """Return the seconds that a wait took."""
     began_s = time.monotonic()
-    bell.wait(timeout_s)
+    event_socket.wait(timeout_s)
     return time.monotonic() - began_s
 
 
-def test_a_datagram_ends_the_wait(bell: EventSocket, path: Path) -> None:
-    bell.wait(0)
+def test_a_datagram_ends_the_wait(event_socket: EventSocket, path: Path) -> None:
+    event_socket.wait(0)
 
-    assert unix_socket.ring(path, {"type": "x"})
+    assert unix_socket.send_message(path, {"type": "x"})
 
-    assert waited(bell) < 5
+    assert waited(event_socket) < 5
 
 
-def test_one_wait_takes_all_datagrams(bell: EventSocket, path: Path) -> None:
-    bell.wait(0)
+def test_one_wait_takes_all_datagrams(event_socket: EventSocket, path: Path) -> None:
+    event_socket.wait(0)
     for _ in range(5):
-        unix_socket.ring(path, {"type": "x"})
+        unix_socket.send_message(path, {"type": "x"})
 
-    assert waited(bell) < 5
-    assert waited(bell, 0.05) >= 0.05
+    assert waited(event_socket) < 5
+    assert waited(event_socket, 0.05) >= 0.05
 
 
-def test_stop_ends_the_wait_of_another_thread(bell: EventSocket) -> None:
-    thread = threading.Thread(target=bell.wait, args=(30,))
+def test_stop_ends_the_wait_of_another_thread(event_socket: EventSocket) -> None:
+    thread = threading.Thread(target=event_socket.wait, args=(30,))
     thread.start()
 
-    bell.stop()
+    event_socket.stop()
 
     thread.join(30)
     assert not thread.is_alive()
-    assert bell.stopped
+    assert event_socket.stopped
 
 
 @pytest.mark.leaves_sockets
-def test_a_socket_that_another_reader_has_is_left_to_it(bell: EventSocket, path: Path) -> None:
+def test_a_socket_that_another_reader_has_is_left_to_it(event_socket: EventSocket, path: Path) -> None:
     with unix_socket.bind(path) as others:
-        bell.wait(0)
-        assert unix_socket.ring(path, {"type": "x"})
+        event_socket.wait(0)
+        assert unix_socket.send_message(path, {"type": "x"})
 
         assert others.recv(100) == b'{"type":"x"}'
-        bell.close()
+        event_socket.close()
         assert path.exists()
 
 
 def test_a_socket_whose_reader_has_left_is_taken(
-    bell: EventSocket, path: Path, monkeypatch: pytest.MonkeyPatch
+    event_socket: EventSocket, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(event_socket, "TRY_AGAIN_S", 0.0)
+    monkeypatch.setattr(event_socket_module, "TRY_AGAIN_S", 0.0)
     others = unix_socket.bind(path)
-    bell.wait(0)
+    event_socket.wait(0)
     others.close()
 
-    bell.wait(0)
+    event_socket.wait(0)
 
-    assert unix_socket.ring(path, {"type": "x"})
-    assert waited(bell) < 5
+    assert unix_socket.send_message(path, {"type": "x"})
+    assert waited(event_socket) < 5
 
 
 @pytest.mark.leaves_sockets
-def test_a_socket_that_another_has_replaced_is_not_removed_at_the_end(bell: EventSocket, path: Path) -> None:
-    bell.wait(0)
+def test_a_socket_that_another_has_replaced_is_not_removed_at_the_end(event_socket: EventSocket, path: Path) -> None:
+    event_socket.wait(0)
     path.unlink()
     with unix_socket.bind(path):
-        bell.close()
+        event_socket.close()
 
         assert unix_socket.is_listening(path)
 
 
-def test_nothing_is_left_behind(bell: EventSocket, path: Path) -> None:
-    bell.wait(0)
+def test_nothing_is_left_behind(event_socket: EventSocket, path: Path) -> None:
+    event_socket.wait(0)
     assert path.exists()
 
-    bell.close()
+    event_socket.close()
 
     assert not path.exists()
 
 
 def test_where_no_socket_can_be_it_only_waits(tmp_path: Path) -> None:
-    bell = EventSocket(str(tmp_path / "no such folder" / "events.sock"))
+    event_socket = EventSocket(str(tmp_path / "no such folder" / "events.sock"))
 
-    assert waited(bell, 0.05) >= 0.05
-    bell.close()
+    assert waited(event_socket, 0.05) >= 0.05
+    event_socket.close()

@@ -59,9 +59,9 @@ def numbers(db: Database) -> list[int]:
 
 def test_what_is_recorded_together_is_stored(recorder: Recorder, db: Database) -> None:
     acquire(db, "m", "run-1")
-    letter = mailbox.post(db, "m", "go")
+    event = mailbox.post(db, "m", "go")
     recorder.record(
-        note(1), StateRow("m", "busy", 5.0, "run-1"), Mark(letter.id, "processed"),
+        note(1), StateRow("m", "busy", 5.0, "run-1"), Mark(event.id, "processed"),
         Received("m", "raw", {"a": 1}, "j", "s", "ignored", 6.0),
     )  # fmt: skip
     assert recorder.flush()
@@ -88,9 +88,9 @@ def test_order_is_kept_from_each_thread(recorder: Recorder, db: Database) -> Non
         assert mine == list(range(start, start + 300))
 
 
-def test_subscribers_are_told_after_the_commit_in_order_with_ids(recorder: Recorder, db: Database) -> None:
-    told: list[tuple[int, bool]] = []
-    cancel = recorder.subscribe(lambda sent: told.append((sent["id"], audit.newest_id(db) >= sent["id"])))
+def test_subscribers_are_called_after_the_commit_in_order_with_ids(recorder: Recorder, db: Database) -> None:
+    published: list[tuple[int, bool]] = []
+    cancel = recorder.subscribe(lambda sent: published.append((sent["id"], audit.newest_id(db) >= sent["id"])))
     for number in range(50):
         recorder.record(note(number))
     assert recorder.flush()
@@ -98,21 +98,21 @@ def test_subscribers_are_told_after_the_commit_in_order_with_ids(recorder: Recor
     cancel()
     recorder.record(note(99))
     assert recorder.flush()
-    assert told == [(number, True) for number in range(1, 51)]
+    assert published == [(number, True) for number in range(1, 51)]
 
 
 def test_a_subscriber_that_fails_stops_nothing(recorder: Recorder, caplog: pytest.LogCaptureFixture) -> None:
-    told: list[int] = []
+    published: list[int] = []
     recorder.subscribe(lambda sent: [][0])
-    recorder.subscribe(lambda sent: told.append(sent["id"]))
+    recorder.subscribe(lambda sent: published.append(sent["id"]))
     recorder.record(note(1), note(2))
     assert recorder.flush()
-    assert told == [1, 2]
+    assert published == [1, 2]
     assert "a subscriber failed on x" in caplog.text
 
 
 @pytest.mark.leaves_sockets
-def test_the_event_socket_s_reader_is_told(recorder: Recorder, tmp_path: Path) -> None:
+def test_the_reader_of_the_event_socket_receives_what_is_published(recorder: Recorder, tmp_path: Path) -> None:
     with reader(tmp_path / "events.sock") as sock:
         recorder.record(note(1))
         assert recorder.flush()

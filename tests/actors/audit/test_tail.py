@@ -215,22 +215,22 @@ def test_following_tells_of_trouble_and_goes_on_when_it_is_over(
 ) -> None:
     monkeypatch.setattr(tail_module, "RECONNECT_S", 0.01)
     url = f"sqlite:///{tmp_path / 'store.db'}"
-    bell = EventSocket(str(tmp_path / "events.sock"))
+    event_socket = EventSocket(str(tmp_path / "events.sock"))
     heard: list[str | None] = []
 
-    def hear(trouble: str | None) -> None:
-        heard.append(trouble)
+    def hear(reason: str | None) -> None:
+        heard.append(reason)
         if len(heard) == 2:
             tell(open_db(url), 1)
 
     reader = AuditTail(url)
-    first = next(reader.follow(bell, until_s=float("inf"), trouble=hear))
+    first = next(reader.follow(event_socket, until_s=float("inf"), on_outage=hear))
 
     assert first.payload == {"n": 1}
     assert "no such database" in str(heard[0])
     assert heard[-1] is None
     reader.close()
-    bell.close()
+    event_socket.close()
 
 
 def test_a_schema_of_a_newer_engine_is_not_waited_for(tmp_path: Path, open_db: Open) -> None:
@@ -239,19 +239,19 @@ def test_a_schema_of_a_newer_engine_is_not_waited_for(tmp_path: Path, open_db: O
     with db.write():
         db.execute("PRAGMA user_version = 999")
     db.close()
-    bell = EventSocket(str(tmp_path / "events.sock"))
+    event_socket = EventSocket(str(tmp_path / "events.sock"))
 
     with pytest.raises(StoreTooNew):
-        list(AuditTail(url).follow(bell, until_s=0.0, trouble=lambda _: None))
-    bell.close()
+        list(AuditTail(url).follow(event_socket, until_s=0.0, on_outage=lambda _: None))
+    event_socket.close()
 
 
 def test_a_stopped_bell_ends_the_following(
     url: str, open_db: Open, tail: Callable[..., AuditTail], tmp_path: Path
 ) -> None:
     open_db(url)
-    bell = EventSocket(str(tmp_path / "events.sock"))
-    bell.stop()
+    event_socket = EventSocket(str(tmp_path / "events.sock"))
+    event_socket.stop()
 
-    assert list(tail().follow(bell, until_s=float("inf"), trouble=lambda _: None)) == []
-    bell.close()
+    assert list(tail().follow(event_socket, until_s=float("inf"), on_outage=lambda _: None)) == []
+    event_socket.close()

@@ -119,10 +119,10 @@ def test_a_timer_s_delay_outlasts_a_crash(runtime: Runtime) -> None:
     until(lambda: ("timers_crashed", 1, 0.0) in problems.counts(runtime.db))
 
 
-def test_a_keeper_s_crash_ends_no_housekeeping(runtime: Runtime) -> None:
-    crash("sm-keeper")
+def test_a_crash_of_maintenance_does_not_end_it(runtime: Runtime) -> None:
+    crash("sm-maintenance")
 
-    until(lambda: ("keeper_crashed", 1, 0.0) in problems.counts(runtime.db))  # which is for the keeper to store
+    until(lambda: ("keeper_crashed", 1, 0.0) in problems.counts(runtime.db))  # which maintenance itself stores
 
 
 def test_a_notifier_s_crash_makes_nobody_deaf(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,10 +157,10 @@ def test_a_machine_whose_listener_is_given_up_goes_on_by_its_mailbox_and_says_so
     machine = sockets.add(MOVE, "m")
     path = machine_listener(machine).path
 
-    keep_crashing("sm-listen-m", lambda: unix_socket.ring(path, {"type": "none"}))
+    keep_crashing("sm-listen-m", lambda: unix_socket.send_message(path, {"type": "none"}))
 
     (error,) = journal.wait_for("error")
-    assert "control socket is not read any more" in error["error_message"]
+    assert "control socket is no longer read" in error["error_message"]
     assert machine.last_error == error["error_message"]
     assert not path.exists()
     until(lambda: machines.get(sockets.db, "m").control_socket is None)  # type: ignore[union-attr]
@@ -169,7 +169,7 @@ def test_a_machine_whose_listener_is_given_up_goes_on_by_its_mailbox_and_says_so
     assert machine.status == "running"
 
 
-@pytest.mark.parametrize("part", ["recorder", "timers", "keeper"])
+@pytest.mark.parametrize("part", ["recorder", "timers", "maintenance"])
 def test_a_runtime_whose_parts_are_given_up_stops(start: Start, runtime: Runtime, part: str) -> None:
     machine = start("{initial_state: a, transitions: [{from: a, to: b, event: go}]}")
 
@@ -185,7 +185,7 @@ def test_a_runtime_whose_parts_are_given_up_stops(start: Start, runtime: Runtime
 
 
 @pytest.mark.parametrize("replacement", [None, "file", "socket"])
-def test_a_control_socket_that_is_gone_is_bound_anew(
+def test_a_control_socket_that_is_gone_is_bound_again(
     sockets: Runtime, replacement: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     machine = sockets.add(MOVE, "m")
@@ -195,16 +195,16 @@ def test_a_control_socket_that_is_gone_is_bound_anew(
     if replacement == "socket":
         unix_socket.bind(path).close()
 
-    until(lambda: unix_socket.ring(path, {"type": "go"}))
+    until(lambda: unix_socket.send_message(path, {"type": "go"}))
     machine.wait_for("b", 30)
-    assert f"m: its control socket was gone; {path} is bound anew" in caplog.text
+    assert f"m: its control socket had disappeared; {path} is bound again" in caplog.text
 
 
 def post(runtime: Runtime, name: str, type: str) -> None:
     """As another process does."""
     letter = mailbox.post(runtime.db, name, type)
-    assert unix_socket.ring(
-        unix_socket.control_path(runtime.resources.control_prefix, name), datagrams.letter_message(letter)
+    assert unix_socket.send_message(
+        unix_socket.control_path(runtime.resources.control_prefix, name), datagrams.datagram_of(letter)
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from statemachine_engine.actors.definition.reserved_keys import RESERVED
-from statemachine_engine.actors.jobs.job_context import current_job_id, drop, hold, hold_row, merge
+from statemachine_engine.actors.jobs.job_context import current_job_id, merge, put_job, remove_job
 from statemachine_engine.storage import jobs
 from statemachine_engine.storage.engine.database import Database
 from statemachine_engine.storage.jobs import Job
@@ -29,7 +29,7 @@ def job():
 
 def test_a_held_job_shows_its_identity_and_its_datas_keys(job):
     context: dict[str, Any] = {}
-    hold(context, job({"width": 800}, source_job_id="parent", priority=2))
+    put_job(context, job({"width": 800}, source_job_id="parent", priority=2))
 
     assert context["id"] == context["job_id"] == "j1"
     assert context["job_type"] == "resize"
@@ -49,7 +49,7 @@ def test_a_held_job_shows_its_identity_and_its_datas_keys(job):
 @pytest.mark.parametrize("data", [[1, 2], "text", 7, False])
 def test_data_that_is_no_object_stands_under_payload(job, data):
     context: dict[str, Any] = {}
-    hold(context, job(data))
+    put_job(context, job(data))
 
     assert context["payload"] == data
     assert context["current_job"]["data"] == {"payload": data}
@@ -57,7 +57,7 @@ def test_data_that_is_no_object_stands_under_payload(job, data):
 
 def test_a_job_without_data_is_fine(job):
     context: dict[str, Any] = {}
-    hold(context, job(None))
+    put_job(context, job(None))
 
     assert context["current_job"]["data"] == {}
 
@@ -65,7 +65,7 @@ def test_a_job_without_data_is_fine(job):
 @pytest.mark.parametrize("key", RESERVED)
 def test_data_never_overwrites_the_engines_keys(job, key):
     context: dict[str, Any] = {"machine_name": "m"}
-    hold(context, job({key: "theirs", "id": "theirs"}))
+    put_job(context, job({key: "theirs", "id": "theirs"}))
 
     assert context.get(key) != "theirs"
     assert context["id"] == "j1"
@@ -74,8 +74,8 @@ def test_data_never_overwrites_the_engines_keys(job, key):
 
 def test_the_next_job_sees_nothing_of_the_one_before(job):
     context: dict[str, Any] = {}
-    hold(context, job({"only_first": 1, "both": 1}))
-    hold(context, job({"both": 2}, "j2"))
+    put_job(context, job({"only_first": 1, "both": 1}))
+    put_job(context, job({"both": 2}, "j2"))
 
     assert "only_first" not in context
     assert context["both"] == 2
@@ -84,31 +84,31 @@ def test_the_next_job_sees_nothing_of_the_one_before(job):
 
 def test_what_a_job_covered_comes_to_light_again(job):
     context: dict[str, Any] = {"quality": 80, "other": None}
-    hold(context, job({"quality": 95, "other": 1}))
+    put_job(context, job({"quality": 95, "other": 1}))
     assert context["quality"] == 95
 
-    drop(context)
+    remove_job(context)
     assert context == {"quality": 80, "other": None}
 
 
 def test_values_that_actions_wrote_meanwhile_stay(job):
     context: dict[str, Any] = {}
-    hold(context, job({"width": 800}))
+    put_job(context, job({"width": 800}))
     context["result"] = "ok"
 
-    drop(context)
+    remove_job(context)
     assert context == {"result": "ok"}
 
 
 def test_drop_without_a_job_does_nothing():
     context: dict[str, Any] = {"a": 1}
-    drop(context)
+    remove_job(context)
     assert context == {"a": 1}
 
 
 def test_a_listed_row_can_be_held_too(job):
     context: dict[str, Any] = {}
-    hold_row(context, {**job({"width": 1}).as_dict(), "id": "j1"})
+    put_job(context, {**job({"width": 1}).as_dict(), "id": "j1"})
 
     assert (context["job_id"], context["width"]) == ("j1", 1)
 

@@ -1,16 +1,17 @@
-"""A machine's hold on its jobs: settled by the rule, fenced by the lease, handed over, given back."""
+"""The jobs of a machine: finished by the rule, fenced by the lease, detached and adopted, released."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from statemachine_engine.actors.concurrency.cancel_token import CancelToken
-from statemachine_engine.actors.concurrency.timers import Timer
-from statemachine_engine.actors.jobs.job_holder import OUTPUT_BYTES, JobHolder
+from statemachine_engine.actors.concurrency.timers import Timer, Timers
+from statemachine_engine.actors.concurrency.wait_board import WaitBoard
+from statemachine_engine.actors.jobs.job_holder import OUTPUT_BYTES, JobHolder, JobOverdue
 from statemachine_engine.storage import jobs
 from statemachine_engine.storage.clock import ManualClock
 from statemachine_engine.storage.engine.database import Database
@@ -21,43 +22,45 @@ from tests.support.factories import add_jobs, claimed
 from tests.support.postgres import lose_next_answer
 
 
-class Bells:
-    """Notes what a desk tells."""
+class Process:
+    """The process that a job holder lives in: it notes what the holder reports."""
 
     def __init__(self, db: Database) -> None:
-        self.db, self.incarnation = db, "us"
+        self.db = db
         self.published: list[tuple[str, str]] = []
         self.errors: list[str | None] = []
         self.woken: list[tuple[str, tuple[str | None, ...], int]] = []
         self.leases: list[float] = []
         self.limits: list[Timer] = []
+        self.told: list[JobOverdue] = []
+
+    def job_holder(self, machine: str = "m") -> JobHolder:
+        return JobHolder(
+            machine, self.db, "us",
+            timers=cast(Timers, self), wait_board=WaitBoard(), tell=self.told.append, publish=self.publish,
+            notify=self.notify, lease_taken=self.leases.append,
+        )  # fmt: skip
 
     def publish(self, machine: str, type: str, payload: Mapping[str, Any]) -> None:
         self.published.append((type, payload["job_id"]))
         self.errors += [payload["error_message"]] if "error_message" in payload else []
 
-    def wake(self, topic: str, key: tuple[str | None, ...], count: int) -> None:
+    def notify(self, topic: str, key: tuple[str | None, ...], count: int) -> None:
         self.woken.append((topic, key, count))
 
-    def pass_on(self, job_type: str | None, machine_type: str | None) -> None:
-        """Nobody else waits here."""
-
-    def lease_taken(self, lease_s: float) -> None:
-        self.leases.append(lease_s)
-
-    def limit(self, machine: str, job: Job) -> Timer:
-        self.limits.append(Timer(lambda: None))
+    def after(self, delay_s: float, callback: Callable[[], object]) -> Timer:
+        self.limits.append(Timer(callback))
         return self.limits[-1]
 
 
 @pytest.fixture
-def bells(db: Database) -> Bells:
-    return Bells(db)
+def process(db: Database) -> Process:
+    return Process(db)
 
 
 @pytest.fixture
-def job_holder(bells: Bells) -> JobHolder:
-    return JobHolder("m", bells)
+def job_holder(process: Process) -> JobHolder:
+    return process.job_holder()
 
 
 def status(db: Database, job_id: str) -> str:
@@ -76,27 +79,29 @@ def current(job_holder: JobHolder) -> str | None:
     return job_holder.current.job_id if job_holder.current is not None else None
 
 
-def test_a_claimed_job_is_current_and_announced(job_holder: JobHolder, bells: Bells, db: Database) -> None:
+def test_a_claimed_job_is_current_and_announced(job_holder: JobHolder, process: Process, db: Database) -> None:
     add_jobs(db, 1)
     job = job_holder.claim("work", lease_s=5.0)
     assert job == job_holder.current
     assert (job.job_id, job.owner, job.attempts) == ("job-0", "us", 1) if job else False
-    assert (bells.published, bells.leases) == ([("job_started", "job-0")], [5.0])
+    assert (process.published, process.leases) == ([("job_started", "job-0")], [5.0])
 
 
-def test_without_a_job_nothing_is_current(job_holder: JobHolder, bells: Bells) -> None:
+def test_without_a_job_nothing_is_current(job_holder: JobHolder, process: Process) -> None:
     assert job_holder.claim() is None
     assert job_holder.claim_id("none") is None
-    assert (job_holder.current, bells.published) == (None, [])
+    assert (job_holder.current, process.published) == (None, [])
 
 
-def test_asking_for_the_next_job_completes_the_one_before(job_holder: JobHolder, bells: Bells, db: Database) -> None:
+def test_asking_for_the_next_job_completes_the_one_before(
+    job_holder: JobHolder, process: Process, db: Database
+) -> None:
     add_jobs(db, 2)
     job_holder.claim()
     job_holder.claim()
     assert (status(db, "job-0"), current(job_holder)) == ("completed", "job-1")
-    assert bells.published[1:] == [("job_completed", "job-0"), ("job_started", "job-1")]
-    assert bells.woken == [("done", ("job-0",), 1)]
+    assert process.published[1:] == [("job_completed", "job-0"), ("job_started", "job-1")]
+    assert process.woken == [("done", ("job-0",), 1)]
 
 
 def test_asking_in_vain_completes_it_too(job_holder: JobHolder, db: Database) -> None:
@@ -107,7 +112,7 @@ def test_asking_in_vain_completes_it_too(job_holder: JobHolder, db: Database) ->
 
 
 def test_a_job_whose_action_failed_has_failed_for_the_first_reason(
-    job_holder: JobHolder, bells: Bells, db: Database
+    job_holder: JobHolder, process: Process, db: Database
 ) -> None:
     add_jobs(db, 2)
     job_holder.claim()
@@ -115,7 +120,7 @@ def test_a_job_whose_action_failed_has_failed_for_the_first_reason(
     job_holder.note_failure("second")
     job_holder.claim()
     assert status(db, "job-0") == "failed"
-    assert bells.errors == ["first"]
+    assert process.errors == ["first"]
     job_holder.claim()
     assert status(db, "job-1") == "completed"
 
@@ -124,13 +129,13 @@ def test_a_failure_while_no_job_is_current_fails_none(job_holder: JobHolder, db:
     add_jobs(db, 1)
     job_holder.note_failure("before")
     job_holder.claim()
-    job_holder.settle()
+    job_holder.finish()
     assert status(db, "job-0") == "completed"
 
 
 @pytest.mark.parametrize(("verb", "expected"), [("complete", "completed"), ("fail", "failed")])
 def test_an_explicit_word_wins_over_the_rule(
-    job_holder: JobHolder, bells: Bells, db: Database, verb: str, expected: str
+    job_holder: JobHolder, process: Process, db: Database, verb: str, expected: str
 ) -> None:
     add_jobs(db, 1)
     job_holder.claim()
@@ -138,28 +143,30 @@ def test_an_explicit_word_wins_over_the_rule(
     job = job_holder.complete("job-0", {"pages": 3}) if verb == "complete" else job_holder.fail("job-0", "why")
     assert (job.status, status(db, "job-0"), current(job_holder)) == (expected, expected, None)
     job_holder.claim()
-    job_holder.settle()
-    assert bells.published[1:] == [(f"job_{expected}", "job-0")]
+    job_holder.finish()
+    assert process.published[1:] == [(f"job_{expected}", "job-0")]
 
 
-def test_a_retried_job_waits_again_and_its_workers_are_rung(job_holder: JobHolder, bells: Bells, db: Database) -> None:
+def test_a_retried_job_waits_again_and_its_workers_are_notified(
+    job_holder: JobHolder, process: Process, db: Database
+) -> None:
     add_jobs(db, 1)
     job_holder.claim()
     assert job_holder.retry("job-0", reason="busy").status == "pending"
-    assert (current(job_holder), bells.woken) == (None, [("jobs", ("work", None), 1)])
+    assert (current(job_holder), process.woken) == (None, [("jobs", ("work", None), 1)])
 
 
 def test_a_retry_of_a_job_whose_attempts_are_spent_is_its_failure(
-    job_holder: JobHolder, bells: Bells, db: Database
+    job_holder: JobHolder, process: Process, db: Database
 ) -> None:
     add_jobs(db, 1, max_attempts=1)
     job_holder.claim()
     assert job_holder.retry("job-0").status == "failed"
-    assert bells.published[-1] == ("job_failed", "job-0")
-    assert bells.woken == [("done", ("job-0",), 1)]
+    assert process.published[-1] == ("job_failed", "job-0")
+    assert process.woken == [("done", ("job-0",), 1)]
 
 
-def lose(db: Database, clock: ManualClock, bells: Bells) -> None:
+def lose(db: Database, clock: ManualClock, process: Process) -> None:
     """The lease of the current job runs out, and another worker has it now."""
     clock.advance(61)
     assert jobs.rescue(db)
@@ -168,11 +175,11 @@ def lose(db: Database, clock: ManualClock, bells: Bells) -> None:
 
 @pytest.mark.parametrize("verb", ["complete", "fail", "retry"])
 def test_a_worker_whose_lease_is_lost_cannot_settle_the_job_however_often_it_tries(
-    job_holder: JobHolder, bells: Bells, db: Database, clock: ManualClock, verb: str
+    job_holder: JobHolder, process: Process, db: Database, clock: ManualClock, verb: str
 ) -> None:
     add_jobs(db, 1)
     job_holder.claim()
-    lose(db, clock, bells)
+    lose(db, clock, process)
     for _ in range(2):
         with pytest.raises(LeaseLost):
             job_holder.fail("job-0", "no") if verb == "fail" else getattr(job_holder, verb)("job-0")
@@ -181,17 +188,22 @@ def test_a_worker_whose_lease_is_lost_cannot_settle_the_job_however_often_it_tri
     assert (job.status, job.owner) == ("processing", "another")
 
 
-@pytest.mark.parametrize("end", ["claim", "settle", "give_back"])
-def test_a_lost_job_is_let_go_at_the_end(
-    job_holder: JobHolder, bells: Bells, db: Database, clock: ManualClock, end: str, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("end", ["claim", "finish", "release"])
+def test_a_lost_job_is_forgotten_at_the_end(
+    job_holder: JobHolder,
+    process: Process,
+    db: Database,
+    clock: ManualClock,
+    end: str,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     add_jobs(db, 1)
     job_holder.claim()
-    lose(db, clock, bells)
+    lose(db, clock, process)
     getattr(job_holder, end)()
     assert (status(db, "job-0"), current(job_holder)) == ("processing", None)
     assert "no longer held by this worker" in caplog.text
-    assert bells.published == [("job_started", "job-0")]
+    assert process.published == [("job_started", "job-0")]
 
 
 def test_a_job_that_was_removed_meanwhile_holds_nothing_up(job_holder: JobHolder, db: Database) -> None:
@@ -203,7 +215,7 @@ def test_a_job_that_was_removed_meanwhile_holds_nothing_up(job_holder: JobHolder
         job_holder.complete("job-0")
 
 
-def test_a_controller_settles_any_job_by_its_id(job_holder: JobHolder, bells: Bells, db: Database) -> None:
+def test_a_controller_settles_any_job_by_its_id(job_holder: JobHolder, process: Process, db: Database) -> None:
     add_jobs(db, 2)
     claimed(db, "another")
     job_holder.complete("job-0")
@@ -213,36 +225,36 @@ def test_a_controller_settles_any_job_by_its_id(job_holder: JobHolder, bells: Be
 
 
 def test_claiming_by_id_settles_the_one_before_but_not_itself(
-    job_holder: JobHolder, bells: Bells, db: Database
+    job_holder: JobHolder, process: Process, db: Database
 ) -> None:
     add_jobs(db, 2)
     first = job_holder.claim_id("job-1")
     assert job_holder.claim_id("job-1") == first
     job_holder.claim_id("job-0")
     assert (status(db, "job-1"), current(job_holder)) == ("completed", "job-0")
-    assert [type for type, _ in bells.published] == ["job_started", "job_completed", "job_started"]
+    assert [type for type, _ in process.published] == ["job_started", "job_completed", "job_started"]
 
 
-def test_an_added_job_rings_the_workers_that_may_take_it(job_holder: JobHolder, bells: Bells) -> None:
+def test_an_added_job_notifies_the_workers_that_may_take_it(job_holder: JobHolder, process: Process) -> None:
     job_holder.enqueue("j", "video", machine_type="gpu")
-    assert bells.woken == [("jobs", ("video", "gpu"), 1)]
+    assert process.woken == [("jobs", ("video", "gpu"), 1)]
     with pytest.raises(JobExists):
         job_holder.enqueue("j", "video")
 
 
-def test_a_lease_too_short_to_be_renewed_is_lengthened(job_holder: JobHolder, bells: Bells, db: Database) -> None:
+def test_a_lease_too_short_to_be_renewed_is_lengthened(job_holder: JobHolder, process: Process, db: Database) -> None:
     add_jobs(db, 1)
     job_holder.claim(lease_s=0.0)
-    assert bells.leases == [1.0]
+    assert process.leases == [1.0]
     assert jobs.rescue(db) == []
 
 
 def test_the_lease_of_a_job_that_is_adopted_is_renewed_in_time(
-    job_holder: JobHolder, bells: Bells, db: Database
+    job_holder: JobHolder, process: Process, db: Database
 ) -> None:
     add_jobs(db, 1)
     job_holder.adopt(claimed(db, owner="us", lease_s=2.0))
-    assert bells.leases == [2.0]
+    assert process.leases == [2.0]
 
 
 @pytest.mark.parametrize("by_id", [False, True])
@@ -250,7 +262,7 @@ def test_a_claim_whose_answer_was_lost_holds_no_job_for_ever(
     postgres_url: str, open_db: Callable[..., Database], by_id: bool
 ) -> None:
     db = open_db(postgres_url)
-    job_holder = JobHolder("m", Bells(db))
+    job_holder = Process(db).job_holder()
     add_jobs(db, 1)
 
     def claim() -> Job | None:
@@ -267,7 +279,7 @@ def test_a_claim_whose_answer_was_lost_holds_no_job_for_ever(
     assert (job.job_id, job.attempts) == ("job-0", 1)
 
 
-def test_a_closed_desk_settles_and_claims_nothing(job_holder: JobHolder, db: Database) -> None:
+def test_a_closed_holder_finishes_its_job_and_claims_nothing(job_holder: JobHolder, db: Database) -> None:
     add_jobs(db, 3)
     job_holder.claim()
     job_holder.closed = True
@@ -279,39 +291,41 @@ def test_a_closed_desk_settles_and_claims_nothing(job_holder: JobHolder, db: Dat
 def test_the_machine_s_end_settles_its_job(job_holder: JobHolder, db: Database) -> None:
     add_jobs(db, 2)
     job_holder.claim()
-    job_holder.settle()
+    job_holder.finish()
     job_holder.claim()
-    job_holder.settle(failure="ended badly")
-    job_holder.settle(failure="nothing is current")
+    job_holder.finish(failure="ended badly")
+    job_holder.finish(failure="nothing is current")
     job = jobs.get(db, "job-1")
     assert job is not None
     assert (status(db, "job-0"), job.status, job.error_message) == ("completed", "failed", "ended badly")
 
 
-def test_a_job_given_back_waits_with_its_attempt(job_holder: JobHolder, db: Database) -> None:
+def test_a_released_job_waits_with_its_attempt(job_holder: JobHolder, db: Database) -> None:
     add_jobs(db, 1)
     job_holder.claim()
-    job_holder.give_back()
-    job_holder.give_back()
+    job_holder.release()
+    job_holder.release()
     job = jobs.get(db, "job-0")
     assert job is not None
     assert (job.status, job.attempts, current(job_holder)) == ("pending", 0, None)
 
 
-def test_a_job_is_handed_over_without_being_settled(job_holder: JobHolder, bells: Bells, db: Database) -> None:
-    other = JobHolder("child", bells)
+def test_a_detached_job_is_adopted_without_being_finished(
+    job_holder: JobHolder, process: Process, db: Database
+) -> None:
+    other = process.job_holder("child")
     add_jobs(db, 1)
     job_holder.claim()
-    assert job_holder.hand_over("another job") is None
-    assert job_holder.hand_over(None) is None
-    job = job_holder.hand_over("job-0")
+    assert job_holder.detach("another job") is None
+    assert job_holder.detach(None) is None
+    job = job_holder.detach("job-0")
     assert job is not None
     other.adopt(job)
-    job_holder.settle(failure="the parent's failure is not the job's")
+    job_holder.finish(failure="the parent's failure is not the job's")
     assert (status(db, "job-0"), current(job_holder), current(other)) == ("processing", None, "job-0")
     other.complete("job-0")
     assert [attempt.machine for attempt in attempts_of(db, "job-0")] == ["child"]
-    assert [type for type, _ in bells.published] == ["job_started", "job_completed"]
+    assert [type for type, _ in process.published] == ["job_started", "job_completed"]
 
 
 def test_the_end_of_what_commands_write_is_kept_with_the_attempt(job_holder: JobHolder, db: Database) -> None:
@@ -326,7 +340,7 @@ def test_the_end_of_what_commands_write_is_kept_with_the_attempt(job_holder: Job
     second("the end ä\n".encode())
     job_holder.claim()
     first(b"a command of the job before that is still dying")
-    job_holder.settle()
+    job_holder.finish()
 
     (attempt,), (other,) = (attempts_of(db, name) for name in ("job-0", "job-1"))
     assert attempt.output is not None
@@ -336,7 +350,7 @@ def test_the_end_of_what_commands_write_is_kept_with_the_attempt(job_holder: Job
 
 
 def test_a_job_that_was_taken_away_is_forgotten_and_nothing_more_is_written_to_it(
-    job_holder: JobHolder, bells: Bells, db: Database
+    job_holder: JobHolder, process: Process, db: Database
 ) -> None:
     add_jobs(db, 2)
     job_holder.claim()
@@ -355,10 +369,10 @@ def test_a_job_that_was_taken_away_is_forgotten_and_nothing_more_is_written_to_i
         job_holder.complete("job-0")
 
     assert (current(job_holder), jobs.get(db, "job-0")) == ("job-1", taken)
-    assert bells.published == [("job_started", "job-0"), ("job_started", "job-1")]
+    assert process.published == [("job_started", "job-0"), ("job_started", "job-1")]
 
 
-@pytest.mark.parametrize("go", ["claim", "settle", "give_back"])
+@pytest.mark.parametrize("go", ["claim", "finish", "release"])
 def test_what_goes_on_of_actions_that_were_cut_off_does_not_settle_the_job_of_another(
     job_holder: JobHolder, db: Database, clock: ManualClock, go: str
 ) -> None:
@@ -386,7 +400,7 @@ def test_a_job_that_was_taken_away_may_be_claimed_again(job_holder: JobHolder, d
 
 
 def test_an_attempt_that_takes_too_long_is_ended_and_the_last_one_is_the_failure(
-    job_holder: JobHolder, bells: Bells, db: Database
+    job_holder: JobHolder, process: Process, db: Database
 ) -> None:
     add_jobs(db, 1, max_attempts=2, time_limit_s=90.0)
     reason = "Job job-0 took longer than its time limit of 90 s"
@@ -396,44 +410,51 @@ def test_an_attempt_that_takes_too_long_is_ended_and_the_last_one_is_the_failure
         reason,
         None,
     )
-    assert (status(db, "job-0"), bells.woken) == ("pending", [("jobs", ("work", None), 1)])
+    assert (status(db, "job-0"), process.woken) == ("pending", [("jobs", ("work", None), 1)])
     job_holder.claim()
     assert job_holder.time_out("job-0", 2) == reason
-    assert (status(db, "job-0"), bells.published[-1]) == ("failed", ("job_failed", "job-0"))
+    assert (status(db, "job-0"), process.published[-1]) == ("failed", ("job_failed", "job-0"))
     assert [attempt.outcome for attempt in attempts_of(db, "job-0")] == ["timed_out", "timed_out"]
 
 
 def test_an_attempt_that_takes_too_long_may_be_lost_already(
-    job_holder: JobHolder, bells: Bells, db: Database, clock: ManualClock
+    job_holder: JobHolder, process: Process, db: Database, clock: ManualClock
 ) -> None:
     add_jobs(db, 1, time_limit_s=90.0)
     job_holder.claim()
-    lose(db, clock, bells)
+    lose(db, clock, process)
     assert "no longer held by this worker" in str(job_holder.time_out("job-0", 1))
     assert (current(job_holder), status(db, "job-0")) == (None, "processing")
 
 
-@pytest.mark.parametrize("end", ["claim", "complete", "give_back", "hand_over"])
-def test_a_time_limit_ends_with_the_attempt(job_holder: JobHolder, bells: Bells, db: Database, end: str) -> None:
+@pytest.mark.parametrize("end", ["claim", "complete", "release", "detach"])
+def test_a_time_limit_ends_with_the_attempt(job_holder: JobHolder, process: Process, db: Database, end: str) -> None:
     add_jobs(db, 1, time_limit_s=90.0)
     job_holder.claim()
-    assert [limit.cancelled for limit in bells.limits] == [False]
-    getattr(job_holder, end)(*(("job-0",) if end in ("complete", "hand_over") else ()))
-    assert [limit.cancelled for limit in bells.limits] == [True]
+    assert [limit.cancelled for limit in process.limits] == [False]
+    getattr(job_holder, end)(*(("job-0",) if end in ("complete", "detach") else ()))
+    assert [limit.cancelled for limit in process.limits] == [True]
+
+
+def test_the_machine_is_told_when_its_attempt_has_taken_too_long(job_holder: JobHolder, process: Process) -> None:
+    add_jobs(process.db, 1, time_limit_s=90.0)
+    job_holder.claim()
+    process.limits[0].fire()
+    assert process.told == [JobOverdue("job-0", 1)]
 
 
 def test_a_job_that_cannot_be_settled_now_is_settled_the_next_time(
-    job_holder: JobHolder, bells: Bells, db: Database, open_db: Callable[..., Database]
+    job_holder: JobHolder, process: Process, db: Database, open_db: Callable[..., Database]
 ) -> None:
     gone = open_db("sqlite:///:memory:")
     gone.close()
     add_jobs(db, 2)
     job_holder.claim()
-    bells.db = gone
-    for verb in (job_holder.claim, job_holder.settle, job_holder.give_back):
+    job_holder._db = gone
+    for verb in (job_holder.claim, job_holder.finish, job_holder.release):
         with pytest.raises(StorageError):
             verb()
-    bells.db = db
+    job_holder._db = db
     assert current(job_holder) == "job-0"
     job_holder.claim()
     assert (status(db, "job-0"), current(job_holder)) == ("completed", "job-1")
@@ -447,13 +468,13 @@ def test_settling_and_claiming_are_one_transaction(job_holder: JobHolder, db: Da
     assert (status(db, "job-0"), current(job_holder)) == ("processing", "job-0")
 
 
-def test_a_job_whose_actions_were_cut_off_is_tried_again(job_holder: JobHolder, bells: Bells, db: Database) -> None:
+def test_a_job_whose_actions_were_cut_off_is_tried_again(job_holder: JobHolder, process: Process, db: Database) -> None:
     add_jobs(db, 1, max_attempts=2)
     job_holder.claim()
     job_holder.note_cut_off()
-    job_holder.settle()
+    job_holder.finish()
     assert status(db, "job-0") == "pending"
-    assert bells.woken == [("jobs", ("work", None), 1)]
+    assert process.woken == [("jobs", ("work", None), 1)]
 
     job_holder.claim()
     job_holder.note_cut_off()
@@ -461,7 +482,7 @@ def test_a_job_whose_actions_were_cut_off_is_tried_again(job_holder: JobHolder, 
     job = jobs.get(db, "job-0")
     assert job is not None
     assert (job.status, job.error_message) == ("failed", "it was cut off")
-    assert bells.published[-1] == ("job_failed", "job-0")
+    assert process.published[-1] == ("job_failed", "job-0")
 
 
 def test_a_job_that_was_cut_off_may_still_be_settled_by_an_action(job_holder: JobHolder, db: Database) -> None:
@@ -470,7 +491,7 @@ def test_a_job_that_was_cut_off_may_still_be_settled_by_an_action(job_holder: Jo
     job_holder.note_cut_off()
     job_holder.complete("job-0")
     job_holder.claim()
-    job_holder.settle()
+    job_holder.finish()
     assert [status(db, name) for name in ("job-0", "job-1")] == ["completed", "completed"]
 
 
@@ -484,9 +505,9 @@ def test_a_run_that_was_cancelled_claims_nothing_any_more(job_holder: JobHolder,
     assert (current(job_holder), status(db, "job-1")) == ("job-0", "pending")
 
 
-def test_a_claim_that_races_with_its_cancellation_is_never_lost(db: Database, bells: Bells) -> None:
+def test_a_claim_that_races_with_its_cancellation_is_never_lost(db: Database, process: Process) -> None:
     for number in range(30):
-        job_holder, token, start = JobHolder("m", bells), CancelToken(), threading.Barrier(2)
+        job_holder, token, start = process.job_holder(), CancelToken(), threading.Barrier(2)
         jobs.enqueue(db, f"race-{number}", "work", max_attempts=9)
         thread = threading.Thread(
             target=lambda job_holder=job_holder, token=token, start=start: (
@@ -499,6 +520,6 @@ def test_a_claim_that_races_with_its_cancellation_is_never_lost(db: Database, be
         token.cancel()
         job_holder.note_cut_off()
         thread.join()
-        job_holder.settle()
+        job_holder.finish()
         assert jobs.remove(db, f"race-{number}") is None
-        assert ("job_completed", f"race-{number}") not in bells.published
+        assert ("job_completed", f"race-{number}") not in process.published

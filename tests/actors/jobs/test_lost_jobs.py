@@ -1,4 +1,4 @@
-"""A job that is taken from its machine, or takes too long: what runs is cut off, and the machine goes on."""
+"""A job that is taken from its machine, or takes too long: its actions are cancelled, and the machine goes on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from statemachine_engine import JobQueue, Runtime
-from statemachine_engine.actors.runtime import maintenance as keeper_module
+from statemachine_engine.actors.runtime import maintenance as maintenance_module
 from statemachine_engine.actors.sockets.messages import Notification
 from statemachine_engine.storage import audit, jobs, machines
 from statemachine_engine.storage.clock import ManualClock, from_text
@@ -87,7 +87,7 @@ TAKERS: dict[str, tuple[str, Callable[[Database], Any]]] = {
     "remove": ("Job j was removed", lambda db: jobs.remove(db, "j")),
     "retry": ("Job j was put back into the queue by somebody else", lambda db: jobs.retry(db, "j", delay_s=600)),
     "complete": ("Job j was completed by somebody else", lambda db: jobs.complete(db, "j")),
-    "steal": ("Job j is worked on by thief by now", steal),
+    "steal": ("Job j is now worked on by thief", steal),
 }
 
 
@@ -99,10 +99,10 @@ def test_a_job_that_is_taken_away_cuts_off_its_work_and_is_not_written_to_any_mo
     JobQueue(runtime).add("work", job_id="j")
     pid = pid_in(tmp_path)
 
-    with runtime.db.write():  # in one transaction: the keeper must not see a job that was rescued and not yet stolen
+    with runtime.db.write():  # in one transaction: maintenance must not see a job that was rescued and not yet stolen
         take(runtime.db)
     taken = jobs.get(runtime.db, "j")
-    runtime.router.rung(Notification("done", 1, ("j",)))
+    runtime.router.on_notification(Notification("done", 1, ("j",)))
 
     assert machine.wait(30) is not None
     assert machine.state == "stopped"
@@ -126,13 +126,13 @@ def test_every_kind_of_action_is_cut_off(
     until((tmp_path / "entered").exists)
 
     jobs.cancel(runtime.db, "j")
-    runtime.router.rung(Notification("done", 1, ()))
+    runtime.router.on_notification(Notification("done", 1, ()))
 
     until((tmp_path / "left").exists)
     machine.wait(30)
 
 
-def test_a_job_that_another_process_cancels_is_noticed_without_a_bell(tmp_path: Path) -> None:
+def test_a_job_that_another_process_cancels_is_noticed_without_a_notification(tmp_path: Path) -> None:
     with Runtime(tmp_path / "x.db", sockets=False, grace_s=0) as runtime, JobQueue(tmp_path / "x.db") as queue:
         machine = runtime.add(worker(hangs(tmp_path), after="waiting"), "m")
         queue.add("work", job_id="j")
@@ -148,7 +148,7 @@ def test_a_job_that_another_process_cancels_is_noticed_without_a_bell(tmp_path: 
 def test_on_postgresql_a_worker_on_another_host_learns_of_it_at_once(
     postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(keeper_module, "LOOK_S", 60.0)
+    monkeypatch.setattr(maintenance_module, "LOOK_S", 60.0)
     with Runtime(postgres_url, sockets=False) as runtime, JobQueue(postgres_url) as queue:
         machine = runtime.add(worker(hangs(tmp_path)), "m")
         queue.add("work", job_id="j")
@@ -170,7 +170,7 @@ def test_without_an_error_transition_the_policy_for_errors_holds_and_the_job_s_w
     until(said.exists)
 
     jobs.cancel(runtime.db, "j")
-    runtime.router.rung(Notification("done", 1, ("j",)))
+    runtime.router.on_notification(Notification("done", 1, ("j",)))
 
     until(lambda: said.read_text() == "j\n{job_id}\n")
     runtime.stop(grace_s=0)
@@ -187,7 +187,7 @@ def test_the_machine_goes_where_the_error_of_the_action_that_ran_leads(
     pid = pid_in(tmp_path)
 
     jobs.cancel(runtime.db, "j")
-    runtime.router.rung(Notification("done", 1, ("j",)))
+    runtime.router.on_notification(Notification("done", 1, ("j",)))
 
     assert machine.wait(30) is not None
     until(lambda: not alive(pid))
@@ -202,7 +202,7 @@ def test_a_machine_that_waits_with_a_job_and_has_no_way_on_is_failed(runtime: Ru
     machine.wait_for("working", 30)
 
     jobs.cancel(runtime.db, "j")
-    runtime.router.rung(Notification("done", 1, ("j",)))
+    runtime.router.on_notification(Notification("done", 1, ("j",)))
 
     until(lambda: machine.status == "failed")
     assert machine.last_error == "Job j was cancelled by somebody else"
@@ -213,7 +213,7 @@ def test_a_job_that_its_machine_ends_meanwhile_is_not_taken_from_it(runtime: Run
     queue = JobQueue(runtime)
     for number in range(100):
         queue.add("work", job_id=f"j{number}")
-        runtime.router.rung(Notification("done", 1, ()))
+        runtime.router.on_notification(Notification("done", 1, ()))
     queue.wait("j99", 10)
 
     assert journal.of("error") == []
@@ -269,7 +269,7 @@ def test_a_job_whose_workers_are_gone_too_often_is_said_to_have_failed(runtime: 
     queue = JobQueue(runtime)
     queue.add("work", job_id="j", max_attempts=1)
     jobs.claim(runtime.db, owner="dead/1/1/x", machine="old", lease_s=0.0)
-    time_s = time.monotonic() + keeper_module.RESCUE_S
+    time_s = time.monotonic() + maintenance_module.RESCUE_S
     until(lambda: runtime.db.now() > (queue.get("j").lease_until or 0))  # type: ignore[union-attr]
     runtime.maintenance.look(time_s)
 
@@ -288,12 +288,12 @@ def test_a_machine_that_another_host_took_over_stops_here_and_the_others_go_on(
         queue = JobQueue(paused)
         queue.add("work", job_id="j")
         pid = pid_in(tmp_path)
-        clock.advance(keeper_module.MACHINE_LEASE_S + 1)
+        clock.advance(machines.LEASE_S + 1)
         with monkeypatch.context() as patch:
             patch.setattr(socket, "gethostname", lambda: "elsewhere")
             theirs = heir.add(worker({"type": "log", "message": "x", "success": "job_done"}), "m")
 
-        paused.maintenance.look(time.monotonic() + keeper_module.HEARTBEAT_S)
+        paused.maintenance.look(time.monotonic() + maintenance_module.HEARTBEAT_S)
 
         assert ours.wait(30) is None
         until(lambda: not alive(pid))
@@ -302,5 +302,5 @@ def test_a_machine_that_another_host_took_over_stops_here_and_the_others_go_on(
         assert row is not None
         assert (row.host, row.running, theirs.status, bystander.status) == ("elsewhere", True, "running", "running")
     (said,) = [record for record in caplog.records if record.levelno == logging.CRITICAL]
-    assert said.getMessage().startswith("m: pid ")
+    assert said.getMessage().startswith("m: stopped: pid ")
     assert "on elsewhere has taken it over" in said.getMessage()

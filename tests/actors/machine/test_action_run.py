@@ -14,6 +14,7 @@ from statemachine_engine.actors.actions.registry import ActionRegistry
 from statemachine_engine.actors.actions.services import Services
 from statemachine_engine.actors.concurrency.cancel_token import CancelToken
 from statemachine_engine.actors.concurrency.event_loop import EventLoop
+from statemachine_engine.actors.concurrency.timers import Timers
 from statemachine_engine.actors.concurrency.wait_board import WaitBoard
 from statemachine_engine.actors.definition.loader import from_dict
 from statemachine_engine.actors.definition.model import ActionSpec
@@ -49,10 +50,14 @@ class Stage:
     """Performs runs of one machine, without an actor."""
 
     def __init__(self, db: Database, folder: Path) -> None:
-        self.db, self.incarnation, self.folder = db, "us", folder
+        self.db, self.folder = db, folder
         self.published: list[tuple[str, Mapping[str, Any]]] = []
         self.wait_board = WaitBoard()
-        self.job_holder = JobHolder("m", self)
+        self.job_holder = JobHolder(
+            "m", db, "us",
+            timers=Timers(), wait_board=self.wait_board, tell=lambda _: None, publish=self.publish,
+            notify=self.wait_board.notify, lease_taken=lambda _: None,
+        )  # fmt: skip
         self.token = CancelToken()
         self.loop = EventLoop("m")
         self.context: dict[str, Any] = {}
@@ -61,21 +66,15 @@ class Stage:
     def publish(self, machine: str, type: str, payload: Mapping[str, Any]) -> None:
         self.published.append((type, payload))
 
-    def wake(self, topic: str, key: tuple[str | None, ...], count: int) -> None:
-        self.wait_board.notify(topic, key, count)
-
-    def pass_on(self, job_type: str | None, machine_type: str | None) -> None:
-        """Nobody else waits here."""
-
-    def lease_taken(self, lease_s: float) -> None:
-        return
-
     def action(self, name: str, body: str) -> None:
         source = textwrap.dedent(PROBE).replace("ProbeAction", f"{name.title()}Action").replace("{body}", body)
         (self.folder / f"{name}_action.py").write_text(source)
 
     def perform(self, *actions: ActionSpec, **options: Any) -> ActionRun:
-        services = Services(self, self.job_holder.machine, self.token, self.job_holder, self.folder)  # type: ignore[arg-type]
+        services = Services(
+            self.db, "m", self.token, self.job_holder, self.folder,
+            self.publish, self.wait_board.notify, lambda *_: False, lambda *_: 0,
+        )  # fmt: skip
         run = ActionRun(1, "busy", actions, self.context, services, **options)
         registry = ActionRegistry(self.folder)
         outage = Outage(self.counters, None, "", str)
@@ -179,7 +178,7 @@ def test_what_a_cancelled_run_brings_late_is_thrown_away(stage: Stage, body: str
     run = stage.perform(spec("probe", name="a"), spec("probe", name="b"))
     assert (run.event, run.failure, run.unhandled, stage.published) == (None, None, [], [])
     assert stage.context["ran"] == ["a"]
-    stage.job_holder.settle()
+    stage.job_holder.finish()
     assert jobs.statuses(stage.db, ["job-0"]) == {"job-0": "completed"}
 
 
@@ -242,5 +241,5 @@ def test_a_failure_is_the_current_job_s(stage: Stage) -> None:
     stage.action("probe", "[][0]")
     stage.perform(spec("probe"))
     assert stage.published[-1][1]["job_id"] == "job-0"
-    stage.job_holder.settle()
+    stage.job_holder.finish()
     assert jobs.statuses(stage.db, ["job-0"]) == {"job-0": "failed"}

@@ -108,7 +108,7 @@ def time_out(runtime: Runtime, machine: Machine) -> None:
 
 def lose_job(runtime: Runtime, machine: Machine) -> None:
     jobs.cancel(runtime.db, "j")
-    runtime.router.rung(Notification("done", 1, ("j",)))
+    runtime.router.on_notification(Notification("done", 1, ("j",)))
     machine.wait_for("away", 30)
 
 

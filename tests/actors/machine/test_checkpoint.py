@@ -162,7 +162,7 @@ def test_what_was_to_become_of_a_job_is_not_forgotten(
     with Runtime(db, sockets=False) as runtime:
         machine = restarted(runtime, **more)
         machine.wait_for(left_in, 5)
-        machine.dependencies.job_holder.settle()
+        machine.dependencies.job_holder.finish()
 
     assert JobQueue(db).get(job_id).status == status
 
@@ -180,7 +180,7 @@ def test_a_job_that_was_under_way_is_tried_again_when_the_machine_starts_elsewhe
     with Runtime(db, sockets=False) as runtime:
         machine = restarted(runtime, **more)
         machine.wait_for("c", 30)
-        machine.dependencies.job_holder.settle()
+        machine.dependencies.job_holder.finish()
 
     assert JobQueue(db).get(job_id).status == "pending"
 
@@ -218,7 +218,7 @@ def test_a_job_that_was_taken_before_it_could_be_completed_is_tried_again_and_ha
     with Runtime(db, sockets=False) as runtime:
         machine = restarted(runtime, **more)
         machine.wait_for("c", 30)
-        machine.dependencies.job_holder.settle()
+        machine.dependencies.job_holder.finish()
 
     job = JobQueue(db).get(job_id)
     assert (job.status, job.attempts) == ("scheduled", 2)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from statemachine_engine import Machine, Runtime
-from statemachine_engine.actors.jobs.job_context import hold_row
+from statemachine_engine.actors.jobs.job_context import put_job
 from statemachine_engine.actors.machine import context_limit
 from statemachine_engine.actors.machine.context_limit import ContextFull, ContextLimit, size_of
 from statemachine_engine.storage import problems
@@ -193,7 +193,7 @@ def test_an_action_that_adds_and_fails_adds_nothing_either(room: ContextLimit) -
 def test_what_events_and_jobs_bring_does_not_count(room: ContextLimit) -> None:
     context: dict[str, Any] = {"event_data": {"payload": "x" * 2 * MOST}}
     job = {"job_id": "j", "data": {"text": "x" * 2 * MOST}}
-    act(room, context, lambda found: hold_row(found, job))
+    act(room, context, lambda found: put_job(found, job))
     act(room, context, lambda found: found.update(a="b"))
     assert context["a"] == "b"
 

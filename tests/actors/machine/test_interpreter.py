@@ -171,7 +171,7 @@ def test_an_event_nothing_takes_is_on_record_and_changes_nothing(start: Start, j
 
     note = journal.wait_for("unhandled")[0]
     assert (note["event"], note["state"]) == ("nonsense", "a")
-    assert machine.machine_status.unhandled == 1
+    assert machine.live.unhandled == 1
 
 
 def test_on_unhandled_error_makes_it_an_error_of_the_machine(start: Start, journal: Journal) -> None:
@@ -622,8 +622,8 @@ def test_a_second_delivery_of_the_same_row_is_dropped(start: Start, runtime: Run
     machine = start(TWO_STATES)
     letter = mailbox.post(runtime.db, "m", "go")
 
-    machine.hand(letter)
-    machine.hand(letter)
+    machine.deliver_stored(letter)
+    machine.deliver_stored(letter)
     machine.send("back")
     journal.wait_path("b", "a")
 
@@ -714,7 +714,7 @@ def test_a_crashed_actor_for_which_the_system_gives_no_thread_is_replaced_when_i
     threading.stack_size(1 << 46)  # more than there are addresses
     try:
         machine.tell(object())
-        until(lambda: "m: cannot begin again yet: can't start new thread" in caplog.text)
+        until(lambda: "m: cannot be restarted yet: can't start new thread" in caplog.text)
     finally:
         threading.stack_size(0)
 
@@ -729,7 +729,7 @@ def test_an_actor_that_keeps_crashing_is_given_up(start: Start, runtime: Runtime
 
     def ended_after_another_crash() -> bool:
         machine.tell(object())
-        return machine.machine_status.ended.is_set()
+        return machine.live.ended.is_set()
 
     until(ended_after_another_crash)
 

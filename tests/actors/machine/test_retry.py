@@ -233,7 +233,7 @@ def test_an_action_that_repeats_has_its_tries_each_time(start: Start, journal: J
     until(lambda: machine.context.get("tries", 0) >= 5)
 
     assert machine.context["ran"] == [1]
-    assert machine.machine_status.status == "running"
+    assert machine.live.status == "running"
 
 
 @pytest.mark.usefixtures("raising")
@@ -338,7 +338,7 @@ def test_a_machine_that_stops_does_not_begin_a_wait(action: WriteAction, tmp_pat
         assert gate.entered.wait(30)
         machine.stop()
         gate.opened.set()
-        assert machine.machine_status.ended.wait(30)
+        assert machine.live.ended.wait(30)
 
 
 def test_a_machine_that_resumes_in_the_middle_of_a_wait_runs_the_actions_from_the_first(tmp_path: Path) -> None:

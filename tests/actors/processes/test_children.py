@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from statemachine_engine.actors.errors import CommandNotStarted
+from statemachine_engine.actors.processes import child_process
 from statemachine_engine.actors.processes import children as children_module
 from statemachine_engine.actors.processes.children import Children
 from statemachine_engine.actors.processes.incarnation import started_at
@@ -31,6 +32,7 @@ class Family:
     def start(self, program: str = WAITS, parent: str = "p", *, detached: bool = False, **context: object) -> int:
         """The process id, once the program runs."""
         self._patch.setattr(children_module, "STATEMACHINE", (sys.executable, "-c", program))
+        self._patch.setattr(child_process, "STATEMACHINE", (sys.executable, "-c", program))
         said = self._folder / str(len(self.pids))
         pid = self.children.start(parent, said, "child", context, options=["--db", "x"], detached=detached)
         self.pids.append(pid)
@@ -49,7 +51,7 @@ def family(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):  # type: ignore[no-
     for pid in family.pids:
         if started_at(pid) is not None:
             os.kill(pid, signal.SIGKILL)
-    until(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith("sm-child")])
+    until(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith("sm-machine-child")])
 
 
 def test_a_child_is_told_its_name_options_and_context(family: Family) -> None:
@@ -85,7 +87,7 @@ def test_children_that_do_not_end_are_killed_and_share_one_grace(
 
 def test_a_child_that_ended_by_itself_is_forgotten(family: Family, caplog: pytest.LogCaptureFixture) -> None:
     pid = family.start(WAITS.replace("signal.pause()", "sys.exit(3)"))
-    until(lambda: f"machine child (pid {pid}) ended: exit code 3" in caplog.text)
+    until(lambda: f"machine child (pid {pid}) ended with exit code 3" in caplog.text)
     family.children.stop()
     assert not family.children._running
 
@@ -96,5 +98,5 @@ def test_a_child_s_interrupt_from_the_terminal_is_not_its_parent_s(family: Famil
 
 def test_one_that_cannot_be_started_is_an_error_with_the_reason(family: Family) -> None:
     too_much = "x" * 200_000  # an argument of a command has 128 KiB at most
-    with pytest.raises(CommandNotStarted, match="for machine child: Argument list too long"):
+    with pytest.raises(CommandNotStarted, match="machine child cannot be started: .*Argument list too long"):
         family.start(text=too_much)

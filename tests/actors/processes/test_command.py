@@ -59,7 +59,7 @@ def test_both_streams_are_heard_while_they_come(tmp_path: Path):
         heard.append(data)
         gate.touch()
 
-    ended = sh(f"echo out; until [ -e {gate} ]; do sleep 0.01; done; echo err >&2", hear=hear, timeout_s=10)
+    ended = sh(f"echo out; until [ -e {gate} ]; do sleep 0.01; done; echo err >&2", on_output=hear, timeout_s=10)
 
     assert (ended.timed_out, b"".join(heard)) == (False, b"out\nerr\n")
 

@@ -1,4 +1,4 @@
-"""Who holds a machine: told apart from a process that got the same id later."""
+"""The identity of the process that holds a machine, which differs from a later process of the same id."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from statemachine_engine.actors.processes.incarnation import may_live, new_incarnation, started_at
+from statemachine_engine.actors.processes.incarnation import new_incarnation, started_at
+from statemachine_engine.actors.processes.liveness import process_lives
 from statemachine_engine.storage.machines import MachineRow
 from tests.support.until import until
 
@@ -30,36 +31,36 @@ def test_incarnations_are_never_the_same_and_name_host_and_process() -> None:
 
 
 def test_we_live() -> None:
-    assert may_live(held(new_incarnation()))
+    assert process_lives(held(new_incarnation()))
 
 
 def test_a_process_that_is_gone_does_not() -> None:
     with subprocess.Popen(["sleep", "60"]) as process:
         start = started_at(process.pid)
         assert start
-        assert may_live(held(named(process.pid, start)))
+        assert process_lives(held(named(process.pid, start)))
         process.kill()
-    assert not may_live(held(named(process.pid, start)))
+    assert not process_lives(held(named(process.pid, start)))
     assert started_at(process.pid) is None
 
 
 def test_another_process_of_the_same_id_is_not_the_holder() -> None:
     start = started_at(os.getpid())
     assert start
-    assert not may_live(held(named(os.getpid(), start - 1)))
+    assert not process_lives(held(named(os.getpid(), start - 1)))
 
 
 def test_where_the_start_is_unknown_a_living_process_counts() -> None:
-    assert may_live(held(named(os.getpid(), 0)))
+    assert process_lives(held(named(os.getpid(), 0)))
 
 
 @pytest.mark.parametrize("incarnation", ["run-1", "a/b/c/d", "h/1/x/y"])
-def test_who_cannot_be_told_may_live(incarnation: str) -> None:
-    assert may_live(held(incarnation))
+def test_who_cannot_be_told_process_lives(incarnation: str) -> None:
+    assert process_lives(held(incarnation))
 
 
 def test_on_another_host_only_the_heartbeat_tells() -> None:
-    assert may_live(held(named(2**22 - 1, 5), host="elsewhere"))
+    assert process_lives(held(named(2**22 - 1, 5), host="elsewhere"))
 
 
 def test_a_zombie_is_dead() -> None:

@@ -1,4 +1,4 @@
-"""What systemd is told, over a real socket."""
+"""The messages to systemd, over a real socket."""
 
 from __future__ import annotations
 
@@ -64,4 +64,4 @@ def test_nothing_is_said_and_nothing_breaks_where_there_is_no_systemd(
     Systemd({}).ready("alone")
     assert not caplog.records
     Systemd({"NOTIFY_SOCKET": str(tmp_path / "gone")}).ready("alone")
-    assert "systemd cannot be told READY=1" in caplog.text
+    assert "systemd cannot be notified of READY=1" in caplog.text

@@ -75,7 +75,7 @@ def test_an_event_for_one_that_has_ended_stays_in_its_mailbox(start: Start, runt
     lamp.stop(drain=False)
     lamp.wait(30)
     number = lamp.send("press")
-    assert [letter.id for letter in mailbox.unread(runtime.db, "m")] == [number]
+    assert [event.id for event in mailbox.unread(runtime.db, "m")] == [number]
 
 
 def test_the_context_is_a_copy_without_private_keys(start: Start) -> None:
@@ -109,5 +109,5 @@ def test_a_flood_from_a_socket_is_held_back_and_arrives_whole(start: Start) -> N
     for _ in range(5 * INBOX_HIGH + 1):
         lamp.deliver(EventMessage("press", {}, None, None, 0.0))
     lamp.deliver(EventMessage("done", {}, None, None, 0.0))
-    until(lambda: lamp.machine_status.unhandled == 1, 30)
+    until(lambda: lamp.live.unhandled == 1, 30)
     assert lamp.state == "on"

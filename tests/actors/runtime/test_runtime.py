@@ -159,7 +159,7 @@ def test_a_runtime_in_which_nothing_ran_says_nothing_about_jobs(
 
         runtime.stop()
 
-    assert "jobs cannot be given back" not in caplog.text
+    assert "jobs cannot be released" not in caplog.text
 
 
 def test_in_a_hurry_an_action_that_hears_of_no_cancellation_is_not_waited_for(
@@ -307,7 +307,7 @@ def test_control_sockets_are_for_their_owner_alone_and_go_with_the_machine(socke
 def test_a_datagram_without_a_row_has_one_when_it_was_taken(sockets: Runtime, tmp_path: Path) -> None:
     machine = sockets.add(MOVE, "m")
 
-    assert unix_socket.ring(tmp_path / "c-m.sock", {"type": "go", "payload": {"n": 1}, "source": "s"})
+    assert unix_socket.send_message(tmp_path / "c-m.sock", {"type": "go", "payload": {"n": 1}, "source": "s"})
 
     machine.wait_for("b", 30)
     (row,) = until(lambda: mailbox.list_(sockets.db))
@@ -360,9 +360,9 @@ def test_an_action_that_nothing_provides_is_told_once_at_the_start_where_it_is_n
     for name in ("first", "second"):
         runtime.add(tmp_path / "m.yaml", name)
 
-    (told,) = (record.getMessage() for record in caplog.records if "warning: " in record.getMessage())
-    assert told.startswith(f"{tmp_path}/m.yaml:4:7: warning: Could not load action 'bsah'")
-    assert "did you mean 'bash'?" in told
+    (logged,) = (record.getMessage() for record in caplog.records if "warning: " in record.getMessage())
+    assert logged.startswith(f"{tmp_path}/m.yaml:4:7: warning: Could not load action 'bsah'")
+    assert "did you mean 'bash'?" in logged
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "a\nb", "x" * 200])
@@ -422,20 +422,20 @@ def test_runtimes_on_postgresql_hear_each_other_without_sockets(postgres_url: st
         Runtime(postgres_url, sockets=False) as two,
         JobQueue(postgres_url) as queue,
     ):
-        bells: SimpleQueue[Notification] = SimpleQueue()
-        listener = Notifier(queue.db, Counters(), bells.put)
+        received: SimpleQueue[Notification] = SimpleQueue()
+        listener = Notifier(queue.db, Counters(), received.put)
         listener.start()
         machine, worker = two.add(MOVE, "m"), _worker(one, {"type": "log", "message": "hi", "success": "done"})
         machine.wait_for("a", 30)
         worker.wait_for("waiting", 30)
 
         mailbox.post(one.db, "m", "go")
-        assert bells.get(timeout=30) == Notification("mail", 1, ("m",))
+        assert received.get(timeout=30) == Notification("mail", 1, ("m",))
         machine.wait_for("b", 30)
         job = queue.add("t")
-        assert bells.get(timeout=30) == Notification("jobs", 1, ("t", None))
+        assert received.get(timeout=30) == Notification("jobs", 1, ("t", None))
         assert queue.wait(job.job_id, 5).status == "completed"
-        assert bells.get(timeout=30) == Notification("done", 1, (job.job_id,))
+        assert received.get(timeout=30) == Notification("done", 1, (job.job_id,))
         listener.stop()
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import cast
 
 import pytest
 
 from statemachine_engine.actors.definition.loader import load_text
 from statemachine_engine.actors.definition.model import Definition
+from statemachine_engine.actors.runtime.router import Router
 from statemachine_engine.actors.runtime.runtime import Runtime
 from statemachine_engine.actors.runtime.scheduler import Scheduler
 from statemachine_engine.storage import jobs, mailbox, schedules
@@ -34,13 +36,13 @@ class House:
         self.running = ["m"]
         self.handed: list[MailboxMessage] = []
         self.woken: list[tuple[str, tuple[str | None, ...], int]] = []
-        self.scheduler = Scheduler(db, self, names=lambda: self.running)
+        self.scheduler = Scheduler(db, cast(Router, self), names=lambda: self.running)
 
-    def hand(self, letter: MailboxMessage) -> bool:
-        self.handed.append(letter)
-        return letter.target in self.running
+    def deliver(self, event: MailboxMessage, timeout_s: float) -> bool:
+        self.handed.append(event)
+        return event.target in self.running
 
-    def wake(self, topic: str, key: tuple[str | None, ...], count: int) -> None:
+    def notify(self, topic: str, key: tuple[str | None, ...], count: int) -> None:
         self.woken.append((topic, key, count))
 
     def follow(self, *entries: str, machine: str = "m", file: str = "worker") -> None:
@@ -108,16 +110,16 @@ def test_an_event_goes_to_the_machine_itself(house: House) -> None:
     house.follow(TICK)
     house.look_at("2026-11-24 12:01:00.2")
 
-    (letter,) = mailbox.unread(house.db, "m")
-    assert (letter.type, letter.payload, letter.source) == ("tick", {"at": "120100"}, "schedule:tick@m")
-    assert [handed.id for handed in house.handed] == [letter.id]
+    (event,) = mailbox.unread(house.db, "m")
+    assert (event.type, event.payload, event.source) == ("tick", {"at": "120100"}, "schedule:tick@m")
+    assert [handed.id for handed in house.handed] == [event.id]
 
 
 def test_an_event_may_go_to_another_machine_also_one_that_is_down(house: House) -> None:
     house.follow("call: {cron: '@hourly', event: {type: wake_up, target: other}}")
     house.look_at("2026-11-24 13:00:00")
 
-    assert [letter.type for letter in mailbox.unread(house.db, "other")] == ["wake_up"]
+    assert [event.type for event in mailbox.unread(house.db, "other")] == ["wake_up"]
     assert house.row().schedule_id == "worker.call"
 
 
@@ -223,11 +225,11 @@ def test_with_overlap_skip_an_event_is_not_sent_while_the_one_before_is_unread(h
     house.follow(TICK.replace("}}}", "}}, overlap: skip}"))
     house.look_at("2026-11-24 12:01")
     house.look_at("2026-11-24 12:02")
-    (letter,) = mailbox.unread(house.db, "m")
+    (event,) = mailbox.unread(house.db, "m")
 
-    mailbox.settle(house.db, [letter.id], "processed")
+    mailbox.settle(house.db, [event.id], "processed")
     house.look_at("2026-11-24 12:03")
-    assert [letter.payload for letter in mailbox.unread(house.db, "m")] == [{"at": "120300"}]
+    assert [event.payload for event in mailbox.unread(house.db, "m")] == [{"at": "120300"}]
 
 
 def test_a_job_id_that_is_taken_leaves_the_firing_out_and_the_schedule_goes_on(house: House) -> None:

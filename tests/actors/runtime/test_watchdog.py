@@ -1,4 +1,4 @@
-"""What stands still is reported once, with where it is, and once more when it goes on."""
+"""A stuck actor or action is reported once with its stack, and again when it goes on."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_a_python_action_that_runs_long_is_reported_once_with_its_stack_and_agai
     machine = start(GATE.replace("TYPE", "gate"))
     watch = Watch(runtime, machine)
     gate.entered.wait(30)
-    until(lambda: machine.machine_status.busy_since_s is None)  # else its actor is still at the message that started it
+    until(lambda: machine.live.busy_since_s is None)  # else its actor is still at the message that started it
 
     watch.look(ACTION_S - 5)
     assert watch.said == []
@@ -61,7 +61,7 @@ def test_a_python_action_that_runs_long_is_reported_once_with_its_stack_and_agai
 
     gate.opened.set()
     machine.wait_for("b", 30)
-    until(lambda: not runtime.resources.running_actions and machine.machine_status.busy_since_s is None)
+    until(lambda: not runtime.resources.running_actions and machine.live.busy_since_s is None)
     watch.look(ACTION_S + 2)
     assert watch.said[1:] == [("m", "unstuck", "action gate")]
     assert machine.stuck is None
@@ -83,7 +83,7 @@ def test_an_actor_that_takes_long_over_one_message_is_reported(
 
     gate.opened.set()
     machine.wait_for("b", 30)
-    until(lambda: machine.machine_status.busy_since_s is None)
+    until(lambda: machine.live.busy_since_s is None)
     watch.look(MESSAGE_S)
     assert watch.said[1:] == [("m", "unstuck", "a message")]
     assert watch.dog.actors_move
@@ -94,7 +94,7 @@ def test_what_hears_of_its_cancellation_may_take_its_time(start: Start, runtime:
     machine = start(GATE.replace("{type: TYPE, success: done}", action))
     watch = Watch(runtime, machine)
     until(lambda: [run for run in runtime.resources.running_actions.values() if run.services.cancel.listened])
-    until(lambda: machine.machine_status.busy_since_s is None)
+    until(lambda: machine.live.busy_since_s is None)
 
     watch.look(10 * ACTION_S)
 

@@ -1,4 +1,4 @@
-"""Events from a command: stored first, then rung; what is handed to another store's machine is done with here."""
+"""Events from a command are stored, then delivered; one for a machine of another store is processed by that."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_an_event_for_a_machine_of_another_store_goes_to_it_and_is_done_with_her
 
         heard = datagrams.decode(listening.recv(datagrams.MAX_DATAGRAM), 0.0)
 
-    assert (sent.rung, heard.event_id) == (True, None)  # type: ignore[union-attr]
+    assert (sent.delivered, heard.event_id) == (True, None)  # type: ignore[union-attr]
     assert [row.status for row in mailbox.list_(db)] == ["processed"]
 
 
@@ -57,7 +57,7 @@ def test_what_the_socket_of_a_killed_machine_takes_while_it_dies_is_not_done_wit
     with unix_socket.bind(path):
         sent = send(db, prefix)
 
-    assert not sent.rung
+    assert not sent.delivered
     assert [row.status for row in mailbox.list_(db)] == ["pending"]
 
 

@@ -1,4 +1,4 @@
-"""The thread that reads a control socket: what it hands on, refuses, survives and leaves behind."""
+"""The thread that reads a control socket: which messages it passes on, refuses and survives."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from tests.support.until import until
 
 
 class Post:
-    """A listener with what it hands on."""
+    """A listener, and the messages that it passes on."""
 
     def __init__(self, path: Path, deliver: Callable[[EventMessage], None] | None = None) -> None:
         self.events: list[EventMessage] = []
-        self.bells: list[Notification] = []
+        self.notifications: list[Notification] = []
         self.path = path
         self.counters = Counters()
         self.listener = Listener(
-            path, name="m", clock=ManualClock(), counters=self.counters, deliver=deliver or self.events.append,
-            ring=self.bells.append,
+            path, name="m", clock=ManualClock(), counters=self.counters, on_event=deliver or self.events.append,
+            on_notification=self.notifications.append,
         )  # fmt: skip
 
     def send(self, data: bytes) -> None:
@@ -61,8 +61,8 @@ def test_an_event_is_handed_on_with_the_time_of_its_arrival(post: Post) -> None:
 
 def test_a_bell_is_rung(post: Post) -> None:
     post.send(b'{"bell": "jobs", "key": ["video", null]}')
-    until(lambda: post.bells)
-    assert post.bells == [Notification("jobs", 1, ("video", None))]
+    until(lambda: post.notifications)
+    assert post.notifications == [Notification("jobs", 1, ("video", None))]
 
 
 def test_events_keep_the_order_of_their_arrival(post: Post) -> None:
@@ -79,7 +79,7 @@ def test_what_is_no_message_is_refused_and_counted_and_nothing_else_happens(post
 
     until(lambda: post.events)
     assert [event.type for event in post.events] == ["the_end"]
-    assert not post.bells
+    assert not post.notifications
     assert post.listener.refused == len(MALFORMED)
     assert post.counters.take().problems == [("datagram_refused", len(MALFORMED), 0.0)]
 
@@ -111,7 +111,7 @@ def test_a_delivery_that_fails_is_logged_and_the_next_one_made(
     post.send(b'{"type": "second"}')
 
     assert delivered.wait(30)
-    assert "cannot hand a datagram on" in caplog.text
+    assert "cannot pass a datagram on" in caplog.text
     post.listener.stop()
 
 
@@ -122,7 +122,7 @@ def test_a_delivery_that_takes_long_holds_the_senders_back(tmp_path: Path) -> No
     post.listener.start()
 
     sent = 0
-    while unix_socket.ring(post.path, {"type": "x", "payload": sent}, 0.0):
+    while unix_socket.send_message(post.path, {"type": "x", "payload": sent}, 0.0):
         sent += 1
     assert 0 < sent < 5000
     gate.set()
@@ -141,7 +141,7 @@ def test_stop_removes_the_socket_s_file(tmp_path: Path) -> None:
 
     assert not post.path.exists()
     assert not listening()
-    assert not unix_socket.ring(post.path, {"type": "x"})
+    assert not unix_socket.send_message(post.path, {"type": "x"})
 
 
 @pytest.mark.leaves_sockets

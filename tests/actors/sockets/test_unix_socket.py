@@ -98,20 +98,20 @@ def test_a_bell_says_what_happened_and_to_whom() -> None:
     assert datagrams.decode(b'{"bell": "done"}', 0.0) == Notification("done", 1, ())
 
 
-def test_a_letter_s_datagram_names_its_row_and_the_one_before(db: Database) -> None:
+def test_an_event_s_datagram_names_its_row_and_the_one_before(db: Database) -> None:
     mailbox.post(db, "m", "first")
-    letter = mailbox.post(db, "m", "x", {"a": 1}, job_id="j", source="s")
+    event = mailbox.post(db, "m", "x", {"a": 1}, job_id="j", source="s")
 
-    message = datagrams.decode(datagrams.encode(datagrams.letter_message(letter)), 9.0)
+    message = datagrams.decode(datagrams.encode(datagrams.datagram_of(event)), 9.0)
 
-    assert message == EventMessage("x", {"a": 1}, "j", "s", 9.0, letter.id, letter.after)
-    assert letter.after is not None
+    assert message == EventMessage("x", {"a": 1}, "j", "s", 9.0, event.id, event.after)
+    assert event.after is not None
 
 
 @pytest.mark.parametrize("size", [0, 100 * 1024, datagrams.MAX_DATAGRAM - 40])
 def test_a_datagram_of_up_to_128_kib_passes(tmp_path: Path, size: int) -> None:
     with unix_socket.bind(tmp_path / "s") as sock:
-        assert unix_socket.ring(tmp_path / "s", {"type": "x", "payload": "y" * size})
+        assert unix_socket.send_message(tmp_path / "s", {"type": "x", "payload": "y" * size})
         message = datagrams.decode(sock.recv(datagrams.MAX_DATAGRAM + 1), 0.0)
     assert isinstance(message, EventMessage)
     assert message.payload == "y" * size
@@ -119,14 +119,14 @@ def test_a_datagram_of_up_to_128_kib_passes(tmp_path: Path, size: int) -> None:
 
 def test_a_larger_one_is_not_sent(tmp_path: Path) -> None:
     with unix_socket.bind(tmp_path / "s"):
-        assert not unix_socket.ring(tmp_path / "s", {"type": "x", "payload": "y" * datagrams.MAX_DATAGRAM})
+        assert not unix_socket.send_message(tmp_path / "s", {"type": "x", "payload": "y" * datagrams.MAX_DATAGRAM})
 
 
 @pytest.mark.parametrize("kind", ["absent", "dead", "file", "folder", "too long", "stream"])
 def test_ringing_where_nobody_listens_is_false(tmp_path: Path, kind: str) -> None:
     path = tmp_path / ("x" * 200 if kind == "too long" else "s")
     with made(path, kind):
-        assert not unix_socket.ring(path, {"type": "x"})
+        assert not unix_socket.send_message(path, {"type": "x"})
 
 
 def test_a_process_that_is_stopped_holds_a_sender_up_for_two_seconds_at_most(tmp_path: Path) -> None:
@@ -137,11 +137,11 @@ def test_a_process_that_is_stopped_holds_a_sender_up_for_two_seconds_at_most(tmp
         assert process.stdout is not None
         process.stdout.readline()
         process.send_signal(signal.SIGSTOP)
-        while unix_socket.ring(path, {"type": "x"}, 0.0):
+        while unix_socket.send_message(path, {"type": "x"}, 0.0):
             pass  # its queue fills up
 
         begun_s = time.monotonic()
-        assert not unix_socket.ring(path, {"type": "x"})
+        assert not unix_socket.send_message(path, {"type": "x"})
         assert time.monotonic() - begun_s < 10
         process.kill()
 
@@ -203,7 +203,7 @@ def test_a_bell_rings_each_other_live_runtime_of_this_host_once(db: Database, tm
     acquire(db, "gone", "run-5", host=here, control_socket=str(tmp_path / "gone"))
     sockets = {name: unix_socket.bind(tmp_path / name) for name in ("a1", "a2", "mine", "far")}
 
-    notifications.bell(db, "jobs", count=2, key=("video", None), skip_incarnation="run-2")
+    notifications.notify(db, "jobs", count=2, key=("video", None), skip_incarnation="run-2")
 
     heard = {name: [datagrams.decode(data, 0.0) for data in waiting(sock)] for name, sock in sockets.items()}
     assert heard == {"a1": [Notification("jobs", 2, ("video", None))], "a2": [], "mine": [], "far": []}
@@ -217,7 +217,7 @@ def test_datagrams_of_many_senders_all_arrive(tmp_path: Path) -> None:
 
         def send(number: int) -> None:
             for count in range(50):
-                assert unix_socket.ring(tmp_path / "s", {"type": "x", "payload": [number, count]})
+                assert unix_socket.send_message(tmp_path / "s", {"type": "x", "payload": [number, count]})
 
         threads = [threading.Thread(target=send, args=(number,)) for number in range(4)]
         for thread in threads:
@@ -236,7 +236,7 @@ def test_datagrams_of_many_senders_all_arrive(tmp_path: Path) -> None:
 
 
 def waiting(sock: socket.socket) -> list[bytes]:
-    """What lies in a socket's queue."""
+    """Return the datagrams in a socket's queue."""
     sock.setblocking(False)
     found = []
     while True:
