@@ -24,7 +24,7 @@ from statemachine_engine import Machine, Runtime
 from statemachine_engine.storage import jobs, machines
 from statemachine_engine.storage.engine.database import Database
 from statemachine_engine.web.app import create_app, monitor_of
-from tests.support.metrics import troubles
+from tests.support.metrics import problems
 from tests.support.project import Project
 from tests.support.until import until
 
@@ -108,9 +108,9 @@ class House:
         """The status that `/ready` of this monitor answers with."""
         return self._asked("/ready").status_code
 
-    def troubles(self) -> dict[str, float]:
-        """How often each kind of trouble has occurred, by `/metrics`."""
-        return troubles(self.metrics())
+    def problems(self) -> dict[str, float]:
+        """How often each kind of problem has occurred, by `/metrics`."""
+        return problems(self.metrics())
 
     def registered(self, db: Database, name: str = "lamp") -> str | None:
         """The state that the registry has a machine in."""

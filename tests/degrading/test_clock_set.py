@@ -67,7 +67,7 @@ def test_a_job_that_is_worked_on_stays_with_its_worker_and_timeouts_keep_their_l
     jobs.enqueue(runtime.db, "after", "t")
     until(lambda: house.status(runtime.db, "after") == "completed")
     assert "its worker is gone" not in caplog.text
-    until(lambda: house.troubles() == {"clock_forwards" if by_s > 0 else "clock_back": 1})
+    until(lambda: house.problems() == {"clock_forwards" if by_s > 0 else "clock_back": 1})
 
 
 @pytest.mark.parametrize("by_s", [5 * HOUR_S, -5 * HOUR_S])

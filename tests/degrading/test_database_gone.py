@@ -86,4 +86,4 @@ def test_a_database_that_was_emptied_under_machines_has_them_again(house: House)
     runtime.maintenance.look(float("inf"))  # the next heartbeat, which is ten seconds away
 
     assert house.registered(house.db()) == "dark"
-    until(lambda: house.troubles() == {"machine_unregistered": 2})
+    until(lambda: house.problems() == {"machine_unregistered": 2})

@@ -68,7 +68,7 @@ def test_machines_go_on_while_the_database_is_locked_and_all_is_written_afterwar
     assert runtime.resources.recorder.flush()
     assert len(audit.transitions(db, "lamp", limit=1000)) == 100
     assert caplog.text.count("the store takes nothing: ") == 2, "one line for it, one for its end"
-    until(lambda: "database_locked" in house.troubles())
+    until(lambda: "database_locked" in house.problems())
     until(lambda: trouble_seconds(house.metrics()).get("database_locked", 0) > 0)
 
 
@@ -94,7 +94,7 @@ def test_when_too_much_waits_in_memory_machines_stand_still_and_lose_nothing(
     until(runtime.resources.recorder.room.is_set)
     db = house.db()
     until(lambda: len(audit.transitions(db, "lamp", limit=None)) == 2000)
-    until(lambda: house.troubles().get("memory_full", 0) >= 1)
+    until(lambda: house.problems().get("memory_full", 0) >= 1)
 
 
 def test_a_start_on_a_locked_database_is_refused_with_the_reason(house: House) -> None:

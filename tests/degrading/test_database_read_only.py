@@ -149,5 +149,5 @@ def test_a_database_that_becomes_read_only_costs_nothing_but_time(
     assert runtime.resources.recorder.flush()
     assert len(audit.transitions(runtime.db, "lamp")) == 20
     until(
-        lambda: {"database_read_only", "database_io_error"} & house.troubles().keys()
+        lambda: {"database_read_only", "database_io_error"} & house.problems().keys()
     )  # files that are open: the latter

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.metrics import troubles
+from tests.support.metrics import problems
 from tests.support.project import Project
 from tests.support.until import until
 
@@ -60,7 +60,7 @@ def test_a_full_disk_costs_nothing_but_time(project: Project) -> None:
     moves = inside("statemachine-db transition-history --machine lamp --limit 1000 --format json")
     assert len(json.loads(moves)) == 400
     assert "Traceback" not in project.log()
-    until(lambda: "database_full" in troubles(inside(f"{sys.executable} -c {shlex.quote(SCRAPE)}")))
+    until(lambda: "database_full" in problems(inside(f"{sys.executable} -c {shlex.quote(SCRAPE)}")))
 
 
 def _switch(project: Project) -> None:

@@ -77,7 +77,7 @@ def test_the_largest_payload_is_taken_and_one_byte_more_is_refused_with_its_size
 
     with pytest.raises(PayloadTooLarge, match=f"{mailbox.MAX_PAYLOAD_BYTES + 1} bytes is over the limit of 16777216"):
         house.lamp.send("switch", "x" * (LARGEST + 1))
-    assert house.troubles() == {"payload_refused": 1}
+    assert house.problems() == {"payload_refused": 1}
 
 
 def _growth_of_four_more(house: House, runtime: Runtime) -> int:

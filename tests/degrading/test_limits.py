@@ -15,7 +15,7 @@ import pytest
 
 from statemachine_engine.web.app import create_app, monitor_of
 from tests.degrading.conftest import LAMP
-from tests.support.metrics import troubles
+from tests.support.metrics import problems
 from tests.support.project import Project
 from tests.support.until import until
 
@@ -110,7 +110,7 @@ def test_without_descriptors_an_action_fails_with_the_reason_and_is_tried_again(
 def _troubles(project: Project) -> dict[str, float]:
     app = create_app(project.folder / "data" / "pipeline.db")
     with closing(monitor_of(app)):
-        return troubles(app.test_client().get("/metrics").text)
+        return problems(app.test_client().get("/metrics").text)
 
 
 def _limit(process: subprocess.Popen[bytes], kind: str, most: int) -> None:

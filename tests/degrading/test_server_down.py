@@ -75,7 +75,7 @@ def test_machines_live_through_a_server_that_goes_and_hear_what_was_sent_meanwhi
     until(lambda: "the store takes nothing: over after" in caplog.text)
     assert recorder.flush()
     assert time.process_time() - began_s < 2, "waiting is no busy loop"
-    until(lambda: {"database_unreachable", "hosts_unheard"} <= house.troubles().keys())
+    until(lambda: {"database_unreachable", "hosts_unheard"} <= house.problems().keys())
     assert len(audit.transitions(elsewhere, "lamp")) == 11
 
     mailbox.post(elsewhere, "lamp", "switch")  # by NOTIFY, or at the look once a second

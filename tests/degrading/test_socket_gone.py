@@ -18,4 +18,4 @@ def test_a_socket_that_was_removed_is_there_again_and_what_was_sent_meanwhile_ar
     house.lamp.wait_for("lit", 30)
     until(path.exists)
     house.switch("dark")
-    until(lambda: house.troubles() == {"socket_gone": 1})
+    until(lambda: house.problems() == {"socket_gone": 1})

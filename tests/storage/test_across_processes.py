@@ -41,8 +41,8 @@ db = Database.open(url)
 print("ready", flush=True)
 sys.stdin.readline()
 for number in range(50):
-    letter = mailbox.post(db, "m", "go", number, source=source)
-    print(letter.id, letter.after or 0)
+    message = mailbox.post(db, "m", "go", number, source=source)
+    print(message.id, message.after or 0)
 """
 
 
@@ -90,9 +90,9 @@ def test_letters_of_many_senders_form_one_chain(shared_url: str) -> None:
     with Database.open(shared_url) as db:
         outputs = run_together(POSTER, shared_url, 4)
 
-        letters = mailbox.unread(db, "m", limit=1000)
+        messages = mailbox.unread(db, "m", limit=1000)
         links = dict(map(int, line.split()) for output in outputs for line in output.splitlines())
-        ids = [letter.id for letter in letters]
+        ids = [message.id for message in messages]
         assert [links[number] for number in ids] == [0, *ids[:-1]]
         for source in ("p0", "p1", "p2", "p3"):
-            assert [letter.payload for letter in letters if letter.source == source] == list(range(50))
+            assert [message.payload for message in messages if message.source == source] == list(range(50))

@@ -15,14 +15,14 @@ STEP = {"from_state": "a", "to_state": "b", "event_trigger": "go"}
 
 def test_a_batch_writes_all_kinds_of_records(db: Database) -> None:
     acquire(db, "m")
-    letter = mailbox.post(db, "m", "go")
+    message = mailbox.post(db, "m", "go")
 
     ids = audit.write(
         db,
         [
             Note("m", "state_change", STEP, 1000.123),
             StateRow("m", "b", 1000.1, "run-1"),
-            Mark(letter.id, "processed"),
+            Mark(message.id, "processed"),
             Received("m", "raw", {"x": 1}, "j1", "nc", "ignored", 1000.2),
             StateRow("m", "c", 1000.3, "run-1"),
             Note("m", "activity_log", {"message": "hi"}, 1000.4),
@@ -42,11 +42,11 @@ def test_a_batch_writes_all_kinds_of_records(db: Database) -> None:
 def test_an_event_that_was_taken_is_processed_even_if_its_time_is_over_before_that_is_on_record(
     db: Database, clock: ManualClock
 ) -> None:
-    letter = mailbox.post(db, "m", "go", ttl_s=1)
+    message = mailbox.post(db, "m", "go", ttl_s=1)
     clock.advance(2)
     mailbox.expire(db)
 
-    audit.write(db, [Mark(letter.id, "processed")])
+    audit.write(db, [Mark(message.id, "processed")])
 
     assert [row.status for row in mailbox.list_(db)] == ["processed"]
 

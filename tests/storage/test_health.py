@@ -1,4 +1,4 @@
-"""How the store fares, on each database."""
+"""The checks of the store itself, on each database."""
 
 from __future__ import annotations
 

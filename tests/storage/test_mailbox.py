@@ -10,17 +10,17 @@ from statemachine_engine.storage.engine.database import Database
 from statemachine_engine.storage.errors import PayloadTooLarge
 
 
-def kinds(letters: list[mailbox.MailboxMessage]) -> list[str]:
-    return [letter.type for letter in letters]
+def kinds(messages: list[mailbox.MailboxMessage]) -> list[str]:
+    return [message.type for message in messages]
 
 
 def test_a_posted_event_waits_in_the_mailbox_of_its_target(db: Database, clock: ManualClock) -> None:
     posted = mailbox.post(db, "m", "go", {"n": [1, None]}, job_id="j1", source="cli")
     mailbox.post(db, "other", "go")
 
-    [letter] = mailbox.unread(db, "m")
-    assert letter == posted
-    assert (letter.payload, letter.job_id, letter.source, letter.created_at) == (
+    [message] = mailbox.unread(db, "m")
+    assert message == posted
+    assert (message.payload, message.job_id, message.source, message.created_at) == (
         {"n": [1, None]},
         "j1",
         "cli",
@@ -32,10 +32,10 @@ def test_letters_come_in_the_order_of_their_ids(db: Database) -> None:
     for number in range(10):
         mailbox.post(db, "m", f"e{number}")
 
-    letters = mailbox.unread(db, "m", limit=4)
-    rest = mailbox.unread(db, "m", after_id=letters[-1].id)
+    messages = mailbox.unread(db, "m", limit=4)
+    rest = mailbox.unread(db, "m", after_id=messages[-1].id)
 
-    assert kinds(letters + rest) == [f"e{number}" for number in range(10)]
+    assert kinds(messages + rest) == [f"e{number}" for number in range(10)]
 
 
 def test_a_letter_names_the_one_before_it_so_that_a_gap_shows(db: Database) -> None:
@@ -49,9 +49,9 @@ def test_a_letter_names_the_one_before_it_so_that_a_gap_shows(db: Database) -> N
 
 
 def test_one_event_to_several_machines_is_a_letter_each(db: Database) -> None:
-    letters = mailbox.post_many(db, ["a", "b"], "go", {"x": 1}, source="cli")
+    messages = mailbox.post_many(db, ["a", "b"], "go", {"x": 1}, source="cli")
 
-    assert [letter.target for letter in letters] == ["a", "b"]
+    assert [message.target for message in messages] == ["a", "b"]
     assert [mailbox.unread(db, name)[0].payload for name in ("a", "b")] == [{"x": 1}, {"x": 1}]
 
 
@@ -68,9 +68,9 @@ def test_a_letter_expires_when_nobody_reads_it(db: Database, clock: ManualClock)
 
 
 def test_a_settled_letter_is_read_no_more_and_keeps_its_first_mark(db: Database) -> None:
-    letter = mailbox.post(db, "m", "go")
-    mailbox.settle(db, [letter.id], "processed")
-    mailbox.settle(db, [letter.id], "ignored")
+    message = mailbox.post(db, "m", "go")
+    mailbox.settle(db, [message.id], "processed")
+    mailbox.settle(db, [message.id], "ignored")
 
     [row] = mailbox.list_(db, target="m")
     assert (row.status, row.processed_at) == ("processed", "2027-01-15 08:00:00.000")

@@ -1,4 +1,4 @@
-"""Counts of troubles, on every database."""
+"""Counts of problems, on every database."""
 
 from __future__ import annotations
 

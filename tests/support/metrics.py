@@ -17,13 +17,7 @@ def numbers(text: str) -> dict[Sample, float]:
     }
 
 
-def troubles(text: str) -> dict[str, float]:
-    """How often each kind of trouble has occurred, those that have."""
+def problems(text: str) -> dict[str, float]:
+    """How often each kind of problem has occurred, those that have."""
     found = numbers(text).items()
     return {labels[0][1]: value for (name, labels), value in found if name == "troubles_total" and value}
-
-
-def trouble_seconds(text: str) -> dict[str, float]:
-    """How long each kind of trouble has lasted, those that have."""
-    found = numbers(text).items()
-    return {labels[0][1]: value for (name, labels), value in found if name == "trouble_seconds_total" and value}
