@@ -2,7 +2,7 @@
 #   make demo [SECONDS=60]    real files through three machines, the report on screen
 #   make test                 the whole test suite
 # Further: make check (all checks), make bench (speed, beside its floors), make chaos (processes killed while they work),
-# make fuzz (hostile input), make clean.
+# make fuzz (hostile input), make mutants (do the tests notice small changes of the product?), make clean.
 
 VENV := .venv
 READY := $(VENV)/.ready
@@ -13,7 +13,7 @@ PYTEST_FLAGS ?= -n 4 --dist worksteal
 # Hundreds of processes are started: without its bytecode each would compile the package again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check lint bench chaos fuzz clean
+.PHONY: demo test check lint bench chaos fuzz mutants clean
 
 demo: $(READY)
 	@$(VENV)/bin/python scripts/demo.py --seconds $(SECONDS)
@@ -31,6 +31,9 @@ lint: $(READY)
 
 fuzz: $(READY)
 	FUZZ=long $(VENV)/bin/pytest -q -s tests/fuzz
+
+mutants: $(READY)
+	$(VENV)/bin/python scripts/mutants.py $(MUTANTS_FLAGS)
 
 bench: $(READY)
 	$(VENV)/bin/python benchmarks/run.py

@@ -103,6 +103,23 @@ def test_what_an_urgent_event_overtook_is_fetched_when_nothing_else_comes(
     assert not mail
 
 
+def test_a_row_that_was_committed_after_a_later_one_is_found_once(
+    mail: MailboxReader, db: Database, post: Callable[..., MailboxMessage]
+) -> None:
+    late, first = post(), post()
+    set_status(db, late, "processed")  # as if its transaction were still open
+    assert [event.event_id for event in mail.fetch()] == [first.id]
+    set_status(db, late, "pending")
+    assert mail.fetch() == []
+    assert [event.event_id for event in mail.overlooked()] == [late.id]
+    assert mail.overlooked() == []
+
+
+def set_status(db: Database, letter: MailboxMessage, status: str) -> None:
+    with db.write():
+        db.execute("UPDATE machine_events SET status = ? WHERE id = ?", (status, letter.id))
+
+
 def test_rows_that_expired_do_not_come(
     mail: MailboxReader, clock: ManualClock, post: Callable[..., MailboxMessage]
 ) -> None:
