@@ -49,7 +49,7 @@ class JobHolder:
 
     A job that the machine claimed is *current* until the machine asks for the next one or ends. A current job that no
     action completed or failed is then completed; failed, if an action failed unmapped while it was current; or tried
-    again, if its actions were interrupted (DESIGN 2, "Jobs are leased").
+    again, if its actions were interrupted.
     """
 
     def __init__(
