@@ -62,7 +62,7 @@ def test_a_set_token_raises_what_no_except_exception_swallows() -> None:
     assert not issubclass(Cancelled, Exception)
 
 
-def test_setting_it_wakes_all_who_wait() -> None:
+def test_setting_the_token_ends_all_waits() -> None:
     token, results = CancelToken(), []
     threads = [threading.Thread(target=lambda: results.append(token.wait(30))) for _ in range(5)]
     for thread in threads:

@@ -1,4 +1,4 @@
-"""The board of parked machines: nobody sleeps through what they wait for."""
+"""The board of waiting actions: none misses a notification."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_at_most_count_actions_are_notified_the_longest_waiting_first(waiters: W
     assert waiters.notified == ["a", "b", "c"]
 
 
-def test_the_news_is_not_spent_on_those_whom_it_does_not_concern(waiters: Waiters) -> None:
+def test_only_actions_that_a_notification_concerns_are_counted(waiters: Waiters) -> None:
     waiters.park("audio", key=("audio", None))
     waiters.park("video", key=("video", None))
     assert waiters.board.notify("jobs", ("video", None), count=1) == 1
@@ -72,14 +72,14 @@ def test_an_action_that_left_is_not_notified(waiters: Waiters) -> None:
     assert waiters.board.notify("jobs") == 0
 
 
-def test_who_looked_before_the_bell_cannot_park_after_it(waiters: Waiters) -> None:
+def test_an_action_that_looked_before_a_notification_cannot_wait_after_it(waiters: Waiters) -> None:
     version = waiters.board.version("done")
     waiters.board.notify("done", ("some job",))
     assert not waiters.board.park(Wait("done", (), lambda: None), ("a", 1, 0), version)
     assert not waiters.board.keys("done")
 
 
-def test_the_board_tells_what_is_waited_for(waiters: Waiters) -> None:
+def test_the_keys_that_are_waited_for_are_known(waiters: Waiters) -> None:
     waiters.park("a", key=("video", None))
     waiters.park("b", key=("video", None))
     waiters.park("c", "done")
@@ -116,7 +116,7 @@ def test_a_job_concerns_the_workers_that_may_take_it(watched: Key, notified: Key
 
 
 @pytest.mark.parametrize("topic", ["done", "events", "machine"])
-def test_other_news_concerns_those_who_named_it_or_nothing(topic: str) -> None:
+def test_other_notifications_concern_actions_with_the_same_key_or_none(topic: str) -> None:
     assert concerns(topic, ("a",), ("a",))
     assert concerns(topic, (), ("a",))
     assert concerns(topic, ("a",), ())
@@ -125,7 +125,7 @@ def test_other_news_concerns_those_who_named_it_or_nothing(topic: str) -> None:
 
 @given(st.lists(st.sampled_from(["look", "park", "ring"]), max_size=30))
 def test_no_notification_after_the_look_is_missed(steps: list[str]) -> None:
-    board, rung, parked = WaitBoard(), False, False
+    board, notified, parked = WaitBoard(), False, False
     version = board.version("jobs")
 
     def wake() -> None:
@@ -134,18 +134,18 @@ def test_no_notification_after_the_look_is_missed(steps: list[str]) -> None:
 
     for step in steps:
         if step == "look":
-            version, rung = board.version("jobs"), False
+            version, notified = board.version("jobs"), False
         elif step == "ring":
             board.notify("jobs")
-            rung = True
+            notified = True
         else:
             parked = board.park(Wait("jobs", (), wake), ("a", 1, 0), version)
-            assert parked is not rung
-        assert not (rung and parked)
+            assert parked is not notified
+        assert not (notified and parked)
 
 
 def test_under_many_threads_no_job_is_left_while_a_worker_sleeps() -> None:
-    """Workers look for work, park when there is none; producers add and ring for one each. All work must get done."""
+    """Workers wait when there is no work; producers add work and notify one worker each. All work must get done."""
     board, lock, total = WaitBoard(), threading.Lock(), 4 * 300
     stock, done, finished = 0, 0, threading.Event()
 
@@ -178,7 +178,7 @@ def test_under_many_threads_no_job_is_left_while_a_worker_sleeps() -> None:
     assert done == total
 
 
-def test_a_bell_rung_by_another_thread_never_falls_between_look_and_park() -> None:
+def test_no_notification_of_another_thread_is_lost_between_look_and_wait() -> None:
     for _ in range(500):
         board, awake, flag = WaitBoard(), threading.Event(), []
         barrier = threading.Barrier(2)

@@ -182,7 +182,7 @@ def test_what_a_cancelled_run_brings_late_is_thrown_away(stage: Stage, body: str
     assert jobs.statuses(stage.db, ["job-0"]) == {"job-0": "completed"}
 
 
-def test_a_watch_that_finds_nothing_parks_with_the_version_it_had_before_it_looked(stage: Stage) -> None:
+def test_a_watch_that_finds_nothing_waits_with_the_version_from_before_its_look(stage: Stage) -> None:
     stage.wait_board.version("jobs")
     stage.wait_board.notify("jobs")
     run = stage.perform(spec("check_database_queue", job_type="video", machine_type="gpu"))
@@ -204,7 +204,7 @@ def test_a_watch_whose_empty_event_leads_elsewhere_takes_it(stage: Stage) -> Non
     assert (run.event, run.found_nothing, run.waiting) == ("done", True, [])
 
 
-def test_a_machine_that_takes_no_new_work_parks_even_so(stage: Stage) -> None:
+def test_a_watch_waits_in_a_machine_that_takes_no_new_work(stage: Stage) -> None:
     stage.job_holder.closed = True
     run = stage.perform(spec("check_database_queue", empty="done"))
     assert (run.event, len(run.waiting)) == (None, 1)
@@ -227,7 +227,7 @@ def test_a_repeating_action_is_due_again_after_its_time(stage: Stage) -> None:
     assert stage.context["ran"] == ["a", "b", "a"]
 
 
-def test_a_woken_watch_that_found_something_goes_on_with_the_list(stage: Stage) -> None:
+def test_a_watch_that_finds_something_when_it_is_run_again_goes_on_with_the_list(stage: Stage) -> None:
     stage.action("probe", "None")
     add_jobs(stage.db, 1)
     run = stage.perform(spec("check_database_queue", success="odd"), spec("probe", name="after"), rerun=True)

@@ -189,7 +189,7 @@ def test_a_final_state_s_actions_get_the_grace_and_are_ended_too(folder: Path) -
         assert machine.outcome is None
 
 
-def test_a_coroutine_that_swallows_its_cancellation_is_told_of(
+def test_a_coroutine_that_swallows_its_cancellation_is_reported(
     folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(leaked_action, "PATIENCE_S", 0.1)

@@ -225,9 +225,7 @@ def test_a_job_that_was_taken_before_it_could_be_completed_is_tried_again_and_ha
 
 
 @pytest.mark.parametrize(("timers", "left_s"), [("deadline", 0.0), ("remaining", 60.0), ("restart", 100.0)])
-def test_timers_keep_their_deadline_or_what_they_had_left_or_begin_anew(
-    tmp_path: Path, timers: str, left_s: float
-) -> None:
+def test_timers_keep_their_deadline_or_their_rest_or_restart(tmp_path: Path, timers: str, left_s: float) -> None:
     clock = ManualClock()
     more = {
         "timers": timers,

@@ -171,7 +171,7 @@ def failures(room: ContextLimit, context: dict[str, Any], change: Change) -> int
     return failed
 
 
-def test_who_adds_nothing_or_makes_room_does_not_fail(room: ContextLimit) -> None:
+def test_an_action_that_adds_nothing_or_makes_room_does_not_fail(room: ContextLimit) -> None:
     context: dict[str, Any] = {"large": "x" * 2 * MOST}
     for change in (lambda found: None, lambda found: found.update(large="x"), lambda found: found.update(a="b")):
         act(room, context, change, puts_back=True)
@@ -198,7 +198,7 @@ def test_what_events_and_jobs_bring_does_not_count(room: ContextLimit) -> None:
     assert context["a"] == "b"
 
 
-def test_who_takes_from_a_list_to_make_room_does_not_fail(room: ContextLimit) -> None:
+def test_an_action_that_takes_from_a_list_does_not_fail(room: ContextLimit) -> None:
     context: dict[str, Any] = {"all": ["x" * MOST, "x" * MOST]}
     act(room, context, lambda found: found.update(first=found["all"].pop(0)), puts_back=True)
     assert len(context["first"]) == MOST

@@ -420,7 +420,7 @@ def test_what_waited_in_vain_is_ignored_when_the_tries_are_spent(
     assert [row.status for row in mailbox.list_(runtime.db)] == ["ignored"]
 
 
-def test_what_waits_for_another_try_stays_in_the_mailbox_of_a_machine_that_stops(
+def test_events_that_wait_for_a_retry_stay_in_the_mailbox_of_a_machine_that_stops(
     start: Start, journal: Journal, runtime: Runtime, tmp_path: Path
 ) -> None:
     machine = start(UNSURE.format(tries=9, delay=100, flag=tmp_path / "flag"))
@@ -488,7 +488,7 @@ def test_params_stand_in_for_placeholders_of_their_own_action(start: Start, tmp_
 # Watches and repeats
 
 
-def test_a_watch_that_finds_nothing_parks_without_a_row_and_wakes_for_a_job(
+def test_a_watch_that_finds_nothing_waits_without_a_row_and_runs_again_for_a_job(
     start: Start, journal: Journal, runtime: Runtime
 ) -> None:
     machine = start("""
