@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -186,6 +187,43 @@ def test_the_token_in_the_address_becomes_a_cookie_that_scripts_cannot_read(guar
     assert guarded.post("/api/jobs", {"job_type": "work"}, Cookie=name_and_value, X_CSRF_Token=None).status == 403
     with guarded.follow(Cookie=name_and_value) as ws:
         assert ws.receive()["type"] == "initial"
+
+
+def test_the_cookie_is_sent_back_securely_only_over_https(guarded: Site) -> None:
+    cookie = guarded.ask(f"/login?token={quote(TOKEN)}").headers["Set-Cookie"]
+
+    name_value, *attributes = cookie.split("; ")
+    names = {attribute.partition("=")[0] for attribute in attributes}
+    assert names == {"Expires", "HttpOnly", "Max-Age", "Path", "SameSite"}
+    assert name_value.partition("=")[2] == guarded.monitor.cookie_token
+    app = create_app(guarded.db.url, host="0.0.0.0", token=TOKEN)
+    with closing(monitor_of(app)), app.test_client() as client:
+        secure = client.get(f"/login?token={quote(TOKEN)}", base_url="https://127.0.0.1")
+    assert "Secure" in secure.headers["Set-Cookie"].split("; ")
+
+
+PATHS = ["/", "/login", "/health", "/ready", "/initial", "/metrics", "/api/config", "/api/openapi.json", "/api/jobs"]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_no_answer_contains_the_token_or_the_cookie(guarded: Site, path: str) -> None:
+    answers = [guarded.ask(path), guarded.ask(path, Authorization=f"Bearer {TOKEN}")]
+
+    for answer in answers:
+        sent = f"{dict(answer.headers)}{answer.text}"
+        assert TOKEN not in sent
+        assert quote(TOKEN) not in sent
+        assert guarded.monitor.cookie_token not in sent
+    assert guarded.monitor.csrf_token not in answers[0].text
+
+
+def test_the_cookie_and_the_page_s_token_are_not_the_token(guarded: Site) -> None:
+    monitor = guarded.monitor
+
+    assert len({TOKEN, monitor.cookie_token, monitor.csrf_token}) == 3
+    assert guarded.ask("/api/jobs", Authorization=f"Bearer {monitor.cookie_token}").status == 401
+    assert guarded.ask("/api/jobs", Cookie=f"{monitor.cookie_name}={TOKEN}").status == 401
+    assert guarded.ask("/api/jobs", Cookie=f"{monitor.cookie_name}={monitor.cookie_token}").status == 200
 
 
 def test_monitors_side_by_side_leave_each_other_their_cookies(make_site: Callable[..., Site]) -> None:

@@ -146,3 +146,125 @@ def test_what_is_over_is_deleted_and_what_is_not_stays(place: Any) -> None:
     assert pruned["history"] >= 1
     assert status(place) == {"waits": "pending"}
     assert [row.event_type for row in mailbox.list_(db)] == ["unread"]
+
+
+def content(place: Any) -> dict[str, int]:
+    """Number of finished jobs, settled events and history records."""
+    db = place.open()
+    return {
+        "jobs": len(jobs.find(db)),
+        "events": len(mailbox.list_(db)),
+        "history": len(audit.since(db, 0, 100)),
+    }
+
+
+@pytest.mark.parametrize("only", [("jobs",), ("events",), ("history",), ("jobs", "history")])
+def test_prune_deletes_only_what_it_is_told_to(place: Any, only: tuple[str, ...]) -> None:
+    add(place, "done")
+    place.db("complete-job", "done")
+    mailbox.post(place.open(), "m", "read", status="processed")
+    before = content(place)
+    assert all(before.values())
+
+    options = [word for kind in only for word in ("--only", kind)]
+    assert set(place.json("prune", "--older-than", "0", *options)) == set(only)
+
+    assert content(place) == {kind: 0 if kind in only else count for kind, count in before.items()}
+
+
+def test_prune_of_one_status_keeps_other_jobs_events_and_history(place: Any) -> None:
+    add(place, "done", "failed")
+    place.db("complete-job", "done")
+    place.db("fail-job", "failed", "--reason", "r")
+    mailbox.post(place.open(), "m", "read", status="processed")
+    before = content(place)
+
+    assert place.json("prune", "--older-than", "0", "--status", "completed") == {"jobs": 1}
+
+    assert status(place) == {"failed": "failed"}
+    assert content(place) == {**before, "jobs": 1}
+
+
+def test_cancel_all_leaves_finished_jobs_as_they_are(place: Any) -> None:
+    add(place, "done", "failed", "waits", "held")
+    place.db("complete-job", "done")
+    place.db("fail-job", "failed", "--reason", "r")
+    jobs.claim_id(place.open(), "held", owner="w")
+
+    assert place.db("cancel", "--all").output == "🚫 2 jobs cancelled\n"
+
+    assert status(place) == {"done": "completed", "failed": "failed", "waits": "cancelled", "held": "cancelled"}
+
+
+@pytest.mark.parametrize(
+    ("verb", "option", "changed"),
+    [
+        ("retry", ["--type", "t"], {"a"}),
+        ("retry", ["--machine-type", "m"], {"b"}),
+        ("retry", ["--status", "failed"], {"a", "b"}),
+        ("retry", ["--all"], {"a", "b", "c"}),
+        ("cancel", ["--type", "u"], {"e"}),
+        ("cancel", ["--machine-type", "m"], {"e"}),
+        ("cancel", ["--status", "pending"], {"d", "e"}),
+    ],
+)
+def test_an_option_changes_only_the_jobs_that_it_chooses(
+    place: Any, verb: str, option: list[str], changed: set[str]
+) -> None:
+    db = place.open()
+    for job_id, job_type, machine_type in (("a", "t", None), ("b", "u", "m"), ("c", "u", None), ("d", "t", None)):
+        jobs.enqueue(db, job_id, job_type, machine_type=machine_type)
+    jobs.enqueue(db, "e", "u", machine_type="m")
+    place.db("fail-job", "a", "--reason", "r")
+    place.db("fail-job", "b", "--reason", "r")
+    place.db("cancel", "c")
+    before = status(place)
+    assert before == {"a": "failed", "b": "failed", "c": "cancelled", "d": "pending", "e": "pending"}
+
+    assert place.db(verb, *option).exit_code == 0
+
+    after = {"retry": "pending", "cancel": "cancelled"}[verb]
+    assert status(place) == {**before, **dict.fromkeys(changed, after)}
+
+
+JOBS, DONE = {"bell": "jobs", "count": 1, "key": []}, {"bell": "done", "count": 1, "key": ["j"]}
+
+
+@pytest.mark.parametrize(
+    ("line", "notified"),
+    [
+        ("retry j", [JOBS, DONE]),
+        ("retry --all", [JOBS, {**DONE, "key": []}]),
+        ("cancel j", [JOBS, DONE]),
+        ("cancel --all", [JOBS, {**DONE, "key": []}]),
+        ("release j", [JOBS, DONE]),
+        ("release --all", [JOBS, {**DONE, "key": []}]),
+        ("reset-processing --force", [JOBS, {**DONE, "key": []}]),
+        ("complete-job j", [DONE]),
+        ("fail-job j --reason r", [DONE]),
+        ("remove-job j", [DONE]),
+        ("add-job k --type t --machine-type m", [{**JOBS, "key": ["t", "m"]}]),
+        ("add-job j --type t --if-absent", []),
+        ("cancel --all --dry-run", []),
+        ("retry --type other", []),
+    ],
+)
+def test_a_change_of_jobs_notifies_waiting_machines(
+    place: Any, received: Any, line: str, notified: list[dict[str, Any]]
+) -> None:
+    add(place, "j")
+    if line.split()[0] not in ("cancel", "remove-job"):
+        jobs.claim(place.open(), owner="gone", lease_s=0.0)
+    listener = place.listen(place.machine("worker"))
+
+    assert place.db(*line.split()).exit_code == 0
+
+    assert received(listener) == notified
+
+
+def test_a_file_of_jobs_notifies_waiting_machines(place: Any, received: Any) -> None:
+    listener = place.listen(place.machine("worker"))
+
+    assert place.db("add-jobs", "-", "--type", "t", stdin="{}\n{}\n").exit_code == 0
+
+    assert {"bell": "jobs", "count": 2, "key": []} in received(listener)

@@ -70,7 +70,23 @@ def test_an_operators_word_ends_a_job_in_any_status(place: Any) -> None:
     assert place.json("details", "j")["result"] == {"n": 1}
 
 
-def test_ending_a_job_wakes_those_who_wait_and_is_shown_to_the_monitor(place: Any, received: Any) -> None:
+def test_the_end_of_a_job_is_its_status_result_and_error(place: Any) -> None:
+    for job_id in ("done", "failed"):
+        place.db("add-job", job_id, "--type", "t")
+        jobs.claim_id(place.open(), job_id, owner="w")
+
+    place.db("complete-job", "done", "--result", "[1]")
+    place.db("fail-job", "failed", "--reason", "corrupt")
+
+    rows = {job_id: place.json("details", job_id) for job_id in ("done", "failed")}
+    fields = ("status", "result", "error_message", "lease_until")
+    assert [rows["done"][key] for key in fields] == ["completed", [1], None, None]
+    assert [rows["failed"][key] for key in fields] == ["failed", None, "corrupt", None]
+    assert all(row["completed_at"] for row in rows.values())
+    assert [row["attempt_history"][0]["outcome"] for row in rows.values()] == ["completed", "failed"]
+
+
+def test_ending_a_job_notifies_waiting_machines_and_is_shown_to_the_monitor(place: Any, received: Any) -> None:
     waiting, monitor = place.listen(place.machine("controller")), place.listen(place.events)
     place.db("add-job", "j", "--type", "t")
     received(waiting)

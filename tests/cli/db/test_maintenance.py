@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from statemachine_engine.storage import jobs
+from statemachine_engine.storage import jobs, mailbox
 from tests.support.readonly import immutable
 
 
@@ -19,6 +19,48 @@ def test_cleanup_deletes_the_jobs_of_one_status(place: Any) -> None:
     assert place.db("cleanup", "--status", "completed").output == "Deleted 2 completed jobs\n"
     assert [job["job_id"] for job in place.json("list")] == ["c"]
     assert place.db("cleanup", "--status", "completed").output == "No completed jobs to delete\n"
+
+
+@pytest.mark.parametrize("chosen", ["pending", "completed", "failed", "cancelled"])
+def test_cleanup_leaves_jobs_in_other_statuses_and_all_events(place: Any, chosen: str) -> None:
+    for job_id in ("pending", "completed", "failed", "cancelled"):
+        place.db("add-job", job_id, "--type", "t")
+    place.db("complete-job", "completed")
+    place.db("fail-job", "failed", "--reason", "r")
+    place.db("cancel", "cancelled")
+    place.db("send-event", "--target", "m", "--type", "e")
+
+    assert place.db("cleanup", "--status", chosen).exit_code == 0
+
+    assert {job["job_id"] for job in place.json("list")} == {"pending", "completed", "failed", "cancelled"} - {chosen}
+    assert len(place.json("list-events")) == 1
+
+
+@pytest.mark.parametrize(("status", "left"), [(None, set()), ("processed", {"pending"}), ("pending", {"processed"})])
+def test_cleanup_events_leaves_other_statuses_and_all_jobs(place: Any, status: str | None, left: set[str]) -> None:
+    place.db("add-job", "a", "--type", "t")
+    place.db("complete-job", "a")
+    for wanted in ("processed", "pending"):
+        mailbox.post(place.open(), "m", wanted, status=wanted)
+
+    assert place.db("cleanup-events", *(["--status", status] if status else [])).exit_code == 0
+
+    assert {event["status"] for event in place.json("list-events")} == left
+    assert [job["status"] for job in place.json("list")] == ["completed"]
+
+
+def test_reset_processing_leaves_jobs_that_are_not_processing(place: Any) -> None:
+    for job_id in ("held", "done", "failed", "waits"):
+        place.db("add-job", job_id, "--type", "t")
+    place.db("complete-job", "done")
+    place.db("fail-job", "failed", "--reason", "r")
+    jobs.claim_id(place.open(), "held", owner="w")
+
+    assert place.db("reset-processing", "--force").exit_code == 0
+
+    statuses = {job["job_id"]: job["status"] for job in place.json("list")}
+    assert statuses == {"held": "pending", "done": "completed", "failed": "failed", "waits": "pending"}
+    assert place.json("details", "held")["attempts"] == 0
 
 
 def test_cleanup_refuses_to_delete_what_is_being_worked_on(place: Any) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import socket
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from statemachine_engine import Runtime
+from statemachine_engine.actors.sockets import unix_socket
 from statemachine_engine.storage import jobs, mailbox
 from tests.support.until import until
 from tests.web.conftest import RUN, Site
@@ -211,3 +215,28 @@ def test_a_payload_that_is_too_large_is_refused(site: Site) -> None:
     site.start("worker")
     answer = site.post("/api/machines/worker/events", {"type": "go", "payload": "x" * (16 * 2**20 + 1)})
     assert answer.status == 413
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "notified"),
+    [
+        ("/api/jobs", {"job_type": "t", "machine_type": "m"}, [("jobs", ["t", "m"])]),
+        ("/api/jobs/failed/retry", {}, [("jobs", ["t", None]), ("done", ["failed"])]),
+        ("/api/jobs/waits/cancel", {}, [("done", ["waits"])]),
+        ("/api/jobs/bulk", {"action": "cancel", "ids": ["waits"]}, [("done", ["waits"])]),
+    ],
+)
+def test_a_change_of_jobs_notifies_waiting_machines(
+    site: Site, tmp_path: Path, path: str, body: Any, notified: list[Any]
+) -> None:
+    jobs.enqueue(site.db, "waits", "t")
+    jobs.enqueue(site.db, "failed", "t")
+    jobs.fail(site.db, "failed", "r")
+    with tempfile.TemporaryDirectory() as folder, unix_socket.bind(Path(folder, "worker.sock")) as listener:
+        site.start("worker", host=socket.gethostname(), control_socket=str(Path(folder, "worker.sock")))
+
+        assert site.post(path, body).status in (200, 201)
+
+        listener.settimeout(5)
+        messages = [json.loads(listener.recv(65536)) for _ in notified]
+    assert [(message["bell"], message["key"]) for message in messages] == notified
