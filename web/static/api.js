@@ -1,6 +1,6 @@
 // The server's JSON API.
 
-/** An answer that is not the one hoped for. */
+/** An error answer of the server. */
 export class ApiError extends Error {
   constructor(message, status, hint) {
     super(message);
@@ -11,21 +11,21 @@ export class ApiError extends Error {
 
 let csrfToken = "";
 
-/** What the page is told about its server; the token in it goes with every write from here on. */
+/** Loads the configuration of the server; its token is sent with every later write. */
 export async function getConfig() {
   const config = await get("/api/config");
   csrfToken = config.csrf_token;
   return config;
 }
 
-/** GET; `query` keeps only what is set. */
+/** Sends a GET; empty values of `query` are left out. */
 export function get(path, query = {}, signal) {
   const set = Object.entries(query).filter(([, value]) => value !== null && value !== undefined && value !== "");
   const search = new URLSearchParams(set).toString();
   return ask(search ? `${path}?${search}` : path, { signal });
 }
 
-/** POST with a JSON body; once more where the token was that of a server that has been started anew since. */
+/** Sends a POST with a JSON body; repeats it once with a new token if the server was restarted. */
 export async function post(path, body = {}) {
   const sent = csrfToken;
   try {
@@ -38,7 +38,7 @@ export async function post(path, body = {}) {
   }
 }
 
-/** A path of the API; every part is escaped. */
+/** Returns a path of the API; every part is escaped. */
 export const api = (...parts) => `/api/${parts.map((part) => encodeURIComponent(part)).join("/")}`;
 
 function write(path, body) {
@@ -49,7 +49,7 @@ function write(path, body) {
   });
 }
 
-/** `path` as the API's own documents have it; the page may stand below a prefix, in another application or behind a proxy. */
+/** Resolves an API path against the page's address, which may be below a prefix in another application or proxy. */
 async function ask(path, options) {
   let response;
   try {

@@ -33,7 +33,7 @@ function App() {
     <${Toasts} />`;
 }
 
-/** Counts how often a topic was announced. */
+/** Counts the announcements of a topic. */
 function useTurn(topic) {
   const [turn, setTurn] = useState(0);
   useEffect(() => subscribe(topic, () => setTurn((n) => n + 1)), [topic]);
@@ -65,7 +65,7 @@ function Top({ view, onHelp }) {
 
 const Logo = () => html`<svg class="logo" viewBox="0 0 24 24" aria-hidden="true"><circle cx="6" cy="12" r="4" /><circle cx="18" cy="12" r="4" class="on" /><path d="M7,7.5 C9,3.5 15,3.5 17,7.5" /></svg>`;
 
-/** How many machines have failed, beside the word Machines. */
+/** The number of failed machines, beside the word Machines. */
 function Failures() {
   const { machines } = useMachines();
   const failed = [...machines.values()].filter((machine) => conditionOf(machine) === "failed").length;
@@ -79,7 +79,7 @@ function Connection() {
   return html`<span class=${`connection ${connection.status}`} role="status"><i aria-hidden="true"></i><span>${WORDS[connection.status]}</span></span>`;
 }
 
-/** Says honestly that what is shown is old. */
+/** A banner that tells that the shown data is old. */
 function Banner() {
   const { connection } = useStore("connection");
   if (connection.status !== "lost") return null;
@@ -99,7 +99,7 @@ const Help = ({ onClose }) => html`<${Dialog} title="Keyboard shortcuts" onClose
 </${Dialog}>`;
 
 function useKeys(setHelp) {
-  useLayoutEffect(() => { // before the page is painted: what can be seen can be typed at
+  useLayoutEffect(() => { // before the page is painted, so that keys work as soon as it is visible
     const pressed = (event) => {
       if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
       if (event.target.closest("input:not([type=range]):not([type=checkbox]), textarea, select")) {
@@ -151,6 +151,6 @@ function skipToMain(event) {
   main.focus();
 }
 
-globalThis.monitor = { store, stream, onEvents }; // for a look from the browser's console
+globalThis.monitor = { store, stream, onEvents }; // for inspection in the browser's console
 render(html`<${App} />`, document.getElementById("app"));
 start();

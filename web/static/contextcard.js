@@ -1,13 +1,13 @@
-// What a machine has in its context, kept up to date while the machine moves.
+// A machine's context, updated while the machine moves.
 import { api, get } from "./api.js";
 import { shortened } from "./format.js";
 import { html, paced, useEffect, useState } from "./lib.js";
 import { onEvents } from "./store.js";
 import { Clock, Code } from "./ui.js";
 
-const EVERY_MS = 1000; // the machine itself leaves it no more often
-const LATE_MS = 1500; // after its last event: what it left a second later
-const SLOW_MS = 10_000; // what an action changes on and on, without an event
+const EVERY_MS = 1000; // machines store it at most this often
+const LATE_MS = 1500; // after its last event, for the context stored a second later
+const SLOW_MS = 10_000; // for changes by an action that sends no events
 const LONGEST_LINE = 60;
 
 export function ContextCard({ name }) {
@@ -23,10 +23,10 @@ export function ContextCard({ name }) {
   </section>`;
 }
 
-/** A long name breaks behind its underscores first. */
+/** Breaks a long name after underscores first. */
 const breakable = (name) => name.split(/(?<=_)/).map((part) => html`${part}<wbr />`);
 
-/** One line where that is enough; the rest unfolds. */
+/** Shows one line; longer values unfold. */
 function Value({ name, value, isCut }) {
   const line = typeof value === "string" ? value : JSON.stringify(value);
   if (!isCut && line.length <= LONGEST_LINE && !line.includes("\n")) return value === null || value === "" ? html`<span class="muted">${value === null ? "null" : "empty"}</span>` : html`<code>${line}</code>`;
@@ -37,7 +37,7 @@ function Value({ name, value, isCut }) {
   </details>`;
 }
 
-/** The context as the server has it, asked for as the machine moves. */
+/** Loads the context from the server as the machine moves. */
 function useContext(name) {
   const [found, setFound] = useState(null);
   useEffect(() => {

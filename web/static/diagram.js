@@ -1,4 +1,4 @@
-// The picture of a machine: its present state lit, its last transition on the move, counts beside the arrows.
+// The diagram of a machine: current state, last transition, counts beside the arrows.
 import { brief, count, plural } from "./format.js";
 import { graphOf, linesOf, stands, strayStates } from "./graph.js";
 import { layoutOf, short } from "./layout.js";
@@ -6,7 +6,7 @@ import { html, useEffect, useMemo, useRef, useState } from "./lib.js";
 
 const MARGIN = 14;
 const LINE = 14;
-/** Zooms: whatever fits, and what is read without being made larger first. */
+/** Zoom levels: the smallest one, and the smallest that is readable. */
 const SMALLEST = 0.1;
 const READABLE = 0.6;
 
@@ -49,7 +49,7 @@ function useGeometry(graph) {
   return answer.graph === graph ? answer : {};
 }
 
-/** What a diagram may take of the window: there the side column, here the height that leaves its tools in sight. */
+/** Returns the space that a diagram may take, beside the side column and below its tools. */
 const roomNow = () => ({ width: innerWidth > 1000 ? Math.min(innerWidth, 1320) - 400 : innerWidth - 60, height: highest() });
 const highest = () => Math.max(340, innerHeight * 0.6);
 
@@ -136,11 +136,11 @@ function pressable(act, label) {
   return { tabindex: 0, role: "button", "aria-label": label, onClick: act, onKeyDown };
 }
 
-/** The part of the page around it: zoom, scrolling, keeping the lit state in sight. */
+/** The pane around a diagram: zoom, scrolling, and keeping the current state visible. */
 export function DiagramPane({ children, tools, current }) {
   const pane = useRef(null);
   const [zoom, setZoom] = useState(1);
-  const [least, setLeast] = useState(READABLE); // it follows the pane's size, down to this; null: it does not
+  const [least, setLeast] = useState(READABLE); // smallest zoom when fitting to the pane; null: it does not fit
   useEffect(() => {
     const measure = () => least && pane.current && setZoom(fitting(pane.current, least));
     const observer = new ResizeObserver(measure);
@@ -164,7 +164,7 @@ export function DiagramPane({ children, tools, current }) {
     <div class="diagram-pane" ref=${pane} tabindex="0" role="region" aria-label="Diagram">${children(zoom)}</div>`;
 }
 
-/** The zoom, from `least` on, at which its whole width is seen; its height too, unless that made it hard to read. */
+/** Returns the zoom, at least `least`, that shows the whole width, and the height if text stays readable. */
 function fitting(pane, least) {
   const box = pane?.querySelector("svg.diagram")?.viewBox.baseVal;
   if (!box?.width) return 1;

@@ -1,10 +1,10 @@
-// One line of the audit log; opened, all of it.
+// One line of the audit log; when opened, the whole event.
 import { kindOf, levelOf, messageOf } from "./levels.js";
 import { html, memo, useState } from "./lib.js";
 import { href } from "./router.js";
 import { Clock, Code, Dialog, Time } from "./ui.js";
 
-/** `plain`: without the machine's name, where all lines are of one machine. */
+/** `plain` leaves out the machine's name, for lists of one machine. */
 export const EventRow = memo(({ item, plain }) => {
   const [open, setOpen] = useState(false);
   const level = levelOf(item);

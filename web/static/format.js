@@ -1,16 +1,16 @@
-// Times, durations and values as people read them.
+// Formats times, durations and values for people.
 
 let offset_s = 0;
 
-/** Learns how far the server's clock is ahead of ours. */
+/** Stores how far the server's clock is ahead of the browser's. */
 export function setServerTime(epoch_s) {
   if (Number.isFinite(epoch_s)) offset_s = epoch_s - Date.now() / 1000;
 }
 
-/** The server's time, in epoch seconds. */
+/** Returns the server's time in epoch seconds. */
 export const now = () => Date.now() / 1000 + offset_s;
 
-/** Epoch seconds from what the API gives: a number, or "2026-11-24 05:37:04.123" in UTC. */
+/** Returns epoch seconds from a value of the API: a number, or "2026-11-24 05:37:04.123" in UTC. */
 export function epoch(value) {
   if (value === null || value === undefined || value === "") return null;
   if (typeof value === "number") return value;
@@ -30,7 +30,7 @@ export function clock(value, ms = false) {
   return ms ? `${text}.${String(date.getMilliseconds()).padStart(3, "0")}` : text;
 }
 
-/** The time, with the day before it where that is not today. */
+/** The time, preceded by the day if that is not today. */
 export function when(value, ms = false) {
   const at_s = epoch(value);
   if (at_s === null) return "–";
@@ -39,7 +39,7 @@ export function when(value, ms = false) {
   return today ? clock(at_s, ms) : `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${clock(at_s, ms)}`;
 }
 
-/** All of it, for a tooltip. */
+/** Date and time, for a tooltip. */
 export function exact(value) {
   const at_s = epoch(value);
   return at_s === null ? "" : `${new Date(at_s * 1000).toString()}`;
@@ -55,7 +55,7 @@ export function duration(seconds) {
   return coarse(s);
 }
 
-/** 4 s, 3m 20s, 2h 05m, 3d 4h: what ticks along in a list. */
+/** 4 s, 3m 20s, 2h 05m, 3d 4h: for durations that are updated in a list. */
 export function coarse(seconds) {
   const s = Math.max(0, Math.floor(seconds));
   if (s < 60) return `${s} s`;
@@ -66,7 +66,7 @@ export function coarse(seconds) {
 
 export const count = (n) => Number(n ?? 0).toLocaleString("en-GB");
 
-/** A count in little room: 999, 1.2k, 34k, 1.2M */
+/** A short count: 999, 1.2k, 34k, 1.2M */
 export function brief(n) {
   if (n < 1000) return String(n);
   if (n < 1e6) return `${(n / 1e3).toFixed(n < 1e4 ? 1 : 0)}k`;
@@ -92,5 +92,5 @@ export function pretty(value) {
 
 export const plural = (n, noun) => `${count(n)} ${noun}${n === 1 ? "" : "s"}`;
 
-/** The beginning of a long text, as much as a line can show. */
+/** The beginning of a long text, for one line. */
 export const shortened = (text, most = 160) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);

@@ -1,8 +1,8 @@
-// From a machine's definition to the nodes, edges and boxes of one picture. Pure: no page, no layout.
+// Turns a machine's definition into nodes, edges and boxes of a diagram, without page or layout.
 
 const ANY = "*";
 
-/** What the picture needs of the API's definition: {states, transitions, initial, finals, groups: Map name -> states}. */
+/** The parts of the API's definition that a diagram needs: {states, transitions, initial, finals, groups: Map name -> states}. */
 export const modelOf = ({ states, transitions, initial_state: initial, final: finals, groups }) => ({
   states: states.map(({ name }) => name),
   transitions,
@@ -11,7 +11,7 @@ export const modelOf = ({ states, transitions, initial_state: initial, final: fi
   groups: new Map(Object.entries(groups)),
 });
 
-/** The picture: `inside` a group, or all of it, with `collapsed` groups as one node each; wildcard edges on demand.
+/** Returns the graph `inside` a group, or of the whole machine, with `collapsed` groups as one node each; wildcard edges on demand.
  * Without those, states that only they lead to are left out, but for `kept`. */
 export function graphOf(model, { inside = null, collapsed = false, wildcards = false, kept = null } = {}) {
   const draw = new Drawing(model, collapsed && !inside);
@@ -28,7 +28,7 @@ export function graphOf(model, { inside = null, collapsed = false, wildcards = f
   return draw.picture((node) => wildcards || inside || node.states.includes(kept));
 }
 
-/** The states that only wildcard edges lead to, or from. */
+/** States with wildcard edges only. */
 export function strayStates(model) {
   const tied = new Set(model.transitions.filter(({ from }) => from !== ANY).flatMap(({ from, to }) => [from, to]));
   return model.states.filter((state) => !tied.has(state) && state !== model.initial);
@@ -111,14 +111,14 @@ class Drawing {
 
 const MOST_EVENTS_SHOWN = 3;
 
-/** The lines beside an arrow: an event each, and how many more there are. */
+/** The lines beside an arrow: one for each event, and the number of further ones. */
 export function linesOf(edge) {
   const events = [...new Set(edge.moves.map(({ event }) => event))];
   if (events.length <= MOST_EVENTS_SHOWN) return events;
   return [...events.slice(0, MOST_EVENTS_SHOWN - 1), `+${events.length - MOST_EVENTS_SHOWN + 1} more`];
 }
 
-/** Does the arrow stand for this transition, as the audit log has it? */
+/** Returns true if the arrow stands for this transition of the audit log. */
 export function stands(edge, { from, to, event }) {
   return edge.moves.some(
     (move) => (move.from === from || move.from === ANY) && move.to === to && (event === undefined || move.event === event),

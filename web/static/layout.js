@@ -1,6 +1,6 @@
-// Where the parts of a picture lie. Mermaid only measures and places: it gets stand-ins of the same width for all names,
-// never the names themselves, and what it draws is thrown away. So no text of a user can mean anything to it, and the
-// page draws the picture itself, in its own colours, without inline styles.
+// Computes the places of a diagram's parts. Mermaid only measures: it gets texts of the same width instead of names, and
+// its drawing is discarded. So no text of a user is interpreted by Mermaid, and the page draws the diagram itself, in
+// its own colours, without inline styles.
 import { linesOf } from "./graph.js";
 
 const LONGEST_NAME = 26;
@@ -61,7 +61,7 @@ function sourceOf({ nodes, edges, boxes }, direction) {
 
 const end = (ids, key) => (key === "start" || key === "end" ? "[*]" : ids.get(key));
 
-/** Letters of about the same width, none of which means anything to Mermaid. */
+/** Characters of about the same width without a meaning in Mermaid. */
 function standIn(name) {
   return short(name).replace(/[^A-Za-z0-9_]/gu, (char) => (char.codePointAt(0) > 0x2e7f ? "WW" : "x")) || "x";
 }

@@ -1,4 +1,4 @@
-// What an event of the audit log says, how serious it is, and in one line.
+// The level, the kind and the one-line text of an event of the audit log.
 import { duration, shortened, textOf } from "./format.js";
 
 export const LEVELS = ["error", "warning", "success", "info", "debug"];
@@ -15,7 +15,7 @@ const LEVEL_OF_TYPE = {
   state_change: "debug",
 };
 
-/** The engine's note that a message came in; in numbers they would drown what people log. */
+/** Log lines of the engine about received events; they are filtered, because they are many. */
 const isMail = ({ type, payload }) => type === "activity_log" && Array.isArray(payload?.payload_keys);
 
 const ALIASES = { warn: "warning", critical: "error", fatal: "error", notice: "info", ok: "success" };
@@ -60,7 +60,7 @@ const TYPE_LABELS = {
 
 export const labelOf = (type) => TYPE_LABELS[type] ?? type;
 
-/** The kind of an event, in a word. */
+/** The kind of an event in one word. */
 export const kindOf = (event) => (isMail(event) ? "received" : labelOf(event.type));
 
 /** One line. */

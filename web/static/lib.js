@@ -1,4 +1,4 @@
-// Preact and htm under one roof, and the few helpers that every view needs.
+// Preact, htm and the helpers that every view needs.
 import { Component, Fragment, h, render } from "./vendor/preact.js";
 import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "./vendor/preact-hooks.js";
 import htm from "./vendor/htm.js";
@@ -6,7 +6,7 @@ import htm from "./vendor/htm.js";
 export const html = htm.bind(h);
 export { Component, Fragment, render, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState };
 
-/** A component that is drawn again only when one of its properties is another value. */
+/** A component that is rendered again only when a property changes. */
 export function memo(view) {
   return class extends Component {
     shouldComponentUpdate(next) {
@@ -24,7 +24,7 @@ function sameProps(a, b) {
   return keys.length === Object.keys(a).length && keys.every((key) => a[key] === b[key]);
 }
 
-/** The value, `wait_ms` after it last changed. */
+/** Returns the value `wait_ms` after its last change. */
 export function useSettled(value, wait_ms = 250) {
   const [settled, setSettled] = useState(value);
   useEffect(() => {
@@ -34,7 +34,7 @@ export function useSettled(value, wait_ms = 250) {
   return settled;
 }
 
-/** Loads with `load(signal)` whenever `keys` change: {data, error, loading, reload}. The old data stays meanwhile. */
+/** Loads with `load(signal)` when `keys` change: {data, error, loading, reload}. Old data is shown meanwhile. */
 export function useLoaded(load, keys) {
   const [answer, setAnswer] = useState({ data: null, error: null, loading: true });
   const [turn, setTurn] = useState(0);
@@ -55,7 +55,7 @@ export function useLoaded(load, keys) {
   return { ...answer, reload };
 }
 
-/** A function that calls `act` at most once in `wait_ms`, the last time included. */
+/** Returns a function that calls `act` at most once in `wait_ms`, and after the last call. */
 export function paced(act, wait_ms) {
   let timer = 0;
   let last = 0;

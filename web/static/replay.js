@@ -1,4 +1,4 @@
-// A machine's past, move by move: a slider, a play button, and the way back to the present.
+// Replay of a machine's transitions: a slider, a play button, and the way back to the present.
 import { clock, duration } from "./format.js";
 import { html, useEffect, useState } from "./lib.js";
 import { Clock } from "./ui.js";
@@ -8,7 +8,7 @@ const SHORTEST_STEP_MS = 350;
 
 /** {index, moment, count, show(i), live(), playing, play()}; `moment` is null while the page shows the present. */
 export function useReplay(moves) {
-  const [id, setId] = useState(null); // the id, not the index: earlier moves may be loaded in the meantime
+  const [id, setId] = useState(null); // the id, because earlier transitions may be loaded meanwhile
   const [playing, setPlaying] = useState(false);
   const index = id === null ? null : moves.findIndex((move) => move.id === id);
   const moment = index !== null && index >= 0 ? moves[index] : null;

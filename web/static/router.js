@@ -1,4 +1,4 @@
-// Where the page is: the part of its address behind the #, so that every view can be linked to and reloaded.
+// The route of the page: the part of its address after the #, so that views can be linked and reloaded.
 import { useEffect, useState } from "./lib.js";
 
 /** "#/machines/a%20b?tab=log" -> {parts: ["machines", "a b"], query: {tab: "log"}} */
@@ -27,7 +27,7 @@ export function go(address) {
   location.hash = address;
 }
 
-/** Changes the query of the present address without a new entry in the history. */
+/** Changes the query of the current address without a new history entry. */
 export function setQuery(changes) {
   const { parts, query } = current();
   const next = Object.entries({ ...query, ...changes }).filter(([, value]) => value);

@@ -3,7 +3,7 @@ import { api, post } from "./api.js";
 import { html, useState } from "./lib.js";
 import { attempt, Dialog } from "./ui.js";
 
-/** `event` "" asks for its name too. */
+/** With `event` "", the dialog asks for its name. */
 export function EventDialog({ machine, event, onClose }) {
   const [type, setType] = useState(event);
   const [text, setText] = useState("{}");

@@ -1,4 +1,4 @@
-// What the page knows: machines, the newest events, the connection. Changes are announced by topic, a few times a second.
+// The page's data: machines, newest events, connection. Changes are announced by topic, a few times a second.
 import { get, getConfig } from "./api.js";
 import { epoch, now, setServerTime } from "./format.js";
 import { paced, useEffect, useState } from "./lib.js";
@@ -34,14 +34,14 @@ let flushTimer = 0;
 let hasPast = false;
 let snapshotId = 0; // events up to this id are already part of the machines' state
 
-/** Calls back after changes of a topic: "machines", "events", "connection", "config". Gives back how to stop. */
+/** Calls back after changes of a topic: "machines", "events", "connection", "config". Returns a function that stops it. */
 export function subscribe(topic, callback) {
   if (!subscribers.has(topic)) subscribers.set(topic, new Set());
   subscribers.get(topic).add(callback);
   return () => subscribers.get(topic).delete(callback);
 }
 
-/** Draws the component again when one of these topics changes. */
+/** Renders the component again when one of these topics changes. */
 export function useStore(...topics) {
   const [, setTurn] = useState(0);
   useEffect(() => {
@@ -51,7 +51,7 @@ export function useStore(...topics) {
   return store;
 }
 
-/** The same for all machines at once, a few times a second however fast they move. */
+/** Renders again for all machines, at most a few times a second. */
 export function useMachines() {
   const [, setTurn] = useState(0);
   useEffect(() => {
@@ -62,7 +62,7 @@ export function useMachines() {
   return store;
 }
 
-/** One machine's record, drawn again only when that changes. */
+/** Returns one machine's record, and renders again only when it changes. */
 export function useMachine(name) {
   const [machine, setMachine] = useState(store.machines.get(name));
   useEffect(() => {
@@ -73,7 +73,7 @@ export function useMachine(name) {
   return machine;
 }
 
-/** Calls back with every batch of new events. Gives back how to stop. */
+/** Calls back with every batch of new events. Returns a function that stops it. */
 export function onEvents(callback) {
   eventListeners.add(callback);
   return () => eventListeners.delete(callback);
@@ -95,7 +95,7 @@ function loadConfig() {
   getConfig().then(take, () => {}); // the next connection asks again
 }
 
-/** What happened before the page was opened, so that a reload loses nothing. */
+/** Loads events from before the page was opened, so that a reload loses nothing. */
 async function loadPast(upTo) {
   hasPast = true;
   try {
@@ -160,13 +160,13 @@ function flush() {
   announce("events");
 }
 
-/** We were too slow, or away for too long: fetch what is missing, if it is not more than we keep, then the machines. */
+/** Resynchronises after a long pause: loads missing events, if they are not too many, then the machines. */
 async function resync({ last_id: upTo }) {
   store.resyncs += 1;
   const from = stream.lastId ?? upTo;
-  const isFar = upTo - from > MOST_MISSED || upTo < from; // the latter: it is another database
+  const isFar = upTo - from > MOST_MISSED || upTo < from; // lower ids are from another database
   if (isFar) startAnew(upTo);
-  else await stream.holding(() => catchUp(from, upTo)).catch(() => {}); // lost again; the next connection resumes
+  else await stream.holding(() => catchUp(from, upTo)).catch(() => {}); // disconnected again; the next connection resumes
   stream.refresh();
 }
 
@@ -194,10 +194,10 @@ function status(state) {
   const since = state === "lost" ? (store.connection.heard_at ?? now()) : null;
   store.connection = { status: state, heard_at: state === "live" ? now() : store.connection.heard_at, since };
   announce("connection");
-  if (state === "live" && before === "lost") loadConfig(); // it may be another server by now
+  if (state === "live" && before === "lost") loadConfig(); // the server may have changed
 }
 
-/** The event with no more of its payload than the page keeps of thousands. */
+/** Returns the event with a shortened payload, because the page keeps thousands. */
 export function slim(item) {
   const { payload } = item;
   const text = typeof payload === "string" ? payload : JSON.stringify(payload ?? null);
@@ -246,7 +246,7 @@ function beat(item) {
   if (pulse.size > PULSE_MINUTES + 1) for (const old of pulse.keys()) if (old <= minute - PULSE_MINUTES) pulse.delete(old);
 }
 
-/** How many events each of the last minutes had, oldest first. */
+/** Returns the number of events in each of the last minutes, oldest first. */
 export function pulseOf(name) {
   const newest = Math.floor(now() / 60);
   const pulse = store.pulses.get(name);

@@ -1,4 +1,4 @@
-// The WebSocket: connects, comes back after every loss, resumes after the last id it saw, delivers no event twice.
+// The WebSocket: connects, reconnects, resumes after the last id, and delivers each event once.
 
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 5_000;
@@ -22,7 +22,7 @@ export class Stream {
   connect() {
     clearTimeout(this.timer);
     this.timer = 0;
-    const url = new URL("ws/events", document.baseURI); // beside the page, wherever that is
+    const url = new URL("ws/events", document.baseURI); // relative to the page
     url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
     if (this.lastId !== null) url.searchParams.set("since", this.lastId);
     const socket = new WebSocket(url);
@@ -37,7 +37,7 @@ export class Stream {
     if (this.socket?.readyState === WebSocket.OPEN) this.socket.send("refresh");
   }
 
-  /** While `work` fetches what was missed, what comes live waits, so that all is delivered in order. */
+  /** Holds live events while `work` loads missed ones, so that all are delivered in order. */
   async holding(work) {
     this.held = [];
     try {

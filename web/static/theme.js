@@ -1,4 +1,4 @@
-// Runs before the page is painted, so that a chosen theme does not flash. Without a choice the system's one holds.
+// Runs before the page is painted, so that the theme does not flash. The default is the system's theme.
 (function () {
   try {
     const theme = localStorage.getItem("theme");

@@ -1,8 +1,8 @@
-// The small parts that all views share.
+// Small components that all views share.
 import { clock, coarse, count, epoch, exact, now, pretty, when } from "./format.js";
 import { html, useEffect, useMemo, useRef, useState } from "./lib.js";
 
-// Times that tick along: each writes its own text once a second, nothing is drawn again for it.
+// Times that are updated: each writes its own text once a second, without rendering again.
 
 const ticking = new Set();
 setInterval(() => document.hidden || ticking.forEach((tick) => tick()), 1000);
@@ -25,7 +25,7 @@ export function Since({ at, label }) {
 export const Time = ({ at, ms }) => html`<time title=${exact(at)}>${when(at, ms)}</time>`;
 export const Clock = ({ at, ms }) => html`<time title=${exact(at)}>${clock(at, ms)}</time>`;
 
-/** What a machine is up to, as one word. */
+/** A machine's status in one word. */
 export function conditionOf(machine) {
   if (machine.status === "failed") return "failed";
   if (machine.status === "ended") return "ended";
@@ -74,7 +74,7 @@ export function Code({ value, label }) {
     ${text.length > LONGEST_CODE && html`<p class="muted">The first ${count(LONGEST_CODE)} of ${count(text.length)} characters. <code>statemachine-db</code> and the API have all of it.</p>`}`;
 }
 
-/** A row of choices of which any number, or one, is on. */
+/** A row of choices: any number, or exactly one, is selected. */
 export function Chips({ options, chosen, onToggle, label }) {
   return html`<div class="chips" role="group" aria-label=${label}>
     ${options.map(({ value, text, n, tone }) => html`<button key=${value} class=${`chip ${tone ?? ""}`} aria-pressed=${chosen.has(value)}
@@ -109,7 +109,7 @@ export function Dialog({ title, onClose, children }) {
   </dialog>`;
 }
 
-/** Asks before something that cannot be taken back. */
+/** Asks before an action that cannot be undone. */
 export function Confirm({ title, children, action, danger, onConfirm, onClose }) {
   return html`<${Dialog} title=${title} onClose=${onClose}>
     ${children && html`<p>${children}</p>`}
@@ -125,12 +125,12 @@ export function Confirm({ title, children, action, danger, onConfirm, onClose })
 let showToast = () => {};
 let toastSerial = 0;
 
-/** Tells how an action went. */
+/** Shows the result of an action. */
 export function toast(text, tone = "good") {
   showToast({ id: ++toastSerial, text, tone });
 }
 
-/** Runs an action and tells how it went; true where it went well. */
+/** Runs an action and shows its result; returns true on success. */
 export async function attempt(action, done) {
   try {
     const answer = await action();

@@ -1,4 +1,4 @@
-// A long list of which only the rows in sight are in the document.
+// A long list; only visible rows are in the document.
 import { html, useEffect, useLayoutEffect, useRef, useState } from "./lib.js";
 
 const SPARE_ROWS = 8;

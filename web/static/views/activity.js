@@ -1,4 +1,4 @@
-// Everything that happens, newest first.
+// The activity view: all events, newest first.
 import { get } from "../api.js";
 import { EventRow } from "../eventrow.js";
 import { count, plural } from "../format.js";
@@ -55,7 +55,7 @@ function filterOf(levels, type, text) {
     (!needle || `${item.machine_name} ${messageOf(item)}`.toLowerCase().includes(needle));
 }
 
-/** What happened before the events that the page holds, a page at a time. */
+/** Loads events before those that the page holds, page by page. */
 function useOlder(live) {
   const [older, setOlder] = useState({ items: [], more: true });
   const busy = useRef(false);
@@ -68,7 +68,7 @@ function useOlder(live) {
       const items = page.items.map(slim).sort((a, b) => a.id - b.id);
       setOlder((old) => ({ items: [...items, ...old.items], more: items.length > 0 }));
     } catch {
-      // shown by the connection's banner; scrolling on tries again
+      // the connection's banner shows it; scrolling tries again
     } finally {
       busy.current = false;
     }

@@ -1,4 +1,4 @@
-// Many machines of one definition as cards, a column for each group of states. Only cards in sight are in the document.
+// The board: machines of one definition as cards, a column for each group. Only visible cards are in the document.
 import { api, get } from "../api.js";
 import { count, plural } from "../format.js";
 import { modelOf } from "../graph.js";
@@ -68,7 +68,7 @@ function kindsOf(machines) {
   return [...kinds].map(([kind, members]) => [kind, members.length]).sort((a, b) => b[1] - a[1] || a[0].localeCompare(b[0]));
 }
 
-/** [{name, cards, grouped}] in the order of the definition; the machines in a column longest there first. */
+/** [{name, cards, grouped}] in the order of the definition; the longest in a column come first. */
 function columnsOf(machines, model, byState) {
   const columnOf = new Map();
   const order = [];

@@ -1,4 +1,4 @@
-// The queue: find jobs, see what became of them, try them again or call them off.
+// The jobs view: search jobs, see their history, retry or cancel them.
 import { api, get, post } from "../api.js";
 import { count, duration, epoch, now, plural, shortened } from "../format.js";
 import { html, paced, useEffect, useLoaded, useMemo, useRef, useSettled, useState } from "../lib.js";
@@ -166,7 +166,7 @@ function Detail({ id, readOnly, reloadList, query }) {
   </section>`;
 }
 
-/** Those that are over, oldest first; why one failed is left out where that stands above already. */
+/** Ended attempts, oldest first; an error that is shown above is not repeated. */
 function Attempts({ attempts, said }) {
   return html`<table class="attempts">
     <thead><tr><th>Started</th><th class="num">Took</th><th>Machine</th><th>Outcome</th></tr></thead>
@@ -205,7 +205,7 @@ function toggledOne(set, id) {
 // The list, kept up to date
 
 const JOB_EVENTS = new Set(["job_started", "job_completed", "job_failed", "error", "control"]);
-const LOOK_MS = 10_000; // a job that was only added, lost its worker or fell due makes no event
+const LOOK_MS = 10_000; // added, lost and due jobs make no event
 
 function onJobEvents(callback) {
   return onEvents((events) => {

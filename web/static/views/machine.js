@@ -1,4 +1,4 @@
-// One machine: its diagram, what it can be told, what it did, and its past replayed.
+// The machine view: diagram, events to send, history and replay.
 import { api, get, post } from "../api.js";
 import { ContextCard } from "../contextcard.js";
 import { countKey, Diagram, DiagramPane } from "../diagram.js";
@@ -126,7 +126,7 @@ const Facts = ({ machine }) => html`<section class="card facts" aria-label="Fact
 
 const fact = (name, value) => value && html`<dt>${name}</dt><dd>${value}</dd>`;
 
-/** How long each of its actions takes; machines of one definition are counted together. */
+/** The durations of its actions; machines of one definition are counted together. */
 const Actions = ({ actions, type }) => html`<section class="card actions" aria-label="Actions">
   <h2>Actions</h2>
   <table title=${`All runs in machines of ${type}`}>
@@ -176,7 +176,7 @@ function Timeline({ history, replay }) {
     </button>`} />`;
 }
 
-/** Durations span from milliseconds to days: a logarithm lets both be seen. */
+/** A logarithmic scale, because durations range from milliseconds to days. */
 const scaled = (s, longest) => Math.log1p(s * 1000) / Math.log1p(longest * 1000);
 
 function Log({ name, kind }) {
@@ -264,7 +264,7 @@ function counted(counts, events, name, afterId) {
   return next;
 }
 
-/** How often each transition was taken: the server's count, and what came since. */
+/** The count of each transition: the server's count and later events. */
 function useCounts(name, data) {
   const [counts, setCounts] = useState(new Map());
   useEffect(() => {

@@ -1,4 +1,4 @@
-// All machines at a glance: the failed first, those with many instances as one line that leads to the board.
+// The overview: all machines, failed ones first; many instances are one line with a link to the board.
 import { count, plural, shortened } from "../format.js";
 import { html, memo, useEffect, useRef, useState } from "../lib.js";
 import { href, setQuery } from "../router.js";
@@ -58,7 +58,7 @@ const Row = memo(({ machine, pulse }) => {
   </div>`;
 });
 
-/** A state that lights up for a moment when it changes. */
+/** A state that is highlighted for a moment when it changes. */
 function Flash({ value }) {
   const first = useRef(true);
   const span = useRef(null);
@@ -122,7 +122,7 @@ const Nothing = ({ any }) =>
 
 const Skeleton = () => html`<div class="skeleton" role="status" aria-label="Loading">${[1, 2, 3, 4].map((n) => html`<i key=${n}></i>`)}</div>`;
 
-/** Counts up now and then, so that sparklines move on when nothing happens. */
+/** Counts up regularly, so that sparklines move without events. */
 function useTurns(every_ms) {
   const [turn, setTurn] = useState(0);
   useEffect(() => {
