@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from ..actors.lint.catalogue import Rule, rules
 from ..actors.lint.finding import LintFinding, Report
+from ..storage.payload import attributes
 
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
@@ -42,16 +43,8 @@ def as_sarif(reports: Sequence[Report]) -> dict[str, Any]:
 
 
 def _issue(finding: LintFinding) -> dict[str, Any]:
-    return {
-        "code": finding.code,
-        "severity": finding.severity,
-        "message": finding.message,
-        "file": finding.file,
-        "line": finding.line,
-        "column": finding.column,
-        "context": finding.context,
-        "fix": finding.hint,
-    }
+    place = attributes(finding, "code", "severity", "message", "file", "line", "column", "context")
+    return {**place, "fix": finding.hint}
 
 
 def _sarif_rule(rule: Rule) -> dict[str, Any]:

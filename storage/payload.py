@@ -62,3 +62,8 @@ def _made_plain(value: Any, depth: int) -> Any:
 def _said(value: object) -> str:
     """Return the value as text; a number too large for Python's decimal conversion as hexadecimal."""
     return hex(value) if isinstance(value, int) and is_endless(value) else str(value)
+
+
+def attributes(source: object, *names: str) -> dict[str, Any]:
+    """Return these attributes of an object by name, for JSON."""
+    return {name: getattr(source, name) for name in names}

@@ -132,14 +132,14 @@ class Library:
     def _definition(self, path: Path) -> Definition | None:
         now_s = time.monotonic()
         with self._lock:
-            looked_s, stamp, definition = self._read.get(path, (float("-inf"), None, None))
+            looked_s, known_ns, definition = self._read.get(path, (float("-inf"), None, None))
         if now_s - looked_s < LOOK_AGAIN_S:
             return definition
         try:
             fresh = path.stat().st_mtime_ns
         except OSError:
             fresh = None
-        if fresh != stamp:
+        if fresh != known_ns:
             definition = _load(path) if fresh is not None else None
         with self._lock:
             self._read[path] = (now_s, fresh, definition)

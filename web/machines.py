@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..actors.processes.liveness import is_running, status_of
 from ..storage import audit, machines
 from ..storage.jobs import queries
+from ..storage.payload import attributes
 from .feed.backlog import Place
 
 if TYPE_CHECKING:
@@ -82,21 +83,15 @@ class Machines:
         summary = self._feed.board.machine(row.machine_name)
         metadata = row.metadata if isinstance(row.metadata, dict) else {}
         return {
-            "machine_name": row.machine_name,
-            "current_state": row.current_state,
-            "last_activity": row.last_activity,
+            **attributes(row, "machine_name", "current_state", "last_activity", "pid", "host", "config_type"),
+            **attributes(row, "metadata", "started_at"),
             "state_since": summary.state_since or row.last_activity,
             "running": running,
             "status": status_of(row, running),
-            "pid": row.pid,
-            "host": row.host,
-            "config_type": row.config_type,
             "template": bool(metadata.get("template")),
-            "metadata": row.metadata,
             "current_job": summary.job_id if running and summary.job_id in jobs else None,
             "last_error": summary.last_error or (self._reason(db, row) if row.status == "failed" else None),
             "group": self._library.group_of(row),
-            "started_at": row.started_at,
             "heard_at": None if row.alive_until is None else row.alive_until - machines.LEASE_S,
         }
 

@@ -58,7 +58,7 @@ class Numbers(Collector):
 
     def collect(self) -> Iterator[Metric]:
         try:
-            found = [*self._now(), *self._actions(), *self._troubles(), *self._since_start()]
+            found = [*self._now(), *self._actions(), *self._problems(), *self._since_start()]
         except StorageError:
             found = []
         yield _gauge("database_up", "1 if the database can be read.", (), {(): bool(found)})
@@ -97,7 +97,7 @@ class Numbers(Collector):
         yield took
         yield _counter("action_failures", "Failed actions, each attempt counted.", labels, failures)
 
-    def _troubles(self) -> Iterator[Metric]:
+    def _problems(self) -> Iterator[Metric]:
         known = {count.kind: count for count in problems.counts(self._monitor.store.db)}
         of = {kind: known.get(kind, problems.ProblemCount(kind, 0, 0.0)) for kind in PROBLEM_KINDS}
         times = {(kind,): count.times for kind, count in of.items()}

@@ -99,20 +99,16 @@ def machine_rows(db: Database, machine: str | None = None) -> list[dict[str, Any
     """Return the registry as the outputs show it, by name: the keys of older engines first, then liveness."""
     from ...actors.processes.liveness import is_running, status_of
     from ...storage import machines
+    from ...storage.payload import attributes
 
     now_s = db.now()
     rows = machines.list_(db) if machine is None else filter(None, [machines.get(db, machine)])
     return [
         {
-            "machine_name": row.machine_name,
-            "current_state": row.current_state,
-            "last_activity": row.last_activity,
-            "pid": row.pid,
-            "metadata": row.metadata,
+            **attributes(row, "machine_name", "current_state", "last_activity", "pid", "metadata"),
             "running": (running := is_running(row, now_s)),
             "status": status_of(row, running),
-            "config_type": row.config_type,
-            "host": row.host,
+            **attributes(row, "config_type", "host"),
         }
         for row in rows
     ]

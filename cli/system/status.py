@@ -18,7 +18,6 @@ from ..program import FAILED, NOT_RUNNING, Failure
 from .options import address, ask_status, read_given_manifest, running_options, system_options
 
 if TYPE_CHECKING:
-    from ...actors.errors import Problem
     from ...actors.system.manifest import Manifest
 
 COLUMNS: list[Column] = [
@@ -104,6 +103,7 @@ def validate(ctx: click.Context, fmt: str) -> None:
     """
     from ...actors.errors import ConfigError, written
     from ...actors.system.manifest import check_configs
+    from ...storage.payload import attributes
 
     manifest, problems = None, []
     try:
@@ -113,7 +113,8 @@ def validate(ctx: click.Context, fmt: str) -> None:
         problems = [*(manifest.warnings if manifest else ()), *error.warnings, *error.problems]
     failed = any(problem.severity == "error" for problem in problems)
     if fmt == "json":
-        show_json([_as_dict(problem) for problem in problems])
+        names = ("code", "severity", "message", "file", "line", "column", "hint")
+        show_json([attributes(problem, *names) for problem in problems])
     else:
         for line in written(problems):
             click.echo(line, err=True)
@@ -215,10 +216,6 @@ def _log_files(manifest: Manifest, name: str | None) -> list[Path]:
 def _print(file: Any, lines: Iterable[str], mark: bool) -> None:
     for line in lines:
         click.echo(f"{file.path.stem} | {line}" if mark else line)
-
-
-def _as_dict(problem: Problem) -> dict[str, Any]:
-    return {key: getattr(problem, key) for key in ("code", "severity", "message", "file", "line", "column", "hint")}
 
 
 def _unit(manifest: Manifest, *, for_user: bool, ui: bool) -> str:

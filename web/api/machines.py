@@ -8,6 +8,7 @@ from flask import Blueprint, Response
 
 from ...actors.processes.liveness import STATUSES
 from ...storage import audit, contexts, durations
+from ...storage.payload import attributes
 from ..answers import page_of, reply
 from ..durations import grouped
 from ..errors import Refused
@@ -159,24 +160,15 @@ def _definition(definition: Definition) -> dict[str, Any]:
         if state.group is not None:
             groups.setdefault(state.group, []).append(state.name)
     return {
-        "title": definition.title,
-        "description": definition.description,
-        "initial_state": definition.initial_state,
+        **attributes(definition, "title", "description", "initial_state", "template"),
         "states": [
-            {
-                "name": state.name,
-                "group": state.group,
-                "description": state.description,
-                "outcome": state.outcome,
-                "actions": [action.type for action in state.actions],
-            }
+            {**attributes(state, "name", "group", "description", "outcome"), "actions": [a.type for a in state.actions]}
             for state in definition.states.values()
         ],
         "events": list(definition.events),
         "transitions": [_transition(transition) for transition in definition.transitions],
         "final": [name for name in definition.states if definition.is_final(name)],
         "groups": groups,
-        "template": definition.template,
     }
 
 
@@ -184,8 +176,6 @@ def _transition(transition: Transition) -> dict[str, Any]:
     return {
         "from": transition.source,
         "to": transition.target,
-        "event": transition.event,
-        "internal": transition.internal,
-        "timeout_s": transition.timeout_s,
+        **attributes(transition, "event", "internal", "timeout_s"),
         "actions": [action.type for action in transition.actions],
     }

@@ -39,7 +39,7 @@ def whole() -> Json:
         "info": {
             "title": "statemachine-engine monitor",
             "version": version(),
-            "description": "What machines and jobs do and did, and what an operator does to them. The same events "
+            "description": "Machines and jobs, their history, and writes of an operator. The same events "
             "stream over a WebSocket at /ws/events. Writes need the X-CSRF-Token of /api/config.",
         },
         "paths": {
@@ -71,58 +71,58 @@ def _query(name: str, schema: Json, text: str) -> Json:
     return {"name": name, "in": "query", "schema": schema, "description": text}
 
 
-LIMIT = _integer("limit", 1, 1000, "At most so many.")
+LIMIT = _integer("limit", 1, 1000, "Largest number of items.")
 BEFORE = _integer("before", 0, MAX_ID, "Only events of lower ids: the last page's next_cursor.")
-MINUTES = _integer("minutes", 1, 60, "How many.")
-MACHINE = _text("machine", "Of these machines; several with commas.")
-TYPE = _text("type", "Of these types; several with commas.")
-LEVEL = _choice("level", LEVELS, "Of this level.")
+MINUTES = _integer("minutes", 1, 60, "Number of minutes.")
+MACHINE = _text("machine", "Names of machines, separated by commas.")
+TYPE = _text("type", "Types, separated by commas.")
+LEVEL = _choice("level", LEVELS, "Level.")
 SINCE = _integer("since", 0, MAX_ID, "Only events of higher ids, in the order of ids.")
 HISTORY = [LIMIT, SINCE, BEFORE, LEVEL]
 
 #: path -> method -> (summary, parameters, schema of the answer, status[, schema of the body])
 PATHS: dict[str, dict[str, tuple[Any, ...]]] = {
-    "/health": {"get": ("Whether the server lives.", [], "Health", 200)},
-    "/ready": {"get": ("Whether the database is read; 503 if not.", [], "Ready", 200)},
-    "/initial": {"get": ("The message that the stream begins with.", [], "Initial", 200)},
-    "/api/config": {"get": ("Where the stream is, and what may be done.", [], "Config", 200)},
+    "/health": {"get": ("Check that the server lives.", [], "Health", 200)},
+    "/ready": {"get": ("Check that the database can be read; 503 if not.", [], "Ready", 200)},
+    "/initial": {"get": ("The first message of the stream.", [], "Initial", 200)},
+    "/api/config": {"get": ("The address of the stream, and what is allowed.", [], "Config", 200)},
     "/api/machines": {
         "get": (
             "All machines ever seen.",
             [
-                _text("q", "In name, state, configuration, error or job."),
-                _choice("status", liveness.STATUSES, "These."),
+                _text("q", "Text in name, state, configuration, error or job."),
+                _choice("status", liveness.STATUSES, "Status."),
             ],
             "Machines",
             200,
         )
     },
     "/api/machines/{name}": {"get": ("One machine and its definition.", [], "MachineDetails", 200)},
-    "/api/machines/{name}/context": {"get": ("What it has in its context.", [], "MachineContext", 200)},
+    "/api/machines/{name}/context": {"get": ("Its context.", [], "MachineContext", 200)},
     "/api/machines/{name}/timeline": {"get": ("Its transitions, newest first.", [LIMIT, BEFORE], "Timeline", 200)},
-    "/api/machines/{name}/errors": {"get": ("What went wrong in it.", HISTORY, "Events", 200)},
-    "/api/machines/{name}/log": {"get": ("Everything it put on record.", [*HISTORY, TYPE], "Events", 200)},
-    "/api/machines/{name}/activity": {"get": ("Events a minute, lately.", [MINUTES], "Activity", 200)},
+    "/api/machines/{name}/errors": {"get": ("Its errors.", HISTORY, "Events", 200)},
+    "/api/machines/{name}/log": {"get": ("Everything it recorded.", [*HISTORY, TYPE], "Events", 200)},
+    "/api/machines/{name}/activity": {"get": ("Events in each of the last minutes.", [MINUTES], "Activity", 200)},
     "/api/machines/{name}/events": {"post": ("Send it an event.", [], "Sent", 202, "NewEvent")},
     "/api/machines/{name}/stop": {"post": ("Send `stop`, or end its process.", [], "Stopped", 202, "Stop")},
-    "/api/activity": {"get": ("Events a minute of every machine.", [MINUTES], "Activities", 200)},
+    "/api/activity": {"get": ("Events in each of the last minutes, for every machine.", [MINUTES], "Activities", 200)},
     "/api/events": {
         "get": ("The audit log, newest first, or after `since`.", [*HISTORY, MACHINE, TYPE], "Events", 200)
     },
     "/api/transitions": {"get": ("State changes.", [*HISTORY, MACHINE], "Events", 200)},
-    "/api/errors": {"get": ("What went wrong.", [*HISTORY, MACHINE], "Events", 200)},
-    "/api/schedules": {"get": ("What fires by the clock.", [], "Schedules", 200)},
+    "/api/errors": {"get": ("Errors.", [*HISTORY, MACHINE], "Events", 200)},
+    "/api/schedules": {"get": ("All schedules.", [], "Schedules", 200)},
     "/api/jobs": {
         "get": (
             "Jobs, newest first.",
             [
                 LIMIT,
                 _integer("cursor", 0, MAX_ID, "The last page's next_cursor."),
-                _choice("status", job.STATUSES, "In this status; may be repeated."),
-                _text("type", "Of this type."),
-                _text("machine", "Taken last by this machine."),
-                _text("machine_type", "For this machine type."),
-                _text("q", "In id, payload, result or error."),
+                _choice("status", job.STATUSES, "Status; may be repeated."),
+                _text("type", "Type."),
+                _text("machine", "Machine that claimed it last."),
+                _text("machine_type", "Machine type."),
+                _text("q", "Text in id, payload, result or error."),
             ],
             "Jobs",
             200,
@@ -130,18 +130,18 @@ PATHS: dict[str, dict[str, tuple[Any, ...]]] = {
         "post": ("Add a job.", [], "Job", 201, "NewJob"),
     },
     "/api/jobs/bulk": {"post": ("Retry or cancel many.", [], "Changed", 200, "Bulk")},
-    "/api/jobs/{job_id}": {"get": ("One job, and its path of states.", [], "JobDetails", 200)},
-    "/api/jobs/{job_id}/retry": {"post": ("Back into the queue.", [], "Job", 200, "Nothing")},
-    "/api/jobs/{job_id}/cancel": {"post": ("Out of the queue.", [], "Job", 200, "Nothing")},
+    "/api/jobs/{job_id}": {"get": ("One job, with its attempts and transitions.", [], "JobDetails", 200)},
+    "/api/jobs/{job_id}/retry": {"post": ("Put it back in the queue.", [], "Job", 200, "Nothing")},
+    "/api/jobs/{job_id}/cancel": {"post": ("Take it out of the queue.", [], "Job", 200, "Nothing")},
     "/api/diagram/{machine}": {"get": ("The whole machine as Mermaid.", [], "Diagram", 200)},
-    "/api/diagram/{machine}/metadata": {"get": ("Which diagrams there are.", [], "Object", 200)},
-    "/api/diagram/{machine}/{diagram}": {"get": ("One of them.", [], "NamedDiagram", 200)},
+    "/api/diagram/{machine}/metadata": {"get": ("The list of diagrams.", [], "Object", 200)},
+    "/api/diagram/{machine}/{diagram}": {"get": ("One diagram.", [], "NamedDiagram", 200)},
 }
 
 #: (path, method) -> (status, text) of a further answer of the same schema
 OTHER_ANSWERS = {
     ("/ready", "get"): ("503", "Not ready."),
-    ("/api/jobs", "post"): ("200", "Nothing added: this job has the same unique_key, and is not done."),
+    ("/api/jobs", "post"): ("200", "Nothing added: this unfinished job has the same unique_key."),
 }
 
 
@@ -152,7 +152,7 @@ def _operation(
         "summary": summary,
         "operationId": f"{method} {path}",
         "parameters": [*_path_parameters(path), *parameters],
-        "responses": {str(status): _response("What was asked for.", answer), "default": _response("Why not.", "Error")},
+        "responses": {str(status): _response("The answer.", answer), "default": _response("An error.", "Error")},
     }
     if (path, method) in OTHER_ANSWERS:
         other, text = OTHER_ANSWERS[path, method]

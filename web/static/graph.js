@@ -2,7 +2,7 @@
 
 const ANY = "*";
 
-/** The parts of the API's definition that a diagram needs: {states, transitions, initial, finals, groups: Map name -> states}. */
+/** The parts of a definition that a diagram needs: {states, transitions, initial, finals, groups: Map name -> states}. */
 export const modelOf = ({ states, transitions, initial_state: initial, final: finals, groups }) => ({
   states: states.map(({ name }) => name),
   transitions,
@@ -11,7 +11,7 @@ export const modelOf = ({ states, transitions, initial_state: initial, final: fi
   groups: new Map(Object.entries(groups)),
 });
 
-/** Returns the graph `inside` a group, or of the whole machine, with `collapsed` groups as one node each; wildcard edges on demand.
+/** The graph `inside` a group, or of the whole machine, with `collapsed` groups as one node each; wildcard edges on demand.
  * Without those, states that only they lead to are left out, but for `kept`. */
 export function graphOf(model, { inside = null, collapsed = false, wildcards = false, kept = null } = {}) {
   const draw = new Drawing(model, collapsed && !inside);
