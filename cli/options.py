@@ -101,7 +101,7 @@ format_option = click.option(
     "--format", "fmt", type=click.Choice(["table", "json"]), default="table", show_default=True, help="Output form."
 )
 
-#: what every command takes that reads the database and prints
+#: options of every command that reads the database and prints
 output_options = stacked(db_option, format_option)
 
 socket_options = stacked(

@@ -25,7 +25,7 @@ HEALTH_TIMEOUT_S = 1.0
 port_type = click.IntRange(0, 65535)
 
 
-#: what every server of ours takes
+#: options of both servers
 server_options = stacked(
     socket_options,
     click.option(

@@ -330,7 +330,7 @@ def write(path: Path, text: str) -> None:
 
 
 def page(port: int, path: str = "/") -> str:
-    """What the server says, as soon as it is there."""
+    """Return the server's answer as soon as it is available."""
     text = until(lambda: fetched(f"http://localhost:{port}{path}"), timeout_s=30)
     return text or ""
 
@@ -362,13 +362,13 @@ def who_runs(project: Project) -> set[str]:
 
 
 def shown(project: Project, event: str) -> bool:
-    """Whether events.log has it; until then something new happens."""
+    """Return True if events.log contains it; until then, cause further events."""
     project.shell(f"statemachine-db send-event --target simple_worker --type {event}")
     log = project.folder / "events.log"
     return log.exists() and event in log.read_text()
 
 
 def moves(project: Project) -> int:
-    """How often the simple worker has completed something."""
+    """Return the number of jobs that the simple worker has completed."""
     rows = project.json("statemachine-db transition-history --machine simple_worker --limit 1000")
     return sum(row["to_state"] == "completed" for row in rows)

@@ -20,7 +20,7 @@ FILE_NAME = "statemachine-project.yaml"
 _MANIFEST = "statemachine_engine.manifest"
 
 
-#: what the group and each of its commands take
+#: options of the group and each of its commands
 system_options = stacked(
     inherited_option(
         _MANIFEST, "--manifest", metavar="PATH", type=click.Path(path_type=Path),
@@ -29,7 +29,7 @@ system_options = stacked(
     db_option,
 )  # fmt: skip
 
-#: what commands take that talk to the running system
+#: options of commands that talk to the running system
 running_options = stacked(system_options, socket_options)
 
 

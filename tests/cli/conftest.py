@@ -40,21 +40,21 @@ class Installation:
         self._stack = ExitStack()
 
     def db(self, *args: str, stdin: str | None = None) -> Result:
-        """`statemachine-db ARGS` in this process."""
+        """Run `statemachine-db ARGS` in this process."""
         return CliRunner().invoke(command, args, input=stdin, env=self.environ, prog_name="statemachine-db")
 
     def json(self, *args: str) -> Any:
-        """What `statemachine-db ARGS --format json` prints."""
+        """Return the parsed output of `statemachine-db ARGS --format json`."""
         result = self.db(*args, "--format", "json")
         assert result.exit_code == 0, result.output
         return json.loads(result.stdout)
 
     def shell(self, command: str, *args: str) -> subprocess.CompletedProcess[str]:
-        """An installed command as a process of its own."""
+        """Run an installed command in a process of its own."""
         return self.process([str(BIN / command), *args])
 
     def process(self, command: list[str]) -> subprocess.CompletedProcess[str]:
-        """Any process, in this folder, with our variables."""
+        """Run a process in this folder, with our variables."""
         return subprocess.run(
             command, cwd=self.folder, env=self.process_environ, capture_output=True, text=True, timeout=60, check=False
         )
@@ -64,17 +64,17 @@ class Installation:
         return {**os.environ, **self.environ}
 
     def open(self) -> Database:
-        """The database itself; closed with the installation."""
+        """Open the database; it is closed with the installation."""
         database = Database.open(self.url)
         self._stack.callback(database.close)
         return database
 
     def listen(self, path: Path | str) -> socket.socket:
-        """A bound datagram socket; closed with the installation."""
+        """Bind a datagram socket; it is closed with the installation."""
         return self._stack.enter_context(unix_socket.bind(Path(path)))
 
     def machine(self, name: str, *, state: str = "waiting", pid: int | None = None, host: str | None = None) -> Path:
-        """A machine that the registry calls running; the path of its control socket, where nobody listens yet."""
+        """Enter a running machine into the registry; return the path of its control socket, which is not bound."""
         path = unix_socket.control_path(self.prefix, name)
         pid, host = pid or os.getpid(), host or socket.gethostname()
         machines.acquire(
@@ -107,7 +107,7 @@ def place(bare: Installation) -> Installation:
 
 @pytest.fixture
 def received() -> Callable[[socket.socket], list[dict[str, Any]]]:
-    """All datagrams that wait in a socket, as messages."""
+    """Return a function that reads all waiting datagrams of a socket, as messages."""
 
     def read(listener: socket.socket) -> list[dict[str, Any]]:
         listener.setblocking(False)

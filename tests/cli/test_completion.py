@@ -27,7 +27,7 @@ def programs() -> list[str]:
 
 
 def completed(program: str, *words: str) -> list[str]:
-    """What bash offers for the last of the words."""
+    """Return what bash offers for the last word."""
     function = program.replace("-", "_")
     script = SCRIPT.format(
         bin=BIN,

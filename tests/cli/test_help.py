@@ -172,7 +172,7 @@ def call_of(words: list[str]) -> Iterator[tuple[str, list[str]]]:
 
 
 def parse(command: click.Command, name: str, arguments: list[str]) -> None:
-    """What click does before it runs a command; click.UsageError."""
+    """Parse a command line as click does before it runs a command. Raises click.UsageError."""
     with suppress(click.exceptions.Exit):  # --help and the like
         context = command.make_context(name, arguments)
         if isinstance(command, click.Group):

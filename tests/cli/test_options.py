@@ -1,4 +1,4 @@
-"""What the shared options accept."""
+"""Values of the shared options."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ def end(process: subprocess.Popen[str]) -> None:
 
 
 def running(place: Any, name: str) -> Callable[[], bool]:
-    """Whether the registry calls the machine running."""
+    """Return True if the registry calls the machine running."""
     database = place.open()
 
     def look() -> bool:

@@ -47,7 +47,7 @@ class Server:
 
     @property
     def port(self) -> int:
-        """Of the page."""
+        """The page's port."""
         return int(until(lambda: re.search(r"Monitor: http://.*?:(\d+)/", self.said), 20)[1])  # type: ignore[index]
 
     @property

@@ -30,7 +30,7 @@ RUN = "here/1/2/abc"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the server said."""
+    """An answer of the server."""
 
     status: int
     headers: Mapping[str, str]
@@ -104,7 +104,7 @@ class Site:
         return audit.write(self.db, records)[0]
 
     def start(self, name: str, config: Path | None = None, *, host: str = "elsewhere", **changes: Any) -> None:
-        """Enter a machine into the register; on another host its lease counts as life."""
+        """Enter a machine into the registry; on another host it counts as alive while its lease lasts."""
         options = {
             "incarnation": RUN, "pid": 4711, "host": host, "config_type": name, "state": "waiting",
             "control_socket": None, "is_alive": lambda row: True,
@@ -120,7 +120,7 @@ class _Silent(WSGIRequestHandler):
 
 @pytest.fixture
 def make_site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
-    """Starts monitors; `make_site(token="…", read_only=True)`; `below`: the prefix where another app has it."""
+    """Return a function that starts monitors, as `make_site(token="…", read_only=True)`; `below` is a path prefix."""
     logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
     with ExitStack() as stack:
         sockets = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sm-web-")))

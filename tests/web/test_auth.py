@@ -1,4 +1,4 @@
-"""Who may ask for what, over real HTTP and real WebSockets."""
+"""Access checks, over real HTTP and real WebSockets."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_a_websocket_from_a_page_of_another_origin_is_refused(site: Site, path: 
 
 @pytest.mark.parametrize("origin", FOREIGN)
 def test_server_sent_events_for_a_page_of_another_origin_are_refused(site: Site, origin: str) -> None:
-    """It could not read them, but hold threads of the server."""
+    """Refuse them because they hold threads, although the page could not read them."""
     assert site.ask("/api/stream", Origin=origin).status == 403
 
 
@@ -115,7 +115,7 @@ def test_a_write_without_the_page_s_own_token_is_refused(site: Site, path: str, 
 
 
 def test_a_form_of_another_site_cannot_write(site: Site) -> None:
-    """What a page can send without asking first: no headers of its own, a simple content type."""
+    """Send what a page may send without a preflight request: no own headers, a simple content type."""
     answer = site.ask("/api/jobs", "POST", b'{"job_type": "work"}', Content_Type="text/plain")
     assert answer.status == 403
     assert untouched(site)

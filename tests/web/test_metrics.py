@@ -84,7 +84,7 @@ def test_what_happened_before_the_monitor_is_not_counted(site: Site, make_site: 
     assert ("transitions_total", (("config_type", "m"),)) not in numbers(late)
 
 
-def test_every_kind_of_trouble_is_there_before_it_occurs_and_counts_once_it_did(site: Site) -> None:
+def test_every_kind_of_problem_is_there_before_it_occurs_and_counts_once_it_did(site: Site) -> None:
     problems.add(site.db, [ProblemCount("database_locked", 2, 12.5)])
     found = numbers(site)
     assert {name[1][0][1] for name in found if name[0] == "troubles_total"} == set(PROBLEM_KINDS)

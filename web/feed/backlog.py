@@ -26,7 +26,7 @@ class Entry(NamedTuple):
 
 
 class Place(NamedTuple):
-    """How far a reader has come."""
+    """The position of a reader."""
 
     #: counts how often the ids started again
     epoch: int

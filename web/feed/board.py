@@ -1,4 +1,4 @@
-"""What the audit log recently said of each machine, kept in memory for page loads and metrics."""
+"""A summary of each machine's recent audit log, kept in memory for page loads and metrics."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BUCKETS = 60
 
 @dataclass(slots=True)
 class MachineSummary:
-    """What is known of one machine."""
+    """The summary of one machine."""
 
     #: epoch seconds at which it entered its state; None: before the time that is read back
     state_since: float | None = None

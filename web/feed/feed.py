@@ -23,7 +23,7 @@ from .store import Store
 
 log = logging.getLogger(__name__)
 
-#: how far it reads back at its start, in seconds and events
+#: seconds and events that it reads back at its start
 LOOK_BACK_S, LOOK_BACK = 3600.0, 20_000
 
 #: seconds between two rounds while events come, and the addition for each client. A round costs the same for any

@@ -1,4 +1,4 @@
-"""What a system's machines do next: order, back-off, ceiling, stop."""
+"""Decisions about a system's machines: order, back-off, limits, stop."""
 
 from __future__ import annotations
 

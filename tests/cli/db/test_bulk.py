@@ -35,7 +35,7 @@ def test_all_jobs_go_in_and_workers_are_told(place: Any, received: Any) -> None:
     assert (result.exit_code, result.output) == (0, "✅ 25 jobs added\n")
     assert ids(place) == [f"j{number}" for number in range(25)]
     assert place.json("details", "j7")["data"] == {"n": 7}
-    assert [bell["count"] for bell in received(listener)] == [10, 25]
+    assert [message["count"] for message in received(listener)] == [10, 25]
 
 
 def test_a_second_run_skips_and_counts_what_is_there(place: Any) -> None:

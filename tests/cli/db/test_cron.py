@@ -34,7 +34,7 @@ def as_cron_does(line: str) -> str:
 
 
 def run(command: str) -> subprocess.CompletedProcess[str]:
-    """As cron runs it: /bin/sh, and next to nothing in the environment."""
+    """Run it as cron does: with /bin/sh and a minimal environment."""
     return subprocess.run(
         ["/usr/bin/env", "-i", "/bin/sh", "-c", command],
         cwd="/",

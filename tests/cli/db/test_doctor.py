@@ -30,7 +30,7 @@ DEAD_PID = 2**22 - 3
 
 
 def wrong(place: Any) -> dict[str, str]:
-    """What is wrong: message to remedy."""
+    """Return the findings that are not ok: message -> remedy."""
     return {
         finding["message"]: finding["remedy"]
         for finding in place_json(place)

@@ -42,7 +42,7 @@ def test_an_event_is_stored_rung_and_shown(place: Any, received: Any) -> None:
     )  # fmt: skip
     (envelope,) = received(monitor)
     assert (envelope["machine_name"], envelope["type"], envelope["payload"]) == ("cli", "custom_event", {"data": "v"})
-    assert [letter.type for letter in mailbox.unread(place.open(), "worker1")] == ["custom_event"]
+    assert [message.type for message in mailbox.unread(place.open(), "worker1")] == ["custom_event"]
 
 
 def test_what_the_monitor_is_told_it_can_also_read_later(place: Any, received: Any) -> None:

@@ -1,4 +1,4 @@
-"""What happened, from a shell."""
+"""Commands about the past."""
 
 from __future__ import annotations
 

@@ -178,11 +178,11 @@ def test_a_worker_takes_what_the_page_adds_and_tells_its_path(site: Site, tmp_pa
 def test_an_event_reaches_a_machine_with_its_payload(site: Site) -> None:
     site.start("worker")
     answer = site.post("/api/machines/worker/events", {"type": "go", "payload": {"x": [1, None]}, "job_id": "j"})
-    (letter,) = mailbox.unread(site.db, "worker")
+    (message,) = mailbox.unread(site.db, "worker")
 
     assert answer.status == 202
-    assert answer.json["event_id"] == letter.id
-    assert (letter.type, letter.payload, letter.job_id, letter.source) == ("go", {"x": [1, None]}, "j", "ui")
+    assert answer.json["event_id"] == message.id
+    assert (message.type, message.payload, message.job_id, message.source) == ("go", {"x": [1, None]}, "j", "ui")
 
 
 @pytest.mark.parametrize("body", [{}, {"type": ""}, {"type": "a\nb"}, {"type": "x" * 300}, {"type": 1}, {"odd": 1}])

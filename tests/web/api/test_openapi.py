@@ -107,7 +107,7 @@ def test_a_route_answers_as_the_document_says(
 
 
 def test_known_names_are_answered_as_the_document_says(app: Any, schema: Any) -> None:
-    """What random names hardly ever reach."""
+    """Cover names that random values hardly ever hit."""
     names = {"name": "worker", "machine": "worker", "diagram": "main", "job_id": "job-1"}
     client = app.test_client()
     for path, methods in PATHS.items():

@@ -1,4 +1,4 @@
-"""What the page is told about its server."""
+"""The configuration that the page loads from its server."""
 
 from __future__ import annotations
 

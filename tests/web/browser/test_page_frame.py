@@ -1,4 +1,4 @@
-"""What holds for every view: keys, themes, small screens, a lost server, hostile text."""
+"""All views: keys, themes, small screens, a lost server, hostile text."""
 
 from __future__ import annotations
 
@@ -203,7 +203,7 @@ def brightness(color: str) -> float:
     return sum(numbers) / 3
 
 
-def test_an_open_page_can_still_write_after_its_server_was_started_anew(plain: Monitor) -> None:
+def test_an_open_page_can_still_write_after_its_server_was_restarted(plain: Monitor) -> None:
     """The token for writes is made up at each start; the page asks for it as it comes back, and where it is refused."""
     page = plain.open("#/jobs")
     refused: list[str] = []

@@ -16,7 +16,7 @@ from tests.support.until import slowed
 
 CROWD = Path(__file__).with_name("crowd.py")
 
-#: when so many machines could be seen, in ms after the navigation began
+#: milliseconds from the navigation until this number of machines is visible
 FIRST_ROWS = """
 new MutationObserver((_, observer) => {
   if (document.querySelectorAll(".machine-row:not(.head)").length < 100) return;
@@ -154,7 +154,7 @@ def test_a_page_told_to_start_over_fetches_what_it_missed_before_what_is_new(mon
     assert page.evaluate("monitor.ids") == list(range(missed_from + 1, newest + 1))
 
 
-def test_a_page_that_missed_more_than_it_keeps_starts_anew_with_the_newest(monitor: Monitor) -> None:
+def test_a_page_that_missed_more_than_it_keeps_continues_with_the_newest(monitor: Monitor) -> None:
     monitor.serve()
     history(monitor, 10, 1000)
     page = monitor.open("#/activity")

@@ -1,4 +1,4 @@
-"""What the feed knows of the past when it starts, and how it lives and ends."""
+"""The start, the run and the end of the feed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What clients are sent, byte by byte."""
+"""Messages to clients, byte by byte."""
 
 from __future__ import annotations
 

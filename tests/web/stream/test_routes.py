@@ -169,7 +169,7 @@ def test_a_client_that_reads_nothing_slows_nobody_and_resynchronises_later(
 def test_a_log_that_grows_faster_than_it_is_shown_is_shown_to_its_end(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Looks that are full to the brim wake nobody until a round is over; the last one must not be forgotten."""
+    """Full batches notify no client until a round is over; the last one must be announced too."""
     monkeypatch.setattr(feed, "ROUND_S", 0.3)
     monkeypatch.setattr(backlog, "MOST", 10_000)
     with site.follow() as ws:
