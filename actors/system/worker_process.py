@@ -1,7 +1,7 @@
-"""The processes of a system, seen from their parent: a shard runs some of the machines, and does what it is told.
+"""The worker processes of a system, as their parent sees them: each runs some of the machines.
 
-A shard's standard input is a socket, and its orders and reports are lines of JSON on it. When the parent is gone,
-however that happened, the socket ends and the shard stops its machines in order: none is left behind.
+A worker process's standard input is a socket; orders and reports are lines of JSON on it. When the parent ends for any
+reason, the socket ends, and the worker process stops its machines in order.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from typing import Any
 
 from ..processes.child_process import ChildProcess, Report
 
-#: the shard's side of our own installation, whatever PATH and the working directory hold
+#: the command of this installation, independent of PATH and the working directory
 PROGRAM = (sys.executable, "-P", "-m", "statemachine_engine.cli.system.worker_process")
 
-#: seconds that a shard may take no orders; then it hangs
+#: seconds after which a worker process that reads no orders is killed
 SEND_S = 10.0
 
 
@@ -36,7 +36,7 @@ class WorkerProcess(ChildProcess):
         self._socket: socket.socket | None = None
 
     def tell(self, order: Mapping[str, Any]) -> None:
-        """Give it an order; one that does not take any is killed, and reported as such."""
+        """Send an order; kill the process if it does not read it."""
         data = json.dumps(order, default=str).encode() + b"\n"
         sock = self._socket
         if sock is None:
@@ -47,12 +47,12 @@ class WorkerProcess(ChildProcess):
         try:
             sock.sendall(data)
         except OSError:
-            pass  # it is gone, which its exit code will tell
+            pass  # it has ended; its exit code is reported
         finally:
             late.cancel()
 
     def gone(self) -> None:
-        """Its exit code has been heard."""
+        """Forget the process after its end, and close the socket."""
         super().gone()
         if self._socket is not None:
             self._socket.close()
