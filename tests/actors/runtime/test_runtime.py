@@ -428,6 +428,7 @@ def test_runtimes_on_postgresql_hear_each_other_without_sockets(postgres_url: st
         machine, worker = two.add(MOVE, "m"), _worker(one, {"type": "log", "message": "hi", "success": "done"})
         machine.wait_for("a", 30)
         worker.wait_for("waiting", 30)
+        until(lambda: _listeners(one.db) == 3)
 
         mailbox.post(one.db, "m", "go")
         assert received.get(timeout=30) == Notification("mail", 1, ("m",))
@@ -440,6 +441,14 @@ def test_runtimes_on_postgresql_hear_each_other_without_sockets(postgres_url: st
 
 
 # Helpers
+
+
+def _listeners(db: Database) -> int:
+    """Return the number of connections that listen for notifications of this schema."""
+    with db.read():
+        channel = db.execute("SELECT current_schema()").fetchone()[0]
+        sql = "SELECT count(*) FROM pg_stat_activity WHERE query = ?"
+        return int(db.execute(sql, (f'LISTEN "statemachine_{channel}"',)).fetchone()[0])
 
 
 def _worker(runtime: Runtime, work: dict[str, Any], interrupt: str = "stop") -> Machine:
