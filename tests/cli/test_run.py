@@ -208,7 +208,7 @@ def test_a_second_signal_does_not_wait_for_running_actions(place: Any) -> None:
     assert process.returncode == 0
 
 
-def test_systemd_hears_how_it_fares_and_sigusr1_shows_what_it_is_at(place: Any) -> None:
+def test_systemd_gets_its_status_and_sigusr1_logs_its_threads(place: Any) -> None:
     path = f"{place.prefix}-notify"
     systemd = place.listen(path)
     systemd.settimeout(20)

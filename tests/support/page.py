@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 #: collects what the page's policy refused, and errors that nobody caught
 WATCH = """
-globalThis.trouble = [];
-document.addEventListener("securitypolicyviolation", (event) => trouble.push(event.effectiveDirective));
-addEventListener("error", (event) => trouble.push(String(event.message)));
-addEventListener("unhandledrejection", (event) => trouble.push(String(event.reason)));
+globalThis.page_errors = [];
+document.addEventListener("securitypolicyviolation", (event) => page_errors.push(event.effectiveDirective));
+addEventListener("error", (event) => page_errors.push(String(event.message)));
+addEventListener("unhandledrejection", (event) => page_errors.push(String(event.reason)));
 """
 
 
@@ -78,9 +78,9 @@ class Monitor:
         self._pages.append(page)
         return page
 
-    def trouble(self) -> list[str]:
+    def page_errors(self) -> list[str]:
         """What went wrong in the pages, by their own account and by the server's."""
-        said = [text for page in self._pages for text in page.evaluate("trouble")]
+        said = [text for page in self._pages for text in page.evaluate("page_errors")]
         return said + re.findall("broke its own rules.*", self.project.log())
 
     def close(self) -> None:

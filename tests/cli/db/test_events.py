@@ -15,7 +15,7 @@ from statemachine_engine.storage import audit, machines, mailbox
 from statemachine_engine.storage.mailbox import MAX_PAYLOAD_BYTES
 
 
-def test_an_event_is_stored_rung_and_shown(place: Any, received: Any) -> None:
+def test_an_event_is_stored_notified_and_shown(place: Any, received: Any) -> None:
     control, monitor = place.listen(place.machine("worker1")), place.listen(place.events)
 
     result = place.db(

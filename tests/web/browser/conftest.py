@@ -28,6 +28,6 @@ def monitor(tmp_path: Path, browser: Browser) -> Iterator[Monitor]:
     made = Monitor(tmp_path, browser)
     try:
         yield made
-        assert made.trouble() == []
+        assert made.page_errors() == []
     finally:
         made.close()

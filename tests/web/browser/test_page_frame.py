@@ -12,7 +12,7 @@ from statemachine_engine.storage import jobs
 from tests.support.page import Monitor, seen
 from tests.support.until import until
 
-HOSTILE = '<img src=x onerror="trouble.push(1)"><script>trouble.push(2)</script>\'"><b>bold</b>'
+HOSTILE = '<img src=x onerror="page_errors.push(1)"><script>page_errors.push(2)</script>\'"><b>bold</b>'
 
 VIEWS = ("#/", "#/machines/plain", "#/board", "#/jobs", "#/jobs/first", "#/activity")
 
@@ -157,11 +157,11 @@ def look_everywhere(monitor: Monitor) -> None:
     page.locator(".job-link").click()
     expect(page.locator(".job-detail")).to_contain_text("<script>")
     assert page.locator("main img, main script, main b b").count() == 0
-    assert monitor.trouble() == []
+    assert monitor.page_errors() == []
 
 
 #: a machine's name may hold no slash
-HOSTILE_NAME = '<img src=x onerror="trouble.push(3)">'
+HOSTILE_NAME = '<img src=x onerror="page_errors.push(3)">'
 
 EVIL = {
     "name": HOSTILE,

@@ -30,7 +30,7 @@ def test_a_page_below_a_prefix_asks_follows_and_writes_there(make_site: Callable
     page.get_by_role("dialog").get_by_label("Type", exact=True).fill("resize")
     page.get_by_role("button", name="Add", exact=True).click()
     assert seen(lambda: page.locator("tbody tr").count()) == 1
-    assert page.evaluate("trouble") == []
+    assert page.evaluate("page_errors") == []
     page.close()
 
 
