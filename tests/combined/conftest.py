@@ -100,7 +100,8 @@ def site(request: pytest.FixtureRequest) -> Site:
 @pytest.fixture
 def no_polling(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever is noticed is noticed because somebody was notified: no runtime looks by itself for an hour."""
-    monkeypatch.setattr(maintenance, "LOOK_S", 3600.0)
+    for pause in ("LOOK_S", "HEARTBEAT_S", "RESCUE_S"):
+        monkeypatch.setattr(maintenance, pause, 3600.0)
 
 
 @pytest.fixture

@@ -293,3 +293,11 @@ def test_each_event_comes_once_and_in_the_order_of_its_sender_whatever_becomes_o
             assert mine == sorted(mine)
 
     hold()
+
+
+def test_a_mailbox_that_cannot_be_read_is_an_outage(db: Database) -> None:
+    outage = Outage(Counters(), None, "the store takes nothing", str)
+    db.close()
+
+    assert MailboxReader(db, "m", outage).fetch() == []
+    assert outage.lasts

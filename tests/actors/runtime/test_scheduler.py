@@ -251,6 +251,27 @@ def test_a_clock_that_is_set_back_fires_nothing_twice(house: House) -> None:
     assert len(house.job_ids()) == 1
 
 
+def test_a_clock_that_is_set_back_by_a_day_does_not_keep_the_next_firing_waiting(house: House) -> None:
+    house.follow(NIGHTLY)
+    house.clock.now_s = at("2026-11-23 12:00")
+
+    house.scheduler.plan_again()
+
+    assert house.row().next_at == at("2026-11-24 02:00")
+    house.look_at("2026-11-24 02:00:01")
+    assert house.job_ids() == ["worker.nightly-20261124T020000Z"]
+
+
+def test_a_schedule_that_skips_what_it_missed_says_so(house: House) -> None:
+    house.follow('s: {cron: "0 * * * *", job: t, missed: skip}')
+
+    house.look_at("2026-11-24 13:30")
+
+    row = house.row()
+    assert (row.last_result, row.fired, row.last_at) == ("missed firings were left out", 0, None)
+    assert (row.left_out, row.next_at) == (1, at("2026-11-24 14:00"))
+
+
 def test_a_runtime_looks_once_a_second_and_its_machine_takes_the_event_and_the_job(clock: ManualClock) -> None:
     clock.now_s = at("2026-11-24 12:00:30")
     with Runtime("sqlite:///:memory:", clock=clock, sockets=False) as runtime:
