@@ -257,6 +257,8 @@ def test_a_machine_that_ended_starts_from_the_beginning(db: Database) -> None:
     with Runtime(db, sockets=False) as runtime:
         machine = restarted(runtime)
         machine.send("go")
+        machine.wait_for("b", 30)
+        until(lambda: snapshots.get(db, "m") is not None)
         machine.send("stop")
         machine.wait(30)
     assert snapshots.get(db, "m") is None
