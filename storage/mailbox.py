@@ -12,7 +12,7 @@ from .clock import epoch_or_zero, to_text
 from .engine.database import Database
 from .engine.sql import one_of
 from .errors import PayloadTooLarge, StorageError
-from .hidden import masked_in
+from .masking import masked_in
 from .names import check_names, machine_name_fault, refusal
 from .notifications import notify
 from .payload import dumps, loads

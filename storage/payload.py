@@ -6,7 +6,7 @@ import json
 import math
 from typing import Any
 
-from .hidden import masked, masked_in
+from .masking import masked, masked_in
 from .strictjson import MAX_DEPTH, is_endless
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ...storage.hidden import masked
+from ...storage.masking import masked
 from ...storage.strictjson import parse
 from ..errors import ActionError, CommandNotStarted
 from ..jobs.job_context import merge, with_params

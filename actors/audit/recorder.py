@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ...storage import audit
 from ...storage.audit import Event, Note, Record
 from ...storage.errors import CommitInDoubt, StorageError, ValueRefused
-from ...storage.hidden import masked_in
+from ...storage.masking import masked_in
 from ..concurrency.supervised_thread import SupervisedThread
 from ..metrics.outage import Outage
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...storage.hidden import SHORTEST, hide, is_anything_hidden, masked
+from ...storage.masking import SHORTEST, is_anything_masked, mask, masked
 from ..errors import ConfigError, Problem
 from .model import Definition, Mark
 
@@ -47,8 +47,8 @@ class SecretSource:
         kind, _, place = self.where.partition(":")
         value = _from_environment(place) if kind == "env" else _from_file(folder / os.path.expanduser(place))
         if len(value) < SHORTEST:
-            log.warning("the secret %s is shorter than %d characters: it cannot be hidden", self.where, SHORTEST)
-        hide(value)
+            log.warning("the secret %s is shorter than %d characters: it cannot be masked", self.where, SHORTEST)
+        mask(value)
         return value
 
 
@@ -57,7 +57,7 @@ class SecretFilter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Mask the secrets in the record. Return True, since no record is dropped."""
-        if not is_anything_hidden():
+        if not is_anything_masked():
             return True
         record.msg, record.args = masked(_message(record)), None
         if record.exc_info and not record.exc_text:
@@ -95,7 +95,7 @@ def revealed(definition: Definition, given: Mapping[str, Any]) -> dict[str, Any]
             continue
         values[name] = given[name]
         if isinstance(given[name], str):
-            hide(given[name])
+            mask(given[name])
     if problems:
         raise ConfigError(sorted(problems, key=lambda problem: (problem.line, problem.column)))
     return values

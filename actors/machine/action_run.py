@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...storage.errors import LeaseLost, StoreUnavailable
-from ...storage.hidden import masked
+from ...storage.masking import masked
 from ..concurrency.cancel_token import Cancelled
 from ..errors import MachineError
 from ..jobs.job_context import with_params

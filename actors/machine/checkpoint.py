@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...storage import jobs, snapshots
 from ...storage.errors import SnapshotDamaged
-from ...storage.hidden import masked_in
+from ...storage.masking import masked_in
 from ...storage.snapshots import Forgotten, Saved
 from ..definition import secrets
 from ..errors import CannotResume

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
-from ...storage.hidden import masked
+from ...storage.masking import masked
 from ..definition.reserved_keys import JOB_KEYS, RESERVED
 from ..errors import MachineError
 

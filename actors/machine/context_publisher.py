@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ...storage.contexts import ContextRow
-from ...storage.hidden import masked, masked_in
+from ...storage.masking import masked, masked_in
 from ..definition.reserved_keys import JOB_KEYS
 from .checkpoint import LEFT_OUT
 from .messages import ContextDue

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ...storage.hidden import masked
+from ...storage.masking import masked
 from ..errors import CommandNotStarted
 from .child_process import STATEMACHINE, ChildProcess, how_it_ended
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from statemachine_engine.storage import audit, hidden, snapshots
+from statemachine_engine.storage import audit, masking, snapshots
 from statemachine_engine.storage.engine.database import Database
 from statemachine_engine.storage.errors import SnapshotDamaged
 from statemachine_engine.storage.snapshots import Forgotten, Saved
@@ -38,7 +38,7 @@ def test_the_last_one_is_kept_with_all_that_it_says(db: Database) -> None:
 def test_why_the_job_has_failed_is_kept_as_a_text_that_every_database_takes_without_secrets(
     db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hidden, "_pattern", re.compile("swordfish"))
+    monkeypatch.setattr(masking, "_pattern", re.compile("swordfish"))
     acquire(db, "m")
     audit.write(db, [saved("a", "run-1")._replace(failure="exit 3: \0 swordfish")])
 

@@ -20,7 +20,7 @@ from statemachine_engine import ConfigError, Runtime
 from statemachine_engine.actors.definition.loader import load_text
 from statemachine_engine.actors.definition.secrets import SecretFilter
 from statemachine_engine.actors.system.manifest_file import read_manifest
-from statemachine_engine.storage import hidden, snapshots
+from statemachine_engine.storage import masking, snapshots
 from statemachine_engine.storage.engine.database import Database
 from tests.support.page import free_port
 from tests.support.project import Project
@@ -32,8 +32,8 @@ SECRET = "corr3ct-horse-battery"
 
 @pytest.fixture(autouse=True)
 def _forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hidden, "_pattern", None)
-    monkeypatch.setattr(hidden, "_forms", set())
+    monkeypatch.setattr(masking, "_pattern", None)
+    monkeypatch.setattr(masking, "_forms", set())
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_a_value_given_at_the_start_replaces_the_secret_and_is_masked_too(runnin
     machine = running.add(written(tmp_path, {"key": {"secret": "env:NOT_THERE"}}), context={"key": "given-instead"})
 
     assert machine.context["key"] == "given-instead"
-    assert hidden.masked("given-instead") == "***"
+    assert masking.masked("given-instead") == "***"
 
 
 def test_a_machine_with_missing_secrets_does_not_start_and_every_one_is_named(
@@ -165,7 +165,7 @@ def test_a_resumed_machine_reads_its_secret_again_and_none_was_stored(
 
 
 def test_log_lines_and_tracebacks_show_no_secret(capsys: pytest.CaptureFixture[str]) -> None:
-    hidden.hide(SECRET)
+    masking.mask(SECRET)
     log = logging.getLogger("test_secret")
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(SecretFilter())
@@ -319,7 +319,7 @@ def test_secrets_are_not_passed_on_a_command_line(tmp_path: Path) -> None:
         "isolation": "process",
     }
     start |= {"context_vars": ["plain", "key"], "store_pid": True}
-    hidden.hide(SECRET)
+    masking.mask(SECRET)
     with Runtime(tmp_path / "x.db", control_prefix=str(tmp_path / "c"), event_socket=str(tmp_path / "e")) as runtime:
         machine = runtime.add(
             {"initial_state": "a", "actions": {"a": [start]}}, "m", {"plain": "x1", "key": f"Bearer {SECRET}"}

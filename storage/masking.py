@@ -1,4 +1,4 @@
-"""Secrets: whatever leaves the process as text has HIDDEN in their place.
+"""Secrets: whatever leaves the process as text has MASK in their place.
 
 There is one set for the process, because one machine's secret must not show in another's log line either.
 """
@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, quote_plus
 
-HIDDEN = "***"
+MASK = "***"
 
 SHORTEST = 4
 """Characters; shorter values occur in too many other words."""
@@ -25,8 +25,8 @@ _forms: set[str] = set()
 _pattern: re.Pattern[str] | None = None
 
 
-def hide(value: str) -> None:
-    """Mask this value from now on, in the forms that text commonly has, and each line of it by itself."""
+def mask(value: str) -> None:
+    """Mask this value from now on, in the forms that are common in text, and each of its lines as well."""
     global _pattern  # noqa: PLW0603 - the one set of the process
     if len(value) < SHORTEST:
         return
@@ -36,14 +36,14 @@ def hide(value: str) -> None:
         _pattern = re.compile("|".join(re.escape(form) for form in sorted(_forms, key=len, reverse=True)))
 
 
-def is_anything_hidden() -> bool:
-    """Return True if there is any secret."""
+def is_anything_masked() -> bool:
+    """Return True if any value is masked."""
     return _pattern is not None
 
 
 def masked(text: str) -> str:
-    """Return the text with HIDDEN for each secret."""
-    return text if _pattern is None else _pattern.sub(HIDDEN, text)
+    """Return the text with MASK for each secret."""
+    return text if _pattern is None else _pattern.sub(MASK, text)
 
 
 def masked_in(data: Any) -> Any:
@@ -56,7 +56,7 @@ def masked_in(data: Any) -> Any:
     try:
         return _masked_in(data)
     except RecursionError:
-        return HIDDEN
+        return MASK
 
 
 # Helpers
