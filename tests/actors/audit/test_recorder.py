@@ -226,6 +226,12 @@ def test_records_that_come_while_it_stops_are_not_forgotten(db: Database, tmp_pa
     assert numbers(db) == list(range(40))
 
 
+def test_stop_may_be_called_twice(recorder: Recorder, caplog: pytest.LogCaptureFixture) -> None:
+    recorder.stop()
+    recorder.stop(0.01)
+    assert caplog.text == ""
+
+
 def test_stop_is_safe_before_start(db: Database, tmp_path: Path) -> None:
     Recorder(db, Publisher(str(tmp_path / "s")), Counters()).stop()
 
