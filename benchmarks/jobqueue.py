@@ -1,11 +1,11 @@
 """Jobs a second with one worker.
 
-Timed: N jobs stand in the queue, put there in one transaction, when a parked worker is rung; from the bell until the
-store says that the N-th is completed. The worker claims a job, runs one action (a log line, or `true` under /bin/sh)
-and asks for the next, which completes the one before. Floors: the engine's own claim and complete in a bare loop
-without a machine; peewee's `insert_many` of the 5 rows that such a job leaves in the audit log; and for bash jobs a
-loop of fork, exec of `/bin/sh -c true` and wait in a bare interpreter, and one of `os.posix_spawn`, which copies no
-page tables.
+Timed: N jobs stand in the queue, put there in one transaction, when a waiting worker is notified; from the
+notification until the N-th is completed in the store. The worker claims a job, runs one action (a log line, or `true`
+under /bin/sh) and asks for the next, which completes the one before. Floors: the engine's own claim and complete in a
+bare loop without a machine; peewee's `insert_many` of the 5 rows that such a job leaves in the audit log; and for bash
+jobs a loop of fork, exec of `/bin/sh -c true` and wait in a bare interpreter, and one of `os.posix_spawn`, which copies
+no page tables.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Every promise in docs/guarantees.md names the test that shows it; that is there, and so is one of each trouble."""
+"""Check that docs/guarantees.md names an existing test for each guarantee, and that each kind of problem has a test."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_a_test_that_is_named_is_there(path: str, name: str) -> None:
     assert name in _tests(path), f"{path} has no test {name}"
 
 
-def test_kinds_of_trouble_are_those_that_are_counted_and_each_is_explained() -> None:
+def test_kinds_of_problems_are_those_that_are_counted_and_each_is_explained() -> None:
     outages = PAGE.partition("## Outages and shortages")[2].partition("\n## ")[0]
     named = {kind for kind in KIND.findall(outages) if not kind.startswith("statemachine_")}
     assert named <= set(PROBLEM_KINDS)
@@ -49,13 +49,13 @@ def test_kinds_of_trouble_are_those_that_are_counted_and_each_is_explained() -> 
     assert set(PROBLEM_KINDS) <= set(KIND.findall(explained.partition("\n## ")[0]))
 
 
-def test_every_kind_of_trouble_is_brought_about_by_a_test_that_looks_for_it() -> None:
+def test_every_kind_of_problem_is_caused_by_a_test_that_asserts_it() -> None:
     files = [file for file in ROOT.glob("tests/**/test_*.py") if file != Path(__file__)]
     assert set(PROBLEM_KINDS) <= {value for file in files for value in _looked_for(file)}
 
 
 def _looked_for(file: Path) -> Iterator[object]:
-    """Constants within an assertion, or within what is waited for."""
+    """Yield the constants in assertions and in the conditions of `until`."""
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         match node:
             case ast.Assert() | ast.Call(func=ast.Name(id="until")):

@@ -24,8 +24,8 @@ def good() -> Evidence:
         [
             ["begin", "job-1", "1", "worker", "77"],
             ["end", "job-1", "1", "worker", "77"],
-            ["tally", "counter", "tick-1"],
-            ["tally", "counter", "tick-2"],
+            ["record", "counter", "tick-1"],
+            ["record", "counter", "tick-2"],
         ],
         {"job-1": {"job_id": "job-1", "status": "completed", "attempts": 1, "result": '{"attempt": 1}'}},
         {"job-1": [(1, "completed")]},

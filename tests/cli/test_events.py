@@ -183,7 +183,7 @@ def test_a_signal_ends_it_well_and_leaves_no_socket(place: Any, number: signal.S
     assert not place.events.exists()
 
 
-def test_the_event_socket_rings_it_before_it_looks_by_itself(place: Any) -> None:
+def test_the_event_socket_notifies_it_before_its_next_poll(place: Any) -> None:
     place.open()
     process = start(place, "--format", "compact")
     until(place.events.exists)

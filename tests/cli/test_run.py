@@ -116,7 +116,7 @@ def test_the_initial_context_is_json_and_single_values_win_over_it(place: Any) -
     assert (place.folder / "greeted.txt").read_text() == "b"
 
 
-def test_the_machine_is_called_as_told_else_by_its_file(place: Any) -> None:
+def test_a_machine_is_named_by_its_option_or_else_by_its_file(place: Any) -> None:
     config = write(place, "ends.yaml", ENDS)
 
     place.shell("statemachine", config, "--context", "greeting=x", "--machine-name", "told")

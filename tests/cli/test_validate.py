@@ -115,7 +115,7 @@ def test_control_characters_of_a_file_do_not_reach_the_terminal() -> None:
 
 
 @BOTH
-def test_a_terminal_gets_colours_unless_told_otherwise(command: click.Command) -> None:
+def test_a_terminal_gets_colours_by_default(command: click.Command) -> None:
     assert "\x1b[31m" in call(command, "bad.yaml", color=True).stdout
     assert "\x1b[" not in call(command, "bad.yaml", "--no-color", color=True).stdout
     assert "\x1b[" not in call(command, "bad.yaml").stdout

@@ -137,7 +137,7 @@ def test_an_event_for_a_machine_that_is_stopping_waits_in_its_mailbox_and_is_tak
     assert "told 0" not in site.traces
 
     second = site.runtime()
-    assert [letter.payload["n"] for letter in mailbox.unread(second.db, "m")] == [0, 1]
+    assert [event.payload["n"] for event in mailbox.unread(second.db, "m")] == [0, 1]
     second.add(config, "m")
     site.until_traced("at it", "at it", "told 0", "told 1")
     until(lambda: mailbox.unread(second.db, "m") == [])

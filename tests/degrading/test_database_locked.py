@@ -17,7 +17,7 @@ from statemachine_engine.storage import audit, jobs
 from statemachine_engine.storage.engine import sqlite
 from statemachine_engine.storage.errors import StoreUnavailable
 from tests.degrading.conftest import House
-from tests.support.metrics import trouble_seconds
+from tests.support.metrics import problem_seconds
 from tests.support.until import until
 
 HOLD = (
@@ -69,7 +69,7 @@ def test_machines_go_on_while_the_database_is_locked_and_all_is_written_afterwar
     assert len(audit.transitions(db, "lamp", limit=1000)) == 100
     assert caplog.text.count("the store takes nothing: ") == 2, "one line for it, one for its end"
     until(lambda: "database_locked" in house.problems())
-    until(lambda: trouble_seconds(house.metrics()).get("database_locked", 0) > 0)
+    until(lambda: problem_seconds(house.metrics()).get("database_locked", 0) > 0)
 
 
 def test_when_too_much_waits_in_memory_machines_stand_still_and_lose_nothing(

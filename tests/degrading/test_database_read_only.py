@@ -70,7 +70,7 @@ def test_a_running_machine_is_seen_from_where_its_folder_is_mounted_read_only(ho
             jobs.enqueue(db, "j1", "t")
 
 
-def test_a_file_at_rest_is_read_anew_when_somebody_begins_to_write_it(house: House) -> None:
+def test_a_file_at_rest_is_read_again_when_another_process_writes_it(house: House) -> None:
     house.db().close()
 
     with mounted_read_only(house.path.parent) as seen, Database.open(seen / "pipeline.db", create=False) as db:

@@ -88,7 +88,7 @@ def test_without_processes_and_threads_an_action_fails_with_the_reason_and_is_tr
 
     _until_done(project, "second")
     assert "Traceback" not in project.log()
-    until(lambda: {"command_not_started", "machine_not_started"} <= _troubles(project).keys())
+    until(lambda: {"command_not_started", "machine_not_started"} <= _problems(project).keys())
 
 
 def test_without_descriptors_an_action_fails_with_the_reason_and_is_tried_again(
@@ -104,10 +104,10 @@ def test_without_descriptors_an_action_fails_with_the_reason_and_is_tried_again(
     project.shell("statemachine-db send-event --target lamp --type switch")
     project.until_state("lamp", "lit")
     assert "Traceback" not in project.log()
-    until(lambda: "command_not_started" in _troubles(project))
+    until(lambda: "command_not_started" in _problems(project))
 
 
-def _troubles(project: Project) -> dict[str, float]:
+def _problems(project: Project) -> dict[str, float]:
     app = create_app(project.folder / "data" / "pipeline.db")
     with closing(monitor_of(app)):
         return problems(app.test_client().get("/metrics").text)

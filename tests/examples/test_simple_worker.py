@@ -58,7 +58,7 @@ def test_jobs_one_after_another_are_all_completed(project: Project) -> None:
     assert "unhandled" not in project.log().lower()
 
 
-def test_after_stop_it_takes_no_job_until_it_is_told_to(project: Project) -> None:
+def test_after_stop_it_takes_no_job_until_it_is_started_again(project: Project) -> None:
     project.start("statemachine config/worker.yaml")
     project.until_state("simple_worker", "waiting")
     project.shell("statemachine-db send-event --target simple_worker --type stop")

@@ -37,7 +37,7 @@ def test_texts_sort_like_their_times(one: float, other: float) -> None:
     assert to_text(earlier) <= to_text(later)
 
 
-def test_a_manual_clock_moves_when_told(clock: ManualClock) -> None:
+def test_a_manual_clock_moves_only_by_a_call(clock: ManualClock) -> None:
     clock.advance(1.5)
 
     assert clock.now() == ManualClock().now() + 1.5

@@ -137,7 +137,7 @@ def test_each_incarnation_of_this_host_has_one_control_socket(db: Database) -> N
     assert machines.control_sockets(db, "here") == {"one": "/a", "two": "/c"}
 
 
-def test_a_machine_that_closes_its_door_is_not_rung_any_more(db: Database) -> None:
+def test_a_machine_without_a_control_socket_is_not_notified(db: Database) -> None:
     acquire(db, "m", control_socket="/tmp/c-m.sock", host="here")
     machines.set_control_socket(db, "m", "run-2", None)
     assert machines.control_sockets(db, "here") == {"run-1": "/tmp/c-m.sock"}

@@ -26,7 +26,7 @@ def test_a_new_schedule_waits_for_its_first_firing(db: Database) -> None:
     assert row.as_dict()["schedule_id"] == "worker.nightly"
 
 
-def test_a_known_schedule_keeps_its_firing_and_a_changed_one_starts_anew(db: Database) -> None:
+def test_a_known_schedule_keeps_its_firing_and_a_changed_one_gets_another(db: Database) -> None:
     register(db)
 
     assert register(db, next_at=5000.0, machine_name="n").next_at == 1000.0

@@ -1,4 +1,4 @@
-"""What Prometheus would read from a monitor, as numbers."""
+"""Read the metrics of a monitor as numbers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Sample = tuple[str, tuple[tuple[str, str], ...]]
 
 
 def numbers(text: str) -> dict[Sample, float]:
-    """Every sample of the text that `/metrics` answered."""
+    """Return every sample in the text of `/metrics`."""
     return {
         (sample.name.removeprefix("statemachine_"), tuple(sorted(sample.labels.items()))): sample.value
         for family in text_string_to_metric_families(text)
@@ -18,6 +18,12 @@ def numbers(text: str) -> dict[Sample, float]:
 
 
 def problems(text: str) -> dict[str, float]:
-    """How often each kind of problem has occurred, those that have."""
+    """Return how often each kind of problem occurred, without those that did not."""
     found = numbers(text).items()
     return {labels[0][1]: value for (name, labels), value in found if name == "troubles_total" and value}
+
+
+def problem_seconds(text: str) -> dict[str, float]:
+    """Return how long each kind of problem lasted, without those that did not."""
+    found = numbers(text).items()
+    return {labels[0][1]: value for (name, labels), value in found if name == "trouble_seconds_total" and value}

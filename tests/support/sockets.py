@@ -53,12 +53,12 @@ MALFORMED = {
     "a key twice inside": b'{"type": "x", "payload": {"a": 1, "a": 2}}',
     "nested too deeply": b'{"type": "x", "payload": ' + b"[" * 60_000 + b"]" * 60_000 + b"}",
     "larger than 128 KiB": json.dumps({"type": "x", "payload": "y" * datagrams.MAX_DATAGRAM}).encode(),
-    "a bell without a topic": b'{"bell": null}',
-    "a bell for nothing known": b'{"bell": "doom"}',
-    "a bell for minus one": b'{"bell": "jobs", "count": -1}',
-    "a bell for too many": b'{"bell": "jobs", "count": 1e3}',
-    "a bell beyond 64 bits": b'{"bell": "jobs", "count": 99999999999999999999}',
-    "a bell with a key of no list": b'{"bell": "jobs", "key": "video"}',
+    "a notification without a topic": b'{"bell": null}',
+    "a notification for nothing known": b'{"bell": "doom"}',
+    "a notification for minus one": b'{"bell": "jobs", "count": -1}',
+    "a notification for too many": b'{"bell": "jobs", "count": 1e3}',
+    "a notification beyond 64 bits": b'{"bell": "jobs", "count": 99999999999999999999}',
+    "a notification with a key of no list": b'{"bell": "jobs", "key": "video"}',
 }
 
 

@@ -73,7 +73,7 @@ def test_an_event_is_stored_before_a_neighbour_gets_it(services: Services, route
 
 
 @pytest.mark.leaves_sockets
-def test_a_machine_of_another_process_is_told_through_its_socket(
+def test_a_machine_of_another_process_gets_events_through_its_socket(
     services: Services, db: Database, tmp_path: Path
 ) -> None:
     acquire(db, "far", "others", host=HERE, control_socket=str(tmp_path / "far.sock"))

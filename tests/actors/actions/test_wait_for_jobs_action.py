@@ -97,7 +97,7 @@ def test_without_a_time_limit_it_waits_for_ever(bench, tracked, clock):
         clock.advance(100)
 
 
-def test_a_wait_after_one_that_timed_out_starts_anew(bench, tracked, clock):
+def test_a_wait_after_a_time_out_has_its_whole_time_again(bench, tracked, clock):
     bench.run("wait_for_jobs", timeout=10, timeout_event="too_slow")
     clock.advance(10)
     assert bench.run("wait_for_jobs", timeout=10, timeout_event="too_slow") == "too_slow"
@@ -106,7 +106,7 @@ def test_a_wait_after_one_that_timed_out_starts_anew(bench, tracked, clock):
 
 
 @pytest.mark.parametrize("change", [{"current_state": "elsewhere"}, {"spawned_jobs": ["a"]}])
-def test_a_wait_in_another_state_or_for_other_jobs_starts_anew(bench, tracked, clock, change):
+def test_a_wait_in_another_state_or_for_other_jobs_has_its_whole_time(bench, tracked, clock, change):
     bench.run("wait_for_jobs", timeout=10, timeout_event="too_slow")
     clock.advance(10)
     bench.context.update(change)
@@ -114,7 +114,7 @@ def test_a_wait_in_another_state_or_for_other_jobs_starts_anew(bench, tracked, c
     assert bench.run("wait_for_jobs", timeout=10, timeout_event="too_slow") is None
 
 
-def test_a_wait_that_was_left_long_ago_starts_anew(bench, tracked, clock):
+def test_a_wait_that_was_left_long_ago_has_its_whole_time_again(bench, tracked, clock):
     bench.run("wait_for_jobs", timeout_event="too_slow")
     clock.advance(3600)
 

@@ -117,9 +117,7 @@ def test_a_database_that_comes_later_is_read_from_its_beginning(
     assert read(reader) == [1]
 
 
-def test_a_log_that_was_made_anew_is_read_from_its_beginning(
-    url: str, open_db: Open, tail: Callable[..., AuditTail]
-) -> None:
+def test_a_recreated_log_is_read_from_its_beginning(url: str, open_db: Open, tail: Callable[..., AuditTail]) -> None:
     db = open_db(url)
     tell(db, 1, 2, 3, ago_s=1)
     reader = tail(after=0)
@@ -210,7 +208,7 @@ def test_a_file_that_is_gone_is_let_go_of_though_somebody_writes_to_it_still(tmp
         reader.look()
 
 
-def test_following_tells_of_trouble_and_goes_on_when_it_is_over(
+def test_following_reports_an_outage_and_goes_on_after_it(
     tmp_path: Path, open_db: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tail_module, "RECONNECT_S", 0.01)
@@ -246,7 +244,7 @@ def test_a_schema_of_a_newer_engine_is_not_waited_for(tmp_path: Path, open_db: O
     event_socket.close()
 
 
-def test_a_stopped_bell_ends_the_following(
+def test_a_stopped_event_socket_ends_the_following(
     url: str, open_db: Open, tail: Callable[..., AuditTail], tmp_path: Path
 ) -> None:
     open_db(url)

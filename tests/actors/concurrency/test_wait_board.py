@@ -123,7 +123,7 @@ def test_other_notifications_concern_actions_with_the_same_key_or_none(topic: st
     assert not concerns(topic, ("a",), ("b",))
 
 
-@given(st.lists(st.sampled_from(["look", "park", "ring"]), max_size=30))
+@given(st.lists(st.sampled_from(["look", "park", "notify"]), max_size=30))
 def test_no_notification_after_the_look_is_missed(steps: list[str]) -> None:
     board, notified, parked = WaitBoard(), False, False
     version = board.version("jobs")
@@ -135,7 +135,7 @@ def test_no_notification_after_the_look_is_missed(steps: list[str]) -> None:
     for step in steps:
         if step == "look":
             version, notified = board.version("jobs"), False
-        elif step == "ring":
+        elif step == "notify":
             board.notify("jobs")
             notified = True
         else:
@@ -183,12 +183,12 @@ def test_no_notification_of_another_thread_is_lost_between_look_and_wait() -> No
         board, awake, flag = WaitBoard(), threading.Event(), []
         barrier = threading.Barrier(2)
 
-        def ring(board: WaitBoard = board, flag: list[int] = flag, barrier: threading.Barrier = barrier) -> None:
+        def notify(board: WaitBoard = board, flag: list[int] = flag, barrier: threading.Barrier = barrier) -> None:
             barrier.wait()
             flag.append(1)
             board.notify("done", ("j",))
 
-        thread = threading.Thread(target=ring)
+        thread = threading.Thread(target=notify)
         thread.start()
         barrier.wait()
         for _ in range(random.randrange(20)):

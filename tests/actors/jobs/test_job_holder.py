@@ -436,7 +436,7 @@ def test_a_time_limit_ends_with_the_attempt(job_holder: JobHolder, process: Proc
     assert [limit.cancelled for limit in process.limits] == [True]
 
 
-def test_the_machine_is_told_when_its_attempt_has_taken_too_long(job_holder: JobHolder, process: Process) -> None:
+def test_the_machine_gets_a_message_when_its_attempt_takes_too_long(job_holder: JobHolder, process: Process) -> None:
     add_jobs(process.db, 1, time_limit_s=90.0)
     job_holder.claim()
     process.limits[0].fire()

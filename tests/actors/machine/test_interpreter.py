@@ -620,10 +620,10 @@ def test_more_events_than_fit_into_memory_all_arrive_in_order(
 
 def test_a_second_delivery_of_the_same_row_is_dropped(start: Start, runtime: Runtime, journal: Journal) -> None:
     machine = start(TWO_STATES)
-    letter = mailbox.post(runtime.db, "m", "go")
+    event = mailbox.post(runtime.db, "m", "go")
 
-    machine.deliver_stored(letter)
-    machine.deliver_stored(letter)
+    machine.deliver_stored(event)
+    machine.deliver_stored(event)
     machine.send("back")
     journal.wait_path("b", "a")
 

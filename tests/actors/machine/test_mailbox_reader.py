@@ -49,21 +49,21 @@ def taken(mail: MailboxReader) -> list[EventMessage]:
     return found
 
 
-def accept(mail: MailboxReader, letter: MailboxMessage, *, at_once: bool = False) -> list[int | None]:
-    return [event.event_id for event in mail.accept(event_of(letter), lambda _: at_once)]
+def accept(mail: MailboxReader, message: MailboxMessage, *, at_once: bool = False) -> list[int | None]:
+    return [event.event_id for event in mail.accept(event_of(message), lambda _: at_once)]
 
 
 def test_a_datagram_after_the_one_before_it_is_handled_alone(
     mail: MailboxReader, post: Callable[..., MailboxMessage]
 ) -> None:
-    letters = [post() for _ in range(3)]
-    assert [accept(mail, letter) for letter in letters] == [[letter.id] for letter in letters]
+    messages = [post() for _ in range(3)]
+    assert [accept(mail, message) for message in messages] == [[message.id] for message in messages]
 
 
 def test_a_second_datagram_of_a_row_is_dropped(mail: MailboxReader, post: Callable[..., MailboxMessage]) -> None:
-    letter = post()
-    assert accept(mail, letter) == [letter.id]
-    assert accept(mail, letter) == []
+    message = post()
+    assert accept(mail, message) == [message.id]
+    assert accept(mail, message) == []
     assert mail.fetch() == []
 
 
@@ -115,9 +115,9 @@ def test_a_row_that_was_committed_after_a_later_one_is_found_once(
     assert mail.overlooked() == []
 
 
-def set_status(db: Database, letter: MailboxMessage, status: str) -> None:
+def set_status(db: Database, message: MailboxMessage, status: str) -> None:
     with db.write():
-        db.execute("UPDATE machine_events SET status = ? WHERE id = ?", (status, letter.id))
+        db.execute("UPDATE machine_events SET status = ? WHERE id = ?", (status, message.id))
 
 
 def test_rows_that_expired_do_not_come(
@@ -158,23 +158,23 @@ def test_rows_are_fetched_as_memory_has_room_for_them(
     assert [event.event_id for event in taken(mail)] == ids
 
 
-def test_a_row_whose_mark_is_not_written_yet_does_not_come_again_however_many_came_since(
+def test_a_row_without_its_mark_does_not_come_again_after_many_others(
     mail: MailboxReader, post: Callable[..., MailboxMessage], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mail_module, "SEEN", 4)
-    letters = [post() for _ in range(20)]
-    for letter in letters:
-        assert accept(mail, letter) == [letter.id]
+    messages = [post() for _ in range(20)]
+    for message in messages:
+        assert accept(mail, message) == [message.id]
     assert mail.overlooked() == []
-    assert accept(mail, letters[0]) == []
+    assert accept(mail, messages[0]) == []
 
 
 def test_at_the_end_what_waits_has_a_row(
     mail: MailboxReader, db: Database, post: Callable[..., MailboxMessage]
 ) -> None:
-    letter = post()
+    message = post()
     mail.wait(raw(1))
-    for event in mail.accept(event_of(letter), lambda _: False):
+    for event in mail.accept(event_of(message), lambda _: False):
         mail.wait(event)
     mail.keep_all()
     assert not mail
@@ -216,7 +216,7 @@ STEPS = st.lists(
 
 
 class Model:
-    """A machine that is busy until it is told to take its next event, and the datagrams on their way to it."""
+    """A machine that is busy until its test lets it take the next event, and the datagrams on their way to it."""
 
     def __init__(self) -> None:
         self.db = Database.open("sqlite:///:memory:", clock=ManualClock())
@@ -241,14 +241,14 @@ class Model:
             self.take_in(getattr(self.mail, kind)())
 
     def post(self, type: str, sender: str, fate: str) -> None:
-        letter = mailbox.post(self.db, "m", type, self.number(), source=sender)
+        message = mailbox.post(self.db, "m", type, self.number(), source=sender)
         if fate == "hold":
-            self.held.append(letter)
+            self.held.append(message)
         for _ in range({"deliver": 1, "twice": 2}.get(fate, 0)):
-            self.deliver(letter)
+            self.deliver(message)
 
-    def deliver(self, letter: MailboxMessage) -> None:
-        self.take_in(self.mail.accept(event_of(letter), lambda event: event.type == "urgent"))
+    def deliver(self, message: MailboxMessage) -> None:
+        self.take_in(self.mail.accept(event_of(message), lambda event: event.type == "urgent"))
 
     def take_in(self, events: list[EventMessage]) -> None:
         for event in events:
@@ -262,8 +262,8 @@ class Model:
         return self.sent
 
     def finish(self) -> None:
-        for letter in self.held:
-            self.deliver(letter)
+        for message in self.held:
+            self.deliver(message)
         while True:
             before = len(self.handled)
             self.take_in(self.mail.overlooked())

@@ -54,7 +54,7 @@ def family(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):  # type: ignore[no-
     until(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith("sm-machine-child")])
 
 
-def test_a_child_is_told_its_name_options_and_context(family: Family) -> None:
+def test_a_child_gets_its_name_options_and_context(family: Family) -> None:
     family.start(job={"id": "ü"}, path=Path("/x"))
     assert family.said() == '--machine-name child --db x --initial-context {"job": {"id": "\\u00fc"}, "path": "/x"}'
 

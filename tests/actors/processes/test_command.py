@@ -46,7 +46,7 @@ def test_there_is_nothing_to_read_unless_given():
     assert sh("cat", stdin=b"given").stdout == b"given"
 
 
-def test_more_input_than_a_pipe_holds_is_no_trouble():
+def test_more_input_than_a_pipe_holds_arrives_whole():
     data = os.urandom(3_000_000)
     assert sh("wc -c", stdin=data).stdout.strip() == b"3000000"
 

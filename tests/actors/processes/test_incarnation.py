@@ -55,7 +55,7 @@ def test_where_the_start_is_unknown_a_living_process_counts() -> None:
 
 
 @pytest.mark.parametrize("incarnation", ["run-1", "a/b/c/d", "h/1/x/y"])
-def test_who_cannot_be_told_process_lives(incarnation: str) -> None:
+def test_an_incarnation_that_cannot_be_checked_counts_as_alive(incarnation: str) -> None:
     assert process_lives(held(incarnation))
 
 

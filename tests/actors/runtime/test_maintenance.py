@@ -167,7 +167,7 @@ def test_a_worker_that_takes_anything_is_woken_for_anything(house: House, db: Da
     assert house.woken == ["all"]
 
 
-def test_rows_that_no_datagram_told_of_are_told_until_they_are_read(house: House, db: Database) -> None:
+def test_rows_without_a_datagram_are_announced_until_they_are_read(house: House, db: Database) -> None:
     house.maintenance.look(0.0)
     event = mailbox.post(db, "m", "x")
     mailbox.post(db, "somebody else", "x")
@@ -213,7 +213,7 @@ def test_what_a_locked_store_did_not_take_is_stored_later(
     assert ("socket_gone", 2, 0.0) in problems.counts(house.db)
 
 
-def test_troubles_are_stored_at_the_next_look_and_at_the_end(house: House, db: Database) -> None:
+def test_problems_are_stored_at_the_next_look_and_at_the_end(house: House, db: Database) -> None:
     house.counters.add("socket_gone")
     house.maintenance.look(0.0)
     assert problems.counts(db) == [("socket_gone", 1, 0.0)]

@@ -281,7 +281,7 @@ def test_events_reach_machines_of_other_runtimes_through_their_socket(tmp_path: 
         until(lambda: not mailbox.unread(one.db, "receiver"))
 
 
-def test_an_event_that_rang_no_bell_is_found_within_a_second_or_two(tmp_path: Path) -> None:
+def test_an_event_without_notification_is_found_within_two_seconds(tmp_path: Path) -> None:
     with _with_sockets(tmp_path) as runtime:
         machine = runtime.add(MOVE, "m")
         other = JobQueue(tmp_path / "x.db")
@@ -352,7 +352,7 @@ def test_a_bad_definition_is_refused_with_all_problems(runtime: Runtime) -> None
     assert runtime.machines() == []
 
 
-def test_an_action_that_nothing_provides_is_told_once_at_the_start_where_it_is_named(
+def test_an_unknown_action_is_reported_once_at_the_start_with_its_place(
     runtime: Runtime, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "m.yaml").write_text("initial_state: a\nactions:\n  a:\n    - {type: bsah, command: ls}\n")

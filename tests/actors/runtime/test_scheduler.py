@@ -197,7 +197,7 @@ def test_a_new_schedule_has_missed_nothing(house: House) -> None:
     assert house.job_ids() == []
 
 
-def test_a_changed_expression_starts_anew_and_the_older_one_is_not_followed_any_more(house: House) -> None:
+def test_a_changed_expression_counts_from_now_and_the_older_one_ends(house: House) -> None:
     house.follow(NIGHTLY)
     newer = House(house.db, house.clock)
     newer.follow(NIGHTLY.replace("0 2", "0 3"))

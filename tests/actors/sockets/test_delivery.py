@@ -61,7 +61,7 @@ def test_what_the_socket_of_a_killed_machine_takes_while_it_dies_is_not_done_wit
     assert [row.status for row in mailbox.list_(db)] == ["pending"]
 
 
-def test_a_machine_that_comes_up_while_it_is_told_takes_the_event_from_its_mailbox_and_only_once(
+def test_a_machine_that_starts_during_a_delivery_takes_the_event_once_from_its_mailbox(
     db: Database, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Runtime(db, control_prefix=prefix) as runtime:

@@ -59,7 +59,7 @@ def test_an_event_is_handed_on_with_the_time_of_its_arrival(post: Post) -> None:
     assert post.events == [EventMessage("x", {"a": 1}, "j", None, ManualClock().now())]
 
 
-def test_a_bell_is_rung(post: Post) -> None:
+def test_a_notification_is_passed_on(post: Post) -> None:
     post.send(b'{"bell": "jobs", "key": ["video", null]}')
     until(lambda: post.notifications)
     assert post.notifications == [Notification("jobs", 1, ("video", None))]

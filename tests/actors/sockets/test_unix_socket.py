@@ -91,7 +91,7 @@ def test_a_numeric_job_id_becomes_text() -> None:
     assert message.job_id == "17"
 
 
-def test_a_bell_says_what_happened_and_to_whom() -> None:
+def test_a_notification_has_a_topic_a_count_and_a_key() -> None:
     assert datagrams.decode(b'{"bell": "jobs", "count": 3, "key": ["video", null]}', 0.0) == Notification(
         "jobs", 3, ("video", None)
     )
@@ -123,7 +123,7 @@ def test_a_larger_one_is_not_sent(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["absent", "dead", "file", "folder", "too long", "stream"])
-def test_ringing_where_nobody_listens_is_false(tmp_path: Path, kind: str) -> None:
+def test_sending_where_nobody_listens_returns_false(tmp_path: Path, kind: str) -> None:
     path = tmp_path / ("x" * 200 if kind == "too long" else "s")
     with made(path, kind):
         assert not unix_socket.send_message(path, {"type": "x"})
@@ -193,7 +193,7 @@ def test_paths_come_from_the_caller_the_environment_or_the_older_engines(monkeyp
     assert (unix_socket.control_prefix("/x"), unix_socket.event_socket("/y")) == ("/x", "/y")
 
 
-def test_a_bell_rings_each_other_live_runtime_of_this_host_once(db: Database, tmp_path: Path) -> None:
+def test_a_notification_reaches_each_other_live_runtime_of_this_host_once(db: Database, tmp_path: Path) -> None:
     here = socket.gethostname()
     acquire(db, "a1", "run-1", host=here, control_socket=str(tmp_path / "a1"))
     acquire(db, "a2", "run-1", host=here, control_socket=str(tmp_path / "a2"))

@@ -144,7 +144,7 @@ MISTAKES: list[tuple[str, tuple[int, int, str]]] = [
 
 
 @pytest.mark.parametrize(("text", "mistake"), MISTAKES)
-def test_a_mistake_is_told_with_its_place(folder: Path, text: str, mistake: tuple[int, int, str]) -> None:
+def test_a_mistake_is_reported_with_its_place(folder: Path, text: str, mistake: tuple[int, int, str]) -> None:
     line, column, message = mistake
     found = mistakes(folder, text)
 

@@ -105,7 +105,7 @@ def test_a_removed_flag_says_what_to_use_instead(place: Any, flag: str) -> None:
     assert result.stderr.count("\n") == 1
 
 
-def test_a_new_job_rings_the_workers(place: Any, received: Any) -> None:
+def test_a_new_job_notifies_the_workers(place: Any, received: Any) -> None:
     listener = place.listen(place.machine("worker"))
 
     place.db("add-job", "j", "--type", "t", "--machine-type", "m")

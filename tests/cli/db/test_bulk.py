@@ -26,7 +26,7 @@ def ids(place: Any) -> list[str]:
     return [job["job_id"] for job in reversed(place.json("list", "--limit", "1000"))]
 
 
-def test_all_jobs_go_in_and_workers_are_told(place: Any, received: Any) -> None:
+def test_all_jobs_are_added_and_workers_are_notified(place: Any, received: Any) -> None:
     listener = place.listen(place.machine("worker"))
     file = write(place, "jobs.jsonl", numbered(25))
 
@@ -170,7 +170,7 @@ def test_what_is_exported_can_be_added_elsewhere(place: Any, kind: str) -> None:
         assert after["status"] == status
 
 
-def test_an_export_that_has_no_place_is_told_of_by_its_name(place: Any) -> None:
+def test_an_export_without_a_folder_is_refused_with_its_name(place: Any) -> None:
     result = place.db("export", "away/jobs.jsonl")
     said = "Error: cannot write away/jobs.jsonl: No such file or directory; see that its folder is there"
     assert (result.exit_code, result.stderr) == (1, f"{said} and can be written\n")

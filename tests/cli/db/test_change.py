@@ -159,7 +159,7 @@ def content(place: Any) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("only", [("jobs",), ("events",), ("history",), ("jobs", "history")])
-def test_prune_deletes_only_what_it_is_told_to(place: Any, only: tuple[str, ...]) -> None:
+def test_prune_deletes_only_the_kinds_of_its_option(place: Any, only: tuple[str, ...]) -> None:
     add(place, "done")
     place.db("complete-job", "done")
     mailbox.post(place.open(), "m", "read", status="processed")

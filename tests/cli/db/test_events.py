@@ -45,7 +45,7 @@ def test_an_event_is_stored_notified_and_shown(place: Any, received: Any) -> Non
     assert [message.type for message in mailbox.unread(place.open(), "worker1")] == ["custom_event"]
 
 
-def test_what_the_monitor_is_told_it_can_also_read_later(place: Any, received: Any) -> None:
+def test_an_event_that_the_monitor_receives_is_also_stored(place: Any, received: Any) -> None:
     monitor = place.listen(place.events)
 
     result = place.db(

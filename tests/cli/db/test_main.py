@@ -123,7 +123,7 @@ def test_a_file_that_is_no_database_is_one_line_and_exit_1(place: Any) -> None:
     assert "notes.txt" in result.stderr
 
 
-def test_a_folder_that_cannot_be_made_is_told_of_with_the_remedy(bare: Any) -> None:
+def test_a_folder_that_cannot_be_made_is_reported_with_the_remedy(bare: Any) -> None:
     (bare.folder / "data").write_text("a file where the folder should be")
 
     result = bare.db("add-job", "--type", "t", "--db", str(bare.folder / "data" / "pipeline.db"))

@@ -157,7 +157,7 @@ def test_a_system_runs_on_postgresql_as_well(place: Installed, postgres_url: str
     until(lambda: not place.left())
 
 
-def test_a_second_up_is_told_so_and_does_no_harm(place: Installed) -> None:
+def test_a_second_up_is_refused_and_does_no_harm(place: Installed) -> None:
     place.up(THREE.format(processes=1))
     before = place.status()
 
@@ -210,7 +210,7 @@ def test_a_process_that_cannot_be_started_again_is_tried_again_while_others_run(
     assert next(row for row in place.status()["machines"] if row["process"] == 2)["restarts"] == 0
 
 
-def test_of_two_that_bring_it_up_at_once_one_is_told_of_the_other(place: Installed) -> None:
+def test_of_two_up_at_once_one_is_refused_with_the_other_named(place: Installed) -> None:
     place.write(ONE)
     manifest = place.folder / "statemachine-project.yaml"
     first = ControlServer(Address.of(manifest, place.project.env["STATEMACHINE_CONTROL_PREFIX"]))
@@ -445,7 +445,7 @@ def test_a_broken_machine_file_is_found_before_anything_starts(place: Installed,
     assert not (place.folder / "logs").exists()
 
 
-def test_a_missing_manifest_is_told_with_the_remedy(place: Installed) -> None:
+def test_a_missing_manifest_is_reported_with_the_remedy(place: Installed) -> None:
     done = place.run("up")
 
     assert done.returncode == 2
@@ -595,7 +595,7 @@ def test_the_unit_is_one_that_systemd_takes(place: Installed) -> None:
     assert "x.service" not in said.stderr
 
 
-def test_systemd_is_told_when_all_are_ready(place: Installed, tmp_path: Path) -> None:
+def test_systemd_is_notified_when_all_are_ready(place: Installed, tmp_path: Path) -> None:
     import socket
 
     place.write(ONE)

@@ -193,7 +193,7 @@ def test_a_server_that_goes_away_within_a_transaction_undoes_it(
     assert jobs.find(victim) == []
 
 
-def test_a_server_that_goes_away_while_it_is_told_something_is_the_stores_trouble(
+def test_a_server_that_goes_away_during_a_notification_makes_the_store_unavailable(
     postgres_url: str, victim_url: str, open_db: Open
 ) -> None:
     victim, other = open_db(victim_url), open_db(postgres_url)

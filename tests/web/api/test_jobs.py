@@ -114,7 +114,7 @@ def test_a_job_that_cannot_be_is_refused(site: Site, body: Any) -> None:
     assert not jobs.find(site.db)
 
 
-def test_a_number_out_of_bounds_is_told_the_bounds(site: Site) -> None:
+def test_a_number_out_of_bounds_is_refused_with_the_bounds(site: Site) -> None:
     answer = site.post("/api/jobs", {"job_type": "w", "priority": 2**31})
     assert answer.json["error"] == "priority must be a whole number from -2147483647 to 2147483647"
 

@@ -48,7 +48,7 @@ def test_keys_lead_to_the_views(plain: Monitor) -> None:
     expect(page.get_by_role("dialog")).to_have_count(0)
 
 
-def test_a_machine_is_reached_and_told_by_keyboard_alone(plain: Monitor) -> None:
+def test_a_machine_is_reached_and_controlled_by_keyboard_alone(plain: Monitor) -> None:
     page = plain.open()
     expect(page.get_by_role("row", name="plain")).to_be_visible()
     page.get_by_label("Search machines").focus()

@@ -137,7 +137,7 @@ def test_a_thousand_cards_move_and_scroll_without_stutter(monitor: Monitor) -> N
     expect(page.locator(".node.lit")).to_be_visible()
 
 
-def test_a_page_told_to_start_over_fetches_what_it_missed_before_what_is_new(monitor: Monitor) -> None:
+def test_a_page_that_starts_over_fetches_missed_events_before_new_ones(monitor: Monitor) -> None:
     monitor.serve()
     history(monitor, 10, 5000)
     page = monitor.open("#/activity")

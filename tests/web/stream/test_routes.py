@@ -114,13 +114,13 @@ def test_a_client_that_was_away_for_too_long_resynchronises(site: Site, monkeypa
         assert ids(ws, 1) == later
 
 
-def test_a_client_of_another_database_is_told_to_resynchronise(site: Site) -> None:
+def test_a_client_of_another_database_must_resynchronise(site: Site) -> None:
     with site.follow("?since=4711") as ws:
         ws.receive()
         assert ws.receive() == {"type": "resync", "last_id": 0}
 
 
-def test_a_client_whose_missed_events_were_pruned_is_told_to_resynchronise(
+def test_a_client_whose_missed_events_were_pruned_must_resynchronise(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(backlog, "MOST", 2)
@@ -231,7 +231,7 @@ def test_a_message_that_is_too_long_ends_the_connection(site: Site) -> None:
             ws.receive()
 
 
-def test_clients_are_told_when_the_server_stops(site: Site) -> None:
+def test_clients_get_a_message_when_the_server_stops(site: Site) -> None:
     with site.follow() as ws:
         ws.receive()
         site.monitor.close()
