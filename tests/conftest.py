@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from statemachine_engine.storage.clock import ManualClock
 from statemachine_engine.storage.engine.database import Database
+from tests.support.manual_clock import ManualClock
 from tests.support.postgres import fresh_schema
 
 DATABASES = ("sqlite", "postgres")

@@ -90,13 +90,14 @@ ACTIONS = Kind(ref("actions"), _node)
 def read_fields(node: Node, what: str, fields: Fields, problems: Problems) -> dict[str, Any]:
     """Read a mapping's fields as keyword arguments for a dataclass.
 
-    A field that is absent, null or wrong is left out, so that the dataclass's default applies.
+    A field that is absent, null or wrong is left out, so that the dataclass's default applies. Messages call a field by
+    its key and `what` it belongs to; without `what`, by its key alone.
     """
     values = {}
     for key, (_, kind) in fields.items():
         body = node.get(key)
         if kind.read is not None and body is not None and body.value is not None:
-            value = kind.read(body, f"{key} of {what}", problems)
+            value = kind.read(body, f"{key} of {what}" if what else key, problems)
             if value is not None:
                 values[key + kind.suffix] = value
     return values

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 
 from ...storage.names import LONGEST_NAME, UNSAFE
 from .model import ANY_STATE, seconds_in
 from .problems import Problems, did_you_mean, listing, quoted
 from .reserved_keys import RESERVED
 from .yaml_nodes import Node
-
-Keys = Mapping[str, str]
-"""Key -> its meaning."""
 
 OWN_KEYS = ("x-", "_", ".")
 """Prefixes of keys that belong to the user; the engine ignores them."""

@@ -9,11 +9,18 @@ from pathlib import Path
 from typing import Any, get_args
 
 from ...storage.names import machine_name_fault
+from ..definition.field_kinds import (
+    DURATION,
+    POSITIVE_DURATION,
+    TEXT,
+    Field,
+    Fields,
+    choice,
+    number,
+    read_fields,
+)
 from ..definition.fields import (
-    LARGEST,
-    Keys,
     choice_of,
-    duration_of,
     items_of,
     name_of,
     number_of,
@@ -35,42 +42,40 @@ FILE_NAME = "statemachine-project.yaml"
 #: larger numbers are taken for typing errors: an instance needs two threads, a process an interpreter
 MOST_INSTANCES, MOST_PROCESSES = 10_000, 1_000
 
-SYSTEM: Keys = {
-    "project": "The name of the system (default: the folder's).",
-    "description": "What the system is for.",
-    "db": "The database of all its machines: a path, sqlite:///… or postgresql://…; --db overrides it.",
-    "actions_dir": "Folder of your own actions, for all its machines.",
-    "logs_dir": "Folder of its log files (default `logs`).",
-    "processes": "Number of processes that share the machines (default 1).",
-    "ports": "Ports of its page: `ui` (3001) and `websocket` (3002).",
-    "grace": "Time that running actions get after a stop (default `10s`).",
-    "restart": "What happens to machines that fail: `on-failure`, `always`, `never`, or a map.",
-    "hooks": "Shell commands around start and stop: `pre_start`, `post_start`, `pre_stop`.",
-    "machines": "Its machines: a list, or a map from name to settings.",
+SYSTEM: Fields = {
+    "project": Field("The name of the system (default: the folder's)."),
+    "description": Field("What the system is for."),
+    "db": Field("The database of all its machines: a path, sqlite:///… or postgresql://…; --db overrides it.", TEXT),
+    "actions_dir": Field("Folder of your own actions, for all its machines.", TEXT),
+    "logs_dir": Field("Folder of its log files (default `logs`).", TEXT),
+    "processes": Field("Number of processes that share the machines (1).", number(1, MOST_PROCESSES, whole=True)),
+    "ports": Field("Ports of its page: `ui` (3001) and `websocket` (3002)."),
+    "grace": Field("Time that running actions get after a stop (default `10s`).", DURATION),
+    "restart": Field("What happens to machines that fail: `on-failure`, `always`, `never`, or a map."),
+    "hooks": Field("Shell commands around start and stop: `pre_start`, `post_start`, `pre_stop`."),
+    "machines": Field("Its machines: a list, or a map from name to settings."),
 }
-MACHINE: Keys = {
-    "config": "The machine's YAML file.",
-    "machine_name": "Its name (default: the name in its file).",
-    "initial_context": "Context values that it starts with.",
-    "instances": "Number of instances; from 2 on their names are NAME_001, NAME_002, …",
-    "depends_on": "Machines that must be ready before it starts.",
-    "start": "`auto`, with the system, or `manual`, by `restart NAME`.",
-    "restart": "As for the system, for this machine.",
-    "actions_dir": "Folder of its own actions.",
+MACHINE: Fields = {
+    "config": Field("The machine's YAML file.", TEXT),
+    "machine_name": Field("Its name (default: the name in its file)."),
+    "initial_context": Field("Context values that it starts with."),
+    "instances": Field(
+        "Number of instances; from 2 on their names are NAME_001, NAME_002, …", number(1, MOST_INSTANCES, whole=True)
+    ),
+    "depends_on": Field("Machines that must be ready before it starts."),
+    "start": Field("`auto`, with the system, or `manual`, by `restart NAME`.", choice("auto", "manual")),
+    "restart": Field("As for the system, for this machine."),
+    "actions_dir": Field("Folder of its own actions.", TEXT),
 }
-RESTART: Keys = {
-    "policy": "`on-failure` (default), `always`, `never`.",
-    "delay": "Time before the first restart (`250ms`); it doubles with each further one.",
-    "max_delay": "Longest delay (`30s`).",
-    "crashes": "Number of failures (5) …",
-    "within": "… in this time (`1m`) after which it is given up.",
+RESTART: Fields = {
+    "policy": Field("`on-failure` (default), `always`, `never`.", choice(*get_args(Policy))),
+    "delay": Field("Time before the first restart (`250ms`); it doubles with each further one.", DURATION),
+    "max_delay": Field("Longest delay (`30s`).", DURATION),
+    "crashes": Field("Number of failures (5) …", number(1, whole=True)),
+    "within": Field("… in this time (`1m`) after which it is given up.", POSITIVE_DURATION),
 }
-PORTS: Keys = {"ui": "The page.", "websocket": "The older engines' second port."}
-HOOKS: Keys = {
-    "pre_start": "Before any machine starts; if it fails, none does.",
-    "post_start": "When all are ready.",
-    "pre_stop": "Before the machines are stopped.",
-}
+PORTS = ("ui", "websocket")
+HOOKS = ("pre_start", "post_start", "pre_stop")
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -108,19 +113,18 @@ class _Reading:
     def manifest(self) -> Manifest:
         root, problems = self.root, self.problems
         warn_unknown_keys(root, "a manifest", {**SYSTEM, "name": ""}, problems)
-        usual = _restart(root.get("restart"), Restart(), problems), self._actions_dir(root.get("actions_dir"))
+        values = read_fields(root, "", SYSTEM, problems)
+        usual = _restart(root.get("restart"), Restart(), problems), self._actions_dir(root, values)
         groups = list(self._groups(*usual))
         members = self._in_order(self._linked(groups))
-        logs_dir = text_of(root.get("logs_dir"), "logs_dir", problems)
-        grace_s = duration_of(root.get("grace"), "grace", problems)
         result = Manifest(
             source=self.path,
             project=self.project(),
-            db=self._db(),
-            logs_dir=self._folder(logs_dir or "logs"),
-            processes=_count(root.get("processes"), "processes", 1, problems, most=MOST_PROCESSES),
+            db=self._db(values.get("db")),
+            logs_dir=self._folder(values.get("logs_dir") or "logs"),
+            processes=values.get("processes", 1),
             ports=self._ports(),
-            grace_s=10.0 if grace_s is None else grace_s,
+            grace_s=values.get("grace_s", 10.0),
             hooks=self._hooks(),
             members=tuple(members),
             warnings=tuple(problems.warnings),
@@ -136,9 +140,8 @@ class _Reading:
         name = None if node is None else name_of(node, "the project's name", self.problems)
         return name or _usual_name(self.path)
 
-    def _db(self) -> str | None:
+    def _db(self, url: str | None) -> str | None:
         node = self.root.get("db")
-        url = text_of(node, "db", self.problems)
         if node is not None and url and ":memory:" in url:
             hint = "name a file, or a PostgreSQL database"
             self.problems.error(node.mark, "a database in memory cannot be shared by processes", hint)
@@ -148,7 +151,7 @@ class _Reading:
         ports: dict[str, int] = {}
         node = self.root.get("ports")
         for key, body in pairs_of(node, "ports", self.problems):
-            ports[key.text] = _count(body, f"port {key.text}", 0, self.problems, most=65535)
+            ports[key.text] = int(number_of(body, f"port {key.text}", 0, self.problems, most=65535, whole=True) or 0)
         if node is not None:
             warn_unknown_keys(node, "ports", PORTS, self.problems)
         return ports
@@ -184,6 +187,7 @@ class _Reading:
     def _members(self, key: Node | None, body: Node, restart: Restart, actions_dir: Path | None) -> list[Member]:
         """Return the members of one entry; a plain text is the path of its file."""
         problems = self.problems
+        values = read_fields(body, "", MACHINE, problems)
         if body.pairs is None:
             if not isinstance(body.value, str):
                 problems.error(body.mark, f"a machine must be a mapping, not {body.kind}", "write '- config: FILE'")
@@ -191,44 +195,42 @@ class _Reading:
             file: str | None = body.value
         else:
             warn_unknown_keys(body, "a machine of a manifest", MACHINE, problems)
-            file = text_of(body.get("config"), "config", problems)
+            file = values.get("config")
         if file is None:
             problems.error(body.mark, "a machine needs its 'config'", "write 'config: FILE'", code="E010")
             return []
         config = self._folder(file)
-        own_actions = self._actions_dir(body.get("actions_dir"))
-        start = choice_of(body.get("start"), "start", ("auto", "manual"), problems)
-        return [
-            Member(
-                name=one,
-                config=config,
-                context=_context(body, problems),
-                actions_dir=own_actions or actions_dir,
-                auto=start != "manual",
-                restart=_restart(body.get("restart"), restart, problems),
-                mark=body.mark,
-            )
-            for one in self._names(key or body.get("machine_name"), body, config)
-        ]
+        usual = Member(
+            name="",
+            config=config,
+            context=_context(body, problems),
+            actions_dir=self._actions_dir(body, values) or actions_dir,
+            auto=values.get("start") != "manual",
+            restart=_restart(body.get("restart"), restart, problems),
+            mark=body.mark,
+        )
+        names = self._names(key or body.get("machine_name"), body, config, values.get("instances", 1))
+        return [replace(usual, name=name) for name in names]
 
-    def _names(self, node: Node | None, body: Node, config: Path) -> list[str]:
+    def _names(self, node: Node | None, body: Node, config: Path, count: int) -> list[str]:
         """Return one name for each instance."""
         name = _name_in(config) if node is None else name_of(node, "machine_name", self.problems) or ""
-        count = _count(body.get("instances"), "instances", 1, self.problems, most=MOST_INSTANCES)
-        names = [name] if count == 1 else [f"{name}_{number:03d}" for number in range(1, count + 1)]
+        names = [name] if count == 1 else [f"{name}_{place:03d}" for place in range(1, count + 1)]
         fault = machine_name_fault(names[-1]) if name else None
         if fault is not None:
             hint = "each instance adds its number" if count > 1 else None
             self.problems.error((node or body).mark, f"machine name {quoted(names[-1])} {fault}", hint, code="E019")
         return names
 
-    def _actions_dir(self, node: Node | None) -> Path | None:
-        given = text_of(node, "actions_dir", self.problems)
-        if node is None or given is None:
+    def _actions_dir(self, node: Node, values: Mapping[str, Any]) -> Path | None:
+        """Return the folder of `actions_dir`, one of the read values of a mapping."""
+        place = node.get("actions_dir")
+        if place is None or "actions_dir" not in values:
             return None
-        folder = self._folder(given)
+        folder = self._folder(values["actions_dir"])
         if not folder.is_dir():
-            self.problems.error(node.mark, f"actions_dir {quoted(given)}: no such folder", code="E016")
+            message = f"actions_dir {quoted(values['actions_dir'])}: no such folder"
+            self.problems.error(place.mark, message, code="E016")
         return folder
 
     def _linked(self, groups: list[tuple[list[Member], Node | None]]) -> list[Member]:
@@ -296,22 +298,13 @@ def _restart(node: Node | None, usual: Restart, problems: Problems) -> Restart:
     """Read a policy by name, or a map."""
     if node is None or node.value is None:
         return usual
+    given: dict[str, Any]
     if node.pairs is None:
-        return _replaced(usual, policy=choice_of(node, "restart", get_args(Policy), problems))
-    warn_unknown_keys(node, "restart", RESTART, problems)
-    crashes = node.get("crashes")
-    return _replaced(
-        usual,
-        policy=choice_of(node.get("policy"), "policy", get_args(Policy), problems),
-        delay_s=duration_of(node.get("delay"), "delay", problems),
-        max_delay_s=duration_of(node.get("max_delay"), "max_delay", problems),
-        crashes=None if crashes is None else _count(crashes, "crashes", 1, problems),
-        within_s=duration_of(node.get("within"), "within", problems, positive=True),
-    )
-
-
-def _replaced(usual: Restart, **given: Any) -> Restart:
-    return replace(usual, **{key: value for key, value in given.items() if value is not None})
+        given = {"policy": choice_of(node, "restart", get_args(Policy), problems) or usual.policy}
+    else:
+        warn_unknown_keys(node, "restart", RESTART, problems)
+        given = read_fields(node, "", RESTART, problems)
+    return replace(usual, **given)
 
 
 def _context(body: Node, problems: Problems) -> dict[str, Any]:
@@ -320,12 +313,6 @@ def _context(body: Node, problems: Problems) -> dict[str, Any]:
         hint = "write it under 'context' of the machine's own file"
         problems.error(source.mark, "a manifest cannot pass secrets to a machine", hint)
     return context
-
-
-def _count(node: Node | None, what: str, least: int, problems: Problems, *, most: float = LARGEST) -> int:
-    """Read a whole number from `least` to `most`; `least` if there is none."""
-    number = number_of(node, what, least, problems, most=most, whole=True)
-    return least if number is None else int(number)
 
 
 def _name_in(config: Path) -> str:

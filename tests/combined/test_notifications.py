@@ -11,9 +11,9 @@ import pytest
 from statemachine_engine import JobQueue, Runtime
 from statemachine_engine.actors.concurrency.wait_board import WaitBoard
 from statemachine_engine.storage import jobs
-from statemachine_engine.storage.clock import ManualClock
 from statemachine_engine.storage.engine.database import Database
 from tests.combined.conftest import Site
+from tests.support.manual_clock import ManualClock
 from tests.support.until import until
 
 pytestmark = pytest.mark.usefixtures("no_polling")

@@ -12,10 +12,10 @@ import pytest
 from statemachine_engine import JobQueue, Runtime
 from statemachine_engine.actors.errors import CannotResume, ConfigError
 from statemachine_engine.storage import jobs, machines, mailbox, schedules, snapshots
-from statemachine_engine.storage.clock import ManualClock
 from statemachine_engine.storage.engine.database import Database
 from tests.combined.conftest import Site
 from tests.support.journal import Journal
+from tests.support.manual_clock import ManualClock
 from tests.support.until import until
 
 

@@ -8,10 +8,10 @@ import pytest
 import yaml
 
 from statemachine_engine.storage import jobs, schedules
-from statemachine_engine.storage.clock import ManualClock
 from statemachine_engine.storage.engine.database import Database
 from tests.degrading.conftest import House
 from tests.support.faketime import FakeClock
+from tests.support.manual_clock import ManualClock
 from tests.support.project import Project
 from tests.support.until import until
 

@@ -6,9 +6,9 @@ import threading
 
 from statemachine_engine.storage import audit, machines, mailbox
 from statemachine_engine.storage.audit import Mark, Note, Received, StateRow
-from statemachine_engine.storage.clock import ManualClock
 from statemachine_engine.storage.engine.database import Database
 from tests.support.factories import acquire
+from tests.support.manual_clock import ManualClock
 
 STEP = {"from_state": "a", "to_state": "b", "event_trigger": "go"}
 

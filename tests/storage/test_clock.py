@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statemachine_engine.storage.clock import ManualClock, from_text, system_clock, to_text
+from statemachine_engine.storage.clock import from_text, system_clock, to_text
+from tests.support.manual_clock import ManualClock
 
 TIMES = st.floats(min_value=0, max_value=4e9)
 

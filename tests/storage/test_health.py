@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from statemachine_engine.storage import health, jobs, mailbox
-from statemachine_engine.storage.clock import ManualClock
 from statemachine_engine.storage.engine.database import Database
 from tests.support.factories import add_jobs, claimed
+from tests.support.manual_clock import ManualClock
 
 
 def test_a_sound_store_takes_writes_and_has_no_damage(db: Database) -> None:

@@ -11,9 +11,9 @@ import pytest
 
 from statemachine_engine.storage import audit, jobs, machines, mailbox
 from statemachine_engine.storage.audit import Note
-from statemachine_engine.storage.clock import ManualClock
 from statemachine_engine.storage.engine.database import Database
 from tests.support.factories import acquire, add_jobs, claimed
+from tests.support.manual_clock import ManualClock
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from statemachine_engine.storage import audit, machines
-from statemachine_engine.storage.clock import ManualClock
 from statemachine_engine.storage.engine.database import Database
 from statemachine_engine.storage.errors import MachineTaken
 from tests.support.factories import acquire
+from tests.support.manual_clock import ManualClock
 
 
 def held_by(db: Database, name: str) -> str | None:

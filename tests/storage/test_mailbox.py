@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from statemachine_engine.storage import mailbox
-from statemachine_engine.storage.clock import ManualClock
 from statemachine_engine.storage.engine.database import Database
 from statemachine_engine.storage.errors import PayloadTooLarge
+from tests.support.manual_clock import ManualClock
 
 
 def kinds(messages: list[mailbox.MailboxMessage]) -> list[str]:

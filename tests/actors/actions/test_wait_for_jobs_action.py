@@ -7,7 +7,7 @@ import pytest
 from statemachine_engine.actors.errors import ActionError
 from statemachine_engine.actors.runtime.runtime import Runtime
 from statemachine_engine.storage import jobs
-from statemachine_engine.storage.clock import ManualClock
+from tests.support.manual_clock import ManualClock
 
 
 @pytest.fixture

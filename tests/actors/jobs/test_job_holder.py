@@ -13,12 +13,12 @@ from statemachine_engine.actors.concurrency.timers import Timer, Timers
 from statemachine_engine.actors.concurrency.wait_board import WaitBoard
 from statemachine_engine.actors.jobs.job_holder import OUTPUT_BYTES, JobHolder, JobOverdue
 from statemachine_engine.storage import jobs
-from statemachine_engine.storage.clock import ManualClock
 from statemachine_engine.storage.engine.database import Database
 from statemachine_engine.storage.errors import CommitInDoubt, JobExists, JobNotFound, LeaseLost, StorageError
 from statemachine_engine.storage.jobs import Job, attempts
 from statemachine_engine.storage.jobs.attempts import Attempt
 from tests.support.factories import add_jobs, claimed
+from tests.support.manual_clock import ManualClock
 from tests.support.postgres import lose_next_answer
 
 

@@ -16,10 +16,11 @@ from statemachine_engine import JobQueue, Runtime
 from statemachine_engine.actors.runtime import maintenance as maintenance_module
 from statemachine_engine.actors.sockets.messages import Notification
 from statemachine_engine.storage import audit, jobs, machines
-from statemachine_engine.storage.clock import ManualClock, from_text
+from statemachine_engine.storage.clock import from_text
 from statemachine_engine.storage.engine.database import Database
 from statemachine_engine.storage.jobs import attempts, bulk
 from tests.support.journal import Journal
+from tests.support.manual_clock import ManualClock
 from tests.support.processes import alive
 from tests.support.until import until
 

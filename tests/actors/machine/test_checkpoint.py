@@ -13,8 +13,8 @@ from statemachine_engine import JobQueue, Machine, Runtime
 from statemachine_engine.actors.errors import CannotResume
 from statemachine_engine.actors.machine.checkpoint import json_part
 from statemachine_engine.storage import jobs, snapshots
-from statemachine_engine.storage.clock import ManualClock
 from statemachine_engine.storage.engine.database import Database
+from tests.support.manual_clock import ManualClock
 from tests.support.until import until
 
 

@@ -15,9 +15,9 @@ from statemachine_engine.actors.metrics.counters import Counters
 from statemachine_engine.actors.metrics.outage import Outage
 from statemachine_engine.actors.sockets.messages import EventMessage
 from statemachine_engine.storage import mailbox
-from statemachine_engine.storage.clock import ManualClock
 from statemachine_engine.storage.engine.database import Database
 from statemachine_engine.storage.mailbox import MailboxMessage
+from tests.support.manual_clock import ManualClock
 
 
 def mail_of(db: Database) -> MailboxReader:

@@ -17,11 +17,11 @@ from statemachine_engine.actors.metrics.outage import Outage
 from statemachine_engine.actors.runtime import maintenance as maintenance_module
 from statemachine_engine.actors.runtime.maintenance import HEARTBEAT_S, RESCUE_S, Maintenance
 from statemachine_engine.storage import durations, jobs, machines, mailbox, problems
-from statemachine_engine.storage.clock import ManualClock
 from statemachine_engine.storage.durations import DurationCount
 from statemachine_engine.storage.engine.database import Database
 from statemachine_engine.storage.errors import StoreUnavailable
 from tests.support.factories import acquire, add_jobs, claimed
+from tests.support.manual_clock import ManualClock
 from tests.support.until import until
 
 

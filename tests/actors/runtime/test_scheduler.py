@@ -15,10 +15,10 @@ from statemachine_engine.actors.runtime.router import Router
 from statemachine_engine.actors.runtime.runtime import Runtime
 from statemachine_engine.actors.runtime.scheduler import Scheduler
 from statemachine_engine.storage import jobs, mailbox, schedules
-from statemachine_engine.storage.clock import ManualClock
 from statemachine_engine.storage.engine.database import Database
 from statemachine_engine.storage.mailbox import MailboxMessage
 from statemachine_engine.storage.schedules import ScheduleRow
+from tests.support.manual_clock import ManualClock
 from tests.support.until import until
 
 NIGHTLY = 'nightly: {cron: "0 2 * * *", job: {type: report, payload: {day: "{date}"}}}'

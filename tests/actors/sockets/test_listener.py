@@ -14,7 +14,7 @@ from statemachine_engine.actors.metrics.counters import Counters
 from statemachine_engine.actors.sockets import unix_socket
 from statemachine_engine.actors.sockets.listener import Listener
 from statemachine_engine.actors.sockets.messages import EventMessage, Notification
-from statemachine_engine.storage.clock import ManualClock
+from tests.support.manual_clock import ManualClock
 from tests.support.sockets import MALFORMED, made
 from tests.support.until import until
 

@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from statemachine_engine.storage import audit, jobs, machines, mailbox
-from statemachine_engine.storage.clock import ManualClock, from_text
+from statemachine_engine.storage.clock import from_text
 from statemachine_engine.storage.engine import migrations
 from statemachine_engine.storage.engine.database import Database
 from statemachine_engine.storage.errors import StoreTooNew, StoreUnavailable
 from tests.support.factories import add_jobs
+from tests.support.manual_clock import ManualClock
 from tests.support.older_engines import make_old_file
 
 Open = Callable[..., Database]

@@ -14,11 +14,12 @@ import pytest
 
 from statemachine_engine.storage import audit, jobs
 from statemachine_engine.storage.audit import Note
-from statemachine_engine.storage.clock import ManualClock, SystemClock
+from statemachine_engine.storage.clock import SystemClock
 from statemachine_engine.storage.engine.database import Database
 from statemachine_engine.storage.errors import CommitInDoubt, StoreUnavailable
 from statemachine_engine.storage.jobs import bulk
 from tests.support.factories import add_jobs, claimed
+from tests.support.manual_clock import ManualClock
 from tests.support.postgres import lose_next_answer
 from tests.support.until import until
 

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from statemachine_engine.storage import jobs
-from statemachine_engine.storage.clock import ManualClock
 from statemachine_engine.storage.engine.database import Database
 from statemachine_engine.storage.errors import LeaseLost
 from statemachine_engine.storage.jobs import attempts, bulk
 from statemachine_engine.storage.jobs.attempts import OUTCOMES, Attempt
 from tests.support.factories import add_jobs, claimed
+from tests.support.manual_clock import ManualClock
 
 End = Callable[[Database, ManualClock], Any]
 

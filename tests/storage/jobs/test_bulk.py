@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from statemachine_engine.storage import jobs
-from statemachine_engine.storage.clock import ManualClock
 from statemachine_engine.storage.engine.database import Database
 from statemachine_engine.storage.jobs import NewJob, bulk
 from statemachine_engine.storage.jobs.bulk import Choice
 from tests.support.factories import add_jobs, claimed
+from tests.support.manual_clock import ManualClock
 
 
 def status_of(db: Database) -> dict[str, str]:

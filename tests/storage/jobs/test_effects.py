@@ -9,11 +9,11 @@ import pytest
 
 from statemachine_engine.storage import audit, jobs, machines, mailbox
 from statemachine_engine.storage.audit import Note
-from statemachine_engine.storage.clock import ManualClock
 from statemachine_engine.storage.engine.database import Database
 from statemachine_engine.storage.jobs import attempts, bulk
 from statemachine_engine.storage.jobs.bulk import Choice
 from tests.support.factories import acquire
+from tests.support.manual_clock import ManualClock
 
 #: table -> column that names a row
 TABLES = {

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from statemachine_engine.storage import jobs
-from statemachine_engine.storage.clock import ManualClock
 from statemachine_engine.storage.engine.database import Database
 from statemachine_engine.storage.jobs import queries
 from tests.support.factories import add_jobs, claimed
+from tests.support.manual_clock import ManualClock
 
 
 def test_a_search_takes_every_condition_together(db: Database) -> None:

@@ -8,11 +8,11 @@ from dataclasses import replace
 import pytest
 
 from statemachine_engine.storage import jobs
-from statemachine_engine.storage.clock import ManualClock
 from statemachine_engine.storage.engine.database import Database
 from statemachine_engine.storage.errors import JobExists, JobNotFound, LeaseLost, WrongJobState
 from statemachine_engine.storage.jobs import Job
 from tests.support.factories import add_jobs, claimed
+from tests.support.manual_clock import ManualClock
 
 
 def status(db: Database, job_id: str) -> str:
