@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from ..actors.drawing.diagrams import Diagram, DiagramSet, Moves
 
 DEFAULT_FOLDER = "docs/fsm-diagrams"
-FORMATS = ("mermaid", "dot", "svg", "ascii")
+#: value of --format -> module of actors/drawing, and the function of that name in it
+FORMATS = {"mermaid": "mermaid", "dot": "dot", "svg": "svg", "ascii": "outline"}
 _YAML = (".yaml", ".yml")
 _STDOUT = Path("-")
 
@@ -40,7 +42,7 @@ class Output:
 )  # fmt: skip
 @click.option("--old-format-only", is_flag=True, help="Only the Markdown page.")
 @click.option("--new-format-only", is_flag=True, help="Only the .mermaid files and metadata.json.")
-@click.option("--format", "fmt", type=click.Choice(FORMATS), help="One picture, to OUT or standard output.")
+@click.option("--format", "fmt", type=click.Choice(list(FORMATS)), help="One picture, to OUT or standard output.")
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 and say which files are stale.")
 @click.option("--counts", is_flag=True, help="Write beside each arrow how often it was taken.")
 @click.option("--history", metavar="URL|PATH", help="The same as --counts, from this database.")
@@ -170,14 +172,8 @@ def _one_picture(diagram_set: DiagramSet, fmt: str, out: Path | None, check: boo
 
 
 def _renderer(fmt: str) -> Callable[[Diagram], str]:
-    if fmt == "mermaid":
-        from ..actors.drawing.mermaid import mermaid as render
-    elif fmt == "dot":
-        from ..actors.drawing.dot import dot as render
-    elif fmt == "svg":
-        from ..actors.drawing.svg import svg as render
-    else:
-        from ..actors.drawing.outline import outline as render
+    name = FORMATS[fmt]
+    render: Callable[[Diagram], str] = getattr(import_module(f"statemachine_engine.actors.drawing.{name}"), name)
     return render
 
 

@@ -35,8 +35,8 @@ def _validated(report: Report, *, quiet: bool, strict: bool) -> str:
     findings, more = _visible(report, quiet=quiet, strict=strict)
     name = text(report.file)
     if not findings:
-        return "" if quiet else _green(f"✅ {name}: All validations passed") + "\n"
-    heading = _red(f"❌ {name}") if report.errors else _yellow(f"⚠️  {name}")
+        return "" if quiet else click.style(f"✅ {name}: All validations passed", fg="green") + "\n"
+    heading = click.style(f"❌ {name}", fg="red") if report.errors else click.style(f"⚠️  {name}", fg="yellow")
     lines = (line for finding in findings for line in _validated_finding(finding, report))
     return "\n".join([heading, *lines, *more, ""])
 
@@ -102,16 +102,4 @@ def _pointed(finding: LintFinding, report: Report) -> Iterator[str]:
 
 
 def _colored(finding: LintFinding, words: str) -> str:
-    return _red(words) if finding.severity == "error" else _yellow(words)
-
-
-def _red(words: str) -> str:
-    return click.style(words, fg="red")
-
-
-def _yellow(words: str) -> str:
-    return click.style(words, fg="yellow")
-
-
-def _green(words: str) -> str:
-    return click.style(words, fg="green")
+    return click.style(words, fg="red" if finding.severity == "error" else "yellow")

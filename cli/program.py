@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, TextIO, TypeVar, cast
 
 import click
@@ -40,30 +41,12 @@ class Program(click.Command):
     """A click command that reports every error in one line, without a traceback."""
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
-        try:
+        with _errors_in_one_line({}):
             return super().make_context(*args, **kwargs)
-        except click.UsageError as error:
-            raise _usage(error) from error
-        except KeyboardInterrupt:
-            raise click.exceptions.Exit(INTERRUPTED) from None
-        except BrokenPipeError:
-            raise
-        except OSError as error:  # the help text cannot be written
-            raise failure_of(error) from error
 
     def invoke(self, ctx: click.Context) -> Any:
-        try:
+        with _errors_in_one_line(ctx.meta):
             return super().invoke(ctx)
-        except click.UsageError as error:
-            raise _usage(error) from error
-        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
-            raise
-        except KeyboardInterrupt:
-            raise click.exceptions.Exit(INTERRUPTED) from None
-        except Exception as error:  # noqa: BLE001 - the top of the process
-            if ctx.meta.get(_DEBUG):
-                _print_traceback()
-            raise failure_of(error) from error
 
 
 class LazyGroup(Program, click.Group):
@@ -71,10 +54,17 @@ class LazyGroup(Program, click.Group):
 
     def __init__(self, *args: Any, package: str, sections: Mapping[str, Mapping[str, str]], **kwargs: Any) -> None:
         """`sections` maps a heading to command names, and each name to "module:attribute" in `package`."""
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, **{"invoke_without_command": True, **kwargs})
         self._package = package
         self.sections = sections
         self._places = {name: place for section in sections.values() for name, place in section.items()}
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the subcommand; print the help if none is given."""
+        result = super().invoke(ctx)
+        if ctx.invoked_subcommand is None:
+            click.echo(ctx.get_help())
+        return result
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self._places)
@@ -145,6 +135,25 @@ def failure_of(error: Exception) -> Failure:
     return Failure(f"{type(error).__name__}: {_one_line(error)} (--debug shows where)")
 
 
+@contextmanager
+def _errors_in_one_line(meta: Mapping[str, Any]) -> Iterator[None]:
+    """Turn exceptions of the block into a Failure; with `--debug` in `meta`, print their traceback first."""
+    try:
+        yield
+    except click.UsageError as error:
+        raise _usage(error) from error
+    except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+        raise
+    except KeyboardInterrupt:
+        raise click.exceptions.Exit(INTERRUPTED) from None
+    except Exception as error:
+        if meta.get(_DEBUG):
+            import traceback
+
+            traceback.print_exc()
+        raise failure_of(error) from error
+
+
 def _usage(error: click.UsageError) -> Failure:
     """Turn click's four lines about wrong usage into one line that names `--help`."""
     where = f" (see '{error.ctx.command_path} --help')" if error.ctx else ""
@@ -153,12 +162,6 @@ def _usage(error: click.UsageError) -> Failure:
 
 def _one_line(message: object) -> str:
     return " ".join(str(message).split())
-
-
-def _print_traceback() -> None:
-    import traceback
-
-    traceback.print_exc()
 
 
 def end_at_once(command: Callable[[], Any]) -> None:

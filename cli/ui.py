@@ -1,4 +1,4 @@
-"""`statemachine-ui`: the monitor's page, its API and its stream."""
+"""`statemachine-ui`: the page, its API and its stream; also the server that older scripts start for the stream."""
 
 from __future__ import annotations
 
@@ -70,7 +70,24 @@ def ui(debug: bool, no_websocket: bool, websocket_port: int, open_browser: bool,
     run(options, websocket_port=None if no_websocket else websocket_port, access_log=debug, open_browser=open_browser)
 
 
+@click.command(cls=Program)
+@click.option("--port", type=port_type, default=WEBSOCKET_PORT, show_default=True, help="Port to listen on.")
+@server_options
+@program_options("Log every request.")
+def websocket_server(debug: bool, **options: Any) -> None:
+    """Serve the live stream at /ws/events and /ws, and the page and API of statemachine-ui.
+
+    \b
+    Example:
+      python -m statemachine_engine.monitoring.websocket_server --port 8765
+
+    Exit codes: 0 ended by SIGTERM or Ctrl-C, 1 the port or the database is not available, 2 usage.
+    """
+    run(options, websocket_port=None, access_log=debug)
+
+
 main = console_script(ui, "statemachine-ui")
+main_websocket = console_script(websocket_server, "python -m statemachine_engine.monitoring.websocket_server")
 
 
 def run(options: dict[str, Any], *, websocket_port: int | None, access_log: bool, open_browser: bool = False) -> None:

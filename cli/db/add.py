@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,6 @@ from ..output import moment, show_json
 from ..program import Failure
 
 if TYPE_CHECKING:
-    from ...storage.engine.database import Database
     from ...storage.jobs.job import Job
 
 #: options that add-job had before 1.0.3, and what to write instead
@@ -37,17 +35,6 @@ def removed_options(function: F) -> F:
     for flag in REMOVED:
         function = click.option(flag, hidden=True, expose_value=False, callback=refuse)(function)
     return function
-
-
-@dataclass(frozen=True, slots=True)
-class _Wanted:
-    """A job as the command line describes it, with its placeholders filled in."""
-
-    job_id: str | None
-    source_job_id: str | None
-    unique_key: str | None
-    input_file: str | None
-    payload: Any
 
 
 @click.command("add-job")
@@ -88,6 +75,7 @@ def add_job(
         --input-file /path/to/document.pdf --payload '{"output_format": "docx"}'
       statemachine-db add-job 'report-{date}' --type report --if-absent --quiet
     """
+    from ...actors.placeholders.timestamps import stamped
     from ...actors.sockets.notifications import notify
     from ...storage import jobs
     from ...storage.errors import JobExists
@@ -96,12 +84,13 @@ def add_job(
     if delay_s is not None and due_at is not None:
         raise click.UsageError("--in and --at exclude each other; give one of them")
     with database(create=True, durable=True) as db:
-        wanted = _filled(db, _Wanted(job_id, source_job_id, unique_key, input_file, payload))
-        wanted_id = wanted.job_id or new_id()
+        given = [job_id, source_job_id, unique_key, input_file, payload]
+        job_id, source_job_id, unique_key, input_file, payload = stamped(given, db.now())
+        wanted_id = job_id or new_id()
         try:
             job = jobs.enqueue(
-                db, wanted_id, job_type, data=_data(wanted), source_job_id=wanted.source_job_id, delay_s=delay_s or 0.0,
-                due_at=due_at, unique_key=wanted.unique_key, **options,
+                db, wanted_id, job_type, data=_data(payload, input_file), source_job_id=source_job_id,
+                delay_s=delay_s or 0.0, due_at=due_at, unique_key=unique_key, **options,
             )  # fmt: skip
         except JobExists as error:
             if not if_absent:
@@ -109,7 +98,7 @@ def add_job(
             _report(None, f"Job {wanted_id} exists already: nothing added", wanted_id, quiet, fmt)
             return
         if job.job_id != wanted_id:
-            said = f"Job {job.job_id} has the unique key {wanted.unique_key} and is not done: nothing added"
+            said = f"Job {job.job_id} has the unique key {unique_key} and is not done: nothing added"
             _report(None, said, job.job_id, quiet, fmt)
             return
         notify(db, "jobs", count=1, key=(job.job_type, job.machine_type))
@@ -119,16 +108,8 @@ def add_job(
 # Helpers
 
 
-def _filled(db: Database, wanted: _Wanted) -> _Wanted:
-    from ...actors.placeholders.timestamps import stamped
-
-    values = [wanted.job_id, wanted.source_job_id, wanted.unique_key, wanted.input_file, wanted.payload]
-    return _Wanted(*stamped(values, db.now()))
-
-
-def _data(wanted: _Wanted) -> Any:
+def _data(payload: Any, input_file: str | None) -> Any:
     """Return the payload with the absolute path of the input file; a payload that is no object is wrapped in one."""
-    payload, input_file = wanted.payload, wanted.input_file
     if input_file is None:
         return payload
     path = Path(input_file).expanduser() if input_file.startswith("~") else Path(input_file)

@@ -227,12 +227,9 @@ def _kind_of(file: Path) -> str:
 
 def _id_prefix(file: Path) -> str | None:
     """Return the prefix of ids for rows without one: stable while the file is unchanged; None for a pipe."""
-    try:
-        about = file.stat()
-    except OSError:
-        return None
     if not file.is_file():
         return None
+    about = file.stat()
     return sha256(f"{file.absolute()}:{about.st_size}:{about.st_mtime_ns}".encode()).hexdigest()[:8]
 
 

@@ -97,12 +97,14 @@ def crontab(ctx: click.Context, /, expression: str, command: Sequence[str], log:
     settings = _settings()
     _check_command(ctx, command)
     folder, log_file = Path.cwd(), Path(log).expanduser().absolute()
+    mkdir = shlex.quote(shutil.which("mkdir") or "/bin/mkdir")
     variables = " ".join(f"{name}={shlex.quote(value)}" for name, value in settings.items())
     line = (
-        f"cd {shlex.quote(str(folder))} && umask 077 && {_mkdir()} -p {shlex.quote(str(log_file.parent))} && "
+        f"cd {shlex.quote(str(folder))} && umask 077 && {mkdir} -p {shlex.quote(str(log_file.parent))} && "
         f"{variables} {shlex.join([_program(), *command])} >>{shlex.quote(str(log_file))} 2>&1"
     )
-    _check_line(line)
+    if not line.isprintable():
+        raise Failure("a crontab line cannot hold line breaks and control characters; write the payload without them")
     escaped = line.replace("%", r"\%")
     if len(escaped.encode()) > LONGEST_COMMAND:
         message = f"the command has {len(escaped.encode())} bytes, and cron takes {LONGEST_COMMAND}"
@@ -182,11 +184,6 @@ def _check_command(ctx: click.Context, command: Sequence[str]) -> None:
         found.make_context(name, args, parent=parent)
 
 
-def _check_line(line: str) -> None:
-    if any(not character.isprintable() for character in line):
-        raise Failure("a crontab line cannot hold line breaks and control characters; write the payload without them")
-
-
 def _settings() -> Mapping[str, str]:
     """Return the variables that the line sets."""
     from ...storage.engine.database import URL_VARIABLE, resolve_url
@@ -203,18 +200,11 @@ def _settings() -> Mapping[str, str]:
 
 def _program() -> str:
     """Return the path of statemachine-db in this installation."""
-    beside = [Path(sys.executable).parent, Path(sysconfig.get_path("scripts"))]
-    for folder in beside:
-        if (folder / "statemachine-db").exists():
-            return str((folder / "statemachine-db").absolute())
-    found = shutil.which("statemachine-db")
+    folders = [os.path.dirname(sys.executable), sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath)]
+    found = shutil.which("statemachine-db", path=os.pathsep.join(folders))
     if found is None:
         raise Failure("statemachine-db is not installed as a command here: pip install statemachine-engine")
     return str(Path(found).absolute())
-
-
-def _mkdir() -> str:
-    return shlex.quote(shutil.which("mkdir") or "/bin/mkdir")
 
 
 def _notes(command: Sequence[str], settings: Mapping[str, str]) -> Iterator[str]:

@@ -11,7 +11,7 @@ import click
 from ..options import db_given, output_options, socket_options
 from ..output import show_json
 from ..program import FAILED
-from .doctor_finding import DoctorFinding
+from .doctor_finding import DoctorFinding, findings_of
 
 if TYPE_CHECKING:
     from ...storage.engine.database import Database
@@ -72,7 +72,7 @@ def _findings(prefix: str, event_socket: str) -> Iterator[DoctorFinding]:
         yield DoctorFinding("permissions", "error", str(error), "run as a user with access to the folder, or give --db")
     finally:
         db.close()
-    yield from doctor_files.sockets(prefix, event_socket)
+    yield from findings_of("sockets", doctor_files.sockets(prefix, event_socket))
 
 
 def _remedy(db: Database, error: StorageError) -> str:
@@ -94,21 +94,18 @@ def _of_the_store(db: Database) -> Iterator[DoctorFinding]:
             remedy = "go to the project's folder, give --db, or set STATEMACHINE_DB; add-job makes a new one"
             yield DoctorFinding("store", "error", f"there is no database {db.path}", remedy)
             return
-        yield from doctor_files.disk(db.path)
-        found = list(doctor_files.permissions(db.path))
+        yield from findings_of("disk", doctor_files.disk(db.path))
+        found = findings_of("permissions", doctor_files.permissions(db.path))
         yield from found
         if any(finding.severity == "error" for finding in found):
             return  # it cannot be opened
     try:
-        found = list(doctor_store.versions(db))
+        found = findings_of("versions", doctor_store.versions(db))
     except StoreTooNew as error:
         yield DoctorFinding("versions", "error", str(error), "pip install --upgrade statemachine-engine")
         return
     yield from found
     if any(finding.severity != "ok" for finding in found):
         return  # the tables are of another version
-    for check in (
-        doctor_store.locks, doctor_store.leases, doctor_store.machines, doctor_store.events,
-        doctor_store.control_sockets, doctor_store.schedules,
-    ):  # fmt: skip
-        yield from check(db)
+    for name, check in doctor_store.CHECKS:
+        yield from findings_of(name, check(db))

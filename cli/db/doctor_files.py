@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ...storage.engine.sqlite_file import SqliteFile, beside
-from .doctor_finding import DoctorFinding
+from .doctor_finding import Result
 
 LOW_BYTES, LOW_SHARE = 200 * 2**20, 0.05
 LARGE_WAL_BYTES = 256 * 2**20
@@ -19,7 +19,7 @@ LARGE_WAL_BYTES = 256 * 2**20
 NETWORK = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "fuse.sshfs", "9p", "afs")
 
 
-def disk(file: Path) -> Iterator[DoctorFinding]:
+def disk(file: Path) -> Iterator[Result]:
     """Check the free space, the kind of file system, and the size of the database."""
     usage = shutil.disk_usage(file.parent)
     log, _ = beside(file)
@@ -27,30 +27,37 @@ def disk(file: Path) -> Iterator[DoctorFinding]:
     sizes = f"{file} has {_amount(size)}, its disk {_amount(usage.free)} left"
     if usage.free < LOW_BYTES:
         remedy = "make room: delete other files, then statemachine-db prune --older-than 30d, which needs some itself"
-        yield DoctorFinding("disk", "error", sizes, remedy)
+        yield "error", sizes, remedy
     elif usage.free < usage.total * LOW_SHARE:
         remedy = "make room: statemachine-db prune --older-than 30d, then delete other files"
-        yield DoctorFinding("disk", "warning", sizes, remedy)
+        yield "warning", sizes, remedy
     else:
-        yield DoctorFinding("disk", "ok", sizes)
+        yield "ok", sizes, ""
     if wal > LARGE_WAL_BYTES:
         message = f"{log} has {_amount(wal)}: a reader keeps it open for very long"
-        yield DoctorFinding("disk", "warning", message, f"end the reader: {open_by(file) or 'find it with lsof'}")
+        yield "warning", message, f"end the reader: {open_by(file) or 'find it with lsof'}"
     kind = _file_system(file)
     if kind in NETWORK:
         remedy = "move it to a local disk, or use PostgreSQL where several hosts share it"
-        yield DoctorFinding(
-            "disk", "error", f"{file} is on a network file system ({kind}), where SQLite is not safe", remedy
-        )
+        yield "error", f"{file} is on a network file system ({kind}), where SQLite is not safe", remedy
 
 
-def permissions(file: Path) -> Iterator[DoctorFinding]:
+def permissions(file: Path) -> Iterator[Result]:
     """Check that we may read and write the file, and that other users may not read it."""
-    found = list(_permissions(file))
-    yield from found or [DoctorFinding("permissions", "ok", f"{file} can be read and written")]
+    user = str(os.geteuid())
+    unread = [path for path in (file, *beside(file)) if path.exists() and not _may(path, os.R_OK)]
+    for path in unread:
+        remedy = f"run as its owner (user {path.stat().st_uid}), or: chown {user} {shlex.quote(str(path))}"
+        yield "error", f"{path} cannot be read by this user", remedy
+    if not unread and (barred := SqliteFile(file).why_not_written()):
+        remedy = "lists and the page work; for commands that write, run as its owner, on a writable file system"
+        yield "error", f"{file} can only be read: {barred}", remedy
+    if file.stat().st_mode & (stat.S_IROTH | stat.S_IWOTH):
+        yield "warning", f"every user of this host can read {file}", f"chmod o-rwx {shlex.quote(str(file))}"
+    yield "ok", f"{file} can be read and written", ""
 
 
-def sockets(prefix: str, event_socket: str) -> Iterator[DoctorFinding]:
+def sockets(prefix: str, event_socket: str) -> Iterator[Result]:
     """Find socket files on which no process listens."""
     from ...actors.sockets.unix_socket import is_listening
 
@@ -60,9 +67,8 @@ def sockets(prefix: str, event_socket: str) -> Iterator[DoctorFinding]:
     paths += [monitor] if monitor.is_socket() else []
     stale = [path for path in paths if path.is_socket() and not is_listening(path)]
     for path in stale:
-        yield DoctorFinding("sockets", "warning", f"nobody listens at {path}", f"rm {shlex.quote(str(path))}")
-    if not stale:
-        yield DoctorFinding("sockets", "ok", f"{len(paths)} in use, none left over ({prefix}-*.sock)")
+        yield "warning", f"nobody listens at {path}", f"rm {shlex.quote(str(path))}"
+    yield "ok", f"{len(paths)} in use, none left over ({prefix}-*.sock)", ""
 
 
 def open_by(file: Path) -> str:
@@ -79,22 +85,6 @@ def open_by(file: Path) -> str:
 
 
 # Helpers
-
-
-def _permissions(file: Path) -> Iterator[DoctorFinding]:
-    quoted = shlex.quote(str(file))
-    user = str(os.geteuid())
-    unread = [path for path in (file, *beside(file)) if path.exists() and not _may(path, os.R_OK)]
-    for path in unread:
-        remedy = f"run as its owner (user {path.stat().st_uid}), or: chown {user} {shlex.quote(str(path))}"
-        yield DoctorFinding("permissions", "error", f"{path} cannot be read by this user", remedy)
-    if not unread and (barred := SqliteFile(file).why_not_written()):
-        remedy = "lists and the page work; for commands that write, run as its owner, on a writable file system"
-        yield DoctorFinding("permissions", "error", f"{file} can only be read: {barred}", remedy)
-    if file.stat().st_mode & (stat.S_IROTH | stat.S_IWOTH):
-        yield DoctorFinding(
-            "permissions", "warning", f"every user of this host can read {file}", f"chmod o-rwx {quoted}"
-        )
 
 
 def _may(path: Path, mode: int) -> bool:

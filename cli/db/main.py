@@ -52,11 +52,10 @@ SECTIONS = {
 }
 
 
-@click.group(cls=LazyGroup, package=__package__, sections=SECTIONS, invoke_without_command=True)
+@click.group(cls=LazyGroup, package=__package__, sections=SECTIONS)
 @db_option
 @program_options("Show tracebacks.", "statemachine-db")
-@click.pass_context
-def db(ctx: click.Context, debug: bool) -> None:
+def db(debug: bool) -> None:
     """Jobs, events and machines of a statemachine database.
 
     \b
@@ -67,8 +66,6 @@ def db(ctx: click.Context, debug: bool) -> None:
 
     Exit codes: 0 done, 1 failed, 2 usage, 3 send-event --require-running found nobody.
     """
-    if ctx.invoked_subcommand is None:
-        click.echo(ctx.get_help())
 
 
 def main() -> None:

@@ -23,11 +23,10 @@ SECTIONS = {
 }
 
 
-@click.group(cls=LazyGroup, package=__package__, sections=SECTIONS, invoke_without_command=True)
+@click.group(cls=LazyGroup, package=__package__, sections=SECTIONS)
 @system_options
 @program_options("Log more, and show tracebacks.", "statemachine-system")
-@click.pass_context
-def system(ctx: click.Context, debug: bool) -> None:
+def system(debug: bool) -> None:
     """Run all machines of a project, as its statemachine-project.yaml says.
 
     \b
@@ -40,8 +39,6 @@ def system(ctx: click.Context, debug: bool) -> None:
     Exit codes: 0 done, 1 something failed, 2 usage or configuration, 3 not up, 4 up already, or a machine runs
     elsewhere, 130 interrupted.
     """
-    if ctx.invoked_subcommand is None:
-        click.echo(ctx.get_help())
 
 
 main = console_script(system, "statemachine-system")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..cli.websocket import main
+from ..cli.ui import main_websocket
 
 if __name__ == "__main__":
-    main()
+    main_websocket()

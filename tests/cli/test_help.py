@@ -20,9 +20,8 @@ from statemachine_engine.cli.diagrams import diagrams
 from statemachine_engine.cli.events import events
 from statemachine_engine.cli.run import run
 from statemachine_engine.cli.system.main import system
-from statemachine_engine.cli.ui import ui
+from statemachine_engine.cli.ui import ui, websocket_server
 from statemachine_engine.cli.validate import lint, validate
-from statemachine_engine.cli.websocket import websocket_server
 
 PROGRAMS: dict[str, click.Command] = {
     "statemachine": run,

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from statemachine_engine.cli.db import doctor_files
-from statemachine_engine.cli.db.doctor_finding import DoctorFinding
+from statemachine_engine.cli.db.doctor_finding import findings_of
 from statemachine_engine.storage import audit, jobs, mailbox, schedules
 from statemachine_engine.storage.audit import Note
 from statemachine_engine.storage.engine.database import Database
@@ -269,7 +269,7 @@ def test_files_that_we_may_not_write(mode: int, said: str) -> None:
         file.touch(mode)
         folder.chmod(0o555)
         with as_nobody(folder):
-            found = list(doctor_files.permissions(file))
+            found = findings_of("permissions", doctor_files.permissions(file))
 
     assert found[0].message.startswith(f"{file} {said}")
     assert "run as its owner" in found[0].remedy
@@ -281,9 +281,8 @@ def test_little_room_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     file.touch()
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(100 * 2**30, 0, free))
 
-    (finding,) = doctor_files.disk(file)
+    (finding,) = findings_of("disk", doctor_files.disk(file))
 
-    assert isinstance(finding, DoctorFinding)
     assert finding.severity == severity
     assert ("prune" in finding.remedy) == (severity != "ok")
 
@@ -294,7 +293,7 @@ def test_a_write_ahead_log_that_only_grows(tmp_path: Path) -> None:
     with (tmp_path / "pipeline.db-wal").open("wb") as wal:
         wal.truncate(doctor_files.LARGE_WAL_BYTES + 1)
 
-    messages = [finding.message for finding in doctor_files.disk(file)]
+    messages = [finding.message for finding in findings_of("disk", doctor_files.disk(file))]
     assert any("a reader keeps it open for very long" in message for message in messages)
 
 
@@ -303,7 +302,9 @@ def test_a_network_file_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     file.touch()
     monkeypatch.setattr(doctor_files, "_file_system", lambda path: "nfs4")
 
-    assert any("network file system (nfs4)" in finding.message for finding in doctor_files.disk(file))
+    assert any(
+        "network file system (nfs4)" in finding.message for finding in findings_of("disk", doctor_files.disk(file))
+    )
 
 
 def test_the_kind_of_a_file_system_is_found(tmp_path: Path) -> None:
