@@ -96,14 +96,11 @@ class JobHolder:
 
         `cancel` is the token of the run that asks: nothing is claimed once it is set, because nobody would use the job.
         """
-        options = self._claim_options(lease_s, max_attempts, backoff_s)
+        options = {"job_type": job_type, "machine_type": machine_type}
         with self._lock:
             if cancel is not None and cancel.cancelled:
                 return None
-            job = self._claim(
-                lambda: jobs.claim(self._db, job_type=job_type, machine_type=machine_type, **options),
-                options["lease_s"],
-            )
+            job = self._claim(jobs.claim, lease_s, max_attempts=max_attempts, backoff_s=backoff_s, **options)
             if job is not None:
                 self._wait_board.pass_on("jobs", (job_type, machine_type))  # the next worker may find another job
             return job
@@ -117,46 +114,30 @@ class JobHolder:
         cancel: CancelToken | None = None,
     ) -> Job | None:
         """Finish the current job by the rule and claim this one; None if it is not waiting. `cancel` as in `claim`."""
-        options = self._claim_options(lease_s, max_attempts, backoff_s)
         with self._lock:
             if cancel is not None and cancel.cancelled:
                 return None
             if self.current is not None and self.current.job_id == job_id:
                 return self.current
-            return self._claim(lambda: jobs.claim_id(self._db, job_id, **options), options["lease_s"])
+            return self._claim(jobs.claim_id, lease_s, job_id=job_id, max_attempts=max_attempts, backoff_s=backoff_s)
 
     def complete(self, job_id: str, result: Any = None) -> Job:
         """Complete a job by its id. LeaseLost if it was taken from this machine."""
-        with self._lock:
-            if self._lost_job(job_id) is not None:
-                raise LeaseLost(job_id)
-            job = jobs.complete(self._db, job_id, **self._fence(job_id), result=result)
-            self._clear(job_id)
-        self._announce(job)
+        job = self._end(job_id, jobs.complete, result=result)
+        if job.status != "completed":
+            raise LeaseLost(job_id)
         return job
 
     def fail(self, job_id: str, reason: str) -> Job:
         """Fail a job by its id; one that was taken from this machine stays as it is. LeaseLost."""
-        with self._lock:
-            if (lost := self._lost_job(job_id)) is not None:
-                return lost
-            job = jobs.fail(self._db, job_id, reason, **self._fence(job_id))
-            self._clear(job_id)
-        self._announce(job)
-        return job
+        return self._end(job_id, jobs.fail, reason=reason)
 
     def retry(self, job_id: str, *, delay_s: float | None = None, reason: str | None = None) -> Job:
         """Queue a job for another attempt after `delay_s` or its back-off; it fails when its attempts are spent.
 
         One that was taken from this machine stays as it is. LeaseLost.
         """
-        with self._lock:
-            if (lost := self._lost_job(job_id)) is not None:
-                return lost
-            job = jobs.retry(self._db, job_id, **self._fence(job_id), delay_s=delay_s, reason=reason)
-            self._clear(job_id)
-        self._announce(job)
-        return job
+        return self._end(job_id, jobs.retry, delay_s=delay_s, reason=reason)
 
     def release(self) -> None:
         """Put the current job back into the queue without spending an attempt: the machine stops in the middle."""
@@ -256,23 +237,24 @@ class JobHolder:
 
     # Helpers
 
-    def _claim_options(self, lease_s: float, max_attempts: int | None, backoff_s: float | None) -> dict[str, Any]:
-        return {
-            "owner": self._incarnation,
-            "machine": self.machine,
-            "lease_s": max(lease_s, SHORTEST_LEASE_S),
-            "max_attempts": max_attempts,
-            "backoff_s": backoff_s,
-        }
+    def _end(self, job_id: str, end: Callable[..., Job], **options: Any) -> Job:
+        with self._lock:
+            if (lost := self._lost_job(job_id)) is not None:
+                return lost
+            job = end(self._db, job_id, **self._fence(job_id), **options)
+            self._clear(job_id)
+        self._announce(job)
+        return job
 
-    def _claim(self, claim: Callable[[], Job | None], lease_s: float) -> Job | None:
+    def _claim(self, claim: Callable[..., Job | None], lease_s: float, **options: Any) -> Job | None:
         """Finish the current job and make the claimed one current; only finish it while the runtime stops."""
         if self.closed:
             self._finish()
             return None
+        lease_s = max(lease_s, SHORTEST_LEASE_S)
         with self._repeatable(), self._db.write():
             finished = self._finish_in_store()
-            job = claim()
+            job = claim(self._db, owner=self._incarnation, machine=self.machine, lease_s=lease_s, **options)
         self._clear(lost=self._cut_off)
         self._announce(finished)
         if job is not None:

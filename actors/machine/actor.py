@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 import time
@@ -10,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import pykka
 
-from .current_run import teller
 from .interpreter import Interpreter
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class MachineActor(pykka.ThreadingActor):
         self._dependencies, self._status = dependencies, dependencies.status
         self._room = dependencies.resources.recorder.room
         self._interpreter = Interpreter(
-            definition, context, dependencies, resumed, tell=teller(self.actor_ref), stop=self.stop
+            definition, context, dependencies, resumed, tell=self._tell_self, stop=self.stop
         )
 
     @staticmethod
@@ -69,6 +69,11 @@ class MachineActor(pykka.ThreadingActor):
         """Tell the runtime of a crash, so that it starts a new actor."""
         self._interpreter.abandon()
         self._dependencies.crashed()
+
+    def _tell_self(self, message: Any) -> None:
+        """Put a message into the own inbox, from any thread, unless the actor has ended."""
+        with contextlib.suppress(pykka.ActorDeadError):
+            self.actor_ref.tell(message)
 
     def _wait_for_room(self) -> None:
         """Block while the audit queue is full, so that unwritten records cannot exhaust memory."""

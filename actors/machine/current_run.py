@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
-
-import pykka
 
 from ..concurrency.event_loop import EventLoop
 from . import leaked_action
@@ -19,13 +16,11 @@ if TYPE_CHECKING:
 #: runs of instant actions in a row, after which the messages of the inbox get their turn
 CHAIN = 20
 
-Tell = Callable[[Any], None]
-
 
 class CurrentRun:
     """At most one run at a time; used in the actor's thread. `tell` puts a message into the actor's inbox."""
 
-    def __init__(self, machine: str, dependencies: MachineDependencies, tell: Tell) -> None:
+    def __init__(self, machine: str, dependencies: MachineDependencies, tell: Callable[[Any], None]) -> None:
         self.run: ActionRun | None = None
         self._action_executor = dependencies.action_executor
         self._resources = dependencies.resources
@@ -106,13 +101,3 @@ class CurrentRun:
     def _perform_and_tell(self, run: ActionRun) -> None:
         self._action_executor.perform(run, self._loop)
         self._tell(ActionsDone(run))
-
-
-def teller(ref: pykka.ActorRef[Any]) -> Tell:
-    """Return a function that puts a message into an actor's inbox, unless the actor has ended."""
-
-    def tell(message: Any) -> None:
-        with contextlib.suppress(pykka.ActorDeadError):
-            ref.tell(message)
-
-    return tell

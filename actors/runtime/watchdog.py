@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from ..machine.action_run import ActionRun
-    from ..machine.status import MachineStatus
     from .machine_registry import MachineRegistry
 
 log = logging.getLogger(__name__)
@@ -92,20 +91,17 @@ class Watchdog:
     def _report(self, stuck: Stuck, now_s: float) -> None:
         seconds, stack = now_s - stuck.since_s, stack_of(stuck.thread)
         log.warning("%s: %s has been going on for %.0f s; it is at\n%s", stuck.machine, stuck.what, seconds, stack)
-        self._publish(stuck.machine, "stuck", {"what": stuck.what, "seconds": round(seconds, 1), "stack": stack})
-        if (machine_status := self._status(stuck)) is not None:
-            machine_status.stuck = stuck.what
+        self._note("stuck", stuck, seconds, stack=stack)
 
     def _close(self, stuck: Stuck, now_s: float) -> None:
         seconds = now_s - stuck.since_s
         log.warning("%s: %s is over, after %.0f s", stuck.machine, stuck.what, seconds)
-        self._publish(stuck.machine, "unstuck", {"what": stuck.what, "seconds": round(seconds, 1)})
-        if (machine_status := self._status(stuck)) is not None:
-            machine_status.stuck = None
+        self._note("unstuck", stuck, seconds)
 
-    def _status(self, stuck: Stuck) -> MachineStatus | None:
-        machine = self._machine_registry.get(stuck.machine)
-        return None if machine is None else machine.live
+    def _note(self, type: str, stuck: Stuck, seconds: float, **details: str) -> None:
+        self._publish(stuck.machine, type, {"what": stuck.what, "seconds": round(seconds, 1), **details})
+        if (machine := self._machine_registry.get(stuck.machine)) is not None:
+            machine.live.stuck = stuck.what if type == "stuck" else None
 
 
 def stack_of(thread: int) -> str:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from types import ModuleType
 
 from ...clock import to_text
 from ...errors import DatabaseMissing, ReadOnlyStore, StoreTooNew
@@ -23,23 +22,16 @@ from . import (
 LOCK = "schema"
 
 
-@dataclass(frozen=True, slots=True)
-class Migration:
-    """One step; its place in MIGRATIONS is its version."""
-
-    name: str
-    apply: Callable[[Connections], None]
-
-
-MIGRATIONS = (
-    Migration("m0001_tables", m0001_tables.apply),
-    Migration("m0002_schedules", m0002_schedules.apply),
-    Migration("m0003_snapshots", m0003_snapshots.apply),
-    Migration("m0004_attempts", m0004_attempts.apply),
-    Migration("m0005_monitor", m0005_monitor.apply),
-    Migration("m0006_standing", m0006_standing.apply),
-    Migration("m0007_backoff", m0007_backoff.apply),
-    Migration("m0008_troubles", m0008_troubles.apply),
+#: the place of each one is its version
+MIGRATIONS: tuple[ModuleType, ...] = (
+    m0001_tables,
+    m0002_schedules,
+    m0003_snapshots,
+    m0004_attempts,
+    m0005_monitor,
+    m0006_standing,
+    m0007_backoff,
+    m0008_troubles,
 )
 LATEST = len(MIGRATIONS)
 
@@ -55,8 +47,8 @@ def version(db: Connections) -> int:
         return int(db.execute("SELECT coalesce(max(version), 0) FROM schema_version").fetchone()[0])
 
 
-def pending(db: Connections) -> list[Migration]:
-    """Return the migrations that are not applied yet; writes nothing. StoreTooNew for a newer engine's schema."""
+def pending(db: Connections) -> list[ModuleType]:
+    """Return the migrations to apply, oldest first; writes nothing. StoreTooNew for a newer engine's schema."""
     found = version(db)
     if found > LATEST:
         raise StoreTooNew(str(db), found, LATEST)
@@ -93,8 +85,7 @@ def recreate(db: Connections) -> None:
     """Drop the engine's tables with all that is in them, and create them again."""
     with db.write():
         db.lock(LOCK)
-        steps = (m0001_tables, m0002_schedules, m0003_snapshots, m0004_attempts, m0005_monitor, m0008_troubles)
-        for table in ("schema_version", *(table for step in steps for table in step.TABLES)):
+        for table in ("schema_version", *(table for step in MIGRATIONS for table in getattr(step, "TABLES", ()))):
             db.execute(f"DROP TABLE IF EXISTS {table}")
         if not db.is_postgres:
             db.execute("PRAGMA user_version = 0")
@@ -113,7 +104,7 @@ def _apply_next(db: Connections) -> None:
         for migration in pending(db)[:1]:
             number = MIGRATIONS.index(migration) + 1
             migration.apply(db)
-            values = (number, migration.name, to_text(db.now()))
+            values = (number, migration.__name__.rpartition(".")[2], to_text(db.now()))
             db.execute("INSERT INTO schema_version (version, name, applied_at) VALUES (?, ?, ?)", values)
             if not db.is_postgres:
                 db.execute(f"PRAGMA user_version = {number}")

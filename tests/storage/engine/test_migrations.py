@@ -46,7 +46,7 @@ def test_looking_at_migrations_makes_nothing(db_url: str) -> None:
     if db.path is not None:
         db.path.touch()
     try:
-        assert [migration.name for migration in migrations.pending(db)] == [
+        assert [migration.__name__.rpartition(".")[2] for migration in migrations.pending(db)] == [
             "m0001_tables",
             "m0002_schedules",
             "m0003_snapshots",
