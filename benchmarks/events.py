@@ -79,7 +79,7 @@ counter.stop()
 
 
 def measure(quick: bool) -> Figures:
-    """One round of everything."""
+    """Measure one round."""
     count = 2_000 if quick else 10_000
     figures = {"datagrams": _datagrams(count), "tell": _tell(count)}
     with host(MOVES, "a") as running:
@@ -113,7 +113,7 @@ BENCHMARK = Benchmark(
 
 
 def insert_s(count: int, *, notes: int, mails: int) -> float:
-    """Seconds in which peewee inserts, for `count` things, so many rows each of the audit log and the mailbox."""
+    """Return the seconds in which peewee inserts `notes` audit rows and `mails` mailbox rows for each of `count`."""
     with tempfile.TemporaryDirectory(prefix="smb-") as folder:
         Database.open(f"{folder}/store.db").close()
         db = peewee.SqliteDatabase(f"{folder}/store.db", pragmas={"journal_mode": "wal", "synchronous": "normal"})

@@ -64,7 +64,7 @@ class Result:
 
     @property
     def holds(self) -> bool | None:
-        """Whether the targets are reached; None where there are none."""
+        """Return True if the targets are reached; None without targets."""
         row, checks = self.row, []
         if row.target is not None:
             checks.append(self.value <= row.target if row.lower else self.value >= row.target)
@@ -90,7 +90,7 @@ class Result:
 
 
 def run(benchmark: Benchmark, *, quick: bool) -> list[Result]:
-    """All rounds of a benchmark, for the rows that were measured; progress goes to stderr."""
+    """Run all rounds of a benchmark, and return its measured rows. Progress goes to stderr."""
     rounds: list[Figures] = []
     count = 1 if quick else benchmark.rounds
     for number in range(1, count + 1):

@@ -1,4 +1,4 @@
-"""What machines cost that have nothing to do: memory, CPU, writes to the store.
+"""Measure the cost of idle machines: memory, CPU, writes to the store.
 
 Measured in processes of 0, 1, 100 and 1,000 machines, each read from a file of its own name, with its control socket
 bound, parked in `check_database_queue`. Memory: RSS and PSS of the whole process from /proc; a machine's share is what
@@ -45,12 +45,12 @@ sys.stdin.read()
 COUNTS, QUICK_COUNTS = (1, 100, 1_000), (1, 20)
 WINDOW_S, QUICK_WINDOW_S = 30.0, 1.2
 
-#: nobody writes for so long: all machines have come to rest
+#: seconds without a write, after which all machines are idle
 QUIET_S, QUICK_QUIET_S = 2.0, 0.3
 
 
 def measure(quick: bool) -> Figures:
-    """One round: all processes at once, as they have nothing to do."""
+    """Measure one round: all processes at once, because they are idle."""
     counts = QUICK_COUNTS if quick else COUNTS
     with ExitStack() as stack:
         hosts = {count: stack.enter_context(host(LOG, "waiting", count=count)) for count in (0, *counts)}

@@ -69,7 +69,7 @@ BASH = worker({"type": "bash", "command": "true"})
 
 
 def measure(quick: bool) -> Figures:
-    """One round of everything."""
+    """Measure one round."""
     many, few = (300, 100) if quick else (3_000, 600)
     figures = {"queue": _bare_queue(many), "rows": many / insert_s(many, notes=NOTES, mails=0)}
     with host(LOG, "waiting") as running:

@@ -1,7 +1,7 @@
-"""How soon an idle machine moves.
+"""Measure how soon an idle machine moves.
 
-Timed: from sending a datagram to the control socket until the `state_change` of it, which is told after its commit,
-arrives at the event socket in the process that sent it; between two events nothing happens for 20 ms.
+Timed: from sending a datagram to the control socket until its `state_change`, which is published after its commit,
+arrives at the event socket in the sending process. Between two events nothing happens for 20 ms.
 Floor: the same way there and back through a process that answers each datagram with another.
 """
 
@@ -34,7 +34,7 @@ while inbox.recv(65536) != b"end":
 
 
 def measure(quick: bool) -> Figures:
-    """One round of everything."""
+    """Measure one round."""
     count = 30 if quick else 200
     figures = _named("echo", _echo(count))
     for name, config in (("moves", MOVES), ("logs", LOGS)):

@@ -1,4 +1,4 @@
-"""What the hot statements of the store cost through peewee's connections instead of our own.
+"""Measure the hot statements of the store through peewee's connections instead of our own.
 
     python -m benchmarks.peewee_layers [ROUNDS]
 

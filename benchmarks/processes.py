@@ -137,7 +137,7 @@ def until(predicate: Callable[[], object], *, every_s: float = 0.005, timeout_s:
 
 
 def bound(path: Path | str, timeout_s: float = 5.0) -> socket.socket:
-    """A datagram socket that listens there; TimeoutError when nothing comes for so long."""
+    """Bind a datagram socket to the path. Its `recv` raises TimeoutError after `timeout_s`."""
     inbox = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     inbox.settimeout(timeout_s)
     inbox.bind(str(path))

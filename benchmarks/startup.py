@@ -1,4 +1,4 @@
-"""What a command costs before it does anything: wall time of whole processes, against a bare interpreter.
+"""Measure the start of each command: wall time of whole processes, against a bare interpreter.
 
 Timed: from starting the process until it has ended. `add-job` writes to an existing store; `send-event` writes to the
 store and reaches a running machine. Floor: `python -c pass` of the same environment.
@@ -21,7 +21,7 @@ STATEMACHINE, STATEMACHINE_DB = str(BIN / "statemachine"), str(BIN / "statemachi
 
 
 def measure(quick: bool) -> Figures:
-    """One round: each command in turn, several times over."""
+    """Measure one round: each command in turn, several times."""
     with host(MOVES, "a") as running:
         commands = _commands(running)
         times_s: dict[str, list[float]] = {name: [] for name in commands}

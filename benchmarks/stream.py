@@ -198,7 +198,7 @@ class _Writer:
 
 
 class _Waits(threading.Thread):
-    """How late a thread wakes that wants nothing but to sleep: what the machine's other work costs everybody."""
+    """The delay with which a sleeping thread wakes: the cost of the machine's other work for every thread."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)

@@ -1,4 +1,4 @@
-"""What scripts/mutants.py has pytest do: map tests to the lines that they run, or run chosen tests in a given order."""
+"""A pytest plugin of scripts/mutants.py: it maps tests to the lines that they run, or runs chosen tests in order."""
 
 from __future__ import annotations
 

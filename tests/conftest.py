@@ -20,7 +20,7 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Those that may take longest begin first, or one of them runs alone at the end."""
+    """Begin with the tests that may take longest, so that none of them runs alone at the end."""
 
     def may_take_s(item: pytest.Item) -> float:
         marker = item.get_closest_marker("timeout")
@@ -67,7 +67,7 @@ def db(db_url: str, clock: ManualClock, open_db: Callable[..., Database]) -> Dat
 
 @pytest.fixture
 def sqlite_path(tmp_path: Path) -> Path:
-    """Where a SQLite file may come to be."""
+    """Return a path for a SQLite file."""
     return tmp_path / "data" / "pipeline.db"
 
 

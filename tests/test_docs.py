@@ -1,4 +1,4 @@
-"""What the documentation says is true: its configurations load, its commands and snippets run, nothing is left out.
+"""Test the documentation: its configurations load, its commands and snippets run, and its tables are complete.
 
 How a fenced block is treated, in README.md and docs/*.md:
 
@@ -133,7 +133,7 @@ def test_links_lead_to_files_and_headings_that_exist(document: Path) -> None:
 
 @cache
 def texts() -> str:
-    """All source text in which messages may stand; placeholders cut out, pieces of one literal joined."""
+    """Return the source texts that may contain messages, without placeholders, with the pieces of a literal joined."""
     joined = "\n".join(path.read_text(encoding="utf-8") for path in SOURCES)
     return re.sub(r"\{[^{}]*\}|%[sdgr]", "…", re.sub(r'"\s*\n\s*f?"', "", joined))
 
@@ -179,7 +179,7 @@ def expect(text: str, project: Project) -> None:
 
 
 def actions_in(config: Any) -> Iterator[dict[str, Any]]:
-    """Every mapping with a `type`, however deep."""
+    """Yield every mapping with a `type`, at any depth."""
     if isinstance(config, dict):
         if isinstance(config.get("type"), str):
             yield config

@@ -1,4 +1,4 @@
-"""What an action may ask of the runtime that runs it."""
+"""The services of the runtime that an action can use."""
 
 from __future__ import annotations
 

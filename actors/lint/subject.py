@@ -75,13 +75,13 @@ class Subject:
 
     @cached_property
     def lists(self) -> list[ActionList]:
-        """Every list of actions that can run: of each state, and of each transition with actions of its own."""
+        """The lists of actions that can run: one for each state, and one for each transition with its own actions."""
         own = [ActionList(self._all(state.actions), state.name) for state in self.states if state.actions]
         return own + [self._list(transition) for transition in self.definition.transitions if transition.actions]
 
     @cached_property
     def actions(self) -> list[Action]:
-        """Every action once."""
+        """The actions of all lists, each once."""
         return list(dict.fromkeys(action for group in self.lists for action in group.actions))
 
     @cached_property

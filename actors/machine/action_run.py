@@ -146,7 +146,7 @@ class ActionExecutor:
         counters: Counters,
         outage: Outage,
     ) -> None:
-        """Keep what the runs need; `outage` is told of a store that fails."""
+        """Keep what the runs need; `outage` records that the store fails."""
         self._definition = definition
         self._registry = registry
         self._wait_board = wait_board

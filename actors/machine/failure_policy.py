@@ -1,4 +1,4 @@
-"""What a machine does about failures that no transition takes, and about events that none takes."""
+"""React to failures and events that no transition takes."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ class MailboxReader:
     """
 
     def __init__(self, db: Database, name: str, outage: Outage) -> None:
-        """Read the mailbox of the machine `name`; `outage` is told when it cannot be read or written."""
+        """Read the mailbox of the machine `name`; `outage` records that it cannot be read or written."""
         self._db = db
         self._name = name
         self._outage = outage

@@ -61,7 +61,7 @@ def retry(ctx: click.Context, /, job_ids: Sequence[str], **options: Any) -> None
 def cancel(ctx: click.Context, /, job_ids: Sequence[str], **options: Any) -> None:
     """Take jobs out of the queue without deleting them.
 
-    A worker that holds one is told that it has lost it.
+    A worker that holds one is notified that it has lost it.
 
     \b
     Example:
@@ -84,7 +84,7 @@ def cancel(ctx: click.Context, /, job_ids: Sequence[str], **options: Any) -> Non
 def release(ctx: click.Context, /, job_ids: Sequence[str], **options: Any) -> None:
     """Give jobs that a worker holds back to the queue.
 
-    The attempt is not counted. A worker that is alive is told that it has lost them.
+    The attempt is not counted. A live worker is notified that it has lost them.
 
     \b
     Example:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 CONNECTIONS = 8
 
-#: what libpq is told unless the URL does: a host that lost its power does not say so, and is given up after a minute
+#: defaults for libpq that the URL can override: a host that lost its power is given up after a minute
 #: instead of the two hours and more of most systems
 NETWORK: dict[str, Any] = {
     "connect_timeout": 10,  # seconds
@@ -41,7 +41,7 @@ DIAGNOSES: dict[str | None, tuple[ProblemKind, str]] = {
 
 
 class PostgresDialect:
-    """How to talk to PostgreSQL; the attributes and methods are those of SqliteDialect."""
+    """The dialect of PostgreSQL, with the attributes and methods of SqliteDialect."""
 
     is_postgres = True
     connections = CONNECTIONS

@@ -46,7 +46,7 @@ class _SqliteConnection(sqlite3.Connection):
 
 
 class SqliteDialect:
-    """How to talk to SQLite. Methods raise the driver's own errors."""
+    """The dialect of SQLite. Methods raise the driver's own errors."""
 
     is_postgres = False
     errors = (sqlite3.Error, UnicodeError, OverflowError)

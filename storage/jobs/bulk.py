@@ -32,7 +32,7 @@ class Choice:
     machine_type: str | None = None
     owner: str | None = None
     older_than_s: float | None = None
-    """Created so many seconds ago or earlier."""
+    """Created at least this many seconds ago."""
 
     @property
     def names_something(self) -> bool:

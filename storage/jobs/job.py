@@ -104,7 +104,7 @@ class NewJob:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How an attempt at a job ended: completed, or failed if there is a reason."""
+    """The end of an attempt at a job: completed, or failed if it has a reason."""
 
     job_id: str
     result: Any = None

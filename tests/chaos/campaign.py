@@ -23,7 +23,7 @@ WORKERS = ["worker-1", "worker-2", "worker-3", "worker-4"]
 COUNTERS = ["counter-1", "counter-2", "counter-3", "counter-4"]
 CREWS = {f"process-{n}": [f"worker-{n}", f"counter-{n}"] for n in range(1, 5)} | {"controller": ["orders"]}
 
-#: machines that go on where they were; the others begin anew
+#: machines that resume; the others start from their initial state
 RESUMING = {"worker-3", "worker-4", *COUNTERS, "orders"}
 
 #: seconds between two disturbances
@@ -38,7 +38,7 @@ DRAIN_S = 60
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a campaign does; the same plan puts in the same load, with the same disturbances at the same times."""
+    """The course of a campaign. The same plan gives the same load, and the same disturbances at the same times."""
 
     jobs: int
     events: int
@@ -52,7 +52,7 @@ class Plan:
 
 @dataclass(slots=True)
 class Report:
-    """What came of it."""
+    """The result of a campaign."""
 
     plan: Plan
     took_s: float = 0.0
@@ -110,7 +110,7 @@ def prepared(folder: Path, url: str | None) -> Project:
 
 
 def unfinished(db: Database) -> dict[str, int]:
-    """How many jobs and events wait or are worked on."""
+    """Return the number of jobs and events that wait or are in work."""
     jobs = "SELECT count(*) FROM jobs WHERE status IN ('pending', 'scheduled', 'processing')"
     events = "SELECT count(*) FROM machine_events WHERE status = 'pending'"
     with db.read():
@@ -127,7 +127,7 @@ def is_done(db: Database, fleet: Fleet) -> bool:
 
 
 def left_over(db: Database, project: Project) -> list[str]:
-    """What should have gone with the processes."""
+    """Return what the processes should have removed at their end."""
     found = [f"a socket is left: {path.name}" for path in project.sockets.iterdir()]
     for link in Path("/proc").glob("[0-9]*/cwd"):
         try:

@@ -21,7 +21,7 @@ from tests.chaos.verdict import Evidence, faults
 from tests.support.project import Project
 from tests.support.until import until
 
-#: of each kind one that begins anew and one that resumes
+#: of each kind, one machine that starts from its initial state and one that resumes
 CREW = ["clock", "worker-1", "worker-3", "counter-1", "counter-3", "orders"]
 
 #: seconds within which a point must be reached
@@ -38,7 +38,7 @@ class Series:
         self.project: Project = prepared(folder, url)
         self.db = Database.open(self.project.env["STATEMACHINE_DB"])
         #: a store that is made while its maker dies
-        self._new = f"{url}&options=-csearch_path%3Dmade_anew" if url else f"sqlite:///{folder}/new.db"
+        self._new = f"{url}&options=-csearch_path%3Drecreated" if url else f"sqlite:///{folder}/new.db"
         self.accepted = Accepted()
         self.faults: list[str] = []
         self.crashes = 0
@@ -168,8 +168,8 @@ class Series:
     def _prepare_new(self) -> None:
         if self.db.is_postgres:
             with self.db.write():
-                self.db.execute("DROP SCHEMA IF EXISTS made_anew CASCADE")
-                self.db.execute("CREATE SCHEMA made_anew")
+                self.db.execute("DROP SCHEMA IF EXISTS recreated CASCADE")
+                self.db.execute("CREATE SCHEMA recreated")
         else:
             (self.project.folder / "new.db").unlink(missing_ok=True)
 
@@ -250,7 +250,7 @@ class Series:
 
 
 def run(folder: Path, chosen: Sequence[tuple[Point, int]], url: str | None = None) -> tuple[int, float, list[str]]:
-    """A crash at each of these points, at so many calls; (crashes, seconds, broken promises)."""
+    """Crash at each of these points, at the given calls. Return (crashes, seconds, broken promises)."""
     series, started = Series(folder, url), time.monotonic()
     for point, hit in chosen:
         if point.needs != "post":

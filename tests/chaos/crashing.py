@@ -68,7 +68,7 @@ def _if_armed(strike: Callable[[], None]) -> None:
 
 
 def _found(place: str) -> tuple[Any, str]:
-    """What holds the function, and its name there."""
+    """Return the object that holds the function, and its name there."""
     module, _, path = place.partition(":")
     owner: Any = importlib.import_module(f"statemachine_engine.{module}")
     *outer, name = path.split(".")

@@ -121,7 +121,7 @@ class Fleet:
         self.look(0)
 
     def is_up(self) -> bool:
-        """Every machine runs in the process that is there now; what ended meanwhile is started again."""
+        """Return True if every machine runs in the present process. Start again what ended meanwhile."""
         self.look(0)
         return all(self._came_up(crew, process.pid) for crew, process in self._running.items())
 
@@ -136,7 +136,7 @@ class Fleet:
         self._running.clear()
 
     def _able(self) -> list[str]:
-        """Whom something can be done to, the one that has run longest first."""
+        """Return the processes that can be disturbed, the one that has run longest first."""
         return sorted(self.crews.keys() - self._ending.keys() - self._stopped, key=self._since.__getitem__)
 
     def _has_a_job(self, crew: str) -> bool:
@@ -145,7 +145,7 @@ class Fleet:
             return bool(self._db.execute(held, (f"%/{self._running[crew].pid}/%",)).fetchone()[0])
 
     def _came_up(self, crew: str, pid: int) -> bool:
-        """Each of its machines has said so itself; being on the register is not all of a start."""
+        """Return True if each of its machines reported its start: a row of the registry is only a part of it."""
         begun = (
             "SELECT max(created_at) FROM realtime_events WHERE event_type = 'machine_registered' AND machine_name = ?"
         )

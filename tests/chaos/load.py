@@ -40,7 +40,7 @@ Item = dict[str, Any]
 
 @dataclass(slots=True)
 class Accepted:
-    """What the senders were told, kept apart from the database."""
+    """The answers that the senders received, kept outside the database."""
 
     #: job -> fate
     jobs: dict[str, str] = field(default_factory=dict)
@@ -53,7 +53,7 @@ class Accepted:
 
 
 class Load:
-    """So many jobs and events, the same for the same seed, released a part at a time."""
+    """A number of jobs and events, the same for the same seed, released in parts."""
 
     def __init__(
         self, rng: random.Random, *, jobs: int, events: int, workers: list[str], counters: list[str], job_s: float
@@ -79,7 +79,7 @@ class Load:
 
     @property
     def sent(self) -> bool:
-        """All that was released is in; raises what made a sender give up."""
+        """Return True if everything released was sent. Raise the error that made a sender give up."""
         return all(future.done() and future.result() is None for future in self._sent)
 
     def close(self) -> None:

@@ -65,7 +65,7 @@ class Evidence:
 
 
 def faults(evidence: Evidence, *, resuming: set[str]) -> list[str]:
-    """Every broken promise, in words; none when all was kept. `resuming`: machines with `on_restart: resume`."""
+    """Return each broken promise as a sentence. `resuming` names the machines with `on_restart: resume`."""
     return [
         *_jobs_end_once_and_as_they_should(evidence),
         *_each_attempt_has_one_end(evidence),

@@ -99,7 +99,7 @@ def site(request: pytest.FixtureRequest) -> Site:
 
 @pytest.fixture
 def no_polling(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever is noticed is noticed because somebody was notified: no runtime looks by itself for an hour."""
+    """Let runtimes poll once an hour only, so that they notice nothing without a notification."""
     for pause in ("LOOK_S", "HEARTBEAT_S", "RESCUE_S"):
         monkeypatch.setattr(maintenance, pause, 3600.0)
 

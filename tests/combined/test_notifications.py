@@ -1,4 +1,4 @@
-"""Everything that wakes a machine, while nobody looks by himself: what is not notified is never noticed here."""
+"""Test every notification that wakes a machine. Polling is off: without its notification, a change goes unnoticed."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def worker(site: Site, machine_type: str | None = None, work: dict[str, Any] | N
 
 
 def until_parked(runtime: Runtime, topic: str, count: int = 1) -> None:
-    """Wait until machines wait for this under so many keys."""
+    """Wait until machines wait for this topic under `count` keys."""
     board: WaitBoard = runtime.resources.wait_board
     until(lambda: len(board.keys(topic)) >= count)
 

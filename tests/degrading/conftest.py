@@ -1,4 +1,4 @@
-"""A runtime in this process on a file of its own, and a project of real processes: both to live through a bad day."""
+"""Make a runtime in this process and a project of real processes, on which tests cause outages."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class House:
         return database
 
     def metrics(self) -> str:
-        """What `/metrics` of a monitor of this database answers."""
+        """Return the text of `/metrics` from a monitor of this database."""
         return self._asked("/metrics").text
 
     def ready(self) -> int:
@@ -109,7 +109,7 @@ class House:
         return self._asked("/ready").status_code
 
     def problems(self) -> dict[str, float]:
-        """How often each kind of problem has occurred, by `/metrics`."""
+        """Return how often each kind of problem occurred, as `/metrics` shows it."""
         return problems(self.metrics())
 
     def registered(self, db: Database, name: str = "lamp") -> str | None:

@@ -36,7 +36,7 @@ schedules:
 
 
 class LeapingClock:
-    """The real clock, set by so many seconds."""
+    """The real clock, shifted by a number of seconds."""
 
     set_by_s = 0.0
 

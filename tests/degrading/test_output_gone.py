@@ -114,7 +114,7 @@ def test_a_page_whose_log_nobody_can_take_is_served_and_ends_in_order(redirected
 
 
 def _status(port: int, path: str) -> int:
-    """What the page answers with; 0 if it does not."""
+    """Return the HTTP status of the page; 0 without an answer."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     try:
         connection.request("GET", path)

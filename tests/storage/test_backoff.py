@@ -1,4 +1,4 @@
-"""How long something waits before it is tried again."""
+"""Test the waits between retries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What machines leave of their contexts, on every database."""
+"""Test the stored copies of contexts, on every database."""
 
 from __future__ import annotations
 

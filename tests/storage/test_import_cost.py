@@ -1,4 +1,4 @@
-"""What a command that runs for a tenth of a second can afford to load."""
+"""Test that short commands import only what they need."""
 
 from __future__ import annotations
 

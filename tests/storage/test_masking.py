@@ -16,7 +16,7 @@ from statemachine_engine.storage.payload import clean, dumps, loads
 
 @pytest.fixture(autouse=True)
 def _forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each test begins and ends without a masked value."""
+    """Begin and end each test without a masked value."""
     monkeypatch.setattr(masking, "_pattern", None)
     monkeypatch.setattr(masking, "_forms", set())
 

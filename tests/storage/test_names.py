@@ -1,4 +1,4 @@
-"""What can be the name of something that is stored, and how the rest is shown."""
+"""Test which texts are valid as stored names, and how other texts are shown."""
 
 from __future__ import annotations
 

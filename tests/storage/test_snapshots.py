@@ -1,4 +1,4 @@
-"""Where machines were that resume, on every database."""
+"""Test the snapshots from which machines resume, on every database."""
 
 from __future__ import annotations
 

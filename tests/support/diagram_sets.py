@@ -16,7 +16,7 @@ ODD = 200
 
 @cache
 def example_diagram_sets() -> list[DiagramSet]:
-    """Every machine of the examples."""
+    """Return the diagram set of every machine of the examples."""
     return [DiagramSet(load(path)) for path in EXAMPLES]
 
 
@@ -28,7 +28,7 @@ def odd_diagram_sets() -> list[DiagramSet]:
 
 
 def views(diagrams: DiagramSet) -> Iterator[Diagram]:
-    """Every diagram of a machine that has something of its own."""
+    """Return every diagram of a machine that shows something of its own."""
     yield diagrams.whole()
     if diagrams.groups:
         yield from (diagrams.main(), diagrams.flow())
@@ -37,7 +37,7 @@ def views(diagrams: DiagramSet) -> Iterator[Diagram]:
 
 
 def all_views() -> list[Diagram]:
-    """Every diagram of the examples and of half of the odd machines, the two large ones of the other half."""
+    """Return every diagram of the examples and of half of the odd machines, and two large ones of the other half."""
     odd = odd_diagram_sets()
     large = [view for diagrams in odd[ODD // 2 :] for view in dict.fromkeys((diagrams.whole(), diagrams.main()))]
     return [view for diagrams in (*example_diagram_sets(), *odd[: ODD // 2]) for view in views(diagrams)] + large

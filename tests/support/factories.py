@@ -1,4 +1,4 @@
-"""What tests need in quantity."""
+"""Make stored jobs and machines for tests."""
 
 from __future__ import annotations
 

@@ -28,14 +28,14 @@ class FakeClock:
         }
 
     def set(self, by_s: int) -> None:
-        """Let it differ by so many seconds from the real one, from now on, for those that run as well."""
+        """Shift the clock by a number of seconds from the real one, also for processes that run already."""
         new = self._file.with_suffix(".new")
         new.write_text(f"{by_s:+}\n")
         new.replace(self._file)
         self._by_s = by_s
 
     def now(self) -> float:
-        """What those processes take the time to be."""
+        """Return the time that those processes read."""
         return time.time() + self._by_s
 
 

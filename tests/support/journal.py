@@ -1,4 +1,4 @@
-"""Everything a runtime publishes, in order, to wait on and to look through."""
+"""Collect everything that a runtime publishes, in order, to wait for it and to search it."""
 
 from __future__ import annotations
 

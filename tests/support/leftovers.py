@@ -1,4 +1,4 @@
-"""What a test leaves behind in its process and folder: threads, descriptors, sockets and rows of running machines."""
+"""Find what a test leaves in its process and folder: threads, descriptors, sockets, rows of running machines."""
 
 from __future__ import annotations
 

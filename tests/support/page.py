@@ -79,7 +79,7 @@ class Monitor:
         return page
 
     def page_errors(self) -> list[str]:
-        """What went wrong in the pages, by their own account and by the server's."""
+        """Return the errors that the pages or the server reported."""
         said = [text for page in self._pages for text in page.evaluate("page_errors")]
         return said + re.findall("broke its own rules.*", self.project.log())
 
@@ -106,5 +106,5 @@ def free_port() -> int:
 
 
 def seen(look: Callable[[], Any], timeout_s: float = PATIENCE_S) -> Any:
-    """What the page shows, once it is there; playwright's own waiting would evaluate text, which the policy forbids."""
+    """Wait for an element and return it. Playwright's own wait would evaluate text, which the policy forbids."""
     return until(look, timeout_s=timeout_s)

@@ -9,7 +9,7 @@ ENDS_WITH_US = ("setpriv", "--pdeathsig", "TERM")
 
 
 def alive(pid: int) -> bool:
-    """Whether a process runs; one that has ended and waits to be collected does not."""
+    """Return True if a process runs; False for a zombie."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):

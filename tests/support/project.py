@@ -75,11 +75,11 @@ class Project:
         return process
 
     def log(self) -> str:
-        """What all started processes have printed so far."""
+        """Return the output of all started processes so far."""
         return self._log.read_text(encoding="utf-8", errors="replace") if self._log.exists() else ""
 
     def until_logged(self, text: str, count: int = 1, timeout_s: float = PATIENCE_S) -> None:
-        """Wait until the started processes have printed a text, so many times."""
+        """Wait until the started processes have printed a text the given number of times."""
         until(lambda: self.log().count(text) >= count, timeout_s=timeout_s)
 
     def listing(self, command: str) -> Result:
@@ -96,7 +96,7 @@ class Project:
         return json.loads(done.stdout)
 
     def state(self, machine: str) -> str | None:
-        """Where a machine is, by the state table; None before it has started."""
+        """Return a machine's stored state; None before its start."""
         done = self.listing("statemachine-db machine-state")
         rows = json.loads(done.stdout) if done.exit_code == 0 else []  # there may be no database yet
         return next((row["current_state"] for row in rows if row["machine_name"] == machine), None)
@@ -115,7 +115,7 @@ class Project:
         until(lambda: set(job_ids) <= self.jobs(status), timeout_s=timeout_s)
 
     def job(self, job_id: str) -> dict[str, Any]:
-        """Everything about one job."""
+        """Return all data of one job."""
         details: dict[str, Any] = self.json(f"statemachine-db details {job_id}")
         return details
 

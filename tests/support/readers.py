@@ -29,7 +29,7 @@ Depth = Literal["parse", "structure", "render"]
 
 @dataclass(frozen=True)
 class Reading:
-    """What a reader understood; `error` is its complaint."""
+    """The result of a reader; `error` is its message."""
 
     error: str | None
     labels: dict[str, str]
@@ -39,7 +39,7 @@ class Reading:
 
 
 def read(texts: Iterable[str], kind: Kind = "mermaid", depth: Depth = "structure") -> list[Reading]:
-    """All texts through one Node process.
+    """Read all texts in one Node process.
 
     "parse" only says what is wrong, "structure" gives nodes and edges, "render" goes on to an SVG without real sizes.
     """

@@ -1,4 +1,4 @@
-"""What may stand at a socket's path, and what may arrive there."""
+"""Make what may stand at a socket's path, and datagrams that may arrive there."""
 
 from __future__ import annotations
 

@@ -28,5 +28,5 @@ def until(predicate: Callable[[], T], timeout_s: float = PATIENCE_S) -> T:
 
 
 def slowed() -> float:
-    """How many times slower things are than on an idle machine, since others work on it too; at least 1."""
+    """Return how many times slower this machine is than an idle one, because of other processes; at least 1."""
     return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))

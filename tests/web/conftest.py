@@ -54,7 +54,7 @@ class Site:
     headers: dict[str, str] = field(default_factory=dict)
 
     def ask(self, path: str, method: str = "GET", body: Any = None, **headers: str | None) -> Answer:
-        """One request; `Content_Type="…"` sets a header, None leaves one out."""
+        """Send one request. `Content_Type="…"` sets a header; None omits it."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
         given = {**self.headers, **{name.replace("_", "-"): value for name, value in headers.items()}}
         data = None

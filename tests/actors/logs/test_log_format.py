@@ -1,4 +1,4 @@
-"""What the program logs, as it stands in the file."""
+"""Test the lines that the program logs, as a file shows them."""
 
 from __future__ import annotations
 

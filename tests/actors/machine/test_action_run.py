@@ -170,7 +170,7 @@ def test_a_failure_whose_event_is_taken_leads_on(stage: Stage) -> None:
 
 @pytest.mark.parametrize("body", ["'done'", "'error'", "[][0]", "sys.exit()"])
 def test_what_a_cancelled_run_brings_late_is_thrown_away(stage: Stage, body: str) -> None:
-    """The machine has moved on, and may hold another job by now, which is not to fail for it."""
+    """Ignore the result: the machine may already hold another job, which must not fail because of it."""
     add_jobs(stage.db, 1)
     stage.job_holder.claim()
     stage.published.clear()

@@ -1,4 +1,4 @@
-"""What becomes of each kind of action when it is cancelled, whatever the cause; docs/actions.md has it as a table."""
+"""Test the cancellation of each kind of action, for each cause. docs/actions.md has the table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a machine's context starts with, and what events put into it."""
+"""Test the variables with which a context starts, and those that events add."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a context may hold: beyond it an action fails, and what was there before is there still."""
+"""Test the limit of a context: beyond it an action fails, and the earlier values stay."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def room(monkeypatch: pytest.MonkeyPatch, narrow: None) -> ContextLimit:
 
 @pytest.fixture
 def unhurried(monkeypatch: pytest.MonkeyPatch) -> ContextLimit:
-    """One of 1.6 MiB that measures the whole at first, and then only where it has to."""
+    """Return a limit of 1.6 MiB that measures the whole context first, and later only what it must."""
     monkeypatch.setattr(context_limit, "MOST", 16 * MIB // 10)
     monkeypatch.setattr(context_limit, "EVERY_S", 3600.0)
     return ContextLimit()
@@ -161,7 +161,7 @@ def test_what_grows_deep_within_a_value_ends_its_actions_until_there_is_room(roo
 
 
 def failures(room: ContextLimit, context: dict[str, Any], change: Change) -> int:
-    """How many of a hundred actions that make this change fail."""
+    """Return how many of a hundred actions with this change fail."""
     failed = 0
     for _ in range(100):
         try:

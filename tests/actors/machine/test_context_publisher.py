@@ -1,4 +1,4 @@
-"""What a machine leaves of its context for people to look at."""
+"""Test the copy of its context that a machine stores for people to read."""
 
 from __future__ import annotations
 

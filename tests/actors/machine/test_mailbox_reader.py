@@ -42,7 +42,7 @@ def raw(number: int, type: str = "x") -> EventMessage:
 
 
 def taken(mail: MailboxReader) -> list[EventMessage]:
-    """All that waits, in its order."""
+    """Take all waiting events, in order."""
     found = []
     while (event := mail.next()) is not None:
         found.append(event)

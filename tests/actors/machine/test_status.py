@@ -1,4 +1,4 @@
-"""A machine's public face: who waits for a state is told, also of its end."""
+"""Test the public status of a machine: waits for a state end when it is entered, and when the machine ends."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def machine_status() -> MachineStatus:
 
 
 def waiters(machine_status: MachineStatus, count: int) -> None:
-    """Wait until so many wait."""
+    """Wait until `count` threads wait."""
     until(lambda: len(machine_status._waiters) == count)
 
 

@@ -34,7 +34,7 @@ def db(tmp_path: Path) -> Iterator[Database]:
 
 
 def send(db: Database, prefix: str) -> delivery.Delivery:
-    """One event for machine m."""
+    """Send one event to the machine m."""
     (sent,) = delivery.send(db, ["m"], delivery.Event("n", {"k": 1}), prefix=prefix, event_socket=f"{prefix}-none")
     return sent
 

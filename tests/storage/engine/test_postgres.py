@@ -1,4 +1,4 @@
-"""What only a server has: notifications, clocks of its own, connections that break."""
+"""Test what only a server has: notifications, its own clock, connections that break."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ Open = Callable[..., Database]
 
 @pytest.fixture
 def victim_url(postgres_url: str) -> str:
-    """Of the same store, under a name by which its connections are found."""
+    """Return a URL of the same store with an application name, by which its connections are found."""
     return f"{postgres_url}&application_name={postgres_url[-17:]}"
 
 
 def end_connections(victim: Database, other: Database) -> None:
-    """What a restart of the server does to its clients."""
+    """End the victim's connections, as a restart of the server does."""
     theirs = "FROM pg_stat_activity WHERE application_name = ?"
     name = victim.url.rpartition("=")[2]
 

@@ -37,7 +37,7 @@ USES: list[tuple[str, Use]] = [
 
 @contextmanager
 def statements(db: Database) -> Iterator[list[tuple[str, Any]]]:
-    """What is run on the database meanwhile."""
+    """Yield a list that fills with the statements that the database runs meanwhile."""
     seen: list[tuple[str, Any]] = []
     execute = db.execute
 

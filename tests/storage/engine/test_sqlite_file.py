@@ -11,7 +11,7 @@ from statemachine_engine.storage.engine.sqlite_file import SqliteFile
 
 @pytest.fixture
 def file(sqlite_path: Path) -> SqliteFile:
-    """One that is there, with its log."""
+    """Return an existing file with its log."""
     file = SqliteFile(sqlite_path)
     file.make()
     wal(file).write_text("old")

@@ -1,4 +1,4 @@
-"""What became of each attempt at a job, whoever ended it, on every database."""
+"""Test the record of each attempt at a job, for every way to end it, on every database."""
 
 from __future__ import annotations
 

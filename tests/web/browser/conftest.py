@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """One browser for the tests of this folder, until the worker goes on to another."""
+    """Share one browser among the tests of this folder."""
     with chromium() as started:
         yield started
 
