@@ -19,7 +19,7 @@ _IFF_UP = 1
 
 @contextmanager
 def own_ports(wanted: Collection[int]) -> Iterator[None]:
-    """Give the test its own loopback, with all ports free. Where the system forbids it, need the `wanted` ports free."""
+    """Give the test its own loopback, with all ports free. Where that is forbidden, the `wanted` ports must be free."""
     libc = ctypes.CDLL(None, use_errno=True)
     outside = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
     try:
