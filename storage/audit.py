@@ -258,12 +258,15 @@ def errors(
 
 def newest(db: Database, type: str, machine: str | None, hours: float | None, limit: int | None) -> list[Event]:
     """Return events of one type and machine (None: of all) within the last hours, newest first; `limit` None: all."""
-    from .engine.listings import fetch  # peewee takes longer to load than most commands take to run
+    from .engine.models import NoteRow, fetch  # peewee takes longer to load than most commands take to run
 
-    columns = ("id", "machine_name", "event_type", "payload", "created_at")
-    matching = {"event_type": type, "machine_name": machine}
-    since = None if hours is None else to_text(db.now() - hours * 3600)
-    return [_event(row) for row in fetch(db, "realtime_events", columns, matching, since=since, limit=limit)]
+    columns = (NoteRow.id, NoteRow.machine_name, NoteRow.event_type, NoteRow.payload, NoteRow.created_at)
+    query = NoteRow.select(*columns).where(NoteRow.event_type == type)
+    if machine is not None:
+        query = query.where(NoteRow.machine_name == machine)
+    if hours is not None:
+        query = query.where(NoteRow.created_at >= to_text(db.now() - hours * 3600))
+    return [_event(row) for row in fetch(db, query.order_by(NoteRow.id.desc()).limit(limit))]
 
 
 def newest_id(db: Database) -> int:

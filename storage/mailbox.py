@@ -195,10 +195,14 @@ def list_(
     db: Database, *, target: str | None = None, status: str | None = None, limit: int | None = 20
 ) -> list[MailboxRow]:
     """Return the events that match all that is given, newest first; `limit` None: all of them."""
-    from .engine.listings import fetch  # peewee takes longer to load than most commands take to run
+    from .engine.models import EventRow, fetch, has_status  # peewee takes longer to load than most commands take to run
 
-    columns = [field.name for field in fields(MailboxRow)]
-    rows = fetch(db, "machine_events", columns, {"target_machine": target, "status": status}, limit=limit)
+    query = EventRow.select(*(getattr(EventRow, field.name) for field in fields(MailboxRow)))
+    if target is not None:
+        query = query.where(EventRow.target_machine == target)
+    if status is not None:
+        query = query.where(has_status(EventRow.status, status))
+    rows = fetch(db, query.order_by(EventRow.id.desc()).limit(limit))
     return [_mailbox_row(row) for row in rows]
 
 

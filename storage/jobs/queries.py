@@ -46,11 +46,19 @@ def find(
     newest_first: bool = True,
 ) -> list[Job]:
     """Return the jobs that match all that is given, in order of insertion; `limit` None: all of them."""
-    from ..engine.listings import fetch  # peewee takes longer to load than most commands take to run
+    from ..engine.models import JobRow, fetch, has_status  # peewee takes longer to load than most commands take to run
 
-    matching = {"status": status, "job_type": job_type, "machine_type": machine_type, "machine": machine}
-    rows = fetch(db, "jobs", COLUMNS.split(", "), matching, newest_first=newest_first, limit=limit)
-    return [from_row(row) for row in rows]
+    query = JobRow.select(*(getattr(JobRow, name) for name in COLUMNS.split(", ")))
+    if status is not None:
+        query = query.where(has_status(JobRow.status, status))
+    if job_type is not None:
+        query = query.where(JobRow.job_type == job_type)
+    if machine_type is not None:
+        query = query.where(JobRow.machine_type == machine_type)
+    if machine is not None:
+        query = query.where(JobRow.machine == machine)
+    query = query.order_by(JobRow.id.desc() if newest_first else JobRow.id)
+    return [from_row(row) for row in fetch(db, query.limit(limit))]
 
 
 def search(
