@@ -22,12 +22,12 @@ FORBIDDEN = {
 #: place -> why it may
 ALLOWED = {
     "actors/processes/command.py: subprocess.Popen": "the bash action, whose values are environment variables",
-    "actors/processes/children.py: subprocess.Popen": "our own interpreter, with a list of words",
-    "actors/system/worker_process.py: subprocess.Popen": "our own interpreter, with a list of words",
+    "actors/processes/child_process.py: subprocess.Popen": "our own interpreter, with a list of words",
     "actors/system/hooks.py: subprocess.run": "the manifest's own hooks, whose text no value is put into",
     "cli/system/run.py: subprocess.Popen": "our own interpreter, with a list of words",
     "actors/actions/registry.py: import_module": "a built-in action, whose file is looked for by name first",
     "actors/actions/custom.py: loader.exec_module": "the user's own actions",
+    "cli/diagrams.py: import_module": "our own modules, from a table in the code",
     "cli/program.py: importlib.import_module": "our own modules, from a table in the code",
 }
 
