@@ -11,7 +11,7 @@ from . import contexts, snapshots
 from .clock import epoch_or_zero, to_text
 from .contexts import ContextRow
 from .engine.database import Database
-from .engine.sql import one_of
+from .engine.sql import and_one_of, upsert
 from .errors import CommitInDoubt
 from .payload import dumps, loads
 from .row import Row
@@ -24,12 +24,15 @@ LOCK = "audit"
 MAX_ID = 2**63 - 1
 #: the keys of a transition in its payload
 MOVE = ("from_state", "to_state", "event_trigger")
+#: the keys of an error in its payload
+ERROR = ("error_message", "job_id")
 
+COLUMNS = "id, machine_name, event_type, payload, created_at"
 NOTE = "INSERT INTO realtime_events (machine_name, event_type, payload, created_at) VALUES (?, ?, ?, ?)"
-STATE = """
-INSERT INTO machine_state (machine_name, current_state, last_activity, incarnation) VALUES (?, ?, ?, ?)
-ON CONFLICT (machine_name) DO UPDATE SET current_state = excluded.current_state, last_activity = excluded.last_activity
-WHERE machine_state.incarnation IS NULL OR machine_state.incarnation = excluded.incarnation"""
+STATE = (
+    upsert("machine_state", ("machine_name", "current_state", "last_activity", "incarnation"))
+    + " WHERE machine_state.incarnation IS NULL OR machine_state.incarnation = excluded.incarnation"
+)
 MARK = "UPDATE machine_events SET status = ?, processed_at = ? WHERE id = ? AND status IN ('pending', 'expired')"
 RECEIVED = """
 INSERT INTO machine_events (target_machine, event_type, payload, job_id, source_machine, status, created_at,
@@ -170,14 +173,7 @@ def since(
     types: Sequence[str] | None = None,
 ) -> list[Event]:
     """Return events after this id, in id order, of these machines and types (None: of all)."""
-    condition = "id > ?" + _and_one_of("machine_name", machines) + _and_one_of("event_type", types)
-    with db.read():
-        rows = db.execute(
-            f"SELECT id, machine_name, event_type, payload, created_at FROM realtime_events WHERE {condition} "
-            "ORDER BY id LIMIT ?",
-            (after_id, *(machines or ()), *(types or ()), limit),
-        ).fetchall()
-    return [_event(row) for row in rows]
+    return _page(db, "id > ?", after_id, machines, types, "id", limit)
 
 
 def before(
@@ -188,14 +184,7 @@ def before(
     types: Sequence[str] | None = None,
 ) -> list[Event]:
     """Return events before this id (None: the newest), newest first, of these machines and types (None: of all)."""
-    condition = "id < ?" + _and_one_of("machine_name", machines) + _and_one_of("event_type", types)
-    with db.read():
-        rows = db.execute(
-            f"SELECT id, machine_name, event_type, payload, created_at FROM realtime_events WHERE {condition} "
-            "ORDER BY id DESC LIMIT ?",
-            (MAX_ID if before_id is None else before_id, *(machines or ()), *(types or ()), limit),
-        ).fetchall()
-    return [_event(row) for row in rows]
+    return _page(db, "id < ?", MAX_ID if before_id is None else before_id, machines, types, "id DESC", limit)
 
 
 def transitions(
@@ -203,14 +192,7 @@ def transitions(
 ) -> list[StateChange]:
     """Return the transitions of a machine (None: of all) within the last hours, newest first."""
     return [
-        StateChange(
-            event.id,
-            event.machine,
-            _text(event.payload, "from_state"),
-            _text(event.payload, "to_state"),
-            _text(event.payload, "event_trigger"),
-            event.timestamp,
-        )
+        StateChange(event.id, event.machine, *(_text(event.payload, key) for key in MOVE), timestamp=event.timestamp)
         for event in newest(db, "state_change", machine, hours, limit)
     ]
 
@@ -245,13 +227,7 @@ def errors(
 ) -> list[ErrorRow]:
     """Return the errors of a machine (None: of all) within the last hours, newest first."""
     return [
-        ErrorRow(
-            event.id,
-            event.machine,
-            _text(event.payload, "error_message"),
-            _text(event.payload, "job_id"),
-            event.timestamp,
-        )
+        ErrorRow(event.id, event.machine, *(_text(event.payload, key) for key in ERROR), timestamp=event.timestamp)
         for event in newest(db, "error", machine, hours, limit)
     ]
 
@@ -308,6 +284,19 @@ def prune(db: Database, older_than_s: float) -> int:
 
 
 # Helpers
+
+
+def _page(
+    db: Database, bound: str, number: int, machines: Sequence[str] | None, types: Sequence[str] | None, order: str,
+    limit: int,
+) -> list[Event]:  # fmt: skip
+    condition = bound + and_one_of("machine_name", machines) + and_one_of("event_type", types)
+    with db.read():
+        rows = db.execute(
+            f"SELECT {COLUMNS} FROM realtime_events WHERE {condition} ORDER BY {order} LIMIT ?",
+            (number, *(machines or ()), *(types or ()), limit),
+        ).fetchall()
+    return [_event(row) for row in rows]
 
 
 def _moves(db: Database, machine: str, after_id: int) -> Iterator[tuple[int, str, Any]]:
@@ -389,10 +378,6 @@ def _insert_notes(db: Database, notes: list[Any]) -> list[int]:
 
 def _event(row: Any) -> Event:
     return Event(row[0], row[1], row[2], loads(row[3]), epoch_or_zero(row[4]))
-
-
-def _and_one_of(column: str, values: Sequence[str] | None) -> str:
-    return "" if values is None else f" AND {one_of(column, values)}"
 
 
 def _text(payload: Any, key: str) -> str | None:

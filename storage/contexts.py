@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from .engine.database import Database
+from .engine.sql import upsert
 from .payload import loads
 
-SAVE = """
-INSERT INTO machine_contexts (machine_name, context, saved_at) VALUES (?, ?, ?)
-ON CONFLICT (machine_name) DO UPDATE SET context = excluded.context, saved_at = excluded.saved_at"""
+SAVE = upsert("machine_contexts", ("machine_name", "context", "saved_at"))
 
 
 class ContextRow(NamedTuple):

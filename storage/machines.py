@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from .engine.database import Database
+from .engine.sql import upsert
 from .errors import MachineTaken
 from .payload import dumps, loads
 from .row import Row
@@ -16,17 +17,6 @@ LEASE_S = 30.0
 
 ACTIVE = ("running", "failed")
 """A failed machine stays where it is and still answers events."""
-
-ACQUIRE = """
-INSERT INTO machine_state (machine_name, current_state, last_activity, pid, config_type, host, incarnation, alive_until,
-                           control_socket, status, definition_hash, metadata, started_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'running', ?, ?, ?)
-ON CONFLICT (machine_name) DO UPDATE SET
-    current_state = excluded.current_state, last_activity = excluded.last_activity, pid = excluded.pid,
-    config_type = excluded.config_type, host = excluded.host, incarnation = excluded.incarnation,
-    alive_until = excluded.alive_until, control_socket = excluded.control_socket, status = excluded.status,
-    definition_hash = excluded.definition_hash, metadata = coalesce(excluded.metadata, machine_state.metadata),
-    started_at = excluded.started_at"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +47,9 @@ class MachineRow(Row):
         return self.status in ACTIVE and self.pid is not None
 
 
-COLUMNS = ", ".join(field.name for field in fields(MachineRow))
+NAMES = tuple(field.name for field in fields(MachineRow))
+COLUMNS = ", ".join(NAMES)
+ACQUIRE = upsert("machine_state", NAMES, metadata="coalesce(excluded.metadata, machine_state.metadata)")
 
 
 def acquire(
@@ -86,8 +78,9 @@ def acquire(
         previous = get(db, name)
         if previous is not None and previous.incarnation != incarnation and _holds(previous, host, now, is_alive):
             raise MachineTaken(name, previous.pid, previous.host)
-        values = (name, state, now, pid, config_type, host, incarnation, now + lease_s, control_socket)
-        db.execute(ACQUIRE, (*values, definition_hash, None if metadata is None else dumps(metadata), now))
+        notes = None if metadata is None else dumps(metadata)
+        holder = (host, incarnation, now + lease_s, control_socket, "running", definition_hash, now)
+        db.execute(ACQUIRE, (name, state, now, pid, notes, config_type, *holder))
     return previous
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from . import problems
 from .clock import epoch_or_zero, to_text
 from .engine.database import Database
-from .engine.sql import one_of
+from .engine.sql import and_one_of, one_of
 from .errors import PayloadTooLarge, StorageError
 from .masking import masked_in
 from .names import check_names, machine_name_fault, refusal
@@ -134,7 +134,7 @@ def peek(db: Database, target: str, types: Sequence[str] | None = None, limit: i
     """Return unread events of these types (None: of any), in id order; they stay unread."""
     with db.read():
         rows = db.execute(
-            f"{MESSAGE} WHERE target_machine = ? AND {UNREAD}{_and_one_of('event_type', types)} ORDER BY id LIMIT ?",
+            f"{MESSAGE} WHERE target_machine = ? AND {UNREAD}{and_one_of('event_type', types)} ORDER BY id LIMIT ?",
             (target, db.now(), *(types or ()), limit),
         ).fetchall()
     return [_message(row) for row in rows]
@@ -175,7 +175,7 @@ def clear(
     db: Database, *, target: str | None = None, types: Sequence[str] | None = None, status: str | None = None
 ) -> int:
     """Delete the events that match all that is given; nothing given deletes all. Return the number of events."""
-    condition = ("1 = 1" if target is None else "target_machine = ?") + _and_one_of("event_type", types)
+    condition = ("1 = 1" if target is None else "target_machine = ?") + and_one_of("event_type", types)
     condition += "" if status is None else " AND status = ?"
     params = [value for value in (target, *(types or ()), status) if value is not None]
     with db.write():
@@ -245,10 +245,6 @@ def _payload_text(db: Database, payload: Any) -> str | None:
             )  # the sender may be no runtime, which would count it
         raise PayloadTooLarge(len(text), MAX_PAYLOAD_BYTES)
     return text
-
-
-def _and_one_of(column: str, values: Sequence[str] | None) -> str:
-    return "" if values is None else f" AND {one_of(column, values)}"
 
 
 def _mailbox_row(row: Any) -> MailboxRow:

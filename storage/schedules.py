@@ -5,15 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 from .engine.database import Database
+from .engine.sql import upsert
 from .row import Row
-
-REGISTER = """
-INSERT INTO schedules (schedule_id, machine_name, config_type, cron, timezone, what, spec, next_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (schedule_id) DO UPDATE SET
-    machine_name = excluded.machine_name, config_type = excluded.config_type, cron = excluded.cron,
-    timezone = excluded.timezone, what = excluded.what, spec = excluded.spec,
-    next_at = CASE WHEN schedules.spec = excluded.spec THEN schedules.next_at ELSE excluded.next_at END"""
 
 CLAIM = "UPDATE schedules SET next_at = ? WHERE schedule_id = ? AND spec = ? AND next_at = ?"
 
@@ -43,7 +36,13 @@ class ScheduleRow(Row):
     """Firings that were due and did nothing, by the rules for missed and overlapping ones."""
 
 
-COLUMNS = ", ".join(field.name for field in fields(ScheduleRow))
+NAMES = tuple(field.name for field in fields(ScheduleRow))
+COLUMNS = ", ".join(NAMES)
+REGISTER = upsert(
+    "schedules",
+    NAMES[: NAMES.index("last_at")],
+    next_at="CASE WHEN schedules.spec = excluded.spec THEN schedules.next_at ELSE excluded.next_at END",
+)
 
 
 def register(

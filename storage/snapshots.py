@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from .engine.database import Database
+from .engine.sql import upsert
 from .errors import SnapshotDamaged
 from .payload import clean, loads
 
@@ -18,12 +19,7 @@ HELD_BY_ANOTHER = (
     "EXISTS (SELECT 1 FROM machine_state m WHERE m.machine_name = {machine} AND m.incarnation <> {incarnation})"
 )
 SAVE = f"""
-INSERT INTO machine_snapshots ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (machine_name) DO UPDATE SET
-    state = excluded.state, settled = excluded.settled, context = excluded.context, job_id = excluded.job_id,
-    attempt = excluded.attempt, timers = excluded.timers, incarnation = excluded.incarnation,
-    definition_hash = excluded.definition_hash, saved_at = excluded.saved_at,
-    failure = excluded.failure, cut_off = excluded.cut_off
+{upsert("machine_snapshots", COLUMNS.split(", "))}
 WHERE NOT {HELD_BY_ANOTHER.format(machine="excluded.machine_name", incarnation="excluded.incarnation")}"""
 FORGET = f"""
 DELETE FROM machine_snapshots WHERE machine_name = ? AND NOT {HELD_BY_ANOTHER.format(machine="?", incarnation="?")}"""

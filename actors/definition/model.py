@@ -189,6 +189,15 @@ class Definition:
         """The transitions that can be taken: of several for one event of one state, the first in the file."""
         return list(self._table.values())
 
+    @property
+    def groups(self) -> dict[str, list[str]]:
+        """The states of each group, in file order."""
+        groups: dict[str, list[str]] = {}
+        for state in self.states.values():
+            if state.group is not None:
+                groups.setdefault(state.group, []).append(state.name)
+        return groups
+
     def find(self, state: str, event: str) -> Transition | None:
         """Return the transition that `event` takes in `state`: the state's own before one from "*"."""
         return self._table.get((state, event)) or self._table.get((ANY_STATE, event))

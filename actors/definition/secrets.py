@@ -135,14 +135,10 @@ def _from_environment(name: str) -> str:
     return value
 
 
-def _without_waiting(path: str, flags: int) -> int:
-    """Open a file without blocking: opening a pipe would wait for a writer."""
-    return os.open(path, flags | os.O_NONBLOCK)
-
-
 def _from_file(path: Path) -> str:
     try:
-        with open(path, "rb", opener=_without_waiting) as file:
+        # Opening a pipe in the usual way would wait for a writer.
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
             mode = os.fstat(file.fileno()).st_mode
             if not stat.S_ISREG(mode):
                 raise SecretMissing(f"the secret's file {path} is not a regular file", "write the secret into a file")

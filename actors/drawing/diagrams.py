@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from ..definition.model import ANY_STATE, Definition, Outcome, State, Transition
+from ..definition.model import ANY_STATE, Definition, Outcome, Transition
 from .ids import group_ids_of, ids_of
 
 NodeKind = Literal["state", "start", "end", "any", "group", "outside"]
@@ -83,7 +83,7 @@ class DiagramSet:
         self.definition = definition
         self.title = " ".join((definition.title or "").split()) or definition.machine_name
         self.ids = ids_of(definition.states)
-        self.groups = _groups(definition.states.values())
+        self.groups = definition.groups
         self.group_ids = group_ids_of(self.groups, self.ids.values())
         self.transitions = definition.effective_transitions
         self.strange_moves = 0
@@ -269,14 +269,6 @@ class DiagramSet:
             tuple(dict.fromkeys([*firsts, *edges, *ends])),
             boxes,
         )
-
-
-def _groups(states: Iterable[State]) -> dict[str, list[str]]:
-    groups: dict[str, list[str]] = {}
-    for state in states:
-        if state.group is not None:
-            groups.setdefault(state.group, []).append(state.name)
-    return groups
 
 
 def _remarks(transition: Transition) -> tuple[str, ...]:

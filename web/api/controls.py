@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ...storage.machines import MachineRow
 
 MOST_AT_ONCE = 1000
+ACTIONS: dict[str, Callable[[Database, str], Job]] = {"retry": jobs.retry, "cancel": jobs.cancel}
 
 blueprint = Blueprint("controls", __name__, url_prefix="/api")
 
@@ -94,7 +95,7 @@ def add_job() -> Response:
 def change_job(job_id: str, action: str) -> Response:
     """Retry or cancel a job."""
     Body()
-    job = ACTIONS[action](the_monitor().store.db, job_id)
+    job = _change(action, job_id)
     _record(f"{action}_job", job_id)
     return reply(shown(job))
 
@@ -160,25 +161,19 @@ def _end_process(row: MachineRow) -> None:
         raise Refused(409, f"process {row.pid} cannot be stopped: {error.strerror}") from error
 
 
-def _retry(db: Database, job_id: str) -> Job:
-    job = jobs.retry(db, job_id)
-    notifications.notify(db, "jobs", key=(job.job_type, job.machine_type))
+def _change(action: str, job_id: str) -> Job:
+    """Retry or cancel a job, and notify the machines that wait for it."""
+    db = the_monitor().store.db
+    job = ACTIONS[action](db, job_id)
+    if action == "retry":
+        notifications.notify(db, "jobs", key=(job.job_type, job.machine_type))
     notifications.notify(db, "done", key=(job_id,))
     return job
-
-
-def _cancel(db: Database, job_id: str) -> Job:
-    job = jobs.cancel(db, job_id)
-    notifications.notify(db, "done", key=(job_id,))
-    return job
-
-
-ACTIONS: dict[str, Callable[[Database, str], Job]] = {"retry": _retry, "cancel": _cancel}
 
 
 def _changed(action: str, job_id: str) -> dict[str, Any]:
     try:
-        job = ACTIONS[action](the_monitor().store.db, job_id)
+        job = _change(action, job_id)
     except StorageError as error:
         return {"job_id": job_id, "ok": False, "error": str(error)}
     return {"job_id": job_id, "ok": True, "status": job.status}

@@ -64,14 +64,13 @@ def details(job_id: str) -> Response:
         raise JobNotFound(job_id)
     started = next(_notes(db, job, job.started_at, ["job_started"]), None)
     history = [_record(event) for event in islice(_notes(db, job, job.created_at, JOB_NOTES), LONGEST_HISTORY)]
-    past = [_past(attempt) for attempt in attempts.of(db, job)]
+    past = [_with_seconds(attempt, "started_at", "ended_at") for attempt in attempts.of(db, job)]
     return reply({**shown(job), "attempt_history": past, "history": history, "path": _path(db, job, started)})
 
 
 def shown(job: Job) -> dict[str, Any]:
     """Return a job as the page has it: all fields, and its times in epoch seconds too."""
-    times = {f"{key}_s": _epoch(getattr(job, key)) for key in ("created_at", "started_at", "completed_at")}
-    return {**job.as_dict(), **times}
+    return _with_seconds(job, "created_at", "started_at", "completed_at")
 
 
 # Helpers
@@ -85,9 +84,8 @@ def _statuses() -> list[str]:
     return wanted
 
 
-def _past(attempt: Attempt) -> dict[str, Any]:
-    times = {f"{key}_s": _epoch(getattr(attempt, key)) for key in ("started_at", "ended_at")}
-    return {**attempt.as_dict(), **times}
+def _with_seconds(row: Job | Attempt, *times: str) -> dict[str, Any]:
+    return {**row.as_dict(), **{f"{key}_s": _epoch(getattr(row, key)) for key in times}}
 
 
 def _epoch(text: str | None) -> float | None:

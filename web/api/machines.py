@@ -18,7 +18,7 @@ from ..query import MAX_ID, Query
 from .events import history, transition_row
 
 if TYPE_CHECKING:
-    from ...actors.definition.model import Definition, Transition
+    from ...actors.definition.model import Definition
     from ...storage.audit import Event
     from ...storage.machines import MachineRow
 
@@ -155,27 +155,22 @@ def _allowed(definition: Definition | None, state: str | None) -> list[str]:
 
 
 def _definition(definition: Definition) -> dict[str, Any]:
-    groups: dict[str, list[str]] = {}
-    for state in definition.states.values():
-        if state.group is not None:
-            groups.setdefault(state.group, []).append(state.name)
     return {
-        **attributes(definition, "title", "description", "initial_state", "template"),
+        **attributes(definition, "title", "description", "initial_state"),
         "states": [
             {**attributes(state, "name", "group", "description", "outcome"), "actions": [a.type for a in state.actions]}
             for state in definition.states.values()
         ],
         "events": list(definition.events),
-        "transitions": [_transition(transition) for transition in definition.transitions],
+        "transitions": [
+            {
+                "from": transition.source,
+                "to": transition.target,
+                **attributes(transition, "event", "internal", "timeout_s"),
+                "actions": [action.type for action in transition.actions],
+            }
+            for transition in definition.transitions
+        ],
         "final": [name for name in definition.states if definition.is_final(name)],
-        "groups": groups,
-    }
-
-
-def _transition(transition: Transition) -> dict[str, Any]:
-    return {
-        "from": transition.source,
-        "to": transition.target,
-        **attributes(transition, "event", "internal", "timeout_s"),
-        "actions": [action.type for action in transition.actions],
+        **attributes(definition, "groups", "template"),
     }
