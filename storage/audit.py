@@ -24,8 +24,6 @@ LOCK = "audit"
 MAX_ID = 2**63 - 1
 #: the keys of a transition in its payload
 MOVE = ("from_state", "to_state", "event_trigger")
-#: the keys of an error in its payload
-ERROR = ("error_message", "job_id")
 
 COLUMNS = "id, machine_name, event_type, payload, created_at"
 NOTE = "INSERT INTO realtime_events (machine_name, event_type, payload, created_at) VALUES (?, ?, ?, ?)"
@@ -192,7 +190,7 @@ def transitions(
 ) -> list[StateChange]:
     """Return the transitions of a machine (None: of all) within the last hours, newest first."""
     return [
-        StateChange(event.id, event.machine, *(_text(event.payload, key) for key in MOVE), timestamp=event.timestamp)
+        StateChange(event.id, event.machine, *_move(event.payload), event.timestamp)
         for event in newest(db, "state_change", machine, hours, limit)
     ]
 
@@ -202,7 +200,7 @@ def transition_counts(db: Database, machine: str, hours: float | None = None) ->
     counts: Counter[tuple[str, str, str]] = Counter()
     earliest = 0.0 if hours is None else db.now() - hours * 3600
     for _, created_at, payload in _moves(db, machine, 0):
-        source, target, trigger = (_text(payload, key) for key in MOVE)
+        source, target, trigger = _move(payload)
         if None not in (source, target, trigger) and epoch_or_zero(created_at) >= earliest:
             counts[str(source), str(target), str(trigger)] += 1
     return counts
@@ -227,7 +225,13 @@ def errors(
 ) -> list[ErrorRow]:
     """Return the errors of a machine (None: of all) within the last hours, newest first."""
     return [
-        ErrorRow(event.id, event.machine, *(_text(event.payload, key) for key in ERROR), timestamp=event.timestamp)
+        ErrorRow(
+            event.id,
+            event.machine,
+            _text(event.payload, "error_message"),
+            _text(event.payload, "job_id"),
+            event.timestamp,
+        )
         for event in newest(db, "error", machine, hours, limit)
     ]
 
@@ -378,6 +382,11 @@ def _insert_notes(db: Database, notes: list[Any]) -> list[int]:
 
 def _event(row: Any) -> Event:
     return Event(row[0], row[1], row[2], loads(row[3]), epoch_or_zero(row[4]))
+
+
+def _move(payload: Any) -> tuple[str | None, str | None, str | None]:
+    source, target, trigger = (_text(payload, key) for key in MOVE)
+    return source, target, trigger
 
 
 def _text(payload: Any, key: str) -> str | None:
