@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .options import Name, db_given, db_option
+from .output import whole_file
 from .program import DONE, FAILED, Failure, Program, console_script, program_options
 
 if TYPE_CHECKING:
@@ -207,25 +208,15 @@ def _write(outputs: Iterable[Output]) -> int:
             if _content(path) == text.encode():
                 click.echo(f"Unchanged {path}")
                 continue
-            _replace(path, text)
+            with suppress(OSError):  # the file cannot be written then, which is reported with the reason
+                path.parent.mkdir(parents=True, exist_ok=True)
+            with whole_file(path) as file:
+                file.write(text)
             click.echo(f"Wrote {path}")
         for path in output.leftovers:
             path.unlink()
             click.echo(f"Removed {path}")
     return DONE
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write the file in one step, because a page may be reading it."""
-    fresh = path.with_name(f".{path.name[:100]}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fresh.write_bytes(text.encode())
-        fresh.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            fresh.unlink()
-        raise Failure(f"cannot write {path}: {error.strerror}") from error
 
 
 def _compare(outputs: Iterable[Output]) -> int:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import math
 import os
-import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,6 +14,7 @@ import click
 from .options import ParamType, Seconds, db_given, db_option
 from .output import counted, json_text, text
 from .program import DONE, FAILED, Program, console_script, program_options
+from .signals import ending_signals
 
 if TYPE_CHECKING:
     from ..actors.audit.event_socket import EventSocket
@@ -164,22 +163,6 @@ class _Blanks(dict[str, Any]):
         return "?"
 
 
-@contextmanager
-def _stopped_by_signals(socket: EventSocket) -> Iterator[None]:
-    def stop(number: int, _: Any) -> None:
-        signal.signal(number, signal.SIG_DFL)
-        socket.stop()
-
-    wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    numbers = [number for number in wanted if signal.getsignal(number) is not signal.SIG_IGN]  # nohup, &
-    before = {number: signal.signal(number, stop) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 class _Watch:
     """One run of the command: prints and counts events, and prints notes for people on stderr."""
 
@@ -197,10 +180,16 @@ class _Watch:
         self._say(f"📡 Watching {what}; Ctrl-C ends it" if follow else f"📡 Events of {what}")
 
     def follow(self, socket: EventSocket, duration_s: float | None) -> None:
-        """Print events until the time is over or a signal comes; a second signal has its default effect."""
+        """Print events until the time is over or a signal comes; a second signal does not wait for the database."""
+
+        def stop(number: int) -> None:
+            if socket.stopped:
+                os._exit(128 + number)
+            socket.stop()
+
         until_s = math.inf if duration_s is None else time.monotonic() + duration_s
         try:
-            with _stopped_by_signals(socket):
+            with ending_signals(stop):
                 self.show(self._tail.follow(socket, until_s=until_s, on_outage=self._report), lambda: socket.stopped)
         finally:
             socket.close()

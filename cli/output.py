@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any
 
 import click
 
 from ..storage.names import UNSAFE, escaped
+from .program import Failure
 
 #: json.dumps escapes characters below space; the line breaks of its indentation must stay
 UNSAFE_IN_JSON = re.compile(UNSAFE.pattern.replace(r"\x00-\x1f", "", 1))
@@ -71,6 +75,34 @@ def moment(epoch: float | None) -> str | None:
     from ..storage.clock import to_text
 
     return to_text(epoch)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[IO[str]]:
+    """Open a file that appears under its name once it is complete, or standard output for `-`.
+
+    Raises Failure if it cannot be written.
+    """
+    from shutil import copymode
+
+    if str(path) == "-":
+        with click.open_file("-", "w", encoding="utf-8") as stdout:
+            yield stdout
+        return
+    target = path.resolve()
+    fresh = target.with_name(f".{target.name[:100]}.{os.getpid()}.tmp")
+    try:
+        with fresh.open("w", encoding="utf-8", newline="") as file:
+            if target.exists():
+                copymode(target, fresh)
+            yield file
+        fresh.replace(target)
+    except OSError as error:
+        message = f"cannot write {path}: {error.strerror}; see that its folder is there and can be written"
+        raise Failure(message) from error
+    finally:
+        with suppress(OSError):
+            fresh.unlink()
 
 
 def counted(count: int, what: str) -> str:

@@ -53,7 +53,7 @@ def _unwaiting_stderr() -> int:
     A blocking write would hold the interpreter, and no further signal could be handled. Files never block; the
     socket of a journal cannot be opened a second time, so it is only duplicated.
     """
-    own = sys.stderr.fileno()
+    own = (sys.__stderr__ or sys.stderr).fileno()  # a caller may have replaced sys.stderr by a buffer
     kind = os.fstat(own).st_mode
     if stat.S_ISFIFO(kind) or stat.S_ISCHR(kind):
         with suppress(OSError):

@@ -16,7 +16,7 @@ import click
 
 from statemachine_engine.actors.actions.registry import builtin
 from statemachine_engine.actors.lint.json_schema import schema
-from statemachine_engine.cli import diagrams, events, run, ui, validate, websocket
+from statemachine_engine.cli import diagrams, events, run, ui, validate
 from statemachine_engine.cli.db.main import db
 from statemachine_engine.cli.system.main import system
 
@@ -31,7 +31,7 @@ PROGRAMS: Mapping[str, click.Command] = {
     "statemachine-validate": validate.validate,
     "statemachine-lint": validate.lint,
     "statemachine-diagrams": diagrams.diagrams,
-    "python -m statemachine_engine.monitoring.websocket_server": websocket.websocket_server,
+    "python -m statemachine_engine.monitoring.websocket_server": ui.websocket_server,
 }
 EVERYWHERE = ("--help", "--version", "--debug", "--db", "--manifest")
 """Options that the page explains once."""

@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import islice
@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from ..options import Name, Seconds, database, db_option, output_options
-from ..output import counted, show_json
+from ..output import counted, show_json, whole_file
 from ..program import FAILED, Failure
 from .job_lines import Line, Reader
 from .jobs import job_filter_options, job_row
@@ -113,7 +113,7 @@ def export(file: Path, kind: str | None, **chosen: Any) -> None:
     """
     from ...storage.jobs import bulk
 
-    with database() as db, _opened_for_writing(file) as out:
+    with database() as db, whole_file(file) as out:
         write = _write_csv if (kind or _kind_of(file)) == "csv" else _write_jsonl
         count = write(out, map(job_row, bulk.each(db, bulk.Choice(**chosen))))
     if str(file) != "-":
@@ -231,16 +231,6 @@ def _id_prefix(file: Path) -> str | None:
         return None
     about = file.stat()
     return sha256(f"{file.absolute()}:{about.st_size}:{about.st_mtime_ns}".encode()).hexdigest()[:8]
-
-
-def _opened_for_writing(file: Path) -> AbstractContextManager[IO[str]]:
-    """Open standard output, or a file that appears once it is complete."""
-    try:
-        return click.open_file(str(file), "w", encoding="utf-8", atomic=str(file) != "-")
-    except OSError as error:
-        raise Failure(
-            f"cannot write {file}: {error.strerror}; see that its folder is there and can be written"
-        ) from error
 
 
 @contextmanager

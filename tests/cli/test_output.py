@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import json
 import sys
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
-from statemachine_engine.cli.output import Column, cut, show, show_fields, text
+from statemachine_engine.cli.output import Column, cut, show, show_fields, text, whole_file
 
 COLUMNS: list[Column] = [("Name", "name"), ("Double", lambda row: row["n"] * 2)]
 
@@ -76,3 +78,18 @@ def test_fields_without_a_value_are_left_out(capsys: pytest.CaptureFixture[str])
     show_fields("Job Details: j", [("Status", "pending"), ("Error", None)])
 
     assert capsys.readouterr().out == "Job Details: j\n  Status: pending\n"
+
+
+def test_a_file_that_is_not_written_to_its_end_does_not_replace_the_old_one(tmp_path: Path) -> None:
+    file = tmp_path / "jobs.jsonl"
+    file.write_text("old")
+
+    with suppress(KeyboardInterrupt), whole_file(file) as out:
+        out.write("new")
+        raise KeyboardInterrupt
+
+    assert file.read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["jobs.jsonl"]
+    with whole_file(file) as out:
+        out.write("new")
+    assert file.read_text() == "new"
