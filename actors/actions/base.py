@@ -51,8 +51,10 @@ class BaseAction(ABC):
     #: Topic of a watch action: 'jobs', 'events', 'machine' or 'done'. It looks once in each `execute`; while it
     #: returns its `empty_event()`, it waits for a notification.
     watch: ClassVar[str | None] = None
-    #: Reason of a failure that it returns as an event, as `retry: on:` names it: an exit code or a word.
+    #: Reason of a failure that it returns as an event, as `retry: on:` names it: an exit code, a status or a word.
     failed_of: int | str | None = None
+    #: The numbers among them, for `statemachine-validate`.
+    failure_codes: ClassVar[range] = range(0)
     logger: logging.Logger = logging.getLogger("statemachine_engine.actions")
     # A class attribute, because a user's __init__ need not call ours.
     _services: Services | None = None

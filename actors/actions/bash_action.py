@@ -52,6 +52,7 @@ class BashAction(BuiltinAction):
     stores = {"store_as": ""}
     sets = ("last_stdout", "last_stderr", "last_exit_code")
     raw_keys = frozenset({"command"})
+    failure_codes = range(1, 256)
 
     def execute(self, context: Context) -> str | None:
         template = self._template(context)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
 
-from ..errors import MachineError
+from ..errors import ActionError, MachineError
 
 
 class ActionLoadError(MachineError):
@@ -35,3 +35,17 @@ def _unknown(action_type: str, near: tuple[str, ...], folders: tuple[Path, ...])
     places = " and ".join([*(str(folder) for folder in folders), "the built-ins"])
     hint = f"; did you mean {' or '.join(repr(name) for name in near)}?" if near else ""
     return f"no file {action_type}_action.py in {places}{hint}"
+
+
+class HttpUnreachable(ActionError, ConnectionError):
+    """The server of an HTTP request cannot be reached, or broke the connection off."""
+
+    def __init__(self, where: str, reason: str) -> None:
+        super().__init__(f"{where} cannot be reached: {reason}")
+
+
+class HttpTooLate(ActionError, TimeoutError):
+    """An HTTP request was not answered within its time."""
+
+    def __init__(self, where: str, timeout_s: float) -> None:
+        super().__init__(f"{where} did not answer within {timeout_s:g} s")

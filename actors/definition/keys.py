@@ -124,7 +124,10 @@ RETRY: Fields = {
     "factor": Field("By how much each wait is longer than the one before (2).", number(1)),
     "max_delay": Field("The longest wait (60).", DURATION),
     "jitter": Field("The share, from 0 to 1, by which each wait varies at random (0).", number(0, 1)),
-    "on": Field("Which failures: exit codes, `timeout`, names of Python exception classes (default: any failure)."),
+    "on": Field(
+        "Which failures: exit codes, statuses of HTTP, `timeout`, names of Python exception classes "
+        "(default: any failure).",
+    ),
 }
 
 ON_ERROR: Fields = {

@@ -12,7 +12,9 @@ from .model import Retry
 from .problems import Problems
 from .yaml_nodes import Node
 
-HIGHEST_EXIT_CODE = 255
+EXIT_CODES = range(1, 256)
+STATUSES = range(300, 600)
+"""The numbers that a failure may have: of a command, of an answer of HTTP."""
 
 CLASS_NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 """What a failure may be called: `timeout`, or a class."""
@@ -32,11 +34,11 @@ def _failures(node: Node | None, problems: Problems) -> Iterator[int | str]:
     for item in one_or_more(node, "on", problems):
         value = item.value
         if isinstance(value, int) and not isinstance(value, bool):
-            if 1 <= value <= HIGHEST_EXIT_CODE:
+            if value in EXIT_CODES or value in STATUSES:
                 yield value
             else:
-                message = f"{item.text} is not the exit code of a failure"
-                problems.error(item.mark, message, f"write a number from 1 to {HIGHEST_EXIT_CODE}")
+                message = f"{item.text} is not the exit code or the status of a failure"
+                problems.error(item.mark, message, "write a number from 1 to 255, or a status of HTTP from 300 to 599")
         elif isinstance(value, str) and CLASS_NAME.fullmatch(value):
             yield value
         else:

@@ -26,7 +26,7 @@ from ..definition.keys import (
     TRANSITION,
 )
 from ..definition.reserved_keys import RESERVED
-from ..definition.retry_section import HIGHEST_EXIT_CODE
+from ..definition.retry_section import EXIT_CODES, STATUSES
 
 _ID = "urn:statemachine-engine:machine:2"
 _AMOUNT = r"([0-9]+(\.[0-9]*)?|\.[0-9]+)"
@@ -154,7 +154,7 @@ def _actions() -> dict[str, Schema]:
     ]
     own = {f"action_{name}": _action(name, kind) for name, kind in kinds.items()}
     failure = any_of(
-        {"type": "integer", "minimum": 1, "maximum": HIGHEST_EXIT_CODE},
+        *({"type": "integer", "minimum": codes[0], "maximum": codes[-1]} for codes in (EXIT_CODES, STATUSES)),
         {"type": "string", "pattern": r"^[A-Za-z_][A-Za-z0-9_]*$"},
     )
     retry = any_of(NOTHING, _closed(RETRY, on=any_of(NOTHING, failure, _list(failure))))

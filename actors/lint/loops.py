@@ -11,7 +11,7 @@ from .graph import backwards, connected
 from .outcomes import OutcomeKind
 from .subject import Action, ActionList, Subject
 
-_SLOW = ("bash", "sleep")
+_SLOW = ("bash", "http_request", "sleep")
 """Actions that take time; a watch that takes what it finds waits in between as well."""
 _TAKING = ("check_database_queue", "wait_for_jobs")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..actions.bash_action import BashAction
+from ..actions.base import BaseAction
 from ..definition.problems import quoted
 from .finding import LintFinding
 from .subject import Action, Subject
@@ -18,14 +18,20 @@ def retries_of_what_does_not_fail(subject: Subject) -> Iterator[LintFinding]:
             yield subject.finding("W023", action.mark_of("retry"), message, "leave 'retry' out")
 
 
-def exit_codes_of_what_has_none(subject: Subject) -> Iterator[LintFinding]:
-    """Report W023: `on:` names exit codes, and the action runs no command."""
+def numbers_of_what_has_none(subject: Subject) -> Iterator[LintFinding]:
+    """Report W023: `on:` names a number that the action cannot fail with: an exit code, and it runs no command."""
     for action in _retried(subject):
         codes = sorted(code for code in action.spec.retry.on if isinstance(code, int)) if action.spec.retry else []
-        if codes and action.kind is not None and not issubclass(action.kind, BashAction):
-            message = f"{quoted(action.spec.type)} has no exit code; it is not tried again for {codes[0]}"
+        wrong = [code for code in codes if action.kind is not None and code not in action.kind.failure_codes]
+        if wrong and action.kind is not None:
+            message = f"{quoted(action.spec.type)} {_without(action.kind)}; it is not tried again for {wrong[0]}"
             hint = "name the class of the exception that it raises, such as ConnectionError"
             yield subject.finding("W023", action.mark_of("retry"), message, hint)
+
+
+def _without(kind: type[BaseAction]) -> str:
+    codes = kind.failure_codes
+    return f"fails with numbers from {codes[0]} to {codes[-1]}" if codes else "has no exit code"
 
 
 def _retried(subject: Subject) -> list[Action]:

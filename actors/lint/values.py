@@ -13,6 +13,7 @@ from .subject import Subject
 
 DURATION, NUMBER, MAPPING = "a duration", "a whole number", "a mapping"
 LEVELS = ("info", "success", "warning", "warn", "error", "debug", "critical")
+METHODS = ("get", "head", "post", "put", "patch", "delete", "options")
 
 KINDS: Mapping[str, Mapping[str, str | tuple[str, ...]]] = {
     "activity_log": {"level": LEVELS},
@@ -23,6 +24,7 @@ KINDS: Mapping[str, Mapping[str, str | tuple[str, ...]]] = {
         "delay": DURATION, "time_limit": DURATION, "backoff": DURATION, "priority": NUMBER, "max_attempts": NUMBER
     },
     "get_pending_jobs": {"limit": NUMBER},
+    "http_request": {"timeout": DURATION, "headers": MAPPING, "method": METHODS},
     "log": {"level": LEVELS},
     "retry_job": {"delay": DURATION},
     "sleep": {"duration": DURATION},

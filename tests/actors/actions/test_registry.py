@@ -59,6 +59,7 @@ def test_the_builtins_are_those_of_both_older_engines_and_ours():
         [
             "log",
             "activity_log",
+            "http_request",
             "sleep",
             "bash",
             "check_database_queue",
