@@ -494,7 +494,7 @@ def test_five_redirects_are_followed_and_a_sixth_is_not(bench, server):
     assert len(server.seen) == 6
 
 
-@pytest.mark.parametrize("location", ["ftp://127.0.0.1/", "http://me:pw@127.0.0.1/", "http://[", "file:///etc/passwd"])
+@pytest.mark.parametrize("location", ["ftp://127.0.0.1/", "http://me:pw@127.0.0.1/", "http://[", "file:///x"])
 def test_a_redirect_to_a_bad_url_is_refused(bench, server, location):
     server.answer(302, Location=location)
     with pytest.raises(ActionError, match="redirects to"):
