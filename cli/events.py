@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -190,7 +191,8 @@ class _Watch:
         until_s = math.inf if duration_s is None else time.monotonic() + duration_s
         try:
             with ending_signals(stop):
-                self.show(self._tail.follow(socket, until_s=until_s, on_outage=self._report), lambda: socket.stopped)
+                batches = self._tail.follow(socket, until_s=until_s, on_outage=self._report)
+                self.show(chain.from_iterable(batches), lambda: socket.stopped)
         finally:
             socket.close()
 

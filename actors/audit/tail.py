@@ -59,40 +59,31 @@ class AuditTail:
 
     def follow(
         self, event_socket: EventSocket, *, until_s: float, on_outage: Callable[[str | None], None]
-    ) -> Iterator[Event]:
-        """Yield events as they come, until `until_s` (monotonic) or until the event socket is stopped.
-
-        `on_outage` is called after each look with the reason why the database cannot be read, None if it can. Raises
-        StoreTooNew, since waiting would not help.
-        """
-        for events in self.batches(event_socket, until_s=until_s, on_outage=on_outage):
-            yield from events
-
-    def batches(
-        self, event_socket: EventSocket, *, until_s: float, on_outage: Callable[[str | None], None]
     ) -> Iterator[list[Event]]:
-        """Yield the events of one look at a time, as `follow`; an empty list if nothing was new."""
+        """Yield the events of one look after the other, until `until_s` (monotonic) or the event socket is stopped.
+
+        The list is empty if nothing was new. `on_outage` is called after each look with the reason why the database
+        cannot be read, None if it can. Raises StoreTooNew, since waiting would not help.
+        """
         while not event_socket.stopped:
-            events, pause_s = self._tried(on_outage)
+            events, problem = self._tried()
+            on_outage(problem)
             yield events
             left_s = until_s - time.monotonic()
             if left_s <= 0:
                 return
             if len(events) < BATCH:
-                event_socket.wait(min(pause_s, left_s))
+                event_socket.wait(min(LOOK_S if problem is None else RECONNECT_S, left_s))
 
-    def _tried(self, on_outage: Callable[[str | None], None]) -> tuple[list[Event], float]:
-        """Look once; return the events, and the seconds until the next look."""
+    def _tried(self) -> tuple[list[Event], str | None]:
+        """Look once; return the events, and the reason why the database cannot be read."""
         try:
-            events = self.look()
+            return self.look(), None
         except StoreTooNew:
             raise
         except StorageError as error:
             self.close()
-            on_outage(str(error))
-            return [], RECONNECT_S
-        on_outage(None)
-        return events, LOOK_S
+            return [], str(error)
 
     def look(self) -> list[Event]:
         """Return at most BATCH new events; one query tells when nothing was written. StorageError."""

@@ -41,7 +41,6 @@ class _Firing:
 
     events: list[MailboxMessage] = field(default_factory=list)
     added: list[tuple[str, str | None]] = field(default_factory=list)
-    fired: int = 0
     left_out: int = 0
     result: str = ""
 
@@ -145,9 +144,8 @@ class Scheduler:
             else:
                 self._send(name, entry, entry.schedule.does, at, firing)
         last_at = plan.firings[-1] if plan.firings else None
-        schedules.note(
-            self._db, name, last_at=last_at, result=firing.result, fired=firing.fired, left_out=firing.left_out
-        )
+        fired = len(firing.events) + len(firing.added)
+        schedules.note(self._db, name, last_at=last_at, result=firing.result, fired=fired, left_out=firing.left_out)
         return firing
 
     def _add_job(self, name: str, schedule: Schedule, job: ScheduledJob, at: float, firing: _Firing) -> None:
@@ -174,7 +172,6 @@ class Scheduler:
             firing.left_out += 1
             firing.result = f"left out: job {added.job_id} is not done"
             return
-        firing.fired += 1
         firing.result = f"job {wanted}"
         firing.added.append((job.type, job.machine_type))
 
@@ -187,7 +184,6 @@ class Scheduler:
             return
         payload = stamped(event.payload, at, entry.schedule.cron.zone)
         firing.events.append(mailbox.post(self._db, target, event.type, payload, source=source))
-        firing.fired += 1
         firing.result = f"event {event.type} to {target}"
 
     def _announce(self, firing: _Firing) -> None:

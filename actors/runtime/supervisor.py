@@ -119,15 +119,10 @@ class Supervisor:
         """Start a machine whose name was acquired: bind its socket, start its actor, then read the socket."""
         try:
             resumed = checkpoint.last(self._resources.db, machine.definition, machine.name, machine.from_state)
-        except (CannotResume, StorageError):
+            machine.listener = self._opened(machine) if self._sockets else None
+        except (CannotResume, OSError, StorageError):
             self._release(machine.name, "ended")
             raise
-        if self._sockets:
-            try:
-                machine.listener = self._opened(machine)
-            except (OSError, StorageError):
-                self._release(machine.name, "ended")
-                raise
         machine.live.status = "running"  # before the actor sets it
         self._machine_registry.add(machine)
         try:
@@ -136,8 +131,7 @@ class Supervisor:
                 machine.listener.start()
         except RuntimeError as error:  # a thread cannot be started
             machine.stop(drain=False)
-            self._end(machine, "ended")
-            machine.live.end(None)
+            self._end(machine, None)
             self._resources.counters.add("machine_not_started")
             raise NoThread(machine.name) from error
 
@@ -146,9 +140,7 @@ class Supervisor:
         for child in machine.children:
             child.stop()
         self._resources.children.stop(machine.name)
-        self._end(machine, "failed" if outcome == "failure" else "ended")
-        machine.live.end(outcome)
-        self._machine_registry.notify()
+        self._end(machine, outcome)
 
     def crashed(self, machine: Machine) -> None:
         """Replace an actor that died of a bug, a few times, in the initial state; called in the dead actor's thread."""
@@ -166,10 +158,8 @@ class Supervisor:
                 time.sleep(AGAIN_S)
                 may_start = self._intensity[machine.name].crashed()
         log.critical("%s: crashed more than %d times in %g s; given up", machine.name, RESTARTS, WINDOW_S)
-        self._end(machine, "failed")
         machine.live.last_error = CRASHED
-        machine.live.end("failure")
-        self._machine_registry.notify()
+        self._end(machine, "failure")
 
     def look(self) -> None:
         """Check in turn that control sockets are still bound, CHECKED_SOCKETS at each call."""
@@ -223,11 +213,13 @@ class Supervisor:
         ref.tell(Begin())
         machine.attach(ref, ref.actor_inbox.qsize)  # type: ignore[attr-defined]
 
-    def _end(self, machine: Machine, status: str) -> None:
+    def _end(self, machine: Machine, outcome: Outcome | None) -> None:
         if machine.listener is not None:
             machine.listener.stop()
         self._resources.recorder.flush()  # the next machine of this name must not read events that this one has handled
-        self._release(machine.name, status)
+        self._release(machine.name, "failed" if outcome == "failure" else "ended")
+        machine.live.end(outcome)
+        self._machine_registry.notify()
 
     def _give_up(self, machine: Machine, taken: MachineTaken) -> None:
         """Stop a machine that another process has taken over after a pause longer than the lease."""

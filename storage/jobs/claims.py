@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..clock import to_text
 from ..engine.database import Database
 from ..errors import JobNotFound, LeaseLost
 from .job import COLUMNS, Job, from_row
+from .queries import suiting
 
 PROMOTE = """
 UPDATE jobs SET status = 'pending' WHERE id IN (
@@ -35,13 +38,11 @@ def claim(
     `job_type` any type. `owner` is the runtime that renews the lease, `machine` the machine that works on the job.
     `max_attempts` and `backoff_s` are for a job that has none of its own. Return None if no job waits or is due.
     """
+    suits, wanted = suiting(job_type, machine_type)
+    picked = f"SELECT id FROM jobs WHERE status = 'pending'{suits} ORDER BY priority, due_at, id LIMIT 1"
     with db.write():
-        now = db.now()
-        db.execute(PROMOTE.format(skip_locked=db.dialect.skip_locked), (now,))
-        sql, wanted = _claim_sql(db.dialect.skip_locked, job_type, machine_type)
-        params = (to_text(now), owner, machine, lease_s, now + lease_s, max_attempts, backoff_s)
-        row = db.execute(sql, (*params, *wanted)).fetchone()
-        return from_row(row) if row else None
+        db.execute(PROMOTE.format(skip_locked=db.dialect.skip_locked), (db.now(),))
+        return _claimed(db, picked, wanted, owner, machine, lease_s, max_attempts, backoff_s)
 
 
 def claim_id(
@@ -57,13 +58,10 @@ def claim_id(
     """Take this job. Return None if it is neither pending nor due, or not there. `lease_s` None: the last claim's."""
     picked = "SELECT id FROM jobs WHERE job_id = ? AND (status = 'pending' OR status = 'scheduled' AND due_at <= ?)"
     with db.write():
-        now = db.now()
         if lease_s is None:
             last = db.execute("SELECT coalesce(lease_s, 60.0) FROM jobs WHERE job_id = ?", (job_id,)).fetchone()
             lease_s = last[0] if last else 60.0
-        params = (to_text(now), owner, machine, lease_s, now + lease_s, max_attempts, backoff_s, job_id, now)
-        row = db.execute(CLAIM.format(picked=picked + db.dialect.skip_locked), params).fetchone()
-        return from_row(row) if row else None
+        return _claimed(db, picked, [job_id, db.now()], owner, machine, lease_s, max_attempts, backoff_s)
 
 
 def adopt(db: Database, job_id: str, *, owner: str, attempt: int | None, heir: str) -> Job | None:
@@ -130,13 +128,16 @@ def locked(db: Database, job_id: str) -> Job:
 # Helpers
 
 
-def _claim_sql(skip_locked: str, job_type: str | None, machine_type: str | None) -> tuple[str, tuple[str, ...]]:
-    wanted = tuple(value for value in (job_type, machine_type) if value is not None)
-    picked = (
-        "SELECT id FROM jobs WHERE status = 'pending'"
-        + (" AND job_type = ?" if job_type is not None else "")
-        + (" AND (machine_type IS NULL OR machine_type = ?)" if machine_type is not None else "")
-        + " ORDER BY priority, due_at, id LIMIT 1"
-        + skip_locked
-    )
-    return CLAIM.format(picked=picked), wanted
+def _claimed(
+    db: Database,
+    picked: str,
+    wanted: list[Any],
+    owner: str,
+    machine: str | None,
+    lease_s: float,
+    *defaults: float | None,
+) -> Job | None:
+    now = db.now()
+    params = (to_text(now), owner, machine, lease_s, now + lease_s, *defaults, *wanted)
+    row = db.execute(CLAIM.format(picked=picked + db.dialect.skip_locked), params).fetchone()
+    return from_row(row) if row else None

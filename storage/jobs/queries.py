@@ -162,6 +162,18 @@ def statuses(db: Database, job_ids: Iterable[str]) -> dict[str, str]:
     return found
 
 
+def suiting(job_type: str | None, machine_type: str | None) -> Condition:
+    """Return the condition, beginning with " AND " or empty, that such a worker may take a job."""
+    suits, params = "", []
+    if job_type is not None:
+        suits += " AND job_type = ?"
+        params.append(job_type)
+    if machine_type is not None:
+        suits += " AND (machine_type IS NULL OR machine_type = ?)"
+        params.append(machine_type)
+    return suits, params
+
+
 def claimable(db: Database, keys: Iterable[tuple[str | None, str | None]]) -> set[tuple[str | None, str | None]]:
     """Return those (job_type, machine_type) for which a worker would find a job now."""
     now = db.now()
@@ -180,11 +192,5 @@ def _exists(db: Database, condition: str, params: Sequence[Any]) -> bool:
 
 def _claimable(job_type: str | None, machine_type: str | None, now: float) -> tuple[Condition, Condition]:
     """Return the conditions for pending jobs and for scheduled ones that are due; no index serves one with "or"."""
-    suits, params = "", []
-    if job_type is not None:
-        suits += " AND job_type = ?"
-        params.append(job_type)
-    if machine_type is not None:
-        suits += " AND (machine_type IS NULL OR machine_type = ?)"
-        params.append(machine_type)
+    suits, params = suiting(job_type, machine_type)
     return (f"status = 'pending'{suits}", params), (f"status = 'scheduled' AND due_at <= ?{suits}", [now, *params])

@@ -119,7 +119,7 @@ class Feed:
         """Follow the log until the end or an error; pages resynchronise after an unexpected one."""
         try:
             with contextlib.closing(self._open(event_socket)) as tail:
-                for events in tail.batches(event_socket, until_s=math.inf, on_outage=self._report):
+                for events in tail.follow(event_socket, until_s=math.inf, on_outage=self._report):
                     self._take(events)
         except StorageError as error:
             self._report(str(error))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -222,7 +223,7 @@ def test_following_reports_an_outage_and_goes_on_after_it(
             tell(open_db(url), 1)
 
     reader = AuditTail(url)
-    first = next(reader.follow(event_socket, until_s=float("inf"), on_outage=hear))
+    first = next(chain.from_iterable(reader.follow(event_socket, until_s=float("inf"), on_outage=hear)))
 
     assert first.payload == {"n": 1}
     assert "no such database" in str(heard[0])
