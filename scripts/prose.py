@@ -10,14 +10,20 @@ and inline code counts as one word.
 - *retired*: a private name of former code, or a phrase at which readers stopped (PHRASES).
 - *example*: a fenced block within the first 40 lines of the page.
 
-The Python sources of actors, storage, cli, web and tests are searched for retired names as well: whole class names, and
-the words of which an identifier or a file's name is made. KEPT lists data names that databases and clients rely on.
+The sources in ROOMS are searched as well:
+
+- for retired names: whole class names, and the words of which an identifier or a file's name is made. KEPT lists data
+  names that databases and clients rely on;
+- for PHRASES in comments and strings of Python files;
+- for docstrings that begin with a question word (PUZZLES) instead of a verb.
 
 Options: `--check`; `--long [PAGE ...]` and `--passive [PAGE ...]` list those sentences.
 """
 
 from __future__ import annotations
 
+import ast
+import io
 import re
 import sys
 import tokenize
@@ -29,7 +35,7 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")))
-ROOMS = ("actors", "storage", "cli", "web", "tests")
+ROOMS = ("actors", "storage", "cli", "web", "compat", "benchmarks", "scripts", "tests")
 
 LONG_WORDS = 30
 EXAMPLE_LINES = 40
@@ -49,7 +55,7 @@ CLASSES = words(
 )
 WORDS = words(
     "showcase desk hub keeper household roster tally tallies timings trouble troubles rarely stamps atlas shard shards",
-    "doorbell doorbells bell bells rung anew fares",
+    "doorbell doorbells bell bells ring rings rang rung anew fares",
 )
 AMBIGUOUS = words("stay charges hole holes remains letter letters")
 """Retired as well, except in the sentences that are the names of tests."""
@@ -73,7 +79,8 @@ PHRASES = (
 )
 KEPT = frozenset({"keeper_crashed", "troubles", "TROUBLES", "m0008_troubles", "bell"})
 """Label value of a metric; table of the database, text of its creation, its migration; key on the wire."""
-KEPT_FILES = ("tests/test_prose.py",)
+KEPT_FILES = ("scripts/prose.py", "tests/test_prose.py")
+PUZZLES = words("What Whatever Whether Who Whom Whose Which How Where Those Of")
 
 BE = "am|is|are|was|were|be|been|being|isn't|aren't|wasn't|weren't"
 ADVERBS = "not|also|then|never|always|still|only|again|already|all|both|first|once|just|even|now|too|yet|[a-z]+ly"
@@ -208,17 +215,43 @@ def retired_in(text: str) -> Iterator[str]:
 
 
 def retired_names() -> Iterator[str]:
-    """Yield a line for each file of the sources with retired names: the names, and how often."""
-    for path in sorted(chain.from_iterable((ROOT / room).rglob("*.py") for room in ROOMS)):
+    """Yield a line for each source file with retired names, phrases or puzzling docstrings: what, and how often."""
+    for path in sorted(chain.from_iterable(source_files(room) for room in ROOMS)):
         where = str(path.relative_to(ROOT))
         if where in KEPT_FILES:
             continue
-        with tokenize.open(path) as source:
-            tokens = list(tokenize.generate_tokens(source.readline))
-        names = [path.stem, *(token.string for token in tokens if token.type == tokenize.NAME)]
-        found = Counter(name for name in names if is_retired(name))
+        text = path.read_text(encoding="utf-8")
+        found = Counter(retired_in_python(text) if path.suffix == ".py" else retired_in_script(text))
+        found.update(name for name in [path.stem] if is_retired(name))
         if found:
             yield f"{where}: " + ", ".join(f"{name} ({count})" for name, count in sorted(found.items()))
+
+
+def source_files(room: str) -> Iterator[Path]:
+    """Yield the Python files of a room, and the scripts of its page."""
+    yield from (ROOT / room).rglob("*.py")
+    yield from (path for path in (ROOT / room / "static").rglob("*.js") if "vendor" not in path.parts)
+
+
+def retired_in_python(text: str) -> Iterator[str]:
+    """Yield the retired names and phrases of a Python source, and the first words of puzzling docstrings."""
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.NAME and is_retired(token.string):
+            yield token.string
+        elif token.type in (tokenize.COMMENT, tokenize.STRING):
+            said = " ".join(token.string.lower().split())
+            yield from (f"'{phrase}'" for phrase in PHRASES if re.search(rf"\b{phrase}\b", said))
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            first = (ast.get_docstring(node) or "").partition(" ")[0]
+            if first in PUZZLES:
+                yield f"docstring '{first} ...'"
+
+
+def retired_in_script(text: str) -> Iterator[str]:
+    """Yield the retired words in the names and texts of a JavaScript source."""
+    plain = re.sub(r"([a-z])([A-Z])", r"\1_\2", text)
+    return (name for name in re.findall(r"\w+", plain) if not WORDS.isdisjoint(name.lower().split("_")))
 
 
 def is_retired(name: str) -> bool:

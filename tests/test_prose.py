@@ -32,6 +32,10 @@ def test_pages_keep_the_limits() -> None:
     assert list(prose.faults_of([prose.measure(path) for path in prose.PAGES])) == []
 
 
+def test_sources_are_free_of_retired_names_and_puzzles() -> None:
+    assert list(prose.retired_names()) == []
+
+
 def test_a_page_is_measured_without_its_blocks() -> None:
     assert list(prose.sentences(PAGE)) == [
         "The job is taken by a worker.",
@@ -48,6 +52,16 @@ def test_a_passive_sentence_has_a_form_of_be_and_a_participle() -> None:
 
     assert [bool(prose.PASSIVE.search(sentence)) for sentence in passive] == [True, True, True]
     assert not any(prose.PASSIVE.search(sentence) for sentence in active)
+
+
+def test_retired_phrases_are_found_in_comments_and_docstrings() -> None:
+    source = 'def f():\n    """Whether it\n    began anew."""\n    return 1  # by now\n'
+
+    assert sorted(prose.retired_in_python(source)) == ["'anew'", "'by now'", "docstring 'Whether ...'"]
+
+
+def test_retired_words_are_found_in_scripts() -> None:
+    assert list(prose.retired_in_script("const rows = tallyOf(all); // View")) == ["tally_Of"]
 
 
 @pytest.mark.parametrize("name", ["Household", "_letter_of", "JobDesk", "test_a_bell_wakes_it"])

@@ -22,13 +22,13 @@ function App() {
   const [help, setHelp] = useState(false);
   useKeys(setHelp);
   const [view = "", name] = parts;
-  const anew = useTurn("anew");
+  const resets = useTurn("reset");
   useTitle(view, name);
   return html`
     <a class="skip" href="#main" onClick=${skipToMain}>Skip to the content</a>
     <${Top} view=${view} onHelp=${() => setHelp(true)} />
     <${Banner} />
-    <${View} key=${anew} view=${view} name=${name} query=${query} />
+    <${View} key=${resets} view=${view} name=${name} query=${query} />
     ${help && html`<${Help} onClose=${() => setHelp(false)} />`}
     <${Toasts} />`;
 }

@@ -165,7 +165,7 @@ async function resync({ last_id: upTo }) {
   store.resyncs += 1;
   const from = stream.lastId ?? upTo;
   const isFar = upTo - from > MOST_MISSED || upTo < from; // lower ids are from another database
-  if (isFar) startAnew(upTo);
+  if (isFar) reset(upTo);
   else await stream.holding(() => catchUp(from, upTo)).catch(() => {}); // disconnected again; the next connection resumes
   stream.refresh();
 }
@@ -179,11 +179,11 @@ async function catchUp(from, upTo) {
   }
 }
 
-function startAnew(lastId) {
+function reset(lastId) {
   stream.lastId = lastId;
   snapshotId = lastId;
   store.events = [];
-  announce("anew");
+  announce("reset");
   announce("events");
   loadPast(lastId);
 }

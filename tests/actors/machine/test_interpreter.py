@@ -1,4 +1,4 @@
-"""What a running machine does, event by event (semantics.md, part I, "Step")."""
+"""Test how a running machine handles events."""
 
 from __future__ import annotations
 

@@ -50,14 +50,14 @@ export function MachineView({ name, query }) {
 
 function Head({ machine, readOnly }) {
   const [asking, setAsking] = useState(null);
-  const told = `${machine.machine_name} was told to stop`;
+  const asked = `${machine.machine_name} was asked to stop`;
   const path = api("machines", machine.machine_name, "stop");
   const stop = () =>
     post(path).then(
-      () => toast(told),
+      () => toast(asked),
       (error) => (error.status === 409 && machine.running ? setAsking("process") : toast(error.message, "bad")),
     );
-  const endProcess = () => attempt(() => post(path, { process: true }), told);
+  const endProcess = () => attempt(() => post(path, { process: true }), asked);
   return html`<header class="page-head">
     <nav aria-label="Breadcrumb" class="crumbs"><a href="#/">Machines</a> /</nav>
     <h1>${machine.machine_name}</h1>

@@ -17,7 +17,7 @@ export function Overview({ query }) {
   const text = query.q ?? "";
   const chosen = new Set((query.show ?? "").split(",").filter(Boolean));
   const all = [...machines.values()];
-  const tally = tallyOf(all);
+  const counts = countsOf(all);
   const rows = rowsOf(all, text, chosen);
   const toggle = (value) => setQuery({ show: [...toggled(chosen, value)].join(",") });
   if (!ready) return html`<main class="page" id="main"><h1>Machines</h1><${Skeleton} /></main>`;
@@ -25,7 +25,7 @@ export function Overview({ query }) {
     <header class="page-head">
       <h1>Machines</h1>
       <${Chips} label="Filter by condition" chosen=${chosen} onToggle=${toggle}
-        options=${Object.keys(ORDER).filter((c) => tally[c]).map((c) => ({ value: c, text: NAMES[c], n: count(tally[c]), tone: TONES[c] }))} />
+        options=${Object.keys(ORDER).filter((c) => counts[c]).map((c) => ({ value: c, text: NAMES[c], n: count(counts[c]), tone: TONES[c] }))} />
       <${Search} value=${text} placeholder="Search machines" onInput=${(q) => setQuery({ q })} />
     </header>
     ${rows.length === 0 ? html`<${Nothing} any=${all.length > 0} />` : html`<${Table} rows=${rows.slice(0, MOST_ROWS)} turn=${turn} />`}
@@ -69,12 +69,12 @@ function Flash({ value }) {
   return html`<span class="flash" ref=${span}><${State} name=${value} /></span>`;
 }
 
-const TemplateRow = ({ config_type, members, tally, states }) => html`
-  <div class=${`machine-row template ${tally.failed ? "failed" : ""}`} role="row">
+const TemplateRow = ({ config_type, members, counts, states }) => html`
+  <div class=${`machine-row template ${counts.failed ? "failed" : ""}`} role="row">
     <span role="cell" class="name"><a class="whole" href=${href("board", config_type)}>${config_type}</a><small>${plural(members.length, "instance")}</small></span>
     <span role="cell" aria-colspan="4" class="many">${states.slice(0, 4).map(([state, n]) => html`<span key=${state} class="state"><b>${count(n)}</b> ${state}</span>`)}
       ${states.length > 4 && html`<span class="muted">and ${states.length - 4} more</span>`}</span>
-    <span role="cell" class="cond">${["failed", "gone", "running"].filter((c) => tally[c]).map((c) => html`<span key=${c} class=${`condition ${c}`}><i aria-hidden="true"></i>${count(tally[c])} ${NAMES[c].toLowerCase()}</span>`)}</span>
+    <span role="cell" class="cond">${["failed", "gone", "running"].filter((c) => counts[c]).map((c) => html`<span key=${c} class=${`condition ${c}`}><i aria-hidden="true"></i>${count(counts[c])} ${NAMES[c].toLowerCase()}</span>`)}</span>
     <span role="cell" class="to-board" aria-hidden="true">Board →</span>
   </div>`;
 
@@ -91,7 +91,7 @@ function rowsOf(all, text, chosen) {
     else if (folded.has(machine.config_type)) folded.get(machine.config_type).push(machine);
     else folded.set(machine.config_type, [machine]);
   }
-  const templates = [...folded].map(([config_type, members]) => ({ config_type, members, tally: tallyOf(members), states: statesOf(members) }));
+  const templates = [...folded].map(([config_type, members]) => ({ config_type, members, counts: countsOf(members), states: statesOf(members) }));
   return [...rows, ...templates].sort(byUrgency);
 }
 
@@ -101,11 +101,11 @@ function matches(machine, needle) {
   return [machine_name, config_type, current_state, current_job, last_error].some((value) => value?.toLowerCase().includes(needle));
 }
 
-const rankOf = (row) => (row.members ? (row.tally.failed ? 0 : 2) : ORDER[conditionOf(row)]);
+const rankOf = (row) => (row.members ? (row.counts.failed ? 0 : 2) : ORDER[conditionOf(row)]);
 const nameOf = (row) => row.machine_name ?? row.config_type;
 const byUrgency = (a, b) => rankOf(a) - rankOf(b) || nameOf(a).localeCompare(nameOf(b), undefined, { numeric: true });
 
-const tallyOf = (machines) => Object.fromEntries([...Map.groupBy(machines, conditionOf)].map(([c, members]) => [c, members.length]));
+const countsOf = (machines) => Object.fromEntries([...Map.groupBy(machines, conditionOf)].map(([c, members]) => [c, members.length]));
 const statesOf = (machines) =>
   [...Map.groupBy(machines, (m) => m.current_state)].map(([state, members]) => [state, members.length]).sort((a, b) => b[1] - a[1]);
 
