@@ -49,13 +49,13 @@ class Target:
 
     @property
     def origin(self) -> tuple[str, str, int]:
-        """What has to be the same for headers to go there, too."""
+        """The parts of the URL that must be equal before headers are sent to a redirect."""
         return self.scheme, self.host, self.port
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is sent; the names of its headers are lower-case."""
+    """A request to send. The names of its headers are lower-case."""
 
     method: str
     target: Target
@@ -65,7 +65,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back, and from where."""
+    """A response, and the target that it came from."""
 
     target: Target
     status: int
