@@ -38,14 +38,16 @@ class ActionRegistry:
         self._files: dict[str, CustomFile] = {}
         self._seen: dict[Path, int | None] = {}
         for folder in reversed(self.folders):
-            _put_first_on_path(str(folder.parent))
+            if sys.path[:1] != [str(folder.parent)]:
+                sys.path.insert(0, str(folder.parent))
         self._scan()
 
     def find(self, action_type: str) -> type[BaseAction]:
         """Return the class of an action type. Raises UnknownAction, or ActionLoadError with the import error."""
         if self.folders:
             with self._lock:
-                self._rescan_when_changed()
+                if any(_changed_at(folder) != changed_at for folder, changed_at in self._seen.items()):
+                    self._scan()
                 if action_type in self._files:
                     return self._files[action_type].load()
         if action_type in builtin_types():
@@ -75,10 +77,6 @@ class ActionRegistry:
         with self._lock:
             return None if action_type in self._files else keys_of(action_type)
 
-    def _rescan_when_changed(self) -> None:
-        if any(_changed_at(folder) != changed_at for folder, changed_at in self._seen.items()):
-            self._scan()
-
     def _scan(self) -> None:
         seen: dict[Path, int | None] = {}
         found: dict[str, Path] = {}
@@ -86,7 +84,8 @@ class ActionRegistry:
             for path in _action_files(root, seen):
                 name = path.name.removesuffix(_SUFFIX)
                 if found.setdefault(name, path) is not path:
-                    _warn_of_twin(name, found[name], path)
+                    text = "Two files define the action '%s': %s is used, %s is not"
+                    _logger.warning(text, name, found[name], path)
         known = self._files
         self._seen = seen
         self._files = {
@@ -144,12 +143,3 @@ def _changed_at(path: Path) -> int | None:
         return path.stat().st_mtime_ns
     except OSError:
         return None
-
-
-def _put_first_on_path(folder: str) -> None:
-    if sys.path[:1] != [folder]:
-        sys.path.insert(0, folder)
-
-
-def _warn_of_twin(name: str, used: Path, unused: Path) -> None:
-    _logger.warning("Two files define the action '%s': %s is used, %s is not", name, used, unused)

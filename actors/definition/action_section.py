@@ -39,7 +39,8 @@ def _action(node: Node, known_keys: KnownKeys, problems: Problems) -> ActionSpec
         return None
     action_type = name_of(type_node, "the type of an action", problems)
     every_s = _repeats(read_fields(node, "an action", ACTION, problems))
-    retry = read_retry(_beside_or_under(node, "retry"), problems)
+    retries = (holder.get("retry") for holder in _holders(node))
+    retry = read_retry(next((value for value in retries if value is not None), None), problems)
     _check_common(node, problems)
     _warn_placeholders(node, problems)
     if action_type is None:
@@ -66,11 +67,6 @@ def _config(node: Node, problems: Problems) -> dict[str, Any]:
 def _holders(node: Node) -> list[Node]:
     """Return the mappings that may have an action's keys, the one whose keys win first."""
     return [holder for holder in (node, node.get("params")) if holder is not None]
-
-
-def _beside_or_under(node: Node, key: str) -> Node | None:
-    """Return a key's value: the one beside `type` wins over that under `params`."""
-    return next((value for holder in _holders(node) if (value := holder.get(key)) is not None), None)
 
 
 def _check_common(node: Node, problems: Problems) -> None:

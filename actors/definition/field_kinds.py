@@ -69,22 +69,14 @@ def number(least: float = -LARGEST, most: float = LARGEST, *, whole: bool = Fals
     return Kind(schema, lambda node, what, problems: number_of(node, what, least, problems, most=most, whole=whole))
 
 
-def _value(node: Node, _what: str, _problems: Problems) -> Any:
-    return node.value
-
-
-def _node(node: Node, _what: str, _problems: Problems) -> Node:
-    return node
-
-
-VALUE = Kind({}, _value)
+VALUE = Kind({}, lambda node, _what, _problems: node.value)
 TEXT = Kind(ref("text"), text_of)
 FLAG = Kind(ref("flag"), flag_of)
 DURATION = Kind(ref("duration"), duration_of, "_s")
 POSITIVE_DURATION = Kind(ref("duration"), partial(duration_of, positive=True), "_s")
 NAME = Kind(any_of(ref("name"), NOTHING), name_of)
-STATE = Kind(any_of(ref("state_name"), NOTHING), _node)
-ACTIONS = Kind(ref("actions"), _node)
+STATE = Kind(any_of(ref("state_name"), NOTHING), lambda node, _what, _problems: node)
+ACTIONS = Kind(ref("actions"), lambda node, _what, _problems: node)
 
 
 def read_fields(node: Node, what: str, fields: Fields, problems: Problems) -> dict[str, Any]:

@@ -35,7 +35,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """The policy by which a failed action is tried again before its failure counts."""
+    """The policy by which a failed action, or the actions of a state, are tried again before the failure counts."""
 
     max: int = 3
     """The number of retries after the first attempt."""
@@ -47,10 +47,10 @@ class Retry:
     on: frozenset[int | str] = frozenset()
     """Exit codes, `timeout`, names of exception classes; empty for any failure."""
 
-    def delay_before(self, attempt: int, chance: float) -> float:
+    def delay_before(self, attempt: int, chance: float = 0.5) -> float:
         """Return the seconds to wait before the `attempt`-th retry, counted from 1.
 
-        `chance` is a random number from 0 to 1.
+        `chance` is a random number from 0 to 1; 0.5 leaves the jitter out.
         """
         usual_s = back_off(self.delay_s, attempt, longest_s=self.max_delay_s, factor=self.factor)
         return usual_s * (1 + self.jitter * (2 * chance - 1))
@@ -120,21 +120,6 @@ class State:
     """The timers to arm on entry."""
 
 
-@dataclass(frozen=True, slots=True)
-class OnError:
-    """The policy for a failed action whose `error` event no transition takes."""
-
-    tries: int = 3
-    """The number of retries of the state's actions before the machine is marked failed."""
-    delay_s: float = 1.0
-    factor: float = 2.0
-    max_delay_s: float = 300.0
-
-    def delay_before(self, attempt: int) -> float:
-        """Return the seconds to wait before the `attempt`-th retry, counted from 1."""
-        return back_off(self.delay_s, attempt, longest_s=self.max_delay_s, factor=self.factor)
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Definition:
     """A whole machine; immutable, so that any number of machines and threads can share it."""
@@ -157,7 +142,8 @@ class Definition:
     """The file as parsed."""
     source: Path | None = None
     on_unhandled: Literal["ignore", "error"] = "ignore"
-    on_error: OnError = field(default_factory=OnError)
+    on_error: Retry = Retry(max_delay_s=300.0)
+    """The retries of a state's actions after an `error` that no transition takes; then the machine is failed."""
     on_restart: str = "initial"
     """`initial`, `resume`, or the state to start in, for a machine that had started before and not ended."""
     timers: Literal["deadline", "remaining", "restart"] = "deadline"

@@ -10,7 +10,7 @@ from . import secrets
 from .field_kinds import read_closed, read_fields
 from .fields import context_name_of, name_of, pairs_of
 from .keys import MACHINE, METADATA, ON_ERROR, ON_RESTART
-from .model import Mark, OnError
+from .model import Mark, Retry
 from .problems import Problems, did_you_mean, quoted
 from .yaml_nodes import Node, key_of
 
@@ -104,12 +104,10 @@ def _on_restart(root: Node, states: Collection[str], problems: Problems) -> str:
     return node.text
 
 
-def _on_error(root: Node, problems: Problems) -> OnError:
+def _on_error(root: Node, problems: Problems) -> Retry:
     """Return how a state's actions are tried again after an error that no transition takes."""
     values = read_closed(root.get("on_error"), "on_error", ON_ERROR, problems)
-    if "tries" in values:
-        values["tries"] = int(values["tries"])
-    return OnError(**values)
+    return Retry(max=int(values.pop("tries", 3)), **{"max_delay_s": 300.0, **values})
 
 
 def _check_machine_name(name: str, mark: Mark, problems: Problems) -> None:

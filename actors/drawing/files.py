@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +33,12 @@ def drawings(diagrams: DiagramSet) -> dict[str, str]:
 
 def leftovers(folder: Path, files: dict[str, str]) -> list[Path]:
     """Return the `.mermaid` files that an earlier run's metadata.json names and this run does not write."""
-    listed = {entry.get("file") for entry in _entries(_metadata(folder))}
+    diagrams = _metadata(folder).get("diagrams")
+    entries = diagrams.values() if isinstance(diagrams, dict) else ()
+    listed = {entry.get("file") for entry in entries if isinstance(entry, dict)}
     names = sorted(name for name in listed if isinstance(name, str) and name not in files)
-    return [folder / name for name in names if _is_ours(name) and (folder / name).is_file()]
+    ours = [folder / name for name in names if name.endswith(".mermaid") and "/" not in name]
+    return [path for path in ours if path.is_file()]
 
 
 def find_folder(root: Path, machine_name: str, config_type: str | None = None) -> Path | None:
@@ -66,12 +68,3 @@ def _metadata(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return metadata if isinstance(metadata, dict) else {}
-
-
-def _entries(metadata: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    diagrams = metadata.get("diagrams")
-    yield from (entry for entry in (diagrams.values() if isinstance(diagrams, dict) else ()) if isinstance(entry, dict))
-
-
-def _is_ours(name: str) -> bool:
-    return name.endswith(".mermaid") and "/" not in name

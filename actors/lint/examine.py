@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from operator import attrgetter
 from pathlib import Path
 from types import FunctionType
 
@@ -50,11 +51,11 @@ def examine_text(text: str, file: str = "<string>", actions_dir: Path | None = N
 
 
 def _report(file: str, text: str, findings: Iterable[LintFinding]) -> Report:
-    return Report(file, tuple(sorted(set(findings), key=_order)), tuple(text.splitlines()))
-
-
-def _order(finding: LintFinding) -> tuple[int, int, str, str]:
-    return finding.line, finding.column, finding.code, finding.message
+    return Report(
+        file,
+        tuple(sorted(set(findings), key=attrgetter("line", "column", "code", "message"))),
+        tuple(text.splitlines()),
+    )
 
 
 def _folders(text: str, file: str, actions_dir: Path | None) -> list[Path]:

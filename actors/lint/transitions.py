@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from ..definition.model import ANY_STATE, Transition, seconds_in
 from ..definition.problems import quoted
@@ -69,7 +69,8 @@ def late_timeouts(subject: Subject) -> Iterator[LintFinding]:
         own = [t for t in state.timeouts if t.source == state.name]
         ahead = [t for t in own if not t.internal]
         for transition in own:
-            faster = [t for t in ahead if _fires_before(t, transition, own)]
+            due = _seconds(transition), own.index(transition)  # of two alike, the first in the file fires
+            faster = [t for t in ahead if (_seconds(t), own.index(t)) < due]
             if faster:
                 message = f"it is never taken: {faster[0].event} leaves state {quoted(state.name)} before"
                 hint = "keep the shorter one, or make that 'internal: true'"
@@ -104,10 +105,6 @@ def _finding(
 ) -> LintFinding:
     where = state or transition.source
     return subject.finding(code, transition.mark, message, hint, state=where, event=transition.event)
-
-
-def _fires_before(one: Transition, other: Transition, order: Sequence[Transition]) -> bool:
-    return (_seconds(one), order.index(one)) < (_seconds(other), order.index(other))
 
 
 def _seconds(transition: Transition) -> float:

@@ -36,12 +36,12 @@ class FailurePolicy:
     def retry_delay(self, visit: StateVisit, reason: str) -> float | None:
         """Count and log another retry of the visit's actions; return its delay in seconds, None if all are used up."""
         visit.retries += 1
-        if visit.retries > self._policy.tries:
+        if visit.retries > self._policy.max:
             return None
         delay_s = self._policy.delay_before(visit.retries)
         log.warning(
             "%s: %s; no transition takes its event in state %s: try %d of %d in %g s",
-            self._status.name, reason, self._status.state, visit.retries, self._policy.tries, delay_s,
+            self._status.name, reason, self._status.state, visit.retries, self._policy.max, delay_s,
         )  # fmt: skip
         return delay_s
 

@@ -135,7 +135,7 @@ class Supervision:
     @property
     def failed(self) -> list[SupervisedMachine]:
         """Machines that are given up, or stuck."""
-        return [machine for machine in self.machines.values() if machine.phase == "failed" or self._is_stuck(machine)]
+        return [machine for machine in self._in("failed", "running") if machine.error is not None]
 
     @property
     def given_up(self) -> list[SupervisedMachine]:
@@ -164,9 +164,6 @@ class Supervision:
 
     def _waits_for(self, machine: SupervisedMachine) -> list[SupervisedMachine]:
         return [other for name in machine.member.depends_on if (other := self.machines[name]).phase not in READY]
-
-    def _is_stuck(self, machine: SupervisedMachine) -> bool:
-        return machine.phase == "running" and machine.error is not None
 
     def _stopped(self, machine: SupervisedMachine, now_s: float) -> None:
         if machine.restarting and not self.closing:

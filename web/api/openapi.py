@@ -79,6 +79,19 @@ TYPE = _text("type", "Types, separated by commas.")
 LEVEL = _choice("level", LEVELS, "Level.")
 SINCE = _integer("since", 0, MAX_ID, "Only events of higher ids, in the order of ids.")
 HISTORY = [LIMIT, SINCE, BEFORE, LEVEL]
+MACHINE_FILTERS = [
+    _text("q", "Text in name, state, configuration, error or job."),
+    _choice("status", liveness.STATUSES, "Status."),
+]
+JOB_FILTERS = [
+    LIMIT,
+    _integer("cursor", 0, MAX_ID, "The last page's next_cursor."),
+    _choice("status", job.STATUSES, "Status; may be repeated."),
+    _text("type", "Type."),
+    _text("machine", "Machine that claimed it last."),
+    _text("machine_type", "Machine type."),
+    _text("q", "Text in id, payload, result or error."),
+]
 
 #: path -> method -> (summary, parameters, schema of the answer, status[, schema of the body])
 PATHS: dict[str, dict[str, tuple[Any, ...]]] = {
@@ -86,17 +99,7 @@ PATHS: dict[str, dict[str, tuple[Any, ...]]] = {
     "/ready": {"get": ("Check that the database can be read; 503 if not.", [], "Ready", 200)},
     "/initial": {"get": ("The first message of the stream.", [], "Initial", 200)},
     "/api/config": {"get": ("The address of the stream, and what is allowed.", [], "Config", 200)},
-    "/api/machines": {
-        "get": (
-            "All machines ever seen.",
-            [
-                _text("q", "Text in name, state, configuration, error or job."),
-                _choice("status", liveness.STATUSES, "Status."),
-            ],
-            "Machines",
-            200,
-        )
-    },
+    "/api/machines": {"get": ("All machines ever seen.", MACHINE_FILTERS, "Machines", 200)},
     "/api/machines/{name}": {"get": ("One machine and its definition.", [], "MachineDetails", 200)},
     "/api/machines/{name}/context": {"get": ("Its context.", [], "MachineContext", 200)},
     "/api/machines/{name}/timeline": {"get": ("Its transitions, newest first.", [LIMIT, BEFORE], "Timeline", 200)},
@@ -113,20 +116,7 @@ PATHS: dict[str, dict[str, tuple[Any, ...]]] = {
     "/api/errors": {"get": ("Errors.", [*HISTORY, MACHINE], "Events", 200)},
     "/api/schedules": {"get": ("All schedules.", [], "Schedules", 200)},
     "/api/jobs": {
-        "get": (
-            "Jobs, newest first.",
-            [
-                LIMIT,
-                _integer("cursor", 0, MAX_ID, "The last page's next_cursor."),
-                _choice("status", job.STATUSES, "Status; may be repeated."),
-                _text("type", "Type."),
-                _text("machine", "Machine that claimed it last."),
-                _text("machine_type", "Machine type."),
-                _text("q", "Text in id, payload, result or error."),
-            ],
-            "Jobs",
-            200,
-        ),
+        "get": ("Jobs, newest first.", JOB_FILTERS, "Jobs", 200),
         "post": ("Add a job.", [], "Job", 201, "NewJob"),
     },
     "/api/jobs/bulk": {"post": ("Retry or cancel many.", [], "Changed", 200, "Bulk")},

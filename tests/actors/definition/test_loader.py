@@ -10,7 +10,7 @@ import yaml
 
 from statemachine_engine.actors.definition import yaml_nodes
 from statemachine_engine.actors.definition.loader import from_dict, load, load_text
-from statemachine_engine.actors.definition.model import Definition, OnError, Transition
+from statemachine_engine.actors.definition.model import Definition, Retry, Transition
 from statemachine_engine.actors.errors import ConfigError
 
 GOOD = "initial_state: a\ntransitions:\n  - {from: a, to: b, event: e}\n"
@@ -86,7 +86,7 @@ def test_empty_sections_count_as_absent() -> None:
     machine = load_text(
         GOOD + "states:\nevents:\nactions:\n  a:\ncontext:\nmetadata:\non_error:\nfinal:\nstate_groups:\n"
     )
-    assert (machine.states["a"].actions, machine.on_error, machine.warnings) == ((), OnError(), ())
+    assert (machine.states["a"].actions, machine.on_error, machine.warnings) == ((), Retry(max_delay_s=300), ())
 
 
 def test_timeouts_are_seconds_and_belong_to_their_states() -> None:
@@ -183,7 +183,7 @@ def test_all_settings_are_read() -> None:
     assert (machine.title, machine.description, machine.template) == ("Worker 1", "5", True)
     assert (machine.metadata, machine.context) == ({"version": 1.0, "job_type": "x"}, {"count": 0, "list": [1]})
     assert (machine.on_unhandled, machine.actions_root) == ("error", "./actions")
-    assert machine.on_error == OnError(tries=5, delay_s=0.1, factor=1.5, max_delay_s=60.0)
+    assert machine.on_error == Retry(max=5, delay_s=0.1, factor=1.5, max_delay_s=60.0)
     assert machine.config["metadata"] == {"version": 1.0, "job_type": "x"}
 
 

@@ -6,7 +6,6 @@ import pytest
 
 from statemachine_engine.actors.definition.model import (
     Definition,
-    OnError,
     Retry,
     State,
     Transition,
@@ -114,7 +113,7 @@ def test_anything_else_is_no_duration(written: object) -> None:
 
 
 def test_retries_back_off_up_to_a_limit() -> None:
-    policy = OnError()
+    policy = Definition("m", "a", {}).on_error
     assert [policy.delay_before(attempt) for attempt in (1, 2, 3, 4)] == [1.0, 2.0, 4.0, 8.0]
     assert policy.delay_before(20) == policy.delay_before(5000) == 300.0
 
