@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from .services import Services
 
 Context: TypeAlias = dict[str, Any]
+
+DURATION, NUMBER, MAPPING = "a duration", "a whole number", "a mapping"
 Outcome: TypeAlias = str | None
 
 
@@ -30,6 +32,10 @@ class BaseAction(ABC):
     events: ClassVar[Mapping[str, str | tuple[str, ...]] | Collection[str] | None] = None
     #: For `statemachine-validate`: keys that are required.
     required_keys: ClassVar[tuple[str, ...]] = ()
+    #: For the same: key -> DURATION, NUMBER, MAPPING, or the words of which its value is one.
+    value_kinds: ClassVar[Mapping[str, str | tuple[str, ...]]] = {}
+    #: For the same: each execution takes a while, so a loop of states through it does not spin.
+    takes_time: ClassVar[bool] = False
     #: Key -> the key of which it is a synonym.
     same_as: ClassVar[Mapping[str, str]] = {}
     #: Keys that name a context variable which it sets -> the default variable ("": none).

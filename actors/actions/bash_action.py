@@ -16,7 +16,7 @@ from ..jobs.job_context import merge, with_params
 from ..placeholders.interpolation import interpolate, text_of
 from ..processes import command
 from ..shell.shell import ShellCommand, rewrite
-from .base import Context
+from .base import DURATION, MAPPING, Context
 from .builtin import BuiltinAction, shortened
 
 _DEFAULT_TIMEOUT_S = 30.0
@@ -47,6 +47,8 @@ class BashAction(BuiltinAction):
         "allow_job_command": "the current job's own `command` replaces this one",
     }
     events = {"success": "job_done", "error": "error", "timeout_event": ""}
+    value_kinds = {"timeout": DURATION, "capture": ("json",), "env": MAPPING, "error_mappings": MAPPING}
+    takes_time = True
     required_keys = ("command",)
     same_as = {"failure": "error"}
     stores = {"store_as": ""}

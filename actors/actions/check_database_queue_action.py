@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 
 from ..jobs.job_context import put_job, remove_job
-from .base import Context
+from .base import DURATION, NUMBER, Context
 from .builtin import BuiltinAction
 
 
@@ -27,6 +27,7 @@ class CheckDatabaseQueueAction(BuiltinAction):
         "limit": "accepted from older files: always 1",
     }
     events = {"success": "new_job", "empty": "no_jobs"}
+    value_kinds = {"lease": DURATION, "backoff": DURATION, "max_attempts": NUMBER}
     watch = "jobs"
 
     def execute(self, context: Context) -> str | None:

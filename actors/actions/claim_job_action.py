@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..jobs.job_context import put_job
-from .base import Context
+from .base import DURATION, NUMBER, Context
 from .builtin import BuiltinAction
 
 
@@ -19,6 +19,7 @@ class ClaimJobAction(BuiltinAction):
         "already_claimed": "event when it was not (already_claimed)",
     }
     events = {"success": "claimed", "already_claimed": "already_claimed"}
+    value_kinds = {"lease": DURATION, "backoff": DURATION, "max_attempts": NUMBER}
     required_keys = ("job_id",)
 
     def execute(self, context: Context) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..jobs.job_context import current_job_id
-from .base import Context
+from .base import DURATION, NUMBER, Context
 from .builtin import BuiltinAction
 
 
@@ -30,6 +30,13 @@ class EnqueueJobAction(BuiltinAction):
         "success": "event afterwards (job_enqueued)",
     }
     events = {"success": "job_enqueued"}
+    value_kinds = {
+        "delay": DURATION,
+        "time_limit": DURATION,
+        "backoff": DURATION,
+        "priority": NUMBER,
+        "max_attempts": NUMBER,
+    }
     required_keys = ("job_type",)
     same_as = {"payload": "data"}
     stores = {"store_as": "enqueued_job_id"}

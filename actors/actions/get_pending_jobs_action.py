@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 
 from ...storage import jobs
-from .base import Context
+from .base import NUMBER, Context
 from .builtin import BuiltinAction
 
 
@@ -24,6 +24,7 @@ class GetPendingJobsAction(BuiltinAction):
         "empty": "event when there are none (no_jobs)",
     }
     events = {"success": "jobs_found", "empty": "no_jobs"}
+    value_kinds = {"limit": NUMBER}
     stores = {"store_as": "pending_jobs"}
     watch = "jobs"
 

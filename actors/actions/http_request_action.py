@@ -13,7 +13,7 @@ from ...storage.strictjson import parse
 from ..errors import ActionError
 from ..jobs.job_context import with_params
 from ..placeholders.interpolation import Placeholder, pieces_at, text_of
-from .base import Context
+from .base import DURATION, MAPPING, Context
 from .builtin import LONE_PLACEHOLDER, BuiltinAction, shortened
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ class HttpRequestAction(BuiltinAction):
         "error": "event for any other end (error)",
     }
     events = {"success": "success", "error": "error"}
+    value_kinds = {"timeout": DURATION, "headers": MAPPING, "method": tuple(map(str.lower, METHODS))}
+    takes_time = True
     required_keys = ("url",)
     same_as = {"store": "store_as"}
     stores = {"store_as": "http_response", "store": ""}

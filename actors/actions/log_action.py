@@ -12,12 +12,12 @@ from .builtin import BuiltinAction, shortened
 LONGEST = 20_000
 
 _PYTHON_LEVELS = {
-    "debug": logging.DEBUG,
     "info": logging.INFO,
     "success": logging.INFO,
     "warning": logging.WARNING,
     "warn": logging.WARNING,
     "error": logging.ERROR,
+    "debug": logging.DEBUG,
     "critical": logging.CRITICAL,
 }
 
@@ -32,6 +32,7 @@ class LogAction(BuiltinAction):
         "success": "event to fire afterwards (default: none)",
     }
     events = {"success": ""}
+    value_kinds = {"level": tuple(_PYTHON_LEVELS)}
 
     def execute(self, context: Context) -> str | None:
         message = shortened(text_of(self.config.get("message", "No message")), LONGEST)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..jobs.job_context import current_job_id, remove_job
 from ..placeholders.interpolation import text_of
-from .base import Context
+from .base import DURATION, Context
 from .builtin import BuiltinAction
 
 
@@ -22,6 +22,7 @@ class RetryJobAction(BuiltinAction):
         "spent": "event when its attempts are spent (attempts_spent)",
     }
     events = {"success": "success", "spent": "attempts_spent"}
+    value_kinds = {"delay": DURATION}
 
     def execute(self, context: Context) -> str | None:
         job_id = self.job_id(context)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .base import Context
+from .base import DURATION, Context
 from .builtin import BuiltinAction
 
 
@@ -14,6 +14,8 @@ class SleepAction(BuiltinAction):
         "success": "event afterwards (wake_up)",
     }
     events = {"success": "wake_up"}
+    value_kinds = {"duration": DURATION}
+    takes_time = True
 
     def execute(self, context: Context) -> str | None:
         cancelled = self.services.cancel.wait(self.duration_s("duration", 1))

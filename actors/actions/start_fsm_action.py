@@ -32,6 +32,7 @@ class StartFsmAction(BuiltinAction):
         "success": "event afterwards (success)",
     }
     events = {"success": "success"}
+    value_kinds = {"isolation": ("thread", "process")}
     required_keys = ("yaml_path", "machine_name")
     sets = ("spawned_pids",)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ...storage import jobs
 from ..errors import ActionError
-from .base import Context
+from .base import DURATION, Context
 from .builtin import BuiltinAction
 
 _WAIT = "_wait_for_jobs"
@@ -36,6 +36,7 @@ class WaitForJobsAction(BuiltinAction):
         "timeout_event": "",
         "no_jobs_tracked": "no_jobs_tracked",
     }
+    value_kinds = {"timeout": DURATION}
     stores = {"tracked_jobs_key": "spawned_jobs"}
     sets = ("completed_jobs", "failed_jobs", "pending_jobs")
     watch = "done"

@@ -11,9 +11,8 @@ from .graph import backwards, connected
 from .outcomes import OutcomeKind
 from .subject import Action, ActionList, Subject
 
-_SLOW = ("bash", "http_request", "sleep")
-"""Actions that take time; a watch that takes what it finds waits in between as well."""
 _TAKING = ("check_database_queue", "wait_for_jobs")
+"""Watches that take what they find: they wait in between."""
 
 
 def busy_loops(subject: Subject) -> Iterator[LintFinding]:
@@ -57,7 +56,12 @@ def _ways_at_once(state: str, subject: Subject) -> list[Transition]:
 
 def _led_by(group: ActionList, subject: Subject) -> list[Transition]:
     for action in group.actions:
-        if action.custom or action.outcomes.open or action.spec.type in (*_SLOW, *_TAKING):
+        if (
+            action.custom
+            or action.outcomes.open
+            or action.spec.type in _TAKING
+            or (action.kind and action.kind.takes_time)
+        ):
             return []
         good = [subject.takes(group.state, outcome.event) for outcome in action.outcomes.of(OutcomeKind.GOOD)]
         taken = [transition for transition in good if transition is not None and not transition.internal]

@@ -2,49 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
+from ..actions.base import DURATION, MAPPING, NUMBER
 from ..definition.fields import DURATION_HINT
 from ..definition.model import seconds_in
 from ..definition.problems import did_you_mean, listing, quoted
 from ..definition.yaml_nodes import Node
 from .finding import LintFinding
-from .subject import Subject
-
-DURATION, NUMBER, MAPPING = "a duration", "a whole number", "a mapping"
-LEVELS = ("info", "success", "warning", "warn", "error", "debug", "critical")
-METHODS = ("get", "head", "post", "put", "patch", "delete", "options")
-
-KINDS: Mapping[str, Mapping[str, str | tuple[str, ...]]] = {
-    "activity_log": {"level": LEVELS},
-    "bash": {"timeout": DURATION, "capture": ("json",), "env": MAPPING, "error_mappings": MAPPING},
-    "check_database_queue": {"lease": DURATION, "backoff": DURATION, "max_attempts": NUMBER},
-    "claim_job": {"lease": DURATION, "backoff": DURATION, "max_attempts": NUMBER},
-    "enqueue_job": {
-        "delay": DURATION, "time_limit": DURATION, "backoff": DURATION, "priority": NUMBER, "max_attempts": NUMBER
-    },
-    "get_pending_jobs": {"limit": NUMBER},
-    "http_request": {"timeout": DURATION, "headers": MAPPING, "method": METHODS},
-    "log": {"level": LEVELS},
-    "retry_job": {"delay": DURATION},
-    "sleep": {"duration": DURATION},
-    "start_fsm": {"isolation": ("thread", "process")},
-    "wait_for_jobs": {"timeout": DURATION},
-}  # fmt: skip
-"""Action -> key -> the kind of value that it takes, or the words of which it takes one."""
+from .subject import Action, Subject
 
 _LONG_SLEEP_S = 300
 
 
 def wrong_values(subject: Subject) -> Iterator[LintFinding]:
     """Report E015: a value is not of the kind that its key takes."""
-    for kind, keys in KINDS.items():
-        for key, expected in keys.items():
-            for node in _values(subject, kind, key):
-                if not _fits(node, expected) and not (key == "timeout" and not node.value):  # an empty one is no limit
-                    wanted = expected if isinstance(expected, str) else listing(expected)
-                    message = f"{key} must be {wanted}, not {node.kind}"
-                    yield subject.finding("E015", node.mark, message, _hint(node, expected))
+    for action in subject.actions:
+        for key, expected in (action.kind.value_kinds if action.kind else {}).items():
+            node = _written(action, key)
+            if node is None or _fits(node, expected) or (key == "timeout" and not node.value):  # an empty one: no limit
+                continue
+            wanted = expected if isinstance(expected, str) else listing(expected)
+            yield subject.finding("E015", node.mark, f"{key} must be {wanted}, not {node.kind}", _hint(node, expected))
 
 
 def wrong_exit_codes(subject: Subject) -> Iterator[LintFinding]:
@@ -71,10 +50,14 @@ def long_sleeps(subject: Subject) -> Iterator[LintFinding]:
 
 def _values(subject: Subject, kind: str, key: str) -> Iterator[Node]:
     """Yield the values of a key of a built-in action, except for placeholders and empty values."""
-    for action in subject.actions:
-        node = action.value_of(key) if action.spec.type == kind and not action.custom else None
-        if node is not None and node.value is not None and "{" not in node.text:
-            yield node
+    nodes = (_written(action, key) for action in subject.actions if action.spec.type == kind)
+    yield from (node for node in nodes if node is not None)
+
+
+def _written(action: Action, key: str) -> Node | None:
+    """Return the value that the file gives a built-in action's key; None for none and for a placeholder."""
+    node = None if action.custom else action.value_of(key)
+    return None if node is None or node.value is None or "{" in node.text else node
 
 
 def _fits(node: Node, expected: str | tuple[str, ...]) -> bool:
