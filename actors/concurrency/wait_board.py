@@ -9,9 +9,6 @@ from typing import NamedTuple
 
 Key = tuple[str | None, ...]
 
-#: machine, number of the state visit, index of the action
-Place = tuple[str, int, int]
-
 
 class Wait(NamedTuple):
     """One action that waits."""
@@ -31,7 +28,8 @@ class WaitBoard:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._waits: dict[str, dict[Place, Wait]] = {}
+        #: the waits of each topic, the longest waiting first
+        self._waits: dict[str, dict[Wait, None]] = {}
         self._versions: dict[str, int] = {}
 
     def version(self, topic: str) -> int:
@@ -39,18 +37,18 @@ class WaitBoard:
         with self._lock:
             return self._versions.setdefault(topic, 0)
 
-    def park(self, wait: Wait, place: Place, version: int) -> bool:
+    def park(self, wait: Wait, version: int) -> bool:
         """Wait for the topic; False, without waiting, if it was notified since `version`."""
         with self._lock:
             if self._versions.setdefault(wait.topic, 0) != version:
                 return False
-            self._waits.setdefault(wait.topic, {})[place] = wait
+            self._waits.setdefault(wait.topic, {})[wait] = None
             return True
 
-    def leave(self, topic: str, place: Place) -> None:
+    def leave(self, wait: Wait) -> None:
         """Stop waiting; harmless for an action that was notified."""
         with self._lock:
-            self._waits.get(topic, {}).pop(place, None)
+            self._waits.get(wait.topic, {}).pop(wait, None)
 
     def notify(self, topic: str, key: Key = (), count: int | None = None, *, exact: bool = False) -> int:
         """Notify at most `count` actions that wait for the topic, the longest waiting first; return their number.
@@ -70,18 +68,15 @@ class WaitBoard:
     def keys(self, topic: str) -> set[Key]:
         """Return the keys of a topic for which actions wait."""
         with self._lock:
-            return {wait.key for wait in self._waits.get(topic, {}).values()}
+            return {wait.key for wait in self._waits.get(topic, {})}
 
     def _notify(self, topic: str, key: Key, count: int | None, exact: bool) -> int:
         with self._lock:
             waits = self._waits.get(topic, {})
-            concerned = (
-                place
-                for place, wait in waits.items()
-                if wait.key == key or (not exact and concerns(topic, wait.key, key))
-            )
-            due = list(islice(concerned, count))
-            chosen = [waits.pop(place) for place in due]
+            concerned = (wait for wait in waits if wait.key == key or (not exact and concerns(topic, wait.key, key)))
+            chosen = list(islice(concerned, count))
+            for wait in chosen:
+                del waits[wait]
         for wait in chosen:
             wait.notify()
         return len(chosen)

@@ -60,7 +60,7 @@ class Interpreter:
         self._context = first_context(definition, context, self._name, resumed.context if resumed else None)
         self._status.context = self._context
         self._tell, self._stop = tell, stop
-        self._visit = StateVisit(0, (), self._name, resources, tell)
+        self._visit = StateVisit(0, (), resources, tell)
         self._current = CurrentRun(self._name, dependencies, tell)
         self._outcome: Outcome | None = None
         self._final = False
@@ -245,8 +245,7 @@ class Interpreter:
 
     def _enter(self, move: Step) -> None:
         self._visit.end()
-        number, resources = self._visit.number + 1, self._dependencies.resources
-        self._visit = StateVisit(number, move.actions, self._name, resources, self._tell)
+        self._visit = StateVisit(self._visit.number + 1, move.actions, self._dependencies.resources, self._tell)
         self._context["previous_state"] = self._state
         self._context["current_state"] = self._state = move.target
         self._outcome, self._final = move.outcome, move.outcome is not None

@@ -28,7 +28,6 @@ class StateVisit:
         self,
         number: int,
         actions: tuple[ActionSpec, ...],
-        machine: str,
         resources: ProcessResources,
         tell: Callable[[Any], None],
     ) -> None:
@@ -43,12 +42,12 @@ class StateVisit:
         self.due: deque[Callable[[], None]] = deque()
         #: indexes of waiting actions that should run again
         self.reruns: set[int] = set()
-        self._machine = machine
         self._resources = resources
         self._tell = tell
         self._began_s = time.monotonic()
         self._timers: list[Timer] = []
-        self._waiting: dict[int, WaitingAction] = {}
+        #: the wait of each waiting action; None for one that only repeats
+        self._waiting: dict[int, Wait | None] = {}
         self._delayed: dict[int, Callable[[], None]] = {}
         self._delays = 0
 
@@ -86,37 +85,32 @@ class StateVisit:
     def park(self, waiting: WaitingAction) -> None:
         """Have an action run again when its topic is notified, or after its time."""
         message = RerunDue(self.number, waiting.action)
-        self._waiting[waiting.action] = waiting
-        if waiting.topic is not None and not self._wait(waiting, message):
-            self.reruns.add(waiting.action)
+        wait = None if waiting.topic is None else Wait(waiting.topic, waiting.key, lambda: self._tell(message))
+        self._waiting[waiting.action] = wait
+        if wait is not None and not self._resources.wait_board.park(wait, waiting.version):
+            self.reruns.add(waiting.action)  # it was notified since the action looked
         elif waiting.every_s is not None:
             self._tell_after(waiting.every_s, message)
 
     def unpark(self, action: int) -> bool:
         """Stop waiting, since the action runs again now; False if it does not wait any more."""
-        waiting = self._waiting.pop(action, None)
-        if waiting is not None:
-            self._leave(waiting)
-        return waiting is not None
+        if action not in self._waiting:
+            return False
+        self._leave(self._waiting.pop(action))
+        return True
 
     def end(self) -> None:
         """Drop everything, since the state is left; idempotent."""
         for timer in self._timers:
             timer.cancel()
-        for waiting in self._waiting.values():
-            self._leave(waiting)
+        for wait in self._waiting.values():
+            self._leave(wait)
         for held in (self._timers, self._waiting, self._delayed, self.due, self.reruns, self.deadlines):
             held.clear()
 
-    def _wait(self, waiting: WaitingAction, message: RerunDue) -> bool:
-        """Wait for the topic; False if it was notified since the action looked."""
-        assert waiting.topic is not None
-        wait = Wait(waiting.topic, waiting.key, lambda: self._tell(message))
-        return self._resources.wait_board.park(wait, (self._machine, self.number, waiting.action), waiting.version)
-
-    def _leave(self, waiting: WaitingAction) -> None:
-        if waiting.topic is not None:
-            self._resources.wait_board.leave(waiting.topic, (self._machine, self.number, waiting.action))
+    def _leave(self, wait: Wait | None) -> None:
+        if wait is not None:
+            self._resources.wait_board.leave(wait)
 
     def _tell_after(self, delay_s: float, message: Any) -> None:
         self._timers.append(self._resources.timers.after(delay_s, lambda: self._tell(message)))

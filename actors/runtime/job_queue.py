@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import threading
 import time
 from pathlib import Path
@@ -24,8 +23,6 @@ ENDED = ("completed", "failed", "cancelled")
 
 #: seconds between looks at a job if no runtime of this process notices its end
 LOOK_S = 0.05
-
-_places = itertools.count()
 
 
 class JobQueue:
@@ -111,12 +108,13 @@ class JobQueue:
         if self._runtime is None:
             time.sleep(min(longest_s, LOOK_S))
             return
-        ended, place = threading.Event(), ("", next(_places), 0)
-        if self._runtime.resources.wait_board.park(Wait("done", (job_id,), ended.set), place, version):
+        ended, board = threading.Event(), self._runtime.resources.wait_board
+        wait = Wait("done", (job_id,), ended.set)
+        if board.park(wait, version):
             try:
                 ended.wait(longest_s)
             finally:
-                self._runtime.resources.wait_board.leave("done", place)
+                board.leave(wait)
 
 
 # Helpers

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statemachine_engine.actors.concurrency.wait_board import Key, Place, Wait, WaitBoard, concerns
+from statemachine_engine.actors.concurrency.wait_board import Key, Wait, WaitBoard, concerns
 
 
 class Waiters:
@@ -20,10 +20,10 @@ class Waiters:
         self.board = WaitBoard()
         self.notified: list[str] = []
 
-    def park(self, name: str, topic: str = "jobs", key: Key = ()) -> Place:
-        place = (name, 1, 0)
-        assert self.board.park(Wait(topic, key, lambda: self.notified.append(name)), place, self.board.version(topic))
-        return place
+    def park(self, name: str, topic: str = "jobs", key: Key = ()) -> Wait:
+        wait = Wait(topic, key, lambda: self.notified.append(name))
+        assert self.board.park(wait, self.board.version(topic))
+        return wait
 
 
 @pytest.fixture
@@ -65,17 +65,17 @@ def test_an_exact_notification_reaches_only_actions_with_this_very_key(waiters: 
 
 
 def test_an_action_that_left_is_not_notified(waiters: Waiters) -> None:
-    place = waiters.park("a")
-    waiters.board.leave("jobs", place)
-    waiters.board.leave("jobs", place)
-    waiters.board.leave("unheard of", place)
+    wait = waiters.park("a")
+    waiters.board.leave(wait)
+    waiters.board.leave(wait)
+    waiters.board.leave(Wait("unheard of", (), lambda: None))
     assert waiters.board.notify("jobs") == 0
 
 
 def test_an_action_that_looked_before_a_notification_cannot_wait_after_it(waiters: Waiters) -> None:
     version = waiters.board.version("done")
     waiters.board.notify("done", ("some job",))
-    assert not waiters.board.park(Wait("done", (), lambda: None), ("a", 1, 0), version)
+    assert not waiters.board.park(Wait("done", (), lambda: None), version)
     assert not waiters.board.keys("done")
 
 
@@ -92,7 +92,7 @@ def test_an_action_may_wait_again_while_it_is_notified(waiters: Waiters) -> None
         waiters.notified.append("a")
         waiters.park("a")
 
-    waiters.board.park(Wait("jobs", (), again), ("a", 1, 0), 0)
+    waiters.board.park(Wait("jobs", (), again), 0)
     assert waiters.board.notify("jobs") == 1
     assert waiters.board.notify("jobs") == 1
 
@@ -139,7 +139,7 @@ def test_no_notification_after_the_look_is_missed(steps: list[str]) -> None:
             board.notify("jobs")
             notified = True
         else:
-            parked = board.park(Wait("jobs", (), wake), ("a", 1, 0), version)
+            parked = board.park(Wait("jobs", (), wake), version)
             assert parked is not notified
         assert not (notified and parked)
 
@@ -169,7 +169,7 @@ def test_under_many_threads_no_job_is_left_while_a_worker_sleeps() -> None:
     def work(number: int) -> None:
         while not finished.is_set():
             version, awake = board.version("jobs"), threading.Event()
-            if not take() and board.park(Wait("jobs", ("video", None), awake.set), (str(number), 0, 0), version):
+            if not take() and board.park(Wait("jobs", ("video", None), awake.set), version):
                 while not awake.wait(0.05):
                     if finished.is_set():
                         return
@@ -194,7 +194,7 @@ def test_no_notification_of_another_thread_is_lost_between_look_and_wait() -> No
         for _ in range(random.randrange(20)):
             version = board.version("done")
         version = board.version("done")
-        if not flag and board.park(Wait("done", ("j",), awake.set), ("a", 0, 0), version):
+        if not flag and board.park(Wait("done", ("j",), awake.set), version):
             assert awake.wait(30)
         thread.join()
 

@@ -74,7 +74,7 @@ class House:
 
     def park(self, name: str, topic: str, key: Key = ()) -> None:
         watch = Wait(topic, key, lambda: self.woken.append(name))
-        assert self.wait_board.park(watch, (name, 0, 0), self.wait_board.version(topic))
+        assert self.wait_board.park(watch, self.wait_board.version(topic))
 
 
 @pytest.fixture
