@@ -33,8 +33,13 @@ LOGS = {**MOVES, "actions": {state: [{"type": "log", "message": "in {current_sta
 #: one datagram of the sender
 MESSAGE = '{"type": "go", "payload": {"n": 1}, "job_id": null}'
 
-NOTE = {"machine_name": "m0", "event_type": "state_change", "payload": MESSAGE, "created_at": "2026-01-01 00:00:00.000"}
-MAIL = {"target_machine": "m0", "event_type": "go", "payload": MESSAGE, "status": "processed"}
+RECORD = {
+    "machine_name": "m0",
+    "event_type": "state_change",
+    "payload": MESSAGE,
+    "created_at": "2026-01-01 00:00:00.000",
+}
+EVENT = {"target_machine": "m0", "event_type": "go", "payload": MESSAGE, "status": "processed"}
 
 SEND = f"""
 import socket, sys
@@ -84,10 +89,10 @@ def measure(quick: bool) -> Figures:
     figures = {"datagrams": _datagrams(count), "tell": _tell(count)}
     with host(MOVES, "a") as running:
         figures["moves"] = _burst(running, count, logs=False)
-    figures["rows_moves"] = count / insert_s(count, notes=2, mails=1)
+    figures["rows_moves"] = count / insert_s(count, records=2, events=1)
     with host(LOGS, "a") as running:
         figures["logs"] = _burst(running, count, logs=True)
-    figures["rows_logs"] = count / insert_s(count, notes=3, mails=1)
+    figures["rows_logs"] = count / insert_s(count, records=3, events=1)
     with command(LOGS) as running:
         figures["command"] = _burst(running, count, logs=True)
     return figures
@@ -112,19 +117,19 @@ BENCHMARK = Benchmark(
 )
 
 
-def insert_s(count: int, *, notes: int, mails: int) -> float:
-    """Return the seconds in which peewee inserts `notes` audit rows and `mails` mailbox rows for each of `count`."""
+def insert_s(count: int, *, records: int, events: int) -> float:
+    """Return the seconds in which peewee inserts `records` audit rows and `events` mailbox rows for each of `count`."""
     with tempfile.TemporaryDirectory(prefix="smb-") as folder:
         Database.open(f"{folder}/store.db").close()
         db = peewee.SqliteDatabase(f"{folder}/store.db", pragmas={"journal_mode": "wal", "synchronous": "normal"})
-        note_model, mail_model = _model(db, "realtime_events", NOTE), _model(db, "machine_events", MAIL)
+        record_model, event_model = _model(db, "realtime_events", RECORD), _model(db, "machine_events", EVENT)
         started_s = time.perf_counter()
         for start in range(0, count, BATCH):
             size = min(BATCH, count - start)
             with db.atomic():
-                note_model.insert_many([NOTE] * size * notes).execute()
-                if mails:
-                    mail_model.insert_many([MAIL] * size * mails).execute()
+                record_model.insert_many([RECORD] * size * records).execute()
+                if events:
+                    event_model.insert_many([EVENT] * size * events).execute()
         took_s = time.perf_counter() - started_s
         db.close()
     return took_s

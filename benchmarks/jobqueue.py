@@ -24,7 +24,7 @@ from statemachine_engine.actors.sockets import notifications
 from statemachine_engine.storage import jobs
 from statemachine_engine.storage.engine.database import Database
 
-NOTES = 5
+RECORDS = 5
 
 FORK = """
 import os, sys
@@ -71,7 +71,7 @@ BASH = worker({"type": "bash", "command": "true"})
 def measure(quick: bool) -> Figures:
     """Measure one round."""
     many, few = (300, 100) if quick else (3_000, 600)
-    figures = {"queue": _bare_queue(many), "rows": many / insert_s(many, notes=NOTES, mails=0)}
+    figures = {"queue": _bare_queue(many), "rows": many / insert_s(many, records=RECORDS, events=0)}
     with host(LOG, "waiting") as running:
         figures["log"] = _worker(running, many)
     figures |= {"fork": _loop(FORK, few), "spawn": _loop(SPAWN, few)}

@@ -106,7 +106,7 @@ class BaseAction(ABC):
         return None
 
     def watch_key(self) -> Hashable:
-        """Return the key that a watch action waits for; other notifications of its topic do not wake it."""
+        """Return the key that a watch action waits for; it ignores other notifications of its topic."""
         return ()
 
     def recheck_after_s(self, context: Mapping[str, Any]) -> float | None:

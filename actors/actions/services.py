@@ -46,7 +46,7 @@ class Services:
     base_dir: Path
     #: writes an audit row: machine, type, payload
     publish_row: Callable[[str, str, Mapping[str, Any]], None]
-    #: wakes waiting actions here and in other processes: topic, key, number of new things
+    #: notifies waiting actions here and in other processes: topic, key, number of new things
     notify_waiting: Callable[[str, tuple[str | None, ...], int], None]
     #: delivers a stored event to a machine in this or another process, within a number of seconds
     deliver: Callable[[MailboxMessage, float], bool]

@@ -34,7 +34,7 @@ Publish = Callable[[str, str, Mapping[str, Any]], None]
 """Writes an audit row: machine, type, payload."""
 
 Notify = Callable[[str, tuple[str | None, ...], int], None]
-"""Wakes waiting actions here and in other processes: topic, key, number of new things."""
+"""Notifies waiting actions here and in other processes: topic, key, number of new things."""
 
 
 class JobOverdue(NamedTuple):

@@ -69,7 +69,7 @@ class Interpreter:
         self._draining = False
         self._debugs = log.isEnabledFor(logging.DEBUG)  # asked once: an event takes 40 us, asking twice 0.5
         self._context_publisher = ContextPublisher(self._name, resources, tell)
-        self._mail = MailboxReader(resources.db, self._name, resources.recorder.outage)
+        self._mailbox = MailboxReader(resources.db, self._name, resources.recorder.outage)
         self._records = AuditRecords(self._name, definition.config_type, resources.incarnation, resources.db.clock)
         self._failure_policy = FailurePolicy(definition, dependencies, self._records)
         self._record = resources.recorder.record
@@ -92,7 +92,7 @@ class Interpreter:
         """Handle one message."""
         if self.ended:
             if isinstance(message, EventMessage):
-                self._mail.keep(message)
+                self._mailbox.keep(message)
             return
         self._current.begin_chain()
         self._handlers[type(message)](message)
@@ -114,17 +114,17 @@ class Interpreter:
         else:
             move = step(self._definition, self._state, "start")
             self._take(move or enter(self._definition), "start" if move else None)
-        self._accept(self._mail.fetch())
+        self._accept(self._mailbox.fetch())
 
     def _arrived(self, event: EventMessage) -> None:
-        self._accept(self._mail.accept(event, self._acts_at_once))
+        self._accept(self._mailbox.accept(event, self._acts_at_once))
 
     def _unread(self, _message: messages.Unread) -> None:
-        self._accept(self._mail.overlooked())
+        self._accept(self._mailbox.overlooked())
 
     def _run_goes_on(self, message: messages.ActionsDone | messages.PauseOver) -> None:
         if cleared := message.run.services.cleared:
-            self._mail.forget(cleared)
+            self._mailbox.forget(cleared)
         if self._current.receive(message):
             self._go_on()
 
@@ -161,11 +161,11 @@ class Interpreter:
         """Handle each event now, or keep it until the actions that run have ended."""
         for event in events:
             if self.ended:
-                self._mail.keep(event)
-            elif (self._current.run is None and not self._mail) or self._acts_at_once(event):
+                self._mailbox.keep(event)
+            elif (self._current.run is None and not self._mailbox) or self._acts_at_once(event):
                 self._handle(event)
             else:
-                self._mail.wait(event)
+                self._mailbox.wait(event)
         self._go_on()
 
     def _acts_at_once(self, event: EventMessage) -> bool:
@@ -173,7 +173,7 @@ class Interpreter:
 
     def _handle(self, event: EventMessage) -> None:
         move = step(self._definition, self._state, event.type)
-        if move is None and self._visit.has_delayed and self._mail.defer(event):
+        if move is None and self._visit.has_delayed and self._mailbox.defer(event):
             return  # a move is delayed, and the next state may take the event
         admit(self._definition, self._context, event)
         if self._debugs:
@@ -201,9 +201,9 @@ class Interpreter:
                 self._visit.due.popleft()()
             elif self._visit.reruns:
                 self._rerun(self._visit.reruns.pop())
-            elif self._mail.deferred and not self._visit.has_delayed:
-                self._mail.recall()
-            elif (event := self._mail.next()) is not None:
+            elif self._mailbox.deferred and not self._visit.has_delayed:
+                self._mailbox.recall()
+            elif (event := self._mailbox.next()) is not None:
                 self._handle(event)
             else:
                 return
@@ -387,7 +387,7 @@ class Interpreter:
     def _finish(self, outcome: Outcome | None) -> None:
         self.ended = True
         self._visit.end()
-        self._mail.keep_all()
+        self._mailbox.keep_all()
         self._current.close()
         self._record(
             self._records.terminated(self._state, outcome),

@@ -228,13 +228,13 @@ class Maintenance:
                 self._wait_board.notify("jobs")
 
     def _look_for_jobs(self) -> None:
-        """Wake one worker of each kind for which a job can be claimed: delayed jobs fall due without a write."""
+        """Notify one worker of each kind for which a job can be claimed: delayed jobs fall due without a write."""
         keys = {_pair(key): key for key in self._wait_board.keys("jobs")}
         for pair in jobs.claimable(self._db, keys) if keys else ():
             self._wait_board.notify("jobs", keys[pair], 1, exact=True)
 
     def _look_for_changes(self) -> None:
-        """After a write of another process, tell machines of unread events and lost jobs, and wake who waits."""
+        """After a write of another process, notify machines of unread events and lost jobs, and waiting actions."""
         token = self._db.change_token()
         if token == self._token and not self._unread_left:
             return

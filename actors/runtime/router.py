@@ -62,17 +62,17 @@ class Router:
             return False
 
     def notify(self, topic: str, key: tuple[str | None, ...], count: int) -> None:
-        """Wake the actions here that wait for this; for jobs that nobody here waits for, notify other processes.
+        """Notify the actions here that wait for this; for jobs that nobody here waits for, notify other processes.
 
         For other topics, other processes rely on their look once a second.
         """
-        woken = self._resources.wait_board.notify(topic, key, count if topic == "jobs" else None)
-        if topic == "jobs" and woken < count:
+        notified = self._resources.wait_board.notify(topic, key, count if topic == "jobs" else None)
+        if topic == "jobs" and notified < count:
             own = self._resources.incarnation
-            notifications.notify(self._db, topic, count=count - woken, key=key, skip_incarnation=own)
+            notifications.notify(self._db, topic, count=count - notified, key=key, skip_incarnation=own)
 
     def on_notification(self, notification: Notification) -> None:
-        """Take a notification of another process: wake waiting actions, or have machines read their mailboxes."""
+        """Take a notification of another process: notify waiting actions, or have machines read their mailboxes."""
         topic, key = notification.topic, notification.key
         if topic == "mail":
             for machine in self._machine_registry.live():

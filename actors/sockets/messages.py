@@ -25,7 +25,7 @@ class Notification(NamedTuple):
 
     #: jobs, done, events, machine or mail
     topic: str
-    #: number of new things; at most as many waiting actions wake
+    #: number of new things; at most as many waiting actions are notified
     news: int
     #: limits it: (job type, machine type), or a machine's name; empty for everything
     key: tuple[str | None, ...]

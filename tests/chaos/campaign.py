@@ -138,7 +138,7 @@ def left_over(db: Database, project: Project) -> list[str]:
     with db.read():
         for name, pid, status in db.execute("SELECT machine_name, pid, status FROM machine_state").fetchall():
             if pid is not None or status != "ended":
-                found.append(f"machine {name} is on the register as {status}, with pid {pid}")
+                found.append(f"machine {name} is in the registry as {status}, with pid {pid}")
         if not db.is_postgres:
             found += [row[0] for row in db.execute("PRAGMA integrity_check").fetchall() if row[0] != "ok"]
     return found

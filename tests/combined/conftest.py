@@ -55,13 +55,13 @@ class Site:
         return f"echo {words} >> {self.folder}/traces"
 
     def hold(self, words: str) -> dict[str, Any]:
-        """An action that leaves a line, and ends when it is let go."""
-        wait = f"until [ -e {self.folder}/let_go ]; do sleep 0.01; done"
+        """An action that leaves a line, and ends when the test unblocks it."""
+        wait = f"until [ -e {self.folder}/unblocked ]; do sleep 0.01; done"
         return {"type": "bash", "command": f"{self.trace(words)}; {wait}", "success": "done", "error": "broken"}
 
-    def let_go(self) -> None:
+    def unblock(self) -> None:
         """Let all held actions end, those of later runs too."""
-        (self.folder / "let_go").touch()
+        (self.folder / "unblocked").touch()
 
     @property
     def traces(self) -> list[str]:

@@ -75,7 +75,7 @@ def test_a_job_that_is_tried_again_keeps_its_unique_key_until_it_is_done(site: S
     site.until_traced("j", "held")
     assert queue.add("t", job_id="other", unique_key="k").job_id == "j"
 
-    site.let_go()
+    site.unblock()
     assert queue.wait("j", 30).attempts == 2
     assert site.traces == ["j", "held", "j"]
     assert queue.add("t", job_id="third", unique_key="k").job_id == "third"
@@ -96,7 +96,7 @@ def test_a_schedule_adds_no_second_job_while_a_machine_holds_the_first_and_goes_
         until(lambda: schedules.list_(db)[0].left_out == 1)
         assert [job.job_id for job in jobs.find(db)] == ["t-120100"]
 
-        site.let_go()
+        site.unblock()
         JobQueue(runtime).wait("t-120100", 30)
         clock.now_s = at("2026-11-24 12:03:01")
         site.until_traced("t-120100", "t-120300")
@@ -173,7 +173,7 @@ def test_a_machine_whose_final_state_has_actions_settles_its_job_after_them(site
     site.until_traced("j")
     assert status(runtime, "j") == ("processing", 1)
 
-    site.let_go()
+    site.unblock()
     machine.wait(30)
     assert status(runtime, "j") == ({"well": "completed", "badly": "failed"}[end], 1)
 

@@ -74,7 +74,7 @@ def test_a_job_that_is_added_while_all_others_are_taken_goes_to_the_worker_that_
         queue.add("t", job_id=f"j{number}")
 
     until(lambda: sorted(site.traces) == ["j0", "j1", "j2"])
-    site.let_go()
+    site.unblock()
 
 
 def test_many_jobs_that_come_at_once_wake_all_workers_one_after_the_other(postgres_site: Site) -> None:
@@ -87,7 +87,7 @@ def test_many_jobs_that_come_at_once_wake_all_workers_one_after_the_other(postgr
     jobs.enqueue_many(site.queue().db, [jobs.NewJob("t", f"j{number}") for number in range(3)])
 
     until(lambda: sorted(site.traces) == ["j0", "j1", "j2"])
-    site.let_go()
+    site.unblock()
 
 
 def test_an_event_that_an_action_sends_reaches_a_machine_of_another_process_at_once(running: Running) -> None:

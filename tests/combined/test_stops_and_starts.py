@@ -67,7 +67,7 @@ def test_a_job_of_several_steps_that_a_stop_cut_off_is_done_again_from_where_the
     assert job is not None
     assert (job.status, job.attempts) == ("pending", 0)
 
-    site.let_go()
+    site.unblock()
     second = site.runtime()
     second.add(config, "m")
     assert queue_of(second).wait("j", 30).attempts == 1
@@ -85,7 +85,7 @@ def test_a_stop_with_patience_lets_the_step_that_runs_end_and_begins_no_other(si
     stopping = threading.Thread(target=runtime.stop)
     stopping.start()
     until(lambda: machine.dependencies.job_holder.closed)
-    site.let_go()
+    site.unblock()
     stopping.join(30)
 
     done, waits = site.queue().get("j"), site.queue().get("next")
@@ -131,7 +131,7 @@ def test_an_event_for_a_machine_that_is_stopping_waits_in_its_mailbox_and_is_tak
     machine.stop()
     for n in range(2):
         machine.send("told", {"n": n})
-    site.let_go()
+    site.unblock()
     machine.wait(30)
     first.stop()
     assert "told 0" not in site.traces
@@ -165,7 +165,7 @@ def test_an_event_that_comes_after_a_machine_s_end_is_kept_and_ends_up_with_the_
 def test_a_machine_that_resumes_in_a_wait_for_a_retry_spends_no_attempt_of_its_job(site: Site) -> None:
     flaky = {
         "type": "bash",
-        "command": f"{site.trace('try {job_id}')}; [ -e {site.folder}/let_go ]",
+        "command": f"{site.trace('try {job_id}')}; [ -e {site.folder}/unblocked ]",
         "success": "done",
         "retry": {"max": 3, "delay": 60},
     }
@@ -179,7 +179,7 @@ def test_a_machine_that_resumes_in_a_wait_for_a_retry_spends_no_attempt_of_its_j
     assert site.traces == ["before j", "try j"]
     first.stop()
 
-    site.let_go()
+    site.unblock()
     second = site.runtime()
     second.add(config, "m")
     job = queue_of(second).wait("j", 30)
@@ -206,7 +206,7 @@ def test_a_machine_resumes_although_the_store_is_locked_while_it_starts(sqlite_s
     lock.execute("ROLLBACK")
     starting.join(30)
 
-    site.let_go()
+    site.unblock()
     assert queue_of(second).wait("j", 30).attempts == 1
     assert site.traces == ["one j", "two j", "two j"]
 
@@ -236,7 +236,7 @@ def test_a_start_that_failed_leaves_the_name_free_and_the_job_of_the_last_run_to
     assert row.status != "running"
 
     (site.folder / "gone").mkdir()
-    site.let_go()
+    site.unblock()
     second.add(config, "m")
     assert queue_of(second).wait("j", 30).attempts == 1
     assert site.traces == ["one j", "one j"]
@@ -290,7 +290,7 @@ def test_a_standby_resumes_where_the_machine_before_it_was_cut_off_with_its_job(
     assert standby.status == "standby"
 
     first.stop()
-    site.let_go()
+    site.unblock()
     job = queue_of(second).wait("j", 30)
     assert (job.status, job.attempts) == ("completed", 1)
     assert site.traces == ["one j", "two j", "two j"]

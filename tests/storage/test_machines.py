@@ -1,4 +1,4 @@
-"""The register of machines, on every database."""
+"""Test the registry of machines, on every database."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A custom action that a test holds and lets go."""
+"""A custom action that a test blocks and unblocks."""
 
 from __future__ import annotations
 

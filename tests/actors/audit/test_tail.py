@@ -193,7 +193,7 @@ def test_a_file_that_is_gone_is_waited_for(tmp_path: Path, open_db: Open) -> Non
     reader.close()
 
 
-def test_a_file_that_is_gone_is_let_go_of_though_somebody_writes_to_it_still(tmp_path: Path, open_db: Open) -> None:
+def test_a_deleted_file_is_closed_even_if_another_process_still_writes_it(tmp_path: Path, open_db: Open) -> None:
     url = f"sqlite:///{tmp_path / 'store.db'}"
     db = open_db(url)
     reader = AuditTail(url, after=0)

@@ -1,4 +1,4 @@
-"""A machine's mail: whatever becomes of the datagrams, each row comes once and in order."""
+"""A machine's reader: whatever becomes of the datagrams, each row comes once and in order."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from statemachine_engine.actors.machine import mailbox_reader as mail_module
+from statemachine_engine.actors.machine import mailbox_reader
 from statemachine_engine.actors.machine.mailbox_reader import MailboxReader, event_of
 from statemachine_engine.actors.metrics.counters import Counters
 from statemachine_engine.actors.metrics.outage import Outage
@@ -20,13 +20,13 @@ from statemachine_engine.storage.mailbox import MailboxMessage
 from tests.support.manual_clock import ManualClock
 
 
-def mail_of(db: Database) -> MailboxReader:
+def reader_of(db: Database) -> MailboxReader:
     return MailboxReader(db, "m", Outage(Counters(), None, "the store takes nothing", str))
 
 
 @pytest.fixture
-def mail(db: Database) -> MailboxReader:
-    return mail_of(db)
+def reader(db: Database) -> MailboxReader:
+    return reader_of(db)
 
 
 @pytest.fixture
@@ -41,78 +41,78 @@ def raw(number: int, type: str = "x") -> EventMessage:
     return EventMessage(type, number, None, "s", 1.0)
 
 
-def taken(mail: MailboxReader) -> list[EventMessage]:
+def taken(reader: MailboxReader) -> list[EventMessage]:
     """Take all waiting events, in order."""
     found = []
-    while (event := mail.next()) is not None:
+    while (event := reader.next()) is not None:
         found.append(event)
     return found
 
 
-def accept(mail: MailboxReader, message: MailboxMessage, *, at_once: bool = False) -> list[int | None]:
-    return [event.event_id for event in mail.accept(event_of(message), lambda _: at_once)]
+def accept(reader: MailboxReader, message: MailboxMessage, *, at_once: bool = False) -> list[int | None]:
+    return [event.event_id for event in reader.accept(event_of(message), lambda _: at_once)]
 
 
 def test_a_datagram_after_the_one_before_it_is_handled_alone(
-    mail: MailboxReader, post: Callable[..., MailboxMessage]
+    reader: MailboxReader, post: Callable[..., MailboxMessage]
 ) -> None:
     messages = [post() for _ in range(3)]
-    assert [accept(mail, message) for message in messages] == [[message.id] for message in messages]
+    assert [accept(reader, message) for message in messages] == [[message.id] for message in messages]
 
 
-def test_a_second_datagram_of_a_row_is_dropped(mail: MailboxReader, post: Callable[..., MailboxMessage]) -> None:
+def test_a_second_datagram_of_a_row_is_dropped(reader: MailboxReader, post: Callable[..., MailboxMessage]) -> None:
     message = post()
-    assert accept(mail, message) == [message.id]
-    assert accept(mail, message) == []
-    assert mail.fetch() == []
+    assert accept(reader, message) == [message.id]
+    assert accept(reader, message) == []
+    assert reader.fetch() == []
 
 
-def test_a_gap_is_filled_from_the_mailbox(mail: MailboxReader, post: Callable[..., MailboxMessage]) -> None:
+def test_a_gap_is_filled_from_the_mailbox(reader: MailboxReader, post: Callable[..., MailboxMessage]) -> None:
     first, lost, third = post(), post(), post()
-    assert accept(mail, first) == [first.id]
-    assert accept(mail, third) == [lost.id, third.id]
-    assert accept(mail, lost) == []
+    assert accept(reader, first) == [first.id]
+    assert accept(reader, third) == [lost.id, third.id]
+    assert accept(reader, lost) == []
 
 
 def test_a_gap_of_rows_that_need_no_reader_is_none(
-    mail: MailboxReader, db: Database, post: Callable[..., MailboxMessage]
+    reader: MailboxReader, db: Database, post: Callable[..., MailboxMessage]
 ) -> None:
     first, settled, third = post(), post(), post()
     mailbox.settle(db, [settled.id], "processed")
-    assert accept(mail, first) == [first.id]
-    assert accept(mail, third) == [third.id]
+    assert accept(reader, first) == [first.id]
+    assert accept(reader, third) == [third.id]
 
 
 def test_an_event_that_acts_at_once_overtakes_and_the_missed_ones_come_before_later_ones(
-    mail: MailboxReader, post: Callable[..., MailboxMessage]
+    reader: MailboxReader, post: Callable[..., MailboxMessage]
 ) -> None:
     first, lost, urgent, later = (post() for _ in range(4))
-    accept(mail, first)
-    assert accept(mail, urgent, at_once=True) == [urgent.id]
-    assert accept(mail, later) == [lost.id, later.id]
+    accept(reader, first)
+    assert accept(reader, urgent, at_once=True) == [urgent.id]
+    assert accept(reader, later) == [lost.id, later.id]
 
 
 def test_what_an_urgent_event_overtook_is_fetched_when_nothing_else_comes(
-    mail: MailboxReader, post: Callable[..., MailboxMessage]
+    reader: MailboxReader, post: Callable[..., MailboxMessage]
 ) -> None:
     first, lost, urgent = (post() for _ in range(3))
-    accept(mail, first)
-    accept(mail, urgent, at_once=True)
-    assert mail
-    assert [event.event_id for event in taken(mail)] == [lost.id]
-    assert not mail
+    accept(reader, first)
+    accept(reader, urgent, at_once=True)
+    assert reader
+    assert [event.event_id for event in taken(reader)] == [lost.id]
+    assert not reader
 
 
 def test_a_row_that_was_committed_after_a_later_one_is_found_once(
-    mail: MailboxReader, db: Database, post: Callable[..., MailboxMessage]
+    reader: MailboxReader, db: Database, post: Callable[..., MailboxMessage]
 ) -> None:
     late, first = post(), post()
     set_status(db, late, "processed")  # as if its transaction were still open
-    assert [event.event_id for event in mail.fetch()] == [first.id]
+    assert [event.event_id for event in reader.fetch()] == [first.id]
     set_status(db, late, "pending")
-    assert mail.fetch() == []
-    assert [event.event_id for event in mail.overlooked()] == [late.id]
-    assert mail.overlooked() == []
+    assert reader.fetch() == []
+    assert [event.event_id for event in reader.overlooked()] == [late.id]
+    assert reader.overlooked() == []
 
 
 def set_status(db: Database, message: MailboxMessage, status: str) -> None:
@@ -121,85 +121,85 @@ def set_status(db: Database, message: MailboxMessage, status: str) -> None:
 
 
 def test_rows_that_expired_do_not_come(
-    mail: MailboxReader, clock: ManualClock, post: Callable[..., MailboxMessage]
+    reader: MailboxReader, clock: ManualClock, post: Callable[..., MailboxMessage]
 ) -> None:
     post(ttl_s=5)
     kept = post()
     clock.advance(6)
-    assert [event.event_id for event in mail.fetch()] == [kept.id]
+    assert [event.event_id for event in reader.fetch()] == [kept.id]
 
 
-def test_a_datagram_without_a_row_passes(mail: MailboxReader) -> None:
-    assert mail.accept(raw(1), lambda _: False) == [raw(1)]
-    assert mail.accept(raw(1), lambda _: False) == [raw(1)]
+def test_a_datagram_without_a_row_passes(reader: MailboxReader) -> None:
+    assert reader.accept(raw(1), lambda _: False) == [raw(1)]
+    assert reader.accept(raw(1), lambda _: False) == [raw(1)]
 
 
 def test_more_datagrams_than_memory_has_room_for_go_through_the_mailbox_in_order(
-    mail: MailboxReader, db: Database, monkeypatch: pytest.MonkeyPatch
+    reader: MailboxReader, db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mail_module, "BACKLOG", 5)
+    monkeypatch.setattr(mailbox_reader, "BACKLOG", 5)
     for number in range(12):
-        mail.wait(raw(number))
+        reader.wait(raw(number))
     assert len(mailbox.unread(db, "m")) == 7
-    first = mail.next()
+    first = reader.next()
     assert first is not None
-    mail.wait(raw(12))
-    assert [first.payload, *(event.payload for event in taken(mail))] == list(range(13))
+    reader.wait(raw(12))
+    assert [first.payload, *(event.payload for event in taken(reader))] == list(range(13))
 
 
 def test_rows_are_fetched_as_memory_has_room_for_them(
-    mail: MailboxReader, post: Callable[..., MailboxMessage], monkeypatch: pytest.MonkeyPatch
+    reader: MailboxReader, post: Callable[..., MailboxMessage], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mail_module, "BACKLOG", 4)
+    monkeypatch.setattr(mailbox_reader, "BACKLOG", 4)
     ids = [post().id for _ in range(11)]
-    for event in mail.fetch():
-        mail.wait(event)
-    assert len(mail._waiting) == 4
-    assert [event.event_id for event in taken(mail)] == ids
+    for event in reader.fetch():
+        reader.wait(event)
+    assert len(reader._waiting) == 4
+    assert [event.event_id for event in taken(reader)] == ids
 
 
 def test_a_row_without_its_mark_does_not_come_again_after_many_others(
-    mail: MailboxReader, post: Callable[..., MailboxMessage], monkeypatch: pytest.MonkeyPatch
+    reader: MailboxReader, post: Callable[..., MailboxMessage], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mail_module, "SEEN", 4)
+    monkeypatch.setattr(mailbox_reader, "SEEN", 4)
     messages = [post() for _ in range(20)]
     for message in messages:
-        assert accept(mail, message) == [message.id]
-    assert mail.overlooked() == []
-    assert accept(mail, messages[0]) == []
+        assert accept(reader, message) == [message.id]
+    assert reader.overlooked() == []
+    assert accept(reader, messages[0]) == []
 
 
 def test_at_the_end_what_waits_has_a_row(
-    mail: MailboxReader, db: Database, post: Callable[..., MailboxMessage]
+    reader: MailboxReader, db: Database, post: Callable[..., MailboxMessage]
 ) -> None:
     message = post()
-    mail.wait(raw(1))
-    for event in mail.accept(event_of(message), lambda _: False):
-        mail.wait(event)
-    mail.keep_all()
-    assert not mail
+    reader.wait(raw(1))
+    for event in reader.accept(event_of(message), lambda _: False):
+        reader.wait(event)
+    reader.keep_all()
+    assert not reader
     assert [row.payload for row in mailbox.unread(db, "m")] == [None, 1]
 
 
-def test_what_was_cleared_does_not_come(mail: MailboxReader, post: Callable[..., MailboxMessage]) -> None:
+def test_what_was_cleared_does_not_come(reader: MailboxReader, post: Callable[..., MailboxMessage]) -> None:
     waiting, cleared = post(), post()
-    for event in mail.accept(event_of(waiting), lambda _: False):
-        mail.wait(event)
-    mail.forget([cleared.id, waiting.id])
+    for event in reader.accept(event_of(waiting), lambda _: False):
+        reader.wait(event)
+    reader.forget([cleared.id, waiting.id])
     kept = post()
-    assert accept(mail, kept) == [kept.id]
-    assert taken(mail) == []
+    assert accept(reader, kept) == [kept.id]
+    assert taken(reader) == []
 
 
 def test_while_the_store_is_away_datagrams_are_kept_in_memory(
-    db: Database, mail: MailboxReader, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    db: Database, reader: MailboxReader, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(mail_module, "BACKLOG", 2)
+    monkeypatch.setattr(mailbox_reader, "BACKLOG", 2)
     db.close()
     for number in range(4):
-        mail.wait(raw(number))
-    assert mail.overlooked() == []
-    assert [event.payload for event in taken(mail)] == [0, 1, 2, 3]
+        reader.wait(raw(number))
+    assert reader.overlooked() == []
+    assert [event.payload for event in taken(reader)] == [0, 1, 2, 3]
     assert "the database was closed" in caplog.text
 
 
@@ -220,7 +220,7 @@ class Model:
 
     def __init__(self) -> None:
         self.db = Database.open("sqlite:///:memory:", clock=ManualClock())
-        self.mail = mail_of(self.db)
+        self.reader = reader_of(self.db)
         self.handled: list[EventMessage] = []
         self.held: list[MailboxMessage] = []
         self.sent = 0
@@ -229,16 +229,16 @@ class Model:
         if kind in ("post", "urgent"):
             self.post(kind, *arguments)
         elif kind == "raw":
-            self.take_in(self.mail.accept(EventMessage("raw", self.number(), None, "r", 1.0), lambda _: False))
+            self.take_in(self.reader.accept(EventMessage("raw", self.number(), None, "r", 1.0), lambda _: False))
         elif kind == "release" and self.held:
             self.deliver(self.held.pop(arguments[0] % len(self.held)))
         elif kind == "take":
-            event = self.mail.next()
+            event = self.reader.next()
             self.handled += [event] if event else []
         elif kind == "mark":
             mailbox.settle(self.db, [event.event_id for event in self.handled if event.event_id], "processed")
         elif kind != "release":
-            self.take_in(getattr(self.mail, kind)())
+            self.take_in(getattr(self.reader, kind)())
 
     def post(self, type: str, sender: str, fate: str) -> None:
         message = mailbox.post(self.db, "m", type, self.number(), source=sender)
@@ -248,14 +248,14 @@ class Model:
             self.deliver(message)
 
     def deliver(self, message: MailboxMessage) -> None:
-        self.take_in(self.mail.accept(event_of(message), lambda event: event.type == "urgent"))
+        self.take_in(self.reader.accept(event_of(message), lambda event: event.type == "urgent"))
 
     def take_in(self, events: list[EventMessage]) -> None:
         for event in events:
             if event.type == "urgent":
                 self.handled.append(event)
             else:
-                self.mail.wait(event)
+                self.reader.wait(event)
 
     def number(self) -> int:
         self.sent += 1
@@ -266,8 +266,8 @@ class Model:
             self.deliver(message)
         while True:
             before = len(self.handled)
-            self.take_in(self.mail.overlooked())
-            self.handled += taken(self.mail)
+            self.take_in(self.reader.overlooked())
+            self.handled += taken(self.reader)
             if len(self.handled) == before:
                 return
 
@@ -276,8 +276,8 @@ class Model:
 def test_each_event_comes_once_and_in_the_order_of_its_sender_whatever_becomes_of_the_datagrams(
     backlog: int, seen: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mail_module, "BACKLOG", backlog)
-    monkeypatch.setattr(mail_module, "SEEN", seen)
+    monkeypatch.setattr(mailbox_reader, "BACKLOG", backlog)
+    monkeypatch.setattr(mailbox_reader, "SEEN", seen)
 
     @given(STEPS)
     @settings(max_examples=300, deadline=None)

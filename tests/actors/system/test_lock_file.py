@@ -64,7 +64,7 @@ def test_a_holder_whose_file_is_gone_takes_it_again_unless_another_one_has(path:
     assert not path.exists()
 
 
-def test_a_killed_holder_has_let_go(path: Path) -> None:
+def test_a_killed_holder_leaves_the_lock_free(path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", HOLD, str(path)], stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"True\n"

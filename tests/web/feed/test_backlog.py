@@ -62,7 +62,7 @@ def test_readers_in_one_place_share_a_piece_and_its_encoding() -> None:
     assert len(calls) == 1
 
 
-def test_what_is_too_old_or_too_much_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_events_that_are_too_old_or_too_many_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST", 10)
     backlog = Backlog()
     backlog.begin(0)
