@@ -9,12 +9,15 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
 from ..storage.names import UNSAFE, escaped
 from .program import Failure
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 #: json.dumps escapes characters below space; the line breaks of its indentation must stay
 UNSAFE_IN_JSON = re.compile(UNSAFE.pattern.replace(r"\x00-\x1f", "", 1))
@@ -30,9 +33,25 @@ def show(rows: Sequence[Row], columns: Sequence[Column], *, fmt: str, empty: str
         show_json(list(rows))
     elif not rows:
         click.echo(empty)
+    elif sys.stdout is None or not sys.stdout.isatty():
+        _plain(columns, rows)
     else:
-        headings = [heading for heading, _ in columns]
-        _table(headings, [[text(_cell(row, source)) for _, source in columns] for row in rows])
+        from rich.console import Console
+
+        Console().print(rich_table(columns, rows))
+
+
+def rich_table(columns: Sequence[Column], rows: Iterable[Row], *, one_line: bool = False, **layout: Any) -> Table:
+    """Return the table for a terminal; `one_line` cuts long cells, otherwise they are folded, to be copied whole."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(**layout)
+    for heading, _ in columns:
+        table.add_column(heading, overflow="ellipsis" if one_line else "fold", no_wrap=one_line)
+    for row in rows:
+        table.add_row(*map(Text, _line(columns, row)))
+    return table
 
 
 def show_json(value: Any) -> None:
@@ -115,33 +134,14 @@ def yes(flag: bool) -> str:
     return "yes" if flag else "no"
 
 
-def _cell(row: Row, source: str | Callable[[Row], Any]) -> Any:
-    return row.get(source) if isinstance(source, str) else source(row)
+def _line(columns: Sequence[Column], row: Row) -> list[str]:
+    return [text(row.get(source) if isinstance(source, str) else source(row)) for _, source in columns]
 
 
-def _table(headings: list[str], lines: list[list[str]]) -> None:
-    if sys.stdout is not None and sys.stdout.isatty():
-        _pretty(headings, lines)
-    else:
-        _plain(headings, lines)
-
-
-def _pretty(headings: list[str], lines: list[list[str]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table()
-    for heading in headings:
-        table.add_column(heading, overflow="fold")  # a cut id could not be copied
+def _plain(columns: Sequence[Column], rows: Sequence[Row]) -> None:
+    lines = [[heading for heading, _ in columns], *(_line(columns, row) for row in rows)]
+    widths = [max(map(_width, column)) for column in zip(*lines, strict=True)]
     for line in lines:
-        table.add_row(*(Text(cell) for cell in line))
-    Console().print(table)
-
-
-def _plain(headings: list[str], lines: list[list[str]]) -> None:
-    widths = [max(map(_width, column)) for column in zip(headings, *lines, strict=True)]
-    for line in (headings, *lines):
         padded = (cell + " " * (width - _width(cell)) for cell, width in zip(line, widths, strict=True))
         click.echo("  ".join(padded).rstrip())
 
@@ -150,6 +150,6 @@ def _width(cell: str) -> int:
     """Return the number of terminal columns; wide characters such as emoji take two."""
     if cell.isascii():
         return len(cell)
-    from unicodedata import combining, east_asian_width
+    from rich.cells import cell_len
 
-    return sum(0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in cell)
+    return cell_len(cell)

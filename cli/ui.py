@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import secrets
@@ -127,14 +128,13 @@ def _make_app(db: str | None, options: dict[str, Any]) -> Any:
 
 
 def _bind(host: str, port: int) -> socket.socket:
-    from ..web.errors import WebError
     from ..web.server import bind
 
     try:
         return bind(host, port)
-    except WebError as error:
-        raise Failure(str(error)) from error
     except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise Failure(f"port {port} on {host} is taken by another program; choose one with --port") from error
         raise Failure(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
 
 

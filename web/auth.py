@@ -60,13 +60,9 @@ def login() -> Response:
     answer = redirect("./", 303)
     if token is not None:
         answer.set_cookie(
-            monitor.cookie_name,
-            monitor.cookie_token,
-            max_age=COOKIE_S,
-            httponly=True,
-            samesite="Strict",
+            monitor.cookie_name, monitor.cookie_token, max_age=COOKIE_S, httponly=True, samesite="Strict",
             secure=request.is_secure,
-        )
+        )  # fmt: skip
     assert isinstance(answer, Response)
     return answer
 
@@ -117,17 +113,13 @@ def _hosts_with_our_ports(monitor: Monitor) -> set[str]:
 def _check_token(monitor: Monitor) -> None:
     token = monitor.settings.token
     if token is None:
-        if not _is_local(monitor):
+        if not is_loopback(monitor.settings.host):
             raise Refused(403, "beyond this computer a token is needed", "start the server with --token")
         return
     if _bearer() and _equal(_bearer(), token):
         return
     if not _equal(request.cookies.get(monitor.cookie_name, ""), monitor.cookie_token):
         raise TokenMissing()
-
-
-def _is_local(monitor: Monitor) -> bool:
-    return is_loopback(monitor.settings.host)
 
 
 def _check_write(monitor: Monitor) -> None:

@@ -72,11 +72,7 @@ class Machines:
         return [self._shown(db, row, jobs, alive) for row in machines.list_(db)]
 
     def _shown(self, db: Database, row: MachineRow, jobs: set[str], alive: dict[object, bool]) -> Machine:
-        process = (
-            row.incarnation or row.machine_name,
-            row.pid,
-            row.status,
-        )  # shared by its machines
+        process = (row.incarnation or row.machine_name, row.pid, row.status)  # shared by its machines
         if process not in alive:
             alive[process] = is_running(row, db.now())
         running = alive[process]

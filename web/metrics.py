@@ -108,10 +108,10 @@ class Numbers(Collector):
     def _since_start(self) -> Iterator[Metric]:
         board = self._monitor.feed.board
         for name, text, counts in (
-            ("transitions", "Transitions taken.", board.transitions),
-            ("unhandled_events", "Events without a transition.", board.unhandled),
-            ("action_errors", "Actions that failed.", board.errors),
-            ("stuck", "Actions and actors that took too long.", board.stuck),
+            ("transitions", "Transitions taken.", board.counts["state_change"]),
+            ("unhandled_events", "Events without a transition.", board.counts["unhandled"]),
+            ("action_errors", "Actions that failed.", board.counts["error"]),
+            ("stuck", "Actions and actors that took too long.", board.counts["stuck"]),
         ):
             yield _counter(name, text, ("config_type",), self._by_type(counts))
         yield _counter("jobs_ended", "Jobs that ended.", ("job_type", "outcome"), board.job_ends.copy())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import signal
 import socket
@@ -21,7 +20,6 @@ from . import peers
 from .answers import reply
 from .app import monitor_of
 from .arrivals import PendingRequests
-from .errors import PortTaken
 from .stream.routes import MOST_STREAMS
 
 log = logging.getLogger(__name__)
@@ -141,7 +139,7 @@ class Server(BaseApplication):  # type: ignore[misc]
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Return a listening socket. Raises PortTaken or OSError."""
+    """Return a listening socket. Raises OSError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -149,10 +147,8 @@ def bind(host: str, port: int) -> socket.socket:
         sock.bind((host.strip("[]"), port))
         sock.listen(512)
         sock.set_inheritable(True)
-    except OSError as error:
+    except OSError:
         sock.close()
-        if error.errno == errno.EADDRINUSE:
-            raise PortTaken(host, port) from error
         raise
     return sock
 

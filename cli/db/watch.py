@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..options import Seconds, db_given, db_option
-from ..output import moment, show_json
+from ..output import Column, Row, moment, rich_table, show_json
 from .jobs import STATUSES
 
 if TYPE_CHECKING:
@@ -18,6 +18,18 @@ if TYPE_CHECKING:
 
 MOST_MACHINES = 30
 MOST_CHANGES = 12
+
+MACHINE_COLUMNS: list[Column] = [
+    ("Machine", "machine_name"),
+    ("State", "current_state"),
+    ("Status", "status"),
+    ("PID", "pid"),
+    ("Last Activity", lambda row: moment(row.get("last_activity"))),
+]
+CHANGE_COLUMNS: list[Column] = [
+    ("When", "timestamp"), ("Machine", "machine"), ("From", "from_state"), ("To", "to_state"), ("Event", "event")
+]  # fmt: skip
+SCHEDULE_COLUMNS: list[Column] = [("When", "next_at"), ("Schedule", "schedule_id"), ("Does", "what")]
 
 
 @click.command("watch")
@@ -93,42 +105,25 @@ def _screen(snapshot: dict[str, Any]) -> RenderableType:
     parts: list[RenderableType] = [
         Text(f"{snapshot['database']}   {snapshot['at']} UTC", style="bold"),
         Text(f"Jobs: {counts}"),
-        _table("Machines", ("Machine", "State", "Status", "PID", "Last Activity"), _machine_cells(snapshot)),
-        _table("State changes", ("When", "Machine", "From", "To", "Event"), _change_cells(snapshot)),
+        _screen_table("Machines", MACHINE_COLUMNS, _shown_machines(snapshot["machines"])),
+        _screen_table("State changes", CHANGE_COLUMNS, snapshot["transitions"]),
     ]
     if snapshot["schedules"]:
-        cells = [[row["next_at"], row["schedule_id"], row["what"]] for row in snapshot["schedules"]]
-        parts.append(_table("Next by the clock", ("When", "Schedule", "Does"), cells))
+        parts.append(_screen_table("Next by the clock", SCHEDULE_COLUMNS, snapshot["schedules"]))
     return Group(*parts)
 
 
-def _machine_cells(snapshot: dict[str, Any]) -> list[list[Any]]:
-    rows = sorted(snapshot["machines"], key=lambda row: (not row["running"], row["machine_name"]))
-    cells = [
-        [row["machine_name"], row["current_state"], row["status"], row["pid"], moment(row["last_activity"])]
-        for row in rows[:MOST_MACHINES]
-    ]
-    more = len(rows) - len(cells)
-    return [*cells, [f"… and {more} more", "", "", "", ""]] if more else cells
+def _shown_machines(rows: list[Row]) -> list[Row]:
+    """Return the rows that fit on the screen, running machines first, and a last one with the number of the others."""
+    rows = sorted(rows, key=lambda row: (not row["running"], row["machine_name"]))
+    more = len(rows) - MOST_MACHINES
+    return [*rows[:MOST_MACHINES], {"machine_name": f"… and {more} more"}] if more > 0 else rows
 
 
-def _change_cells(snapshot: dict[str, Any]) -> list[list[Any]]:
-    return [
-        [row["timestamp"], row["machine"], row["from_state"], row["to_state"], row["event"]]
-        for row in snapshot["transitions"]
-    ]  # fmt: skip
-
-
-def _table(title: str, headings: tuple[str, ...], lines: list[list[Any]]) -> RenderableType:
+def _screen_table(title: str, columns: list[Column], rows: list[Row]) -> RenderableType:
     from rich import box
-    from rich.table import Table
-    from rich.text import Text
 
-    from ..output import text
-
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, expand=True)
-    for heading in headings:
-        table.add_column(heading, overflow="ellipsis", no_wrap=True)
-    for line in lines:
-        table.add_row(*(Text(text(cell)) for cell in line))
-    return table
+    return rich_table(
+        columns, rows, one_line=True, title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD,
+        expand=True,
+    )  # fmt: skip

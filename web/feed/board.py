@@ -14,6 +14,9 @@ BUCKET_S = 60
 #: buckets of activity that are kept
 BUCKETS = 60
 
+#: types of events that are counted for each machine
+COUNTED = ("state_change", "unhandled", "error", "stuck")
+
 
 @dataclass(slots=True)
 class MachineSummary:
@@ -36,10 +39,8 @@ class Board:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._summaries: dict[str, MachineSummary] = {}
-        self.transitions: Counter[str] = Counter()
-        self.unhandled: Counter[str] = Counter()
-        self.errors: Counter[str] = Counter()
-        self.stuck: Counter[str] = Counter()
+        #: type of event -> machine -> number of events
+        self.counts: dict[str, Counter[str]] = {type: Counter() for type in COUNTED}
         self.job_ends: Counter[tuple[str, str]] = Counter()
         #: (machine, state) -> [number of visits, seconds in them with their actions]
         self.state_times: dict[tuple[str, str], list[float]] = {}
@@ -92,15 +93,10 @@ class Board:
     def _count(self, event: Event, payload: dict[str, Any], summary: MachineSummary) -> None:
         machine = event.machine or ""
         self.events += 1
+        if event.type in self.counts:
+            self.counts[event.type][machine] += 1
         if event.type == "state_change":
-            self.transitions[machine] += 1
             self._add_state_time(machine, payload.get("from_state"), summary.entered_s, event.timestamp)
-        elif event.type == "unhandled":
-            self.unhandled[machine] += 1
-        elif event.type == "error":
-            self.errors[machine] += 1
-        elif event.type == "stuck":
-            self.stuck[machine] += 1
         elif event.type in ("job_completed", "job_failed"):
             self.job_ends[str(payload.get("job_type")), event.type.removeprefix("job_")] += 1
 
