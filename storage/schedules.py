@@ -27,40 +27,30 @@ class ScheduleRow(Row):
     """When it fires, as text that is equal for equal schedules; after a change the schedule is planned again."""
     next_at: float | None
     """Epoch seconds of the next firing; in the past while no runtime is there to fire it."""
-    last_at: float | None
+    last_at: float | None = None
     """Epoch seconds at which the last firing was due."""
-    last_result: str | None
+    last_result: str | None = None
     """The result of the last firing, for people."""
-    fired: int
-    left_out: int
+    fired: int = 0
+    left_out: int = 0
     """Firings that were due and did nothing, by the rules for missed and overlapping ones."""
 
 
 NAMES = tuple(field.name for field in fields(ScheduleRow))
 COLUMNS = ", ".join(NAMES)
+PLAN = NAMES[: NAMES.index("last_at")]
 REGISTER = upsert(
     "schedules",
-    NAMES[: NAMES.index("last_at")],
+    PLAN,
     next_at="CASE WHEN schedules.spec = excluded.spec THEN schedules.next_at ELSE excluded.next_at END",
 )
 
 
-def register(
-    db: Database,
-    schedule_id: str,
-    *,
-    machine_name: str,
-    config_type: str | None,
-    cron: str,
-    timezone: str,
-    what: str,
-    spec: str,
-    next_at: float | None,
-) -> ScheduleRow:
+def register(db: Database, new: ScheduleRow) -> ScheduleRow:
     """Store a schedule and return its row. A known one keeps its next firing unless its `spec` has changed."""
     with db.write():
-        db.execute(REGISTER, (schedule_id, machine_name, config_type, cron, timezone, what, spec, next_at))
-        found = get(db, schedule_id)
+        db.execute(REGISTER, [getattr(new, name) for name in PLAN])
+        found = get(db, new.schedule_id)
     assert found is not None
     return found
 

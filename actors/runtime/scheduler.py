@@ -60,8 +60,7 @@ class Scheduler:
         """Add the schedules of a started machine; firings that were due while no machine ran come at the next look."""
         for schedule in definition.schedules:
             name = schedule_id(schedule, definition.config_type, machine)
-            row = schedules.register(
-                self._db,
+            planned = schedules.ScheduleRow(
                 name,
                 machine_name=machine,
                 config_type=definition.config_type,
@@ -71,6 +70,7 @@ class Scheduler:
                 spec=str(schedule.cron),
                 next_at=schedule.cron.after(self._db.now()),
             )
+            row = schedules.register(self._db, planned)
             with self._lock:
                 known = self._entries.get(name)
                 others = known.machines if known else set()

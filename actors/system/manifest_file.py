@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -148,39 +148,37 @@ class _Reading:
         return url
 
     def _ports(self) -> dict[str, int]:
-        ports: dict[str, int] = {}
-        node = self.root.get("ports")
-        for key, body in pairs_of(node, "ports", self.problems):
-            ports[key.text] = int(number_of(body, f"port {key.text}", 0, self.problems, most=65535, whole=True) or 0)
-        if node is not None:
-            warn_unknown_keys(node, "ports", PORTS, self.problems)
-        return ports
+        return {
+            key.text: int(number_of(body, f"port {key.text}", 0, self.problems, most=65535, whole=True) or 0)
+            for key, body in self._pairs("ports", PORTS)
+        }
 
     def _hooks(self) -> dict[str, tuple[str, ...]]:
         hooks: dict[str, tuple[str, ...]] = {}
-        node = self.root.get("hooks")
-        for key, body in pairs_of(node, "hooks", self.problems):
-            lines = [
-                text_of(line, f"hook {key.text}", self.problems) for line in one_or_more(body, "a hook", self.problems)
-            ]
+        for key, body in self._pairs("hooks", HOOKS):
+            commands = one_or_more(body, "a hook", self.problems)
+            lines = [text_of(command, f"hook {key.text}", self.problems) for command in commands]
             hooks[key.text] = tuple(line for line in lines if line)
-        if node is not None:
-            warn_unknown_keys(node, "hooks", HOOKS, self.problems)
         return hooks
+
+    def _pairs(self, section: str, known: tuple[str, ...]) -> Iterator[tuple[Node, Node]]:
+        """Yield the keys and values of a section, and warn about unknown keys."""
+        node = self.root.get(section)
+        yield from pairs_of(node, section, self.problems)
+        if node is not None:
+            warn_unknown_keys(node, section, known, self.problems)
 
     def _groups(self, restart: Restart, actions_dir: Path | None) -> Iterator[tuple[list[Member], Node | None]]:
         """Yield the members of each entry, and the node of what they depend on."""
         node = self.root.get("machines")
-        entries: Iterable[tuple[Node | None, Node]]
+        entries: list[tuple[Node | None, Node]]
         if node is not None and node.pairs is not None:
-            entries = node.pairs
+            entries = [*node.pairs]
         else:
             entries = [(None, item) for item in items_of(node, "machines", self.problems)]
-        count = 0
         for key, body in entries:
-            count += 1
             yield self._members(key, body, restart, actions_dir), body.get("depends_on")
-        if not count:
+        if not entries:
             mark = (node or self.root).mark
             self.problems.error(mark, "a manifest needs 'machines'", "below it a list of '- config: FILE'")
 

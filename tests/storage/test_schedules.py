@@ -15,7 +15,7 @@ def register(db: Database, **changes: Any) -> ScheduleRow:
         "machine_name": "m", "config_type": "worker", "cron": "0 2 * * *", "timezone": "UTC", "what": "job report",
         "spec": "0 2 * * * UTC", "next_at": 1000.0,
     }  # fmt: skip
-    return schedules.register(db, "worker.nightly", **{**given, **changes})  # type: ignore[arg-type]
+    return schedules.register(db, ScheduleRow("worker.nightly", **{**given, **changes}))  # type: ignore[arg-type]
 
 
 def test_a_new_schedule_waits_for_its_first_firing(db: Database) -> None:
@@ -73,9 +73,7 @@ def test_what_came_of_a_firing_is_counted(db: Database) -> None:
 
 def test_a_schedule_that_never_fires_again_comes_last(db: Database) -> None:
     register(db, next_at=None)
-    schedules.register(
-        db, "b", machine_name="m", config_type=None, cron="* * * * *", timezone="UTC", what="x", spec="s", next_at=5.0
-    )
+    schedules.register(db, ScheduleRow("b", "m", None, "* * * * *", "UTC", "x", "s", 5.0))
 
     assert [row.schedule_id for row in schedules.list_(db)] == ["b", "worker.nightly"]
 

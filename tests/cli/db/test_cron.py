@@ -15,6 +15,7 @@ from statemachine_engine.actors.definition.cron import Cron
 from statemachine_engine.cli.db.cron import LONGEST_COMMAND
 from statemachine_engine.storage import schedules
 from statemachine_engine.storage.clock import from_text
+from statemachine_engine.storage.schedules import ScheduleRow
 
 TEXT = '100% of "it\'s" $HOME `here`; ä\\'
 
@@ -145,7 +146,8 @@ def enter(place: Any, name: str = "worker.nightly", machine: str = "m", **change
         "config_type": "worker", "cron": "0 2 * * *", "timezone": "Europe/Helsinki", "what": "job report",
         "spec": "s", "next_at": from_text("2030-01-01 00:00:00"),
     }  # fmt: skip
-    schedules.register(place.open(), name, machine_name=machine, **{**given, **changes})
+    row = ScheduleRow(name, machine_name=machine, **{**given, **changes})  # type: ignore[arg-type]
+    schedules.register(place.open(), row)
 
 
 def test_the_next_runs_are_listed_in_their_time_zone(place: Any) -> None:

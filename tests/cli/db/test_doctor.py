@@ -22,6 +22,7 @@ from statemachine_engine.storage import audit, jobs, mailbox, schedules
 from statemachine_engine.storage.audit import Note
 from statemachine_engine.storage.engine.database import Database
 from statemachine_engine.storage.machines import set_status
+from statemachine_engine.storage.schedules import ScheduleRow
 from tests.support.older_engines import make_old_file
 
 Usage = namedtuple("Usage", "total used free")
@@ -189,10 +190,7 @@ def test_events_that_nobody_reads(healthy: Any) -> None:
 
 
 def test_a_schedule_that_is_overdue(healthy: Any) -> None:
-    schedules.register(
-        healthy.open(), "w.nightly", machine_name="w", config_type="w", cron="@daily", timezone="UTC", what="job t",
-        spec="s", next_at=0.0,
-    )  # fmt: skip
+    schedules.register(healthy.open(), ScheduleRow("w.nightly", "w", "w", "@daily", "UTC", "job t", "s", 0.0))
 
     message, remedy = one(healthy)
     assert message.startswith("w.nightly was due at 1970-01-01")

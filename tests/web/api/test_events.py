@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from statemachine_engine.storage import schedules
+from statemachine_engine.storage.schedules import ScheduleRow
 from statemachine_engine.web.api import events
 from tests.web.conftest import Site
 
@@ -65,9 +66,6 @@ def test_a_rare_level_is_looked_for_a_while_and_then_on_the_next_page(site: Site
 
 
 def test_schedules_are_listed(site: Site) -> None:
-    schedules.register(
-        site.db, "s1", machine_name="m", config_type="m", cron="* * * * *", timezone="UTC", what="add job", spec="x",
-        next_at=1000.0,
-    )  # fmt: skip
+    schedules.register(site.db, ScheduleRow("s1", "m", "m", "* * * * *", "UTC", "add job", "x", 1000.0))
     (item,) = site.get("/api/schedules")["items"]
     assert (item["schedule_id"], item["next_at"]) == ("s1", 1000.0)
