@@ -34,9 +34,9 @@ class CheckDatabaseQueueAction(BuiltinAction):
         job = self.services.jobs.claim(
             self.text("job_type"),
             self.text("machine_type"),
-            self.duration_s("lease", 60),
-            self.whole("max_attempts"),
-            self.wait_s("backoff"),
+            lease_s=self.duration_s("lease", 60),
+            max_attempts=self.whole("max_attempts"),
+            backoff_s=self.wait_s("backoff"),
             cancel=self.services.cancel,
         )
         if job is None:

@@ -23,12 +23,12 @@ class ClaimJobAction(BuiltinAction):
     required_keys = ("job_id",)
 
     def execute(self, context: Context) -> str | None:
-        job = self.services.jobs.claim_id(
-            str(self.required("job_id")),
-            self.duration_s("lease", 60),
-            self.whole("max_attempts"),
-            self.wait_s("backoff"),
-            self.services.cancel,
+        job = self.services.jobs.claim(
+            job_id=str(self.required("job_id")),
+            lease_s=self.duration_s("lease", 60),
+            max_attempts=self.whole("max_attempts"),
+            backoff_s=self.wait_s("backoff"),
+            cancel=self.services.cancel,
         )
         if job is None:
             return self.event("already_claimed", "already_claimed")

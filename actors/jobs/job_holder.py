@@ -87,39 +87,30 @@ class JobHolder:
         self,
         job_type: str | None = None,
         machine_type: str | None = None,
+        *,
+        job_id: str | None = None,
         lease_s: float = DEFAULT_LEASE_S,
         max_attempts: int | None = None,
         backoff_s: float | None = None,
         cancel: CancelToken | None = None,
     ) -> Job | None:
-        """Finish the current job by the rule and claim the next one, in one transaction; return it, or None.
+        """Finish the current job by the rule and claim the next one, or that of this id, in one transaction.
 
         `cancel` is the token of the run that asks: nothing is claimed once it is set, because nobody would use the job.
+        `max_attempts` and `backoff_s` are for a job that has none. Return None if no such job waits.
         """
-        options = {"job_type": job_type, "machine_type": machine_type}
         with self._lock:
             if cancel is not None and cancel.cancelled:
                 return None
-            job = self._claim(jobs.claim, lease_s, max_attempts=max_attempts, backoff_s=backoff_s, **options)
-            if job is not None:
+            if job_id is not None and self.current is not None and self.current.job_id == job_id:
+                return self.current
+            job = self._claim(
+                job_id=job_id, job_type=job_type, machine_type=machine_type, lease_s=max(lease_s, SHORTEST_LEASE_S),
+                max_attempts=max_attempts, backoff_s=backoff_s,
+            )  # fmt: skip
+            if job is not None and job_id is None:
                 self._wait_board.pass_on("jobs", (job_type, machine_type))  # the next worker may find another job
             return job
-
-    def claim_id(
-        self,
-        job_id: str,
-        lease_s: float = DEFAULT_LEASE_S,
-        max_attempts: int | None = None,
-        backoff_s: float | None = None,
-        cancel: CancelToken | None = None,
-    ) -> Job | None:
-        """Finish the current job by the rule and claim this one; None if it is not waiting. `cancel` as in `claim`."""
-        with self._lock:
-            if cancel is not None and cancel.cancelled:
-                return None
-            if self.current is not None and self.current.job_id == job_id:
-                return self.current
-            return self._claim(jobs.claim_id, lease_s, job_id=job_id, max_attempts=max_attempts, backoff_s=backoff_s)
 
     def complete(self, job_id: str, result: Any = None) -> Job:
         """Complete a job by its id. LeaseLost if it was taken from this machine."""
@@ -246,15 +237,14 @@ class JobHolder:
         self._announce(job)
         return job
 
-    def _claim(self, claim: Callable[..., Job | None], lease_s: float, **options: Any) -> Job | None:
+    def _claim(self, *, lease_s: float, **options: Any) -> Job | None:
         """Finish the current job and make the claimed one current; only finish it while the runtime stops."""
         if self.closed:
             self._finish()
             return None
-        lease_s = max(lease_s, SHORTEST_LEASE_S)
         with self._repeatable(), self._db.write():
             finished = self._finish_in_store()
-            job = claim(self._db, owner=self._incarnation, machine=self.machine, lease_s=lease_s, **options)
+            job = jobs.claim(self._db, owner=self._incarnation, machine=self.machine, lease_s=lease_s, **options)
         self._clear(lost=self._cut_off)
         self._announce(finished)
         if job is not None:

@@ -1,7 +1,7 @@
 """The job queue: every verb one transaction, its docstring the contract."""
 
 from .bulk import release_owner, reset_processing
-from .claims import adopt, assign, claim, claim_id, renew, shorten_leases
+from .claims import adopt, assign, claim, renew, shorten_leases
 from .deletion import cleanup, prune, remove
 from .job import STATUSES, Job, NewJob
 from .queries import claimable, counts, find, get, held_by, pending, statuses
@@ -15,7 +15,6 @@ __all__ = [
     "assign",
     "cancel",
     "claim",
-    "claim_id",
     "claimable",
     "cleanup",
     "complete",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..clock import to_text
 from ..engine.database import Database
 from ..errors import JobNotFound, LeaseLost
@@ -13,6 +11,8 @@ from .queries import suiting
 PROMOTE = """
 UPDATE jobs SET status = 'pending' WHERE id IN (
     SELECT id FROM jobs WHERE status = 'scheduled' AND due_at <= ?{skip_locked})"""
+
+WAITING = "SELECT id FROM jobs WHERE job_id = ? AND (status = 'pending' OR status = 'scheduled' AND due_at <= ?)"
 
 CLAIM = f"""
 UPDATE jobs SET status = 'processing', started_at = ?, completed_at = NULL, owner = ?, machine = ?, lease_s = ?,
@@ -26,42 +26,34 @@ def claim(
     *,
     owner: str,
     machine: str | None = None,
+    job_id: str | None = None,
     job_type: str | None = None,
     machine_type: str | None = None,
-    lease_s: float = 60.0,
+    lease_s: float | None = 60.0,
     max_attempts: int | None = None,
     backoff_s: float | None = None,
 ) -> Job | None:
     """Take the next job, by priority, due time and insertion: it is processing then, with one attempt more.
 
-    A job without a machine type goes to any worker, a worker without one takes any job of its type, one without a
-    `job_type` any type. `owner` is the runtime that renews the lease, `machine` the machine that works on the job.
-    `max_attempts` and `backoff_s` are for a job that has none of its own. Return None if no job waits or is due.
+    With `job_id`, take that one. Otherwise a job without a machine type goes to any worker, a worker without one takes
+    any job of its type, one without a `job_type` any type. `owner` is the runtime that renews the lease, `machine` the
+    machine that works on the job. `lease_s` None is the last claim's. `max_attempts` and `backoff_s` are for a job that
+    has none of its own. Return None if no such job waits or is due.
     """
-    suits, wanted = suiting(job_type, machine_type)
-    picked = f"SELECT id FROM jobs WHERE status = 'pending'{suits} ORDER BY priority, due_at, id LIMIT 1"
     with db.write():
-        db.execute(PROMOTE.format(skip_locked=db.dialect.skip_locked), (db.now(),))
-        return _claimed(db, picked, wanted, owner, machine, lease_s, max_attempts, backoff_s)
-
-
-def claim_id(
-    db: Database,
-    job_id: str,
-    *,
-    owner: str,
-    machine: str | None = None,
-    lease_s: float | None = 60.0,
-    max_attempts: int | None = None,
-    backoff_s: float | None = None,
-) -> Job | None:
-    """Take this job. Return None if it is neither pending nor due, or not there. `lease_s` None: the last claim's."""
-    picked = "SELECT id FROM jobs WHERE job_id = ? AND (status = 'pending' OR status = 'scheduled' AND due_at <= ?)"
-    with db.write():
+        now = db.now()
+        if job_id is None:
+            db.execute(PROMOTE.format(skip_locked=db.dialect.skip_locked), (now,))
+            suits, wanted = suiting(job_type, machine_type)
+            picked = f"SELECT id FROM jobs WHERE status = 'pending'{suits} ORDER BY priority, due_at, id LIMIT 1"
+        else:
+            picked, wanted = WAITING, [job_id, now]
         if lease_s is None:
             last = db.execute("SELECT coalesce(lease_s, 60.0) FROM jobs WHERE job_id = ?", (job_id,)).fetchone()
             lease_s = last[0] if last else 60.0
-        return _claimed(db, picked, [job_id, db.now()], owner, machine, lease_s, max_attempts, backoff_s)
+        params = (to_text(now), owner, machine, lease_s, now + lease_s, max_attempts, backoff_s, *wanted)
+        row = db.execute(CLAIM.format(picked=picked + db.dialect.skip_locked), params).fetchone()
+        return from_row(row) if row else None
 
 
 def adopt(db: Database, job_id: str, *, owner: str, attempt: int | None, heir: str) -> Job | None:
@@ -123,21 +115,3 @@ def locked(db: Database, job_id: str) -> Job:
     if row is None:
         raise JobNotFound(job_id)
     return from_row(row)
-
-
-# Helpers
-
-
-def _claimed(
-    db: Database,
-    picked: str,
-    wanted: list[Any],
-    owner: str,
-    machine: str | None,
-    lease_s: float,
-    *defaults: float | None,
-) -> Job | None:
-    now = db.now()
-    params = (to_text(now), owner, machine, lease_s, now + lease_s, *defaults, *wanted)
-    row = db.execute(CLAIM.format(picked=picked + db.dialect.skip_locked), params).fetchone()
-    return from_row(row) if row else None

@@ -124,7 +124,7 @@ class Series:
 
     def _prepare_expired(self) -> None:
         job_id = self._add_job("complete", priority=1)
-        assert jobs.claim_id(self.db, job_id, owner="gone/0/0/0", machine="gone", lease_s=-1.0) is not None
+        assert jobs.claim(self.db, job_id=job_id, owner="gone/0/0/0", machine="gone", lease_s=-1.0) is not None
 
     def _prepare_stale(self) -> None:
         self._number += 1

@@ -89,7 +89,7 @@ def test_a_claimed_job_is_current_and_announced(job_holder: JobHolder, process: 
 
 def test_without_a_job_nothing_is_current(job_holder: JobHolder, process: Process) -> None:
     assert job_holder.claim() is None
-    assert job_holder.claim_id("none") is None
+    assert job_holder.claim(job_id="none") is None
     assert (job_holder.current, process.published) == (None, [])
 
 
@@ -228,9 +228,9 @@ def test_claiming_by_id_settles_the_one_before_but_not_itself(
     job_holder: JobHolder, process: Process, db: Database
 ) -> None:
     add_jobs(db, 2)
-    first = job_holder.claim_id("job-1")
-    assert job_holder.claim_id("job-1") == first
-    job_holder.claim_id("job-0")
+    first = job_holder.claim(job_id="job-1")
+    assert job_holder.claim(job_id="job-1") == first
+    job_holder.claim(job_id="job-0")
     assert (status(db, "job-1"), current(job_holder)) == ("completed", "job-0")
     assert [type for type, _ in process.published] == ["job_started", "job_completed", "job_started"]
 
@@ -266,7 +266,7 @@ def test_a_claim_whose_answer_was_lost_holds_no_job_for_ever(
     add_jobs(db, 1)
 
     def claim() -> Job | None:
-        return job_holder.claim_id("job-0") if by_id else job_holder.claim()
+        return job_holder.claim(job_id="job-0") if by_id else job_holder.claim()
 
     lose_next_answer(db)
     with pytest.raises(CommitInDoubt):
@@ -284,7 +284,7 @@ def test_a_closed_holder_finishes_its_job_and_claims_nothing(job_holder: JobHold
     job_holder.claim()
     job_holder.closed = True
     assert job_holder.claim() is None
-    assert job_holder.claim_id("job-1") is None
+    assert job_holder.claim(job_id="job-1") is None
     assert [status(db, f"job-{number}") for number in range(3)] == ["completed", "pending", "pending"]
 
 
@@ -381,7 +381,7 @@ def test_what_goes_on_of_actions_that_were_cut_off_does_not_settle_the_job_of_an
     job_holder.note_cut_off()
     clock.advance(1)
     getattr(job_holder, go)()
-    taken = jobs.claim_id(db, "job-0", owner="another")
+    taken = jobs.claim(db, job_id="job-0", owner="another")
 
     with pytest.raises(LeaseLost):
         job_holder.complete("job-0")
@@ -501,7 +501,7 @@ def test_a_run_that_was_cancelled_claims_nothing_any_more(job_holder: JobHolder,
     assert job_holder.claim(cancel=token) is not None
     token.cancel()
     assert job_holder.claim(cancel=token) is None
-    assert job_holder.claim_id("job-1", cancel=token) is None
+    assert job_holder.claim(job_id="job-1", cancel=token) is None
     assert (current(job_holder), status(db, "job-1")) == ("job-0", "pending")
 
 

@@ -120,7 +120,7 @@ def test_a_rescued_job_wakes_a_worker_and_a_spent_one_those_who_wait_for_it(
     add_jobs(db, 2, max_attempts=1)
     claimed(db, "gone")
     jobs.enqueue(db, "again", "work")
-    jobs.claim_id(db, "again", owner="gone")
+    jobs.claim(db, job_id="again", owner="gone")
     house.park("worker", "jobs", ("other work", None))
     house.park("controller", "done", ("job-0",))
     clock.advance(61)

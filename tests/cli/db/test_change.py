@@ -189,7 +189,7 @@ def test_cancel_all_leaves_finished_jobs_as_they_are(place: Any) -> None:
     add(place, "done", "failed", "waits", "held")
     place.db("complete-job", "done")
     place.db("fail-job", "failed", "--reason", "r")
-    jobs.claim_id(place.open(), "held", owner="w")
+    jobs.claim(place.open(), job_id="held", owner="w")
 
     assert place.db("cancel", "--all").output == "🚫 2 jobs cancelled\n"
 

@@ -73,7 +73,7 @@ def test_an_operators_word_ends_a_job_in_any_status(place: Any) -> None:
 def test_the_end_of_a_job_is_its_status_result_and_error(place: Any) -> None:
     for job_id in ("done", "failed"):
         place.db("add-job", job_id, "--type", "t")
-        jobs.claim_id(place.open(), job_id, owner="w")
+        jobs.claim(place.open(), job_id=job_id, owner="w")
 
     place.db("complete-job", "done", "--result", "[1]")
     place.db("fail-job", "failed", "--reason", "corrupt")
@@ -127,7 +127,7 @@ def test_details_tell_each_attempt_with_the_end_of_its_output(place: Any) -> Non
 def test_jobs_are_listed_by_the_machine_that_took_them(place: Any) -> None:
     for name in ("a", "b"):
         place.db("add-job", name, "--type", "t")
-    jobs.claim_id(place.open(), "b", owner="run", machine="worker_1")
+    jobs.claim(place.open(), job_id="b", owner="run", machine="worker_1")
 
     assert [job["job_id"] for job in place.json("list", "--machine", "worker_1")] == ["b"]
     assert place.json("list", "--machine", "worker_2") == []

@@ -54,7 +54,7 @@ def test_reset_processing_leaves_jobs_that_are_not_processing(place: Any) -> Non
         place.db("add-job", job_id, "--type", "t")
     place.db("complete-job", "done")
     place.db("fail-job", "failed", "--reason", "r")
-    jobs.claim_id(place.open(), "held", owner="w")
+    jobs.claim(place.open(), job_id="held", owner="w")
 
     assert place.db("reset-processing", "--force").exit_code == 0
 

@@ -18,7 +18,7 @@ USES: list[tuple[str, Use]] = [
     ("claim of a type", lambda db: jobs.claim(db, owner="w", job_type="work")),
     ("claim of a type for a machine type", lambda db: jobs.claim(db, owner="w", job_type="work", machine_type="gpu")),
     ("claim of anything", lambda db: jobs.claim(db, owner="w")),
-    ("claim by name", lambda db: jobs.claim_id(db, "j1", owner="w")),
+    ("claim by name", lambda db: jobs.claim(db, job_id="j1", owner="w")),
     ("complete", lambda db: jobs.complete(db, "j1")),
     ("rescue", jobs.rescue),
     ("renew", lambda db: jobs.renew(db, "w")),

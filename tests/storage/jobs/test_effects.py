@@ -32,7 +32,7 @@ def rows(db: Database, clock: ManualClock) -> Callable[[], Rows]:
     for job_type, owner in (("work", "w"), ("other", "v")):
         for status in ("completed", "failed", "processing"):
             jobs.enqueue(db, f"{job_type}-{status}", job_type)
-            jobs.claim_id(db, f"{job_type}-{status}", owner=owner, machine=job_type)
+            jobs.claim(db, job_id=f"{job_type}-{status}", owner=owner, machine=job_type)
         jobs.complete(db, f"{job_type}-completed", owner=owner)
         jobs.fail(db, f"{job_type}-failed", "why", owner=owner)
         jobs.enqueue(db, f"{job_type}-cancelled", job_type)

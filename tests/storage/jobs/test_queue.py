@@ -119,7 +119,7 @@ def test_a_scheduled_job_waits_for_its_time(db: Database, clock: ManualClock) ->
 
     assert job.status == "scheduled"
     assert jobs.claim(db, owner="w") is None
-    assert jobs.claim_id(db, "j1", owner="w") is None
+    assert jobs.claim(db, job_id="j1", owner="w") is None
     assert jobs.claimable(db, [("work", None)]) == set()
     clock.advance(10)
     assert jobs.claimable(db, [("work", None)]) == {("work", None)}
@@ -134,12 +134,12 @@ def test_a_due_time_may_be_given_as_such(db: Database, clock: ManualClock) -> No
 def test_one_job_can_be_claimed_by_name_once(db: Database) -> None:
     add_jobs(db, 2)
 
-    job = jobs.claim_id(db, "job-1", owner="w", lease_s=5)
+    job = jobs.claim(db, job_id="job-1", owner="w", lease_s=5)
 
     assert job is not None
     assert (job.status, job.owner, job.attempts) == ("processing", "w", 1)
-    assert jobs.claim_id(db, "job-1", owner="other") is None
-    assert jobs.claim_id(db, "nowhere", owner="other") is None
+    assert jobs.claim(db, job_id="job-1", owner="other") is None
+    assert jobs.claim(db, job_id="nowhere", owner="other") is None
 
 
 def test_the_holder_completes_its_job_with_a_result(db: Database) -> None:
@@ -257,7 +257,7 @@ def test_the_job_says_how_long_it_waits_else_the_worker_that_claimed_it_first(db
     jobs.enqueue_many(db, [jobs.NewJob("work", "none", max_attempts=9)])
     assert wait_after_second_attempt(db, clock, backoff_s=3) == 3
     clock.advance(3)
-    jobs.claim_id(db, "none", owner="w", backoff_s=50)
+    jobs.claim(db, job_id="none", owner="w", backoff_s=50)
     assert jobs.time_out(db, "none", owner="w").due_at == clock.now() + 6
 
 
@@ -473,8 +473,8 @@ def test_a_job_that_is_taken_again_by_its_id_is_held_as_long_as_the_last_time(db
     clock.advance(6)
     jobs.rescue(db)
 
-    jobs.claim_id(db, "job-0", owner="us", lease_s=None)
+    jobs.claim(db, job_id="job-0", owner="us", lease_s=None)
 
     clock.advance(6)
     assert [job.job_id for job in jobs.rescue(db)] == ["job-0"]
-    assert jobs.claim_id(db, "none", owner="us", lease_s=None) is None
+    assert jobs.claim(db, job_id="none", owner="us", lease_s=None) is None

@@ -56,7 +56,7 @@ def test_jobs_are_found_by_status_type_machine_and_text(site: Site) -> None:
     assert ids(site.get("/api/jobs?status=failed&status=cancelled")) == ["c", "a"]
     assert ids(site.get("/api/jobs?status=failed,pending")) == ["c", "b"]
     assert ids(site.get("/api/jobs?type=resize")) == ["b", "a"]
-    jobs.claim_id(site.db, "b", owner="w", machine="worker_1")
+    jobs.claim(site.db, job_id="b", owner="w", machine="worker_1")
     assert ids(site.get("/api/jobs?machine_type=gpu")) == ["b"]
     assert ids(site.get("/api/jobs?machine=worker_1")) == ["b"]
     assert ids(site.get("/api/jobs?machine=gpu")) == []
