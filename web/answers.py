@@ -1,10 +1,10 @@
-"""Answers in JSON."""
+"""Answers in JSON, those to errors too."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from flask import Flask, Response
+from flask import Blueprint, Response
 from werkzeug.exceptions import HTTPException
 
 from ..storage.errors import (
@@ -31,11 +31,7 @@ STATUSES: tuple[tuple[type[StorageError], int], ...] = (
 )
 
 
-def init_app(app: Flask) -> None:
-    """Answer errors in JSON too."""
-    app.register_error_handler(Refused, _refused)
-    app.register_error_handler(StorageError, _storage_error)
-    app.register_error_handler(HTTPException, _http_error)
+blueprint = Blueprint("answers", __name__)
 
 
 def reply(value: Any, status: int = 200) -> Response:
@@ -51,15 +47,18 @@ def page_of(items: list[Any], next_cursor: int | None, **more: Any) -> Response:
 # Helpers
 
 
+@blueprint.app_errorhandler(Refused)
 def _refused(error: Refused) -> Response:
     return reply(error.as_dict(), error.status)
 
 
+@blueprint.app_errorhandler(StorageError)
 def _storage_error(error: StorageError) -> Response:
     status = next(status for kind, status in STATUSES if isinstance(error, kind))
     return reply({"error": str(error)}, status)
 
 
+@blueprint.app_errorhandler(HTTPException)
 def _http_error(error: HTTPException) -> Response:
     answer = reply({"error": error.description or error.name}, error.code or 500)
     for name, value in error.get_headers():

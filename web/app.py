@@ -7,14 +7,18 @@ from pathlib import Path
 from flask import Flask
 
 from . import answers, auth, compression, metrics, pages
-from .api import openapi
-from .api import routes as api
+from .api import controls, diagrams, events, jobs, machines, openapi, routes
 from .monitor import EXTENSION, Monitor
 from .settings import Settings
 from .stream import routes as stream
 
 #: longest body in bytes; the payload of an event may have 16 MiB
 LONGEST_BODY = 17 * 1024 * 1024
+
+#: modules with routes and checks; each request is checked in this order, and each answer completed in the reverse order
+PARTS = (
+    answers, auth, compression, pages, machines, events, jobs, diagrams, controls, routes, stream, metrics, openapi
+)  # fmt: skip
 
 
 def create_app(
@@ -51,8 +55,9 @@ def create_app(
     app.config["MAX_CONTENT_LENGTH"] = LONGEST_BODY
     app.url_map.merge_slashes = False  # machine names may contain //
     app.extensions[EXTENSION] = Monitor(settings)
-    for part in (answers, auth, compression, pages, api, stream, metrics, openapi):
-        part.init_app(app)
+    for part in PARTS:
+        app.register_blueprint(part.blueprint)
+    stream.init_app(app)
     return app
 
 

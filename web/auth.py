@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 from urllib.parse import urlsplit
 
-from flask import Blueprint, Flask, Response, redirect, render_template, request
+from flask import Blueprint, Response, redirect, render_template, request
 
 from .answers import reply
 from .errors import Refused
@@ -31,13 +31,7 @@ class TokenMissing(Refused):
         super().__init__(401, "the token is missing or wrong", "open /login?token=…, or send Authorization: Bearer …")
 
 
-def init_app(app: Flask) -> None:
-    """Check every request."""
-    app.before_request(check)
-    app.register_error_handler(TokenMissing, _ask_for_it)
-    app.register_blueprint(blueprint)
-
-
+@blueprint.before_app_request
 def check() -> None:
     """Refuse a foreign Host or Origin, a missing token, or a write that is not allowed."""
     monitor = the_monitor()
@@ -77,6 +71,7 @@ def who() -> str:
 # Helpers
 
 
+@blueprint.app_errorhandler(TokenMissing)
 def _ask_for_it(error: TokenMissing) -> Response:
     """Return a login form to a browser, and the reason to a program."""
     if request.endpoint == "pages.page" and request.accept_mimetypes.accept_html:

@@ -6,7 +6,7 @@ import gzip
 from functools import lru_cache
 from pathlib import Path
 
-from flask import Flask, Response, current_app, request
+from flask import Blueprint, Response, current_app, request
 
 #: smallest file in bytes that is compressed
 LEAST = 1024
@@ -14,14 +14,12 @@ LEAST = 1024
 #: more files than the page has
 MOST_FILES = 200
 
-
-def init_app(app: Flask) -> None:
-    """Compress what Flask serves from its static folder."""
-    app.after_request(compress)
+blueprint = Blueprint("compression", __name__)
 
 
+@blueprint.after_app_request
 def compress(response: Response) -> Response:
-    """Compress a whole text file for clients that accept gzip; its tag becomes weak."""
+    """Compress a whole text file of the static folder for clients that accept gzip; its tag becomes weak."""
     if request.endpoint != "static" or response.status_code != 200 or not _is_worth_it(response):
         return response
     response.vary.add("Accept-Encoding")

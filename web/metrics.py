@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from flask import Blueprint, Flask, Response
+from flask import Blueprint, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -26,11 +26,6 @@ from .durations import grouped
 from .monitor import Monitor, the_monitor
 
 blueprint = Blueprint("metrics", __name__)
-
-
-def init_app(app: Flask) -> None:
-    """Add the route."""
-    app.register_blueprint(blueprint)
 
 
 @blueprint.get("/metrics")

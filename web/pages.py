@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Flask, Response, current_app, render_template, request
+from flask import Blueprint, Response, current_app, render_template, request
 
 from ..storage.names import escaped
 from .answers import reply
@@ -38,13 +38,7 @@ LONGEST_REPORT = 10_000
 blueprint = Blueprint("pages", __name__)
 
 
-def init_app(app: Flask) -> None:
-    """Add the page."""
-    app.config["csp_reports"] = []
-    app.after_request(protect)
-    app.register_blueprint(blueprint)
-
-
+@blueprint.after_app_request
 def protect(response: Response) -> Response:
     """Add the headers that make browsers refuse everything that the page does not need."""
     for name, value in HEADERS.items():
@@ -91,7 +85,7 @@ def ready() -> Response:
 @blueprint.post("/csp-report")
 def csp_report() -> tuple[str, int]:
     """Count what browsers had to refuse; a test reads the number."""
-    reports = current_app.config["csp_reports"]
+    reports = current_app.config.setdefault("csp_reports", [])
     if len(reports) < 100:
         reports.append(request.get_data(cache=False, as_text=True)[:LONGEST_REPORT])
         current_app.logger.warning("a browser refused something on the page: %s", escaped(reports[-1][:500]))

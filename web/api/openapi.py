@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from flask import Blueprint, Flask, Response
+from flask import Blueprint, Response
 
 from ...actors.processes import liveness
 from ...storage.jobs import job
@@ -18,11 +18,6 @@ from .openapi_schemas import BODIES, SCHEMAS, ref
 Json = dict[str, Any]
 
 blueprint = Blueprint("openapi", __name__)
-
-
-def init_app(app: Flask) -> None:
-    """Add the route."""
-    app.register_blueprint(blueprint)
 
 
 @blueprint.get("/api/openapi.json")

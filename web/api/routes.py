@@ -1,24 +1,16 @@
-"""The API under /api: its parts, the configuration of the page, and the routes of the older second port."""
+"""The configuration of the page, and the route of the older second port."""
 
 from __future__ import annotations
 
-from flask import Blueprint, Flask, Response, request
+from flask import Blueprint, Response, request
 
 from ...actors.system.manifest_file import project_in
 from ..answers import reply
 from ..monitor import the_monitor
 from ..settings import version
 from ..stream.follower import Follower
-from . import controls, diagrams, events, jobs, machines
 
 blueprint = Blueprint("api", __name__)
-
-
-def init_app(app: Flask) -> None:
-    """Add all routes."""
-    for part in (machines, events, jobs, diagrams, controls):
-        app.register_blueprint(part.blueprint)
-    app.register_blueprint(blueprint)
 
 
 @blueprint.get("/api/config")

@@ -42,13 +42,11 @@ class Reader(threading.Thread):
 
 
 def init_app(app: Flask) -> None:
-    """Add the stream's routes."""
+    """Add the WebSockets."""
     app.config["SOCK_SERVER_OPTIONS"] = {"thread_class": Reader, "max_message_size": LONGEST_MESSAGE}
     sock = Sock(app)
     for path, name in PATHS.items():
         sock.route(path, endpoint=name)(follow)
-    app.register_blueprint(blueprint)
-    app.before_request(make_room)
 
 
 def follow(ws: Server) -> None:
@@ -79,6 +77,7 @@ def server_sent_events() -> Response:
     return Response(_events(monitor, since), mimetype="text/event-stream", headers={"X-Accel-Buffering": "no"})
 
 
+@blueprint.before_app_request
 def make_room() -> None:
     """Refuse a stream with wrong parameters, or when there are too many, while HTTP can still report it."""
     if request.endpoint not in (*PATHS.values(), "stream.server_sent_events"):
