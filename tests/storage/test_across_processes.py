@@ -86,7 +86,7 @@ def test_eight_processes_claim_each_of_2000_jobs_once(shared_url: str) -> None:
         assert jobs.counts(db)["completed"] == 2000
 
 
-def test_letters_of_many_senders_form_one_chain(shared_url: str) -> None:
+def test_events_of_many_senders_form_one_chain(shared_url: str) -> None:
     with Database.open(shared_url) as db:
         outputs = run_together(POSTER, shared_url, 4)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from statemachine_engine.storage.backoff import back_off
 
 
-def test_each_wait_is_so_many_times_as_long_as_the_one_before_up_to_the_longest() -> None:
+def test_each_wait_grows_by_the_factor_up_to_the_longest() -> None:
     assert [back_off(1, attempt, longest_s=10) for attempt in (1, 2, 3, 4, 5, 5000)] == [1, 2, 4, 8, 10, 10]
     assert [back_off(1, attempt, longest_s=10, factor=3) for attempt in (1, 2, 3, 4)] == [1, 3, 9, 10]
 

@@ -28,7 +28,7 @@ def test_a_posted_event_waits_in_the_mailbox_of_its_target(db: Database, clock: 
     )
 
 
-def test_letters_come_in_the_order_of_their_ids(db: Database) -> None:
+def test_events_come_in_the_order_of_their_ids(db: Database) -> None:
     for number in range(10):
         mailbox.post(db, "m", f"e{number}")
 
@@ -38,7 +38,7 @@ def test_letters_come_in_the_order_of_their_ids(db: Database) -> None:
     assert kinds(messages + rest) == [f"e{number}" for number in range(10)]
 
 
-def test_a_letter_names_the_one_before_it_so_that_a_gap_shows(db: Database) -> None:
+def test_an_event_names_the_one_before_it_so_that_a_gap_shows(db: Database) -> None:
     first = mailbox.post(db, "m", "a")
     mailbox.post(db, "other", "x")
     mailbox.settle(db, [first.id], "processed")
@@ -48,14 +48,14 @@ def test_a_letter_names_the_one_before_it_so_that_a_gap_shows(db: Database) -> N
     assert mailbox.post(db, "m", "c").after == second.id
 
 
-def test_one_event_to_several_machines_is_a_letter_each(db: Database) -> None:
+def test_one_event_to_several_machines_is_a_row_each(db: Database) -> None:
     messages = mailbox.post_many(db, ["a", "b"], "go", {"x": 1}, source="cli")
 
     assert [message.target for message in messages] == ["a", "b"]
     assert [mailbox.unread(db, name)[0].payload for name in ("a", "b")] == [{"x": 1}, {"x": 1}]
 
 
-def test_a_letter_expires_when_nobody_reads_it(db: Database, clock: ManualClock) -> None:
+def test_an_event_expires_if_no_machine_reads_it(db: Database, clock: ManualClock) -> None:
     mailbox.post(db, "m", "soon", ttl_s=10)
     mailbox.post(db, "m", "never", ttl_s=None)
     mailbox.post(db, "m", "tomorrow")
@@ -67,7 +67,7 @@ def test_a_letter_expires_when_nobody_reads_it(db: Database, clock: ManualClock)
     assert [row.status for row in mailbox.list_(db)] == ["pending", "pending", "expired"]
 
 
-def test_a_settled_letter_is_read_no_more_and_keeps_its_first_mark(db: Database) -> None:
+def test_a_settled_event_is_not_read_again_and_keeps_its_first_mark(db: Database) -> None:
     message = mailbox.post(db, "m", "go")
     mailbox.settle(db, [message.id], "processed")
     mailbox.settle(db, [message.id], "ignored")
@@ -84,7 +84,7 @@ def test_an_event_for_people_only_is_recorded_as_settled(db: Database) -> None:
     assert mailbox.list_(db)[0].processed_at is not None
 
 
-def test_peeking_picks_by_type_and_leaves_letters_unread(db: Database) -> None:
+def test_peeking_filters_by_type_and_leaves_events_unread(db: Database) -> None:
     for kind in ("a", "b", "a", "c"):
         mailbox.post(db, "m", kind)
 
@@ -112,7 +112,7 @@ def test_an_id_is_never_used_twice(db: Database) -> None:
     assert mailbox.post(db, "m", "go").id > newest
 
 
-def test_machines_with_unread_letters_are_found_in_one_look(db: Database, clock: ManualClock) -> None:
+def test_machines_with_unread_events_are_found_in_one_query(db: Database, clock: ManualClock) -> None:
     mailbox.post(db, "gone", "go", ttl_s=1)
     clock.advance(2)
     newest = [mailbox.post(db, name, "go").id for name in ("a", "b", "b")]
@@ -146,7 +146,7 @@ def test_listing_shows_the_newest_first(db: Database) -> None:
     assert rows[0].as_dict()["payload"] == {"n": 4}
 
 
-def test_pruning_deletes_old_settled_letters_only(db: Database, clock: ManualClock) -> None:
+def test_pruning_deletes_only_old_settled_events(db: Database, clock: ManualClock) -> None:
     old = mailbox.post(db, "m", "old")
     mailbox.settle(db, [old.id], "processed")
     mailbox.post(db, "m", "old but unread", ttl_s=None)

@@ -79,7 +79,7 @@ def test_events_that_are_too_old_or_too_many_are_dropped(monkeypatch: pytest.Mon
     assert ids_after(backlog, Place(start.epoch, 12)) == [13]
 
 
-def test_a_piece_has_so_many_events_and_about_so_many_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_piece_is_limited_by_number_and_by_size_of_events(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PIECE", 3)
     monkeypatch.setattr(module, "PIECE_BYTES", 25)
     backlog = Backlog()
