@@ -21,7 +21,7 @@ def test_nothing_is_lost_and_nothing_done_twice_wherever_a_process_dies(tmp_path
     assert died == len(chosen)
 
 
-def test_nor_on_postgresql_whose_server_lives_on_with_what_was_under_way(tmp_path: Path) -> None:
+def test_no_crash_loses_work_on_postgresql_whose_server_goes_on(tmp_path: Path) -> None:
     chosen = [(point, 1) for point in POINTS if point.moment == "commit"][::3]
 
     with own_server() as server:

@@ -167,7 +167,7 @@ def test_counts_come_from_the_database(project: Installation) -> None:
     assert "new_job x2 --> working" in other.stdout
 
 
-def test_counts_of_a_machine_that_never_ran_are_zero_and_said_so(project: Installation) -> None:
+def test_counts_of_a_machine_that_never_ran_are_zero_with_a_message(project: Installation) -> None:
     project.open()
 
     result = draw(project, "config/worker.yaml", "--format", "ascii", "--counts", "--hours", "1")

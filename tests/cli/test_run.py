@@ -303,7 +303,7 @@ def test_the_module_can_be_run_without_its_script(place: Any) -> None:
     assert (result.returncode, (place.folder / "greeted.txt").read_text()) == (0, "x")
 
 
-def test_an_event_sent_while_nobody_ran_is_delivered_at_the_start(place: Any) -> None:
+def test_an_event_sent_while_no_machine_ran_is_delivered_at_the_start(place: Any) -> None:
     place.db("send-event", "--target", "waits", "--type", "stop")
 
     result = place.shell("statemachine", write(place, "waits.yaml", WAITS))

@@ -137,7 +137,7 @@ def test_a_job_of_a_schedule_is_taken_at_once_also_by_another_process(running: R
 
 
 @pytest.mark.parametrize("end", ["completed", "failed", "cancelled"])
-def test_whoever_waits_for_jobs_goes_on_at_their_end(site: Site, end: str) -> None:
+def test_an_action_that_waits_for_jobs_goes_on_at_their_end(site: Site, end: str) -> None:
     config = {
         "initial_state": "waiting",
         "transitions": [

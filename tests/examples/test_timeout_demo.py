@@ -26,7 +26,7 @@ def test_an_answer_in_time_ends_it_with_0(project: Project, readme: list[str]) -
     assert "Answered: forty-two" in project.log()
 
 
-def test_a_quick_call_needs_nobody(project: Project, readme: list[str]) -> None:
+def test_a_quick_call_ends_by_itself(project: Project, readme: list[str]) -> None:
     assert "Answered: none" in project.shell(readme[2])
     assert "call_done" in project.shell(readme[3])
 

@@ -76,7 +76,7 @@ def test_a_reader_that_follows_writers_misses_nothing(db: Database) -> None:
     assert seen == sorted(set(seen))
 
 
-def test_a_state_is_recorded_for_a_machine_that_nobody_registered(db: Database) -> None:
+def test_a_state_is_recorded_for_a_machine_that_is_not_registered(db: Database) -> None:
     audit.write(db, [StateRow("m", "a", 5.0, "run-1")])
 
     row = machines.get(db, "m")
@@ -156,7 +156,7 @@ def test_errors_are_listed_with_their_jobs(db: Database) -> None:
     assert bare.as_dict()["error_message"] is None
 
 
-def test_whatever_a_note_carries_it_is_recorded(db: Database) -> None:
+def test_a_note_with_any_payload_is_recorded(db: Database) -> None:
     audit.write(db, [Note("m", "n", {"nan": float("nan"), "object": {1, 2}, "nul": "\0"}, 1.0)])
 
     payload = audit.since(db, 0)[0].payload

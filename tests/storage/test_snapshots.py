@@ -59,9 +59,7 @@ def test_why_the_job_has_failed_is_kept_as_a_text_that_every_database_takes_with
         ("timers", '{"timeout(100)": "soon"}', "its timers are no times"),
     ],
 )
-def test_one_that_somebody_has_spoiled_is_refused_with_the_reason(
-    db: Database, column: str, text: str, why: str
-) -> None:
+def test_a_damaged_snapshot_is_refused_with_the_reason(db: Database, column: str, text: str, why: str) -> None:
     acquire(db, "m")
     audit.write(db, [saved("a", "run-1")])
     with db.write():

@@ -130,7 +130,7 @@ def test_a_worker_does_job_after_job_and_reports_each(start, runtime):
     assert [jobs.get(runtime.db, f"j{n}").result for n in range(3)] == [40, 41, 42]  # type: ignore[union-attr]
 
 
-def test_a_controller_wakes_when_the_jobs_that_it_waits_for_have_ended(start):
+def test_a_controller_goes_on_when_the_jobs_that_it_waits_for_have_ended(start):
     controller = start(
         """
         initial_state: adding

@@ -70,7 +70,7 @@ def test_there_must_be_a_target(bench, config):
         bench.run("send_event", **config)
 
 
-def test_a_pattern_that_matches_nobody_is_warned_of(bench, caplog):
+def test_a_pattern_that_matches_no_machine_is_logged_as_a_warning(bench, caplog):
     assert bench.run("send_event", target_machine="worker_*") == "event_sent"
     assert "no machine matches 'worker_*'" in caplog.text
 

@@ -31,7 +31,7 @@ class Neighbours:
         self.db = db
         self.handed: list[MailboxMessage] = []
         self.published: list[tuple[str, str, Mapping[str, Any]]] = []
-        self.woken: list[tuple[str, tuple[str | None, ...], int]] = []
+        self.notified: list[tuple[str, tuple[str | None, ...], int]] = []
         self.spawned: list[tuple[Path, Path | None]] = []
 
     def deliver(self, event: MailboxMessage, timeout_s: float) -> bool:
@@ -44,7 +44,7 @@ class Neighbours:
         self.published.append((machine, type, payload))
 
     def notify(self, topic: str, key: tuple[str | None, ...], count: int) -> None:
-        self.woken.append((topic, key, count))
+        self.notified.append((topic, key, count))
 
     def spawn(self, parent: str, path: Path, name: str, context: Mapping[str, Any], **options: Any) -> str:
         self.spawned.append((path, options["actions_dir"]))
@@ -144,7 +144,7 @@ def test_a_notification_s_key_is_a_tuple_of_names(
     services: Services, router: Neighbours, key: Any, sent: tuple[Any, ...]
 ) -> None:
     services.notify("jobs", key, 3)
-    assert router.woken == [("jobs", sent, 3)]
+    assert router.notified == [("jobs", sent, 3)]
 
 
 def test_a_machine_s_file_is_looked_for_here_and_beside_the_own_one(

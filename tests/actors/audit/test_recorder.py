@@ -253,7 +253,7 @@ def test_a_batch_whose_answer_was_lost_is_stored_once(
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_batch_whose_ids_were_drawn_again_by_somebody_else_is_stored(
+def test_a_batch_whose_ids_belong_to_other_records_counts_as_unwritten(
     postgres_url: str, open_db: Callable[..., Database]
 ) -> None:
     db = open_db(postgres_url)

@@ -44,7 +44,7 @@ def test_a_callback_that_comes_too_late_is_called_at_once() -> None:
     assert called == [1]
 
 
-def test_a_callback_that_fails_keeps_nobody_else_from_hearing(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_callback_that_fails_does_not_stop_the_others(caplog: pytest.LogCaptureFixture) -> None:
     token, called = CancelToken(), []
     token.on_cancel(lambda: [][0])
     token.on_cancel(lambda: called.append(1))
@@ -54,7 +54,7 @@ def test_a_callback_that_fails_keeps_nobody_else_from_hearing(caplog: pytest.Log
     assert caplog.text.count("a callback of a cancelled action failed") == 2
 
 
-def test_a_set_token_raises_what_no_except_exception_swallows() -> None:
+def test_a_set_token_raises_a_base_exception() -> None:
     token = CancelToken()
     token.cancel()
     with pytest.raises(Cancelled):

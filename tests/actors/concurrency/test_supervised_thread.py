@@ -125,7 +125,9 @@ def test_a_crash_of_maintenance_does_not_end_it(runtime: Runtime) -> None:
     until(lambda: ("keeper_crashed", 1, 0.0) in problems.counts(runtime.db))  # which maintenance itself stores
 
 
-def test_a_notifier_s_crash_makes_nobody_deaf(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_a_crash_of_the_notifier_notifications_still_arrive(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("statemachine_engine.actors.runtime.maintenance.LOOK_S", 60.0)
     with Runtime(postgres_url, sockets=False) as runtime, Database.open(postgres_url) as elsewhere:
         machine = runtime.add(MOVE, "m")

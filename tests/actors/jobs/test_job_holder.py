@@ -29,7 +29,7 @@ class Process:
         self.db = db
         self.published: list[tuple[str, str]] = []
         self.errors: list[str | None] = []
-        self.woken: list[tuple[str, tuple[str | None, ...], int]] = []
+        self.notified: list[tuple[str, tuple[str | None, ...], int]] = []
         self.leases: list[float] = []
         self.limits: list[Timer] = []
         self.told: list[JobOverdue] = []
@@ -46,7 +46,7 @@ class Process:
         self.errors += [payload["error_message"]] if "error_message" in payload else []
 
     def notify(self, topic: str, key: tuple[str | None, ...], count: int) -> None:
-        self.woken.append((topic, key, count))
+        self.notified.append((topic, key, count))
 
     def after(self, delay_s: float, callback: Callable[[], object]) -> Timer:
         self.limits.append(Timer(callback))
@@ -101,7 +101,7 @@ def test_asking_for_the_next_job_completes_the_one_before(
     job_holder.claim()
     assert (status(db, "job-0"), current(job_holder)) == ("completed", "job-1")
     assert process.published[1:] == [("job_completed", "job-0"), ("job_started", "job-1")]
-    assert process.woken == [("done", ("job-0",), 1)]
+    assert process.notified == [("done", ("job-0",), 1)]
 
 
 def test_asking_in_vain_completes_it_too(job_holder: JobHolder, db: Database) -> None:
@@ -153,7 +153,7 @@ def test_a_retried_job_waits_again_and_its_workers_are_notified(
     add_jobs(db, 1)
     job_holder.claim()
     assert job_holder.retry("job-0", reason="busy").status == "pending"
-    assert (current(job_holder), process.woken) == (None, [("jobs", ("work", None), 1)])
+    assert (current(job_holder), process.notified) == (None, [("jobs", ("work", None), 1)])
 
 
 def test_a_retry_of_a_job_whose_attempts_are_spent_is_its_failure(
@@ -163,7 +163,7 @@ def test_a_retry_of_a_job_whose_attempts_are_spent_is_its_failure(
     job_holder.claim()
     assert job_holder.retry("job-0").status == "failed"
     assert process.published[-1] == ("job_failed", "job-0")
-    assert process.woken == [("done", ("job-0",), 1)]
+    assert process.notified == [("done", ("job-0",), 1)]
 
 
 def lose(db: Database, clock: ManualClock, process: Process) -> None:
@@ -237,7 +237,7 @@ def test_claiming_by_id_settles_the_one_before_but_not_itself(
 
 def test_an_added_job_notifies_the_workers_that_may_take_it(job_holder: JobHolder, process: Process) -> None:
     job_holder.enqueue("j", "video", machine_type="gpu")
-    assert process.woken == [("jobs", ("video", "gpu"), 1)]
+    assert process.notified == [("jobs", ("video", "gpu"), 1)]
     with pytest.raises(JobExists):
         job_holder.enqueue("j", "video")
 
@@ -410,7 +410,7 @@ def test_an_attempt_that_takes_too_long_is_ended_and_the_last_one_is_the_failure
         reason,
         None,
     )
-    assert (status(db, "job-0"), process.woken) == ("pending", [("jobs", ("work", None), 1)])
+    assert (status(db, "job-0"), process.notified) == ("pending", [("jobs", ("work", None), 1)])
     job_holder.claim()
     assert job_holder.time_out("job-0", 2) == reason
     assert (status(db, "job-0"), process.published[-1]) == ("failed", ("job_failed", "job-0"))
@@ -474,7 +474,7 @@ def test_a_job_whose_actions_were_cut_off_is_tried_again(job_holder: JobHolder, 
     job_holder.note_cut_off()
     job_holder.finish()
     assert status(db, "job-0") == "pending"
-    assert process.woken == [("jobs", ("work", None), 1)]
+    assert process.notified == [("jobs", ("work", None), 1)]
 
     job_holder.claim()
     job_holder.note_cut_off()

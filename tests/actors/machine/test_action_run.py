@@ -123,7 +123,7 @@ def test_each_action_that_ends_is_counted_with_its_failure(stage: Stage) -> None
     assert stage.counters.take().durations == []
 
 
-def test_neither_what_was_cut_off_nor_a_look_that_found_nothing_is_counted(stage: Stage) -> None:
+def test_neither_a_cancelled_run_nor_an_empty_poll_is_counted(stage: Stage) -> None:
     stage.action("probe", "self.services.cancel.cancel()")
     stage.perform(spec("check_database_queue"))
     stage.perform(spec("probe"))
@@ -143,7 +143,7 @@ FAILURES = {
 
 
 @pytest.mark.parametrize("body", FAILURES)
-def test_whatever_an_action_raises_is_its_failure_and_nothing_more(stage: Stage, body: str) -> None:
+def test_any_exception_of_an_action_is_only_its_failure(stage: Stage, body: str) -> None:
     stage.action("probe", body)
     with (stage.folder / "probe_action.py").open("a") as file:
         file.write("\n    async def _later(self):\n        sys.exit('later')\n")

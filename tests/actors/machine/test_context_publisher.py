@@ -108,7 +108,7 @@ def test_the_context_of_an_ended_machine_can_still_be_looked_at(db: Database) ->
     assert snapshots.get(db, "m") is None
 
 
-def test_no_machine_goes_on_from_what_another_start_left_to_look_at(db: Database) -> None:
+def test_no_machine_resumes_from_the_stored_context_of_another_start(db: Database) -> None:
     """Neither one that always starts from the beginning, nor one whose file has begun to say that it resumes."""
     for more in ({}, {}, {"on_restart": "resume"}):
         with Runtime(db, sockets=False) as runtime:

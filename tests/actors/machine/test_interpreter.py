@@ -395,7 +395,7 @@ def test_what_the_next_state_takes_waits_while_actions_are_to_be_tried_again(
     assert journal.of("unhandled") == []
 
 
-def test_what_leads_out_is_taken_at_once_and_what_waited_before_it_comes_next(
+def test_an_event_that_leaves_the_state_is_taken_at_once_and_earlier_ones_come_next(
     start: Start, journal: Journal, tmp_path: Path
 ) -> None:
     machine = start(UNSURE.format(tries=9, delay=100, flag=tmp_path / "flag"))

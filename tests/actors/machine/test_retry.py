@@ -61,7 +61,7 @@ def raising(action: WriteAction) -> None:
 
 
 @pytest.mark.usefixtures("raising")
-def test_an_action_that_raises_is_tried_again_and_what_stands_before_it_is_not(
+def test_an_action_that_raises_is_retried_and_the_actions_before_it_are_not(
     start: Start, journal: Journal, caplog: pytest.LogCaptureFixture
 ) -> None:
     machine = start(machine_of("{type: flaky, failures: 2, retry: {max: 3, delay: 0.01}}"))

@@ -95,7 +95,7 @@ def test_what_was_begun_before_it_was_met_does_not_end_it(
     assert caplog.text.count("over after") == 1
 
 
-def test_it_lasts_since_what_failed_was_begun_and_no_second_counts_twice(
+def test_an_outage_lasts_from_the_begin_of_the_failed_call_and_no_second_counts_twice(
     watch: Stopwatch, outage: Outage, counters: Counters
 ) -> None:
     began_s = watch.now_s

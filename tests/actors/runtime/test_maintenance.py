@@ -31,7 +31,7 @@ class House:
     def __init__(self, db: Database) -> None:
         self.db, self.wait_board = db, WaitBoard()
         self.notified: list[str] = []
-        self.woken: list[str] = []
+        self.notified_actions: list[str] = []
         self.counters = Counters()
         self.outage = Outage(self.counters, None, "the store takes nothing", str)
         self.looks = self.changes = self.progressed = 0
@@ -73,7 +73,7 @@ class House:
             raise RuntimeError("no time")
 
     def park(self, name: str, topic: str, key: Key = ()) -> None:
-        watch = Wait(topic, key, lambda: self.woken.append(name))
+        watch = Wait(topic, key, lambda: self.notified_actions.append(name))
         assert self.wait_board.park(watch, self.wait_board.version(topic))
 
 
@@ -114,7 +114,7 @@ def test_our_leases_are_renewed_and_those_of_others_are_not(house: House, db: Da
     assert jobs.statuses(db, ["job-0", "job-1"]) == {"job-0": "processing", "job-1": "pending"}
 
 
-def test_a_rescued_job_wakes_a_worker_and_a_spent_one_those_who_wait_for_it(
+def test_a_rescued_job_notifies_a_worker_and_a_failed_one_the_waiting_actions(
     house: House, db: Database, clock: ManualClock
 ) -> None:
     add_jobs(db, 2, max_attempts=1)
@@ -125,12 +125,12 @@ def test_a_rescued_job_wakes_a_worker_and_a_spent_one_those_who_wait_for_it(
     house.park("controller", "done", ("job-0",))
     clock.advance(61)
     house.maintenance.look(0.0)
-    assert sorted(house.woken) == ["controller", "worker"]
+    assert sorted(house.notified_actions) == ["controller", "worker"]
     assert house.failed == ["job-0"]
     assert jobs.statuses(db, ["job-0", "again"]) == {"job-0": "failed", "again": "pending"}
 
 
-def test_a_job_that_is_lost_again_wakes_a_worker_when_its_wait_is_over(
+def test_a_job_that_is_lost_again_notifies_a_worker_after_its_wait(
     house: House, db: Database, clock: ManualClock
 ) -> None:
     jobs.enqueue(db, "j", "work", backoff_s=30)
@@ -143,28 +143,30 @@ def test_a_job_that_is_lost_again_wakes_a_worker_when_its_wait_is_over(
     house.maintenance.look(0.0)
     clock.advance(29)
     house.maintenance.look(1.0)
-    assert (house.woken, house.failed) == ([], [])
+    assert (house.notified_actions, house.failed) == ([], [])
     clock.advance(1)
     house.maintenance.look(2.0)
-    assert house.woken == ["worker"]
+    assert house.notified_actions == ["worker"]
 
 
-def test_a_job_that_falls_due_wakes_one_worker_that_can_take_it(house: House, db: Database, clock: ManualClock) -> None:
+def test_a_job_that_falls_due_notifies_one_worker_that_can_take_it(
+    house: House, db: Database, clock: ManualClock
+) -> None:
     jobs.enqueue(db, "j", "video", machine_type="gpu", delay_s=30)
     for name, key in {"cpu": ("video", "cpu"), "any": ("video", None), "audio": ("audio", None)}.items():
         house.park(name, "jobs", key)
     house.maintenance.look(0.0)
-    assert house.woken == []
+    assert house.notified_actions == []
     clock.advance(31)
     house.maintenance.look(1.0)
-    assert house.woken == ["any"]
+    assert house.notified_actions == ["any"]
 
 
-def test_a_worker_that_takes_anything_is_woken_for_anything(house: House, db: Database) -> None:
+def test_a_worker_that_takes_any_job_is_notified_of_any_job(house: House, db: Database) -> None:
     house.park("all", "jobs")
     jobs.enqueue(db, "j", "video", machine_type="gpu")
     house.maintenance.look(0.0)
-    assert house.woken == ["all"]
+    assert house.notified_actions == ["all"]
 
 
 def test_rows_without_a_datagram_are_announced_until_they_are_read(house: House, db: Database) -> None:
@@ -225,7 +227,7 @@ def test_problems_are_stored_at_the_next_look_and_at_the_end(house: House, db: D
 
 @pytest.mark.parametrize("db_url", ["sqlite", "postgres"], indirect=True)
 @pytest.mark.parametrize("topic", ["done", "events", "machine"])
-def test_what_another_process_changed_wakes_those_who_watch(
+def test_a_change_by_another_process_notifies_the_waiting_actions(
     db_url: str, open_db: Callable[..., Database], topic: str
 ) -> None:
     house, other = House(open_db(db_url)), open_db(db_url)
@@ -234,7 +236,7 @@ def test_what_another_process_changed_wakes_those_who_watch(
     jobs.enqueue(other, "j", "work")
     mailbox.post(other, "x", "y")
     house.maintenance.look(2.0)
-    assert house.woken == ["watcher"]
+    assert house.notified_actions == ["watcher"]
 
 
 def test_a_look_that_failed_is_repeated(house: House, db: Database) -> None:
@@ -247,12 +249,12 @@ def test_a_look_that_failed_is_repeated(house: House, db: Database) -> None:
     house.maintenance.look(1.0)
     house.fails_at = None
     house.maintenance.look(2.0)
-    assert house.woken == ["watcher"]
+    assert house.notified_actions == ["watcher"]
     assert len(house.notified) == 1
 
 
 @pytest.mark.parametrize("db_url", ["sqlite", "memory"], indirect=True)  # PostgreSQL's token is all its schemas'
-def test_while_nothing_happens_nothing_is_written_and_nobody_woken(
+def test_without_work_nothing_is_written_and_no_action_is_notified(
     db_url: str, open_db: Callable[..., Database]
 ) -> None:
     db = open_db(db_url)
@@ -265,7 +267,7 @@ def test_while_nothing_happens_nothing_is_written_and_nobody_woken(
         house.maintenance.look(float(second))
     assert witness.change_token() == token
     assert (house.looks, house.changes) == (HEARTBEAT_S, 1)
-    assert house.woken == []
+    assert house.notified_actions == []
 
 
 def test_a_short_lease_is_renewed_in_time_while_the_thread_sleeps(

@@ -35,7 +35,7 @@ class House:
         self.db, self.clock = db, clock
         self.running = ["m"]
         self.handed: list[MailboxMessage] = []
-        self.woken: list[tuple[str, tuple[str | None, ...], int]] = []
+        self.notified: list[tuple[str, tuple[str | None, ...], int]] = []
         self.scheduler = Scheduler(db, cast(Router, self), names=lambda: self.running)
 
     def deliver(self, event: MailboxMessage, timeout_s: float) -> bool:
@@ -43,7 +43,7 @@ class House:
         return event.target in self.running
 
     def notify(self, topic: str, key: tuple[str | None, ...], count: int) -> None:
-        self.woken.append((topic, key, count))
+        self.notified.append((topic, key, count))
 
     def follow(self, *entries: str, machine: str = "m", file: str = "worker") -> None:
         self.scheduler.follow(definition(*entries, file=file), machine)
@@ -88,7 +88,7 @@ def test_a_job_is_added_when_its_time_has_come_and_not_before(house: House) -> N
     (job,) = jobs.find(house.db)
     assert (job.job_id, job.job_type, job.data) == ("worker.nightly-20261125T020000Z", "report", {"day": "2026-11-25"})
     assert job.metadata == {"schedule": "worker.nightly", "scheduled_for": "20261125T020000Z"}
-    assert house.woken == [("jobs", ("report", None), 1)]
+    assert house.notified == [("jobs", ("report", None), 1)]
     row = house.row()
     assert (row.fired, row.last_at, row.next_at) == (1, at("2026-11-25 02:00"), at("2026-11-26 02:00"))
     assert row.last_result == "job worker.nightly-20261125T020000Z"
@@ -262,7 +262,7 @@ def test_a_clock_that_is_set_back_by_a_day_does_not_keep_the_next_firing_waiting
     assert house.job_ids() == ["worker.nightly-20261124T020000Z"]
 
 
-def test_a_schedule_that_skips_what_it_missed_says_so(house: House) -> None:
+def test_a_schedule_that_skips_missed_firings_counts_them(house: House) -> None:
     house.follow('s: {cron: "0 * * * *", job: t, missed: skip}')
 
     house.look_at("2026-11-24 13:30")

@@ -86,7 +86,7 @@ def test_a_machine_that_starts_during_a_delivery_takes_the_event_once_from_its_m
     assert changes == 1
 
 
-def test_nobody_who_is_bound_later_hears_a_datagram(prefix: str) -> None:
+def test_a_socket_that_is_bound_later_gets_no_earlier_datagram(prefix: str) -> None:
     path = unix_socket.control_path(prefix, "m")
     first = unix_socket.bind(path)
 

@@ -145,7 +145,7 @@ def test_stop_removes_the_socket_s_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.leaves_sockets
-def test_stop_leaves_a_file_alone_that_has_become_somebody_else_s(tmp_path: Path) -> None:
+def test_stop_does_not_remove_the_socket_of_another_process(tmp_path: Path) -> None:
     post = Post(tmp_path / "s")
     post.listener.open()
     post.listener.start()

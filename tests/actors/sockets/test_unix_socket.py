@@ -161,7 +161,7 @@ def test_a_dead_socket_s_file_is_replaced(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["live", "stream", "file", "folder"])
-def test_what_somebody_else_has_there_is_left_alone(tmp_path: Path, kind: str) -> None:
+def test_an_occupied_path_is_refused_and_left_as_it_is(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "s"
     with made(path, kind):
         before = path.stat().st_ino

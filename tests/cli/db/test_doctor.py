@@ -139,7 +139,7 @@ def test_a_machine_that_failed(healthy: Any) -> None:
     assert "error-history --machine worker" in remedy
 
 
-def test_a_running_machine_that_nobody_hears(place: Any) -> None:
+def test_a_running_machine_without_its_socket(place: Any) -> None:
     path = place.machine("worker")
 
     message, remedy = one(place)

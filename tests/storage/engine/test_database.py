@@ -116,7 +116,7 @@ def test_an_existing_store_opens_where_none_is_to_be_made(sqlite_path: Path, ope
     assert jobs.counts(open_db(sqlite_path, create=False))["pending"] == 1
 
 
-def test_what_is_no_database_is_said_so(tmp_path: Path) -> None:
+def test_a_file_that_is_no_database_is_reported(tmp_path: Path) -> None:
     (tmp_path / "text.db").write_text("this is a text and no database, however long it may be" * 100)
     (tmp_path / "blocked").write_text("")
 
@@ -130,7 +130,7 @@ def test_what_is_no_database_is_said_so(tmp_path: Path) -> None:
         Database.open("mysql://host/db")
 
 
-def test_a_damaged_file_is_said_so(sqlite_path: Path, open_db: Open) -> None:
+def test_a_damaged_file_is_reported(sqlite_path: Path, open_db: Open) -> None:
     db = open_db(sqlite_path)
     add_jobs(db, 500)
     db.close()
@@ -295,7 +295,7 @@ def test_reading_cannot_write(sqlite_path: Path, open_db: Open) -> None:
         db.execute("DELETE FROM jobs")
 
 
-def test_a_locked_file_is_said_so(sqlite_path: Path, open_db: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_locked_file_is_reported(sqlite_path: Path, open_db: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("statemachine_engine.storage.engine.sqlite.BUSY_TIMEOUT_S", 0.01)
     db, other = open_db(sqlite_path), open_db(sqlite_path)
 

@@ -88,7 +88,7 @@ def test_a_notification_comes_with_the_commit(postgres_url: str, open_db: Open) 
 
 
 @pytest.mark.parametrize("end", ["cancel", "remove", "retry", "reset_processing", "rescue"])
-def test_whoever_takes_a_job_away_or_gives_it_up_tells_all_hosts(
+def test_taking_a_job_away_or_giving_it_up_notifies_all_hosts(
     postgres_url: str, open_db: Open, clock: ManualClock, end: str
 ) -> None:
     sender, receiver = open_db(postgres_url, clock=clock), open_db(postgres_url)
@@ -105,7 +105,7 @@ def test_whoever_takes_a_job_away_or_gives_it_up_tells_all_hosts(
     until(lambda: heard.extend(receiver.wait_notification(0.1)) or any('"done"' in text for text in heard))
 
 
-def test_a_job_that_is_moved_with_many_is_claimed_by_nobody_meanwhile(
+def test_a_job_that_is_moved_with_many_cannot_be_claimed_meanwhile(
     postgres_url: str, open_db: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     db, other = open_db(postgres_url), open_db(postgres_url)
@@ -208,7 +208,7 @@ def test_a_server_that_goes_away_during_a_notification_makes_the_store_unavailab
         tell_nobody()
 
 
-def test_an_unreachable_server_is_said_so_without_its_password() -> None:
+def test_an_unreachable_server_is_reported_without_its_password() -> None:
     with pytest.raises(StoreUnavailable) as refused:
         Database.open("postgresql://me:secret@127.0.0.1:1/nowhere")
 

@@ -78,7 +78,7 @@ def test_the_end_of_an_attempt_is_on_record_once(
     assert attempt.outcome in OUTCOMES
 
 
-def test_what_ends_a_job_that_nobody_holds_ends_no_attempt(db: Database) -> None:
+def test_ending_a_job_without_a_holder_ends_no_attempt(db: Database) -> None:
     add_jobs(db, 6)
     jobs.complete(db, "job-0")
     jobs.fail(db, "job-1", "no")

@@ -18,7 +18,7 @@ from tests.web.conftest import Site
         ("- nothing", "{folder}"),
     ],
 )
-def test_the_page_is_called_what_the_manifest_says_else_like_its_folder(
+def test_the_page_has_the_name_in_the_manifest_or_else_of_its_folder(
     site: Site, manifest: str | None, title: str
 ) -> None:
     if manifest is not None:

@@ -32,7 +32,7 @@ def test_readers_go_on_from_where_they_are() -> None:
     assert backlog.place_after(13) == Place(start.epoch, 13)
 
 
-def test_who_has_more_than_there_is_yet_gets_only_what_comes_after() -> None:
+def test_a_client_ahead_of_the_backlog_gets_only_later_events() -> None:
     backlog = Backlog()
     backlog.begin(0)
     ahead = backlog.place_after(5)
