@@ -95,17 +95,17 @@ def heartbeat(db: Database, incarnation: str, lease_s: float = LEASE_S) -> int:
 
 def release(db: Database, name: str, incarnation: str, *, status: str = "ended") -> None:
     """Release the name; the row stays, without a pid. Does nothing if another incarnation holds the name."""
-    _update(db, name, incarnation, "status = ?, pid = NULL, alive_until = NULL", status)
+    update(db, name, incarnation, status=status, pid=None, alive_until=None)
 
 
-def set_status(db: Database, name: str, incarnation: str, status: str) -> None:
-    """Set the machine's status. Does nothing if another incarnation holds the name."""
-    _update(db, name, incarnation, "status = ?", status)
-
-
-def set_control_socket(db: Database, name: str, incarnation: str, control_socket: str | None) -> None:
-    """Set where the machine listens, None for nowhere. Does nothing if another incarnation holds the name."""
-    _update(db, name, incarnation, "control_socket = ?", control_socket)
+def update(db: Database, name: str, incarnation: str, **columns: str | None) -> None:
+    """Set columns of the machine's row. Does nothing if another incarnation holds the name."""
+    changes = ", ".join(f"{column} = ?" for column in columns)
+    with db.write():
+        db.execute(
+            f"UPDATE machine_state SET {changes} WHERE machine_name = ? AND incarnation = ?",
+            (*columns.values(), name, incarnation),
+        )
 
 
 def get(db: Database, name: str) -> MachineRow | None:
@@ -134,13 +134,6 @@ def control_sockets(db: Database, host: str) -> dict[str, str]:
 
 
 # Helpers
-
-
-def _update(db: Database, name: str, incarnation: str, changes: str, value: str | None) -> None:
-    with db.write():
-        db.execute(
-            f"UPDATE machine_state SET {changes} WHERE machine_name = ? AND incarnation = ?", (value, name, incarnation)
-        )
 
 
 def _holds(row: MachineRow, host: str, now: float, is_alive: Callable[[MachineRow], bool]) -> bool:

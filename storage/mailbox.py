@@ -120,22 +120,15 @@ def post_many(
     return messages
 
 
-def unread(db: Database, target: str, *, limit: int = 256, after_id: int = 0) -> list[MailboxMessage]:
-    """Return the unread events of this machine that have not expired, in id order."""
+def unread(
+    db: Database, target: str, *, types: Sequence[str] | None = None, limit: int = 256, after_id: int = 0
+) -> list[MailboxMessage]:
+    """Return the unread events of these types (None: of any) that have not expired, in id order; they stay unread."""
+    condition = f"target_machine = ? AND id > ? AND {UNREAD}{and_one_of('event_type', types)}"
     with db.read():
         rows = db.execute(
-            f"{MESSAGE} WHERE target_machine = ? AND id > ? AND {UNREAD} ORDER BY id LIMIT ?",
-            (target, after_id, db.now(), limit),
-        ).fetchall()
-    return [_message(row) for row in rows]
-
-
-def peek(db: Database, target: str, types: Sequence[str] | None = None, limit: int = 256) -> list[MailboxMessage]:
-    """Return unread events of these types (None: of any), in id order; they stay unread."""
-    with db.read():
-        rows = db.execute(
-            f"{MESSAGE} WHERE target_machine = ? AND {UNREAD}{and_one_of('event_type', types)} ORDER BY id LIMIT ?",
-            (target, db.now(), *(types or ()), limit),
+            f"{MESSAGE} WHERE {condition} ORDER BY id LIMIT ?",
+            (target, after_id, db.now(), *(types or ()), limit),
         ).fetchall()
     return [_message(row) for row in rows]
 

@@ -28,7 +28,7 @@ class CheckEventsAction(BuiltinAction):
 
     def execute(self, context: Context) -> str | None:
         target = self.text("target_machine") or self.services.machine
-        waiting = mailbox.peek(self.services.db, target, self.names("event_types") or None)
+        waiting = mailbox.unread(self.services.db, target, types=self.names("event_types") or None)
         if not waiting:
             return self.empty_event()
         found = [

@@ -21,7 +21,7 @@ class ClearEventsAction(BuiltinAction):
 
     def execute(self, context: Context) -> str | None:
         target = self.text("target_machine") or self.services.machine
-        waiting = mailbox.peek(self.services.db, target, self.names("event_types") or None, _ALL)
+        waiting = mailbox.unread(self.services.db, target, types=self.names("event_types") or None, limit=_ALL)
         ids = [event.id for event in waiting]
         mailbox.settle(self.services.db, ids, "ignored")
         if target == self.services.machine:

@@ -173,7 +173,7 @@ class Supervisor:
     def report_status(self, name: str, status: str) -> None:
         """Store a machine's status in the registry."""
         with _logged(name, f"its status {status} cannot be written"):
-            machines.set_status(self._resources.db, name, self._resources.incarnation, status)
+            machines.update(self._resources.db, name, self._resources.incarnation, status=status)
 
     def _opened(self, machine: Machine) -> Listener:
         """Return a listener at the usual path, or at a hidden one if another user has taken that."""
@@ -185,7 +185,7 @@ class Supervisor:
             listener.open()
             log.warning("%s: %s; its control socket is %s", machine.name, error, listener.path)
             incarnation = self._resources.incarnation
-            machines.set_control_socket(self._resources.db, machine.name, incarnation, str(listener.path))
+            machines.update(self._resources.db, machine.name, incarnation, control_socket=str(listener.path))
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 raise SocketTaken(machine.name, str(listener.path)) from error
@@ -241,7 +241,7 @@ class Supervisor:
         machine.live.last_error = DEAF
         self._publish_error(machine.name, DEAF)
         with _logged(machine.name, "the loss of its socket cannot be registered"):
-            machines.set_control_socket(self._resources.db, machine.name, self._resources.incarnation, None)
+            machines.update(self._resources.db, machine.name, self._resources.incarnation, control_socket=None)
 
     def _publish_error(self, name: str, message: str) -> None:
         self._resources.recorder.publish(name, "error", {"error_message": message, "job_id": None})

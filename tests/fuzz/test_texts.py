@@ -75,7 +75,7 @@ def is_one_plain_line(error: StorageError) -> bool:
 def stored_as_data(db: Database, value: str) -> None:
     """Store the text as payload, reason and log message: any text that a database can hold is accepted."""
     posted = mailbox.post(db, "m", "go", {"text": value})
-    (kept,) = mailbox.peek(db, "m", limit=1_000_000)[-1:] or [posted]
+    (kept,) = mailbox.unread(db, "m", limit=1_000_000)[-1:] or [posted]
     assert kept.payload["text"] == json.loads(json.dumps(value))  # two surrogate halves become one character
     mailbox.clear(db)
     jobs.enqueue(db, "j", "t", data={value: value})

@@ -83,7 +83,7 @@ def test_a_follower_is_not_disturbed_by_the_one_before(db: Database) -> None:
     acquire(db, "m", "run-2", is_alive=lambda row: False)
 
     machines.release(db, "m", "run-1")
-    machines.set_status(db, "m", "run-1", "failed")
+    machines.update(db, "m", "run-1", status="failed")
     audit.write(db, [audit.StateRow("m", "stale", 1.0, "run-1")])
 
     row = machines.get(db, "m")
@@ -93,7 +93,7 @@ def test_a_follower_is_not_disturbed_by_the_one_before(db: Database) -> None:
 
 def test_a_failed_machine_still_holds_its_name(db: Database) -> None:
     acquire(db, "m")
-    machines.set_status(db, "m", "run-1", "failed")
+    machines.update(db, "m", "run-1", status="failed")
 
     assert [row.status for row in machines.list_(db) if row.running] == ["failed"]
     assert machines.heartbeat(db, "run-1") == 1
@@ -139,9 +139,9 @@ def test_each_incarnation_of_this_host_has_one_control_socket(db: Database) -> N
 
 def test_a_machine_without_a_control_socket_is_not_notified(db: Database) -> None:
     acquire(db, "m", control_socket="/tmp/c-m.sock", host="here")
-    machines.set_control_socket(db, "m", "run-2", None)
+    machines.update(db, "m", "run-2", control_socket=None)
     assert machines.control_sockets(db, "here") == {"run-1": "/tmp/c-m.sock"}
 
-    machines.set_control_socket(db, "m", "run-1", None)
+    machines.update(db, "m", "run-1", control_socket=None)
 
     assert machines.control_sockets(db, "here") == {}

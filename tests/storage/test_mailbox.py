@@ -84,12 +84,12 @@ def test_an_event_for_people_only_is_recorded_as_settled(db: Database) -> None:
     assert mailbox.list_(db)[0].processed_at is not None
 
 
-def test_peeking_filters_by_type_and_leaves_events_unread(db: Database) -> None:
+def test_unread_events_are_picked_by_type_and_stay_unread(db: Database) -> None:
     for kind in ("a", "b", "a", "c"):
         mailbox.post(db, "m", kind)
 
-    assert kinds(mailbox.peek(db, "m", ["a", "c"], 2)) == ["a", "a"]
-    assert kinds(mailbox.peek(db, "m", None, 9)) == ["a", "b", "a", "c"]
+    assert kinds(mailbox.unread(db, "m", types=["a", "c"], limit=2)) == ["a", "a"]
+    assert kinds(mailbox.unread(db, "m", limit=9)) == ["a", "b", "a", "c"]
     assert len(mailbox.unread(db, "m")) == 4
 
 

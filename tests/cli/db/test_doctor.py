@@ -21,7 +21,7 @@ from statemachine_engine.cli.db.doctor_finding import findings_of
 from statemachine_engine.storage import audit, jobs, mailbox, schedules
 from statemachine_engine.storage.audit import Note
 from statemachine_engine.storage.engine.database import Database
-from statemachine_engine.storage.machines import set_status
+from statemachine_engine.storage.machines import update
 from statemachine_engine.storage.schedules import ScheduleRow
 from tests.support.older_engines import make_old_file
 
@@ -132,7 +132,7 @@ def test_a_machine_that_died(place: Any) -> None:
 
 def test_a_machine_that_failed(healthy: Any) -> None:
     incarnation = f"{socket.gethostname()}/{os.getpid()}/0/worker"
-    set_status(healthy.open(), "worker", incarnation, "failed")
+    update(healthy.open(), "worker", incarnation, status="failed")
 
     message, remedy = one(healthy)
     assert message == "worker has failed in state waiting"

@@ -52,7 +52,7 @@ def test_machine_status_tells_the_dead_from_the_ended(place: Any) -> None:
     database = place.open()
     for name in ("running", "failed", "ended"):
         place.machine(name)
-        machines.set_status(database, name, incarnation(name), name)
+        machines.update(database, name, incarnation(name), status=name)
     machines.release(database, "ended", incarnation("ended"))
     place.machine("dead", pid=dead_pid())
 

@@ -115,8 +115,8 @@ def test_a_verb_of_jobs_changes_the_jobs_that_are_meant_and_nothing_else(
         (lambda db: machines.heartbeat(db, "m"), "machine_state", 1),
         (lambda db: machines.release(db, "m", "m"), "machine_state", 1),
         (lambda db: machines.release(db, "m", "n"), "machine_state", 0),
-        (lambda db: machines.set_status(db, "m", "m", "failed"), "machine_state", 1),
-        (lambda db: machines.set_control_socket(db, "m", "m", "/s"), "machine_state", 1),
+        (lambda db: machines.update(db, "m", "m", status="failed"), "machine_state", 1),
+        (lambda db: machines.update(db, "m", "m", control_socket="/s"), "machine_state", 1),
     ],
 )
 def test_a_verb_of_events_history_and_machines_changes_rows_of_its_table_only(
