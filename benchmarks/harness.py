@@ -58,7 +58,7 @@ class Result:
         return statistics.median(self.samples)
 
     def ratio(self, floor: str) -> float:
-        """The median over the rounds of the figure divided by the same round's floor."""
+        """Return the median over the rounds of the figure divided by the same round's floor."""
         pairs = zip(self.samples, self.floors[floor], strict=True)
         return statistics.median(own / other if other else float("inf") for own, other in pairs)
 
@@ -100,7 +100,7 @@ def run(benchmark: Benchmark, *, quick: bool) -> list[Result]:
 
 
 def table(results: list[Result]) -> str:
-    """A Markdown table, aligned for the terminal too."""
+    """Return a Markdown table, aligned for the terminal too."""
     lines: list[tuple[str, ...]] = [("", "median", "min – max", "floor", "its median", "ratio", "target", "")]
     for result in results:
         lines += _lines(result)
@@ -121,7 +121,7 @@ def _result(row: Row, benchmark: Benchmark, rounds: list[Figures]) -> Result:
 
 
 def _lines(result: Result) -> list[tuple[str, ...]]:
-    """The row itself with its first floor, and one more line for each further floor."""
+    """Return the row with its first floor, and one more line for each further floor."""
     row = result.row
     spread = f"{_number(min(result.samples))} – {_number(max(result.samples))}"
     own = (row.label, f"{_number(result.value)} {row.unit}", spread if len(result.samples) > 1 else "")

@@ -49,7 +49,7 @@ print("done", flush=True)
 
 
 def worker(action: dict[str, Any]) -> dict[str, Any]:
-    """A worker whose one action leads back to the queue."""
+    """Return a worker whose only action leads back to the queue."""
     return {
         "initial_state": "waiting",
         "states": ["waiting", "working"],

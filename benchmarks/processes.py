@@ -37,7 +37,7 @@ class Child:
         self.pid = self._popen.pid
 
     def read(self) -> str:
-        """Its next line; Failed when it ended instead."""
+        """Return its next line. Raise Failed if it ended instead."""
         assert self._popen.stdout is not None
         line = self._popen.stdout.readline()
         if not line:
@@ -66,7 +66,7 @@ class Child:
 
 @contextmanager
 def script(source: str, *arguments: str) -> Iterator[Child]:
-    """A bare interpreter that runs `source`, after it has said "ready"."""
+    """Start a bare interpreter with `source`, and yield it when it has printed "ready"."""
     child = Child(sys.executable, "-c", source, *arguments)
     try:
         if child.read() != "ready":
@@ -86,13 +86,13 @@ class Host:
         self.event_socket = folder / "e.sock"
 
     def control(self, name: str = "m0") -> str:
-        """The control socket of a machine."""
+        """Return the control socket of a machine."""
         return f"{self.folder}/c-{name}.sock"
 
 
 @contextmanager
 def host(config: Mapping[str, Any], state: str, *, count: int = 1) -> Iterator[Host]:
-    """`count` machines m0, m1, … of one configuration file, all in `state`, in a process of their own."""
+    """Start `count` machines m0, m1, … of one configuration file in a process, and yield it when all are in `state`."""
     with _folder() as folder:
         settings = _settings(folder, config) | {"state": state, "count": count}
         child = Child(sys.executable, str(HERE / "host.py"), json.dumps(settings))
@@ -106,7 +106,7 @@ def host(config: Mapping[str, Any], state: str, *, count: int = 1) -> Iterator[H
 
 @contextmanager
 def command(config: Mapping[str, Any]) -> Iterator[Host]:
-    """Machine m0 under the `statemachine` command itself, its log in a file as a service manager would keep it."""
+    """Start machine m0 by the `statemachine` command, with its log in a file as under a service manager."""
     with _folder() as folder:
         settings = _settings(folder, config)
         options = ["--machine-name", "m0", "--db", f"sqlite:///{settings['db']}"]
@@ -150,7 +150,7 @@ def cpu_s(pid: int) -> float:
 
 
 def memory_kb(pid: int, kind: str) -> float:
-    """`Rss` or `Pss` of a process, in KB."""
+    """Return `Rss` or `Pss` of a process, in KB."""
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines():
         if line.startswith(f"{kind}:"):
             return float(line.split()[1])

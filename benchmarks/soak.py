@@ -72,7 +72,7 @@ class Window:
     store_mb: float = 0.0
 
     def line(self, minute: int) -> str:
-        """A line of the table."""
+        """Return a line of the table."""
         p50, p99 = _percentiles(self.delays_ms)
         return (
             f"| {minute:6} | {self.moves / WINDOW_S:8,.0f} | {p50:8.1f} | {p99:8.1f} | {self.rss_kb / 1024:6.1f} "
@@ -113,7 +113,7 @@ def _options() -> argparse.Namespace:
 
 
 def _peak(running: Host, inbox: socket.socket) -> float:
-    """Events a second at most, while the event socket is read as it is later."""
+    """Return the highest rate of events per second, with the event socket read as later."""
     with (
         closing(Rows(running.db)) as rows,
         script(SEND, running.control(), str(PEAK_EVENTS), str(PEAK_PER_S)) as sender,
@@ -168,7 +168,7 @@ def _look(running: Host, window: Window) -> None:
 
 
 def _faults(windows: list[Window], moves: int, count: int) -> list[str]:
-    """The first window warms up; the second is compared with the last."""
+    """Return the faults: the second window is compared with the last, after one to warm up."""
     second, last = windows[1], windows[-1]
     grown = {
         "KB of memory": (last.rss_kb - second.rss_kb, GROWTH_KB),

@@ -125,7 +125,7 @@ def _folder() -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _server(folder: Path) -> Iterator[tuple[int, int]]:
-    """Its port, and the id of the process that serves."""
+    """Start the server; yield its port and process id."""
     command = [str(Path(sys.executable).with_name("statemachine-ui")), "--port", "0", "--no-websocket"]
     process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None

@@ -96,7 +96,7 @@ def test_the_template_manifest_is_in_order_and_so_is_what_its_comments_suggest(p
 
 
 def install(project: Project, configs: list[str], machines: list[str]) -> Path:
-    """The template with its lists edited, as a user would."""
+    """Install the template with its lists edited, as a user would."""
     script = project.folder / "start-system.sh"
     shutil.copy(ROOT / "templates" / "start-system.sh", script)
     text = script.read_text()

@@ -305,7 +305,7 @@ def jobs_and_history(project: Project) -> None:
 
 @contextmanager
 def running(line: str, project: Project) -> Iterator[Project]:
-    """A line that goes on until Ctrl-C."""
+    """Run a line until the end of the test, and end it by Ctrl-C."""
     process = project.start(line)
     yield project
     assert stopped(process) in (0, 130), project.log()[-3000:]
@@ -318,7 +318,7 @@ def stopped(process: subprocess.Popen[bytes]) -> int:
 
 
 def at(project: Project, folder: str) -> Project:
-    """The same terminal in another folder."""
+    """Return the same terminal in another folder."""
     there = Project(project.folder / folder)
     there.env.update({name: value for name, value in project.env.items() if name.startswith("STATEMACHINE_")})
     return there

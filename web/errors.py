@@ -11,5 +11,5 @@ class Refused(Exception):
         super().__init__(reason)
 
     def as_dict(self) -> dict[str, object]:
-        """The body of the answer."""
+        """Return the body of the answer."""
         return {"error": self.reason, **({"hint": self.hint} if self.hint else {}), **self.more}

@@ -45,7 +45,7 @@ class MailboxReader:
         self._more = False
 
     def __bool__(self) -> bool:
-        """True if events wait, in memory or in the mailbox."""
+        """Return True if events wait, in memory or in the mailbox."""
         return bool(self._waiting or self.deferred) or self._more
 
     def accept(self, event: EventMessage, acts_at_once: Callable[[EventMessage], bool]) -> list[EventMessage]:

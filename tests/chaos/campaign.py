@@ -99,7 +99,7 @@ def run(
 
 
 def prepared(folder: Path, url: str | None) -> Project:
-    """A project with the machines of a campaign."""
+    """Return a project with the machines of a campaign."""
     project = Project(folder)
     project.env["STATEMACHINE_DB"] = url or f"sqlite:///{folder}/pipeline.db"
     shutil.copytree(HERE / "actions", folder / "actions", ignore=shutil.ignore_patterns("__pycache__"))
@@ -118,7 +118,7 @@ def unfinished(db: Database) -> dict[str, int]:
 
 
 def is_done(db: Database, fleet: Fleet) -> bool:
-    """No work is left; what ended meanwhile is started again."""
+    """Return True if no work is left. Start again what ended meanwhile."""
     fleet.look(STOP_S)
     try:
         return not any(unfinished(db).values())

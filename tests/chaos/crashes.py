@@ -225,7 +225,7 @@ class Series:
         return bool(up == len(CREW))
 
     def _held_by(self, machine: str) -> str | None:
-        """The job that a machine would resume with."""
+        """Return the job with which a machine would resume."""
         snapshot = snapshots.get(self.db, machine)
         return snapshot.job_id if snapshot else None
 

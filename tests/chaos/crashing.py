@@ -56,7 +56,7 @@ def _leave() -> None:
 
 
 def _begin() -> None:
-    """A transaction that begins after the function has returned is another one."""
+    """Disarm the thread: a transaction that begins after the function has returned is another one."""
     if not getattr(_thread, "inside", False):
         _thread.armed = False
 

@@ -115,7 +115,7 @@ class Fleet:
         self._stopped.discard(crew)
 
     def calm(self) -> None:
-        """No more disturbances: everybody runs."""
+        """End the disturbances, and let all processes run."""
         for crew in list(self._stopped):
             self.wake(crew)
         self.look(0)
@@ -170,7 +170,7 @@ class Fleet:
         self.done[what] = self.done.get(what, 0) + 1
 
     def _note(self, what: str, crew: str) -> None:
-        """A line among those that the processes print."""
+        """Add a line to those that the processes print."""
         with (self.project.folder / "processes.log").open("a") as log:
             log.write(f"{datetime.now()} - chaos - {what} {crew} {self._running[crew].pid}\n")
 

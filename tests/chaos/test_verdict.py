@@ -12,7 +12,7 @@ from tests.chaos.verdict import Evidence, faults
 
 
 def good() -> Evidence:
-    """A job and two events as they should be."""
+    """Return the evidence of a job and two events without faults."""
     accepted = Accepted(jobs={"job-1": "complete"}, events={"tick-1": [1], "tick-2": [2]})
     notes = []
     for key in ("tick-1", "tick-2"):

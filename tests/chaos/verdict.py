@@ -183,7 +183,7 @@ def _each_sender_was_heard_in_order(evidence: Evidence) -> Iterator[str]:
 
 
 def _who_resumes_leaves_no_action_out(evidence: Evidence, resuming: set[str]) -> Iterator[str]:
-    """Its action has run for each event that moved it, once at least."""
+    """Check that a resuming machine ran its action for each event that moved it, at least once."""
     recorded = {(line[1], line[2]) for line in evidence.journal if line[0] == "record"}
     for row in evidence.events:
         moved = row["event_type"] == "tick" and row["status"] == "processed" and row["target_machine"] in resuming

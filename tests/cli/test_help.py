@@ -60,7 +60,7 @@ def commands() -> list[tuple[str, click.Command]]:
 
 
 def examples() -> list[str]:
-    """The example lines of all help texts, those that go on in a second line as one."""
+    """Return the example lines of all help texts, with continued lines joined."""
     texts = [(command.help or "").replace("\\\n", " ") for _, command in commands()]
     blocks = [text.partition("Example:\n")[2].partition("\n\n")[0] for text in texts]
     return sorted({line.strip() for block in blocks for line in block.splitlines() if line.strip()})
@@ -148,7 +148,7 @@ def test_every_attribute_behind_a_name_is_the_command_of_that_name(group: click.
 
 
 def calls_in(example: str) -> Iterator[tuple[str, list[str]]]:
-    """The calls of our programs in a shell line, as (program, arguments)."""
+    """Yield the calls of our programs in a shell line, as (program, arguments)."""
     lexer = shlex.shlex(example, posix=True, punctuation_chars="();<>|&")
     lexer.whitespace_split = True
     words: list[str] = []

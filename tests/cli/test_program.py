@@ -15,7 +15,7 @@ from statemachine_engine.storage.errors import JobNotFound, MachineTaken
 
 
 def run(error: BaseException, *args: str) -> Result:
-    """The result of a command that raises `error`."""
+    """Return the result of a command that raises `error`."""
 
     @click.command("tool", cls=Program)
     @debug_option("Show tracebacks.")

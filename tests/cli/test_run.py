@@ -66,7 +66,7 @@ def write(place: Any, name: str, text: str) -> str:
 
 
 def start(place: Any, *args: str) -> subprocess.Popen[str]:
-    """`statemachine ARGS` in the background, ended with the installation."""
+    """Start `statemachine ARGS` in the background; it ends with the installation."""
     return background(place, [str(place.bin / "statemachine"), *args])
 
 

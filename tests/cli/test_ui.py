@@ -99,7 +99,7 @@ def get(port: int, path: str, **headers: str) -> tuple[int, str]:
 
 
 def listener() -> socket.socket:
-    """A port that is taken."""
+    """Listen on a port and return it."""
     sock = socket.socket()
     sock.bind(("127.0.0.1", 0))
     sock.listen()

@@ -25,21 +25,21 @@ class Site:
         (folder / "actions").mkdir()
 
     def runtime(self, **options: Any) -> Runtime:
-        """A running runtime; stopped at the test's end if it still runs."""
+        """Start a runtime, and stop it at the end of the test if it still runs."""
         options = {"sockets": False, "grace_s": 5.0, "actions_dir": self.folder / "actions", **options}
         runtime = Runtime(options.pop("db", self.url), **options).start()
         self._stack.callback(runtime.stop, 0.0)
         return runtime
 
     def runtime_with_sockets(self, **options: Any) -> Runtime:
-        """A running runtime that hears of other processes by its sockets."""
+        """Start a runtime with sockets, through which other processes reach it."""
         if self._sockets is None:  # in a folder of their own: tmp_path may be too long for a socket's name
             self._sockets = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="sm-"))
         prefix, events = f"{self._sockets}/c", f"{self._sockets}/e"
         return self.runtime(sockets=True, control_prefix=prefix, event_socket=events, **options)
 
     def queue(self) -> JobQueue:
-        """The store's jobs, for a program that runs no machine."""
+        """Open the store's jobs for a program that runs no machine."""
         return self._stack.enter_context(JobQueue(self.url))
 
     def on_close(self, callback: Callable[[], object]) -> None:
@@ -51,11 +51,11 @@ class Site:
     # Traces: lines that actions append to a file
 
     def trace(self, words: str) -> str:
-        """The command that appends a line."""
+        """Return a command that appends a line."""
         return f"echo {words} >> {self.folder}/traces"
 
     def hold(self, words: str) -> dict[str, Any]:
-        """An action that leaves a line, and ends when the test unblocks it."""
+        """Return an action that leaves a line, and ends when the test unblocks it."""
         wait = f"until [ -e {self.folder}/unblocked ]; do sleep 0.01; done"
         return {"type": "bash", "command": f"{self.trace(words)}; {wait}", "success": "done", "error": "broken"}
 

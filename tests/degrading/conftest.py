@@ -84,7 +84,7 @@ class House:
         until(lambda: self.lamp.state == to)
 
     def cli(self, *args: str, code: int = 0) -> str:
-        """`statemachine-db ARGS` as a process of its own; what it printed."""
+        """Run `statemachine-db ARGS` as a process and return its output."""
         command = [str(Path(sys.executable).parent / "statemachine-db"), *args]
         environ = {**os.environ, **self.environ}
         done = subprocess.run(
@@ -95,7 +95,7 @@ class House:
         return done.stdout
 
     def db(self) -> Database:
-        """The database as another process sees it."""
+        """Open the database as another process does."""
         database = Database.open(self.path)
         self._stack.callback(database.close)
         return database
@@ -105,7 +105,7 @@ class House:
         return self._asked("/metrics").text
 
     def ready(self) -> int:
-        """The status that `/ready` of this monitor answers with."""
+        """Return the HTTP status of `/ready` of this monitor."""
         return self._asked("/ready").status_code
 
     def problems(self) -> dict[str, float]:
@@ -113,17 +113,17 @@ class House:
         return problems(self.metrics())
 
     def registered(self, db: Database, name: str = "lamp") -> str | None:
-        """The state that the registry has a machine in."""
+        """Return a machine's state in the registry."""
         row = machines.get(db, name)
         return row.current_state if row is not None and row.running else None
 
     def status(self, db: Database, job_id: str) -> str | None:
-        """A job's."""
+        """Return the status of a job."""
         job = jobs.get(db, job_id)
         return job.status if job is not None else None
 
     def trace(self) -> list[str]:
-        """The jobs that were worked on, in order."""
+        """Return the jobs that were worked on, in order."""
         path = self.folder / "trace"
         return path.read_text().split() if path.exists() else []
 

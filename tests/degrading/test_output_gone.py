@@ -134,7 +134,7 @@ def _fill(project: Project) -> None:
 
 
 def _send(project: Project, event: str) -> None:
-    """A datagram that has no row."""
+    """Send a datagram that has no row."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
         sender.connect(project.env["STATEMACHINE_CONTROL_PREFIX"] + "-lamp.sock")
         sender.send(json.dumps({"type": event}).encode())

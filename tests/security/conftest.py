@@ -58,7 +58,7 @@ def running(mallory: OtherUser) -> Iterator[Place]:
 
 @contextmanager
 def open_place() -> Iterator[Place]:
-    """A project with one machine's file."""
+    """Yield a project with the file of one machine."""
     folder, resources = Path(tempfile.mkdtemp(prefix="sm-project-")), Path(tempfile.mkdtemp(prefix="sm-shared-"))
     folder.chmod(0o755)
     resources.chmod(0o1777)

@@ -53,7 +53,7 @@ def shared_url(request: pytest.FixtureRequest, sqlite_path: Path) -> str:
 
 
 def run_together(program: str, url: str, count: int) -> list[str]:
-    """The outputs of that many processes, which start when all of them are ready."""
+    """Return the outputs of `count` processes, which start when all of them are ready."""
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", program, url, f"p{number}"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

@@ -17,7 +17,7 @@ def add_jobs(db: Database, count: int, job_type: str = "work", **fields: Any) ->
 
 
 def claimed(db: Database, owner: str = "worker", **options: Any) -> Job:
-    """The next job, which must be there."""
+    """Claim and return the next job, which must exist."""
     job = jobs.claim(db, owner=owner, **options)
     assert job is not None, "no job to claim"
     return job

@@ -29,7 +29,7 @@ class Journal:
             return [e["payload"] for e in self.envelopes if e["type"] == type and machine in (None, e["machine_name"])]
 
     def path(self, machine: str | None = None) -> list[str]:
-        """The states that were entered by a transition."""
+        """Return the states that were entered by a transition."""
         return [str(change["to_state"]) for change in self.of("state_change", machine)]
 
     def wait_path(self, *states: str, machine: str | None = None) -> None:

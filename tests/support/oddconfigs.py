@@ -39,7 +39,7 @@ EVENTS = ["new_job", "job_done", "error", "stop", "shutdown", "no_jobs", "go on"
 
 
 def odd_config(seed: int) -> dict[str, Any]:
-    """A mapping of the shape of a configuration's file."""
+    """Make a mapping in the shape of a configuration file."""
     random = Random(seed)
     states = _names(random, random.randint(1, 12))
     names = [state for state in states if state not in ("stopped",)]

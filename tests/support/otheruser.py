@@ -45,7 +45,7 @@ class OtherUser:
         )
 
     def run(self, program: str, *args: object, load: str = "") -> str:
-        """The same, to its end; what it printed."""
+        """Run the same to its end, and return its output."""
         with self.start(program, *args, load=load) as process:
             said, _ = process.communicate(timeout=60)
         assert process.returncode == 0, said
@@ -53,7 +53,7 @@ class OtherUser:
 
     @contextmanager
     def running(self, program: str, *args: object) -> Iterator[subprocess.Popen[str]]:
-        """A program that prints a line when it is ready, and is killed at the end."""
+        """Start a program that prints a line when it is ready, and kill it at the end."""
         with self.start(program, *args) as process:
             assert process.stdout is not None
             first = process.stdout.readline()

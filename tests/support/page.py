@@ -45,7 +45,7 @@ class Monitor:
         return f"http://127.0.0.1:{self.port}/"
 
     def write(self, name: str, text: str) -> None:
-        """A file of the project."""
+        """Write a file of the project."""
         (self.folder / name).write_text(text, encoding="utf-8")
 
     def happen(self, *events: tuple[str, str, dict[str, Any]]) -> None:
@@ -98,7 +98,7 @@ class Monitor:
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """Return a port on which no process listens."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         port: int = sock.getsockname()[1]

@@ -83,14 +83,14 @@ class Project:
         until(lambda: self.log().count(text) >= count, timeout_s=timeout_s)
 
     def listing(self, command: str) -> Result:
-        """A listing with --format json; in this process, since many tests ask again and again."""
+        """Return a listing with --format json. It runs in this process, since many tests poll it."""
         program, *args = shlex.split(command)
         with contextlib.chdir(self.folder):
             env = {**dict.fromkeys(_OURS), **self.env}
             return CliRunner().invoke(LISTING[program], [*args, "--format", "json"], env=env, prog_name=program)
 
     def json(self, command: str) -> Any:
-        """The data that a listing prints."""
+        """Return the data that a listing prints."""
         done = self.listing(command)
         assert done.exit_code == 0, f"exit code {done.exit_code} from:\n{command}\n{done.output}\n{self.log()}"
         return json.loads(done.stdout)
@@ -106,7 +106,7 @@ class Project:
         until(lambda: self.state(machine) == state, timeout_s=timeout_s)
 
     def jobs(self, status: str, job_type: str | None = None) -> set[str]:
-        """The ids of all jobs in a status."""
+        """Return the ids of all jobs in a status."""
         kind = f" --type {job_type}" if job_type else ""
         return {job["job_id"] for job in self.json(f"statemachine-db list --limit 1000 --status {status}{kind}")}
 
@@ -144,7 +144,7 @@ class Project:
 
 
 def copy_of(example: str, folder: Path) -> Project:
-    """A project that is a fresh copy of an example."""
+    """Return a project that is a fresh copy of an example."""
     left_behind = (
         "data",
         "logs",
@@ -162,6 +162,6 @@ def copy_of(example: str, folder: Path) -> Project:
 
 
 def blocks(markdown: Path, language: str = "sh") -> list[str]:
-    """The fenced blocks of one language in a document, in order."""
+    """Return the fenced blocks of one language in a document, in order."""
     fenced = re.compile(rf"^```{language}\n(.*?)^```$", re.MULTILINE | re.DOTALL)
     return fenced.findall(markdown.read_text(encoding="utf-8"))

@@ -53,7 +53,7 @@ def read(texts: Iterable[str], kind: Kind = "mermaid", depth: Depth = "structure
 
 
 def complaints(texts: Iterable[str], kind: Kind = "mermaid", depth: Depth = "parse") -> list[str]:
-    """The texts that a reader refuses, each with what it says."""
+    """Return the texts that a reader refuses, each with its message."""
     texts = list(dict.fromkeys(texts))
     readings = read(texts, kind, depth)
     return [f"{r.error}\n{text}" for r, text in zip(readings, texts, strict=True) if r.error is not None]
@@ -73,7 +73,7 @@ def _reading(answer: dict[str, Any]) -> Reading:
 
 
 def _modules() -> Path:
-    """The folder with node_modules in it; skips the test where it cannot be had."""
+    """Return the folder with node_modules in it. Skip the test where it cannot be installed."""
     folder, problem = _installed()
     if problem and os.environ.get("CI"):
         pytest.fail(f"CI needs Node with Mermaid and Graphviz: {problem}")

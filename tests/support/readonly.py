@@ -24,7 +24,7 @@ def immutable(*paths: Path) -> Iterator[None]:
 
 @contextmanager
 def mounted_read_only(folder: Path) -> Iterator[Path]:
-    """The folder as it is seen where it is mounted read-only, as a container's volume may be."""
+    """Mount the folder read-only, as a container's volume may be, and yield its path there."""
     with tempfile.TemporaryDirectory() as seen:
         if subprocess.run(["mount", "--bind", folder, seen], stderr=subprocess.DEVNULL, check=False).returncode:
             pytest.skip("nothing can be mounted here")

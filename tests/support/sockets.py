@@ -64,7 +64,7 @@ MALFORMED = {
 
 @contextmanager
 def made(path: Path, kind: str) -> Iterator[None]:
-    """Something of this kind at a path."""
+    """Make something of this kind at a path."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM if kind == "stream" else socket.SOCK_DGRAM) as sock:
         if kind in ("live", "dead", "stream"):
             sock.bind(str(path))

@@ -14,7 +14,7 @@ PATIENCE_S = 30.0
 
 
 def until(predicate: Callable[[], T], timeout_s: float = PATIENCE_S) -> T:
-    """The first truthy value of `predicate`, asked again and again; AssertionError when the time is over."""
+    """Call `predicate` until its value is true, and return that. Raise AssertionError when the time is over."""
     deadline = time.monotonic() + timeout_s
     pause_s = 0.001
     while True:

@@ -70,7 +70,7 @@ class WebSocket:
         self._send(TextMessage(data=text))
 
     def receive(self, timeout_s: float = PATIENCE_S) -> dict[str, Any]:
-        """The next message; TimeoutError, Closed."""
+        """Return the next message. Raise TimeoutError or Closed."""
         self.sock.settimeout(timeout_s)
         text = ""
         while True:
@@ -87,7 +87,7 @@ class WebSocket:
                 raise Closed(repr(event))
 
     def until(self, type: str, timeout_s: float = PATIENCE_S) -> dict[str, Any]:
-        """The next message of a type; others are passed over."""
+        """Return the next message of a type; skip others."""
         while (message := self.receive(timeout_s))["type"] != type:
             pass
         return message

@@ -70,13 +70,13 @@ class Site:
             connection.close()
 
     def get(self, path: str) -> Any:
-        """The JSON of a request that succeeds."""
+        """Return the JSON of a request that succeeds."""
         answer = self.ask(path)
         assert answer.status == 200, answer
         return answer.json
 
     def post(self, path: str, body: Any = None, **headers: str | None) -> Answer:
-        """A write, as the page makes it."""
+        """Send a write request as the page does."""
         return self.ask(path, "POST", body if body is not None else {}, **{"X_CSRF_Token": self.csrf, **headers})
 
     @property
@@ -86,7 +86,7 @@ class Site:
     def follow(
         self, query: str = "", path: str = "/ws/events", *, buffer: int | None = None, **headers: str
     ) -> WebSocket:
-        """A WebSocket client that has not received anything yet."""
+        """Connect a WebSocket client, which has not received anything yet."""
         return WebSocket(
             self.port, path + query, headers={k.replace("_", "-"): v for k, v in headers.items()}, buffer=buffer
         )
@@ -97,7 +97,7 @@ class Site:
         return audit.write(self.db, [Note(machine, type, payload, now_s) for machine, type, payload in events])
 
     def move(self, machine: str, source: str, target: str, event: str = "go") -> int:
-        """A transition of a machine that runs."""
+        """Store a transition of a running machine."""
         now_s = self.db.now()
         payload = {"from_state": source, "to_state": target, "event_trigger": event, "timestamp": now_s}
         records = [Note(machine, "state_change", payload, now_s), StateRow(machine, target, now_s, RUN)]
@@ -115,7 +115,7 @@ class Site:
 
 class _Silent(WSGIRequestHandler):
     def log(self, type: str, message: str, *args: Any) -> None:
-        """Nothing: requests are not news."""
+        """Log nothing: requests are of no interest here."""
 
 
 @pytest.fixture

@@ -203,7 +203,7 @@ def test_a_control_socket_that_is_gone_is_bound_again(
 
 
 def post(runtime: Runtime, name: str, type: str) -> None:
-    """As another process does."""
+    """Post an event as another process does."""
     event = mailbox.post(runtime.db, name, type)
     assert unix_socket.send_message(
         unix_socket.control_path(runtime.resources.control_prefix, name), datagrams.datagram_of(event)

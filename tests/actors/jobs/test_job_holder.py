@@ -167,7 +167,7 @@ def test_a_retry_of_a_job_whose_attempts_are_spent_is_its_failure(
 
 
 def lose(db: Database, clock: ManualClock, process: Process) -> None:
-    """The lease of the current job runs out, and another worker has it now."""
+    """Let the lease of the current job run out, and let another worker claim it."""
     clock.advance(61)
     assert jobs.rescue(db)
     assert claimed(db, "another").job_id == "job-0"

@@ -75,7 +75,7 @@ def pid_in(folder: Path) -> int:
 
 
 def steal(db: Database) -> None:
-    """The lease runs out unrenewed, as after a long pause, and another worker takes the job."""
+    """Let the lease run out, as after a long pause, and let another worker claim the job."""
     with db.write():
         db.execute("UPDATE jobs SET lease_until = 1")
         assert jobs.rescue(db)

@@ -29,7 +29,7 @@ GOOD = list(corpus.good())
 
 
 def whole(snippet: str) -> str:
-    """A snippet that shows only a part, with the line that makes it a machine."""
+    """Complete a partial snippet with the line that makes it a machine."""
     if "initial_state" in snippet:
         return snippet
     state = re.search(r"(?:actions:\n +|from: )(\w+)", snippet)

@@ -312,6 +312,6 @@ def test_only_what_is_json_is_saved() -> None:
 
 
 def _saved_later(db: Database, clock: ManualClock) -> None:
-    """As if the machine had been recorded once more, 40 s after it entered the state."""
+    """Pretend that the machine was saved again, 40 s after it entered the state."""
     with db.write():
         db.execute("UPDATE machine_snapshots SET saved_at = ?", (clock.now(),))

@@ -45,7 +45,7 @@ def unhurried(monkeypatch: pytest.MonkeyPatch) -> ContextLimit:
 
 
 def act(room: ContextLimit, context: dict[str, Any], change: Change, *, puts_back: bool = False) -> None:
-    """An action that makes this change."""
+    """Run an action that makes this change."""
     before = room.before(context, puts_back=puts_back)
     try:
         change(context)

@@ -30,7 +30,7 @@ class Family:
         self.pids: list[int] = []
 
     def start(self, program: str = WAITS, parent: str = "p", *, detached: bool = False, **context: object) -> int:
-        """The process id, once the program runs."""
+        """Start a child, and return its process id when its program runs."""
         self._patch.setattr(children_module, "STATEMACHINE", (sys.executable, "-c", program))
         self._patch.setattr(child_process, "STATEMACHINE", (sys.executable, "-c", program))
         said = self._folder / str(len(self.pids))

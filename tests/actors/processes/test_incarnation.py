@@ -17,7 +17,7 @@ from tests.support.until import until
 
 
 def held(incarnation: str, host: str = socket.gethostname()) -> MachineRow:
-    """The row of a machine held by an incarnation."""
+    """Return the row of a machine held by an incarnation."""
     return MachineRow("m", "idle", 0.0, 100, None, None, host, incarnation, None, None, "running", None, None)
 
 

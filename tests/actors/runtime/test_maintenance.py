@@ -57,7 +57,7 @@ class House:
         self.progressed += 1
 
     def look(self) -> None:
-        """The scheduler's look."""
+        """Stand in for the scheduler's look."""
         self.looks += 1
         self._fail_at("look")
 

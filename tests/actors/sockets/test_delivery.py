@@ -69,7 +69,7 @@ def test_a_machine_that_starts_during_a_delivery_takes_the_event_once_from_its_m
         get = machines.get
 
         def get_and_start(db: Database, name: str) -> MachineRow | None:
-            """The first look finds nobody; the machine starts right after it."""
+            """Start the machine right after the first lookup, which finds none."""
             looks.append(get(db, name))
             if len(looks) == 1:
                 runtime.add(SINK, "m")

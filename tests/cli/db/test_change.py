@@ -149,7 +149,7 @@ def test_what_is_over_is_deleted_and_what_is_not_stays(place: Any) -> None:
 
 
 def content(place: Any) -> dict[str, int]:
-    """Number of finished jobs, settled events and history records."""
+    """Return the number of finished jobs, settled events and history records."""
     db = place.open()
     return {
         "jobs": len(jobs.find(db)),

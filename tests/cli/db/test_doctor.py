@@ -44,7 +44,7 @@ def place_json(place: Any) -> Any:
 
 
 def one(place: Any) -> tuple[str, str]:
-    """The one thing that is wrong."""
+    """Return the only finding."""
     (found,) = wrong(place).items()
     return found
 

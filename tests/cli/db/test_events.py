@@ -212,7 +212,7 @@ def test_process_events_shows_what_waits_and_changes_nothing(place: Any) -> None
 
 
 def dead_pid() -> int:
-    """The id of a process that has ended."""
+    """Return the id of a process that has ended."""
     pid = os.fork()
     if pid == 0:
         os._exit(0)

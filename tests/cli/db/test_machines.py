@@ -92,7 +92,7 @@ def test_health_names_what_needs_attention(place: Any) -> None:
 
 
 def dead_pid() -> int:
-    """The id of a process that has ended."""
+    """Return the id of a process that has ended."""
     pid = os.fork()
     if pid == 0:
         os._exit(0)

@@ -19,7 +19,7 @@ LISTINGS = (
 
 
 def elsewhere(place: Any, *args: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """The command as a process in the place's folder, with no variable that names the database."""
+    """Run the command as a process in the place's folder, without a variable that names the database."""
     environ = {key: value for key, value in os.environ.items() if key != "STATEMACHINE_DB"}
     command = [place.bin / "statemachine-db", *args]
     return subprocess.run(

@@ -310,7 +310,7 @@ def test_five_crashes_in_a_minute_and_it_is_failed_shown_and_not_0(place: Instal
 
 
 def next_pid(place: Installed, seen: set[int], process: subprocess.Popen[bytes]) -> int | None:
-    """The process of the machine's next life; None when there is none any more."""
+    """Return the machine's next process id; None if it does not start again."""
 
     def look() -> int:
         row = place.machine("m")

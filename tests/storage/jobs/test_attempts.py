@@ -20,7 +20,7 @@ End = Callable[[Database, ManualClock], Any]
 
 
 def taken(db: Database, **fields: Any) -> None:
-    """job-0, being worked on."""
+    """Claim job-0."""
     add_jobs(db, 1, **fields)
     claimed(db, "run", machine="m")
 

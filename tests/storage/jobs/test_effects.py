@@ -62,7 +62,7 @@ def rows(db: Database, clock: ManualClock) -> Callable[[], Rows]:
 
 
 def changed(before: Rows, after: Rows) -> set[tuple[str, Any]]:
-    """The rows that were added, changed or deleted."""
+    """Return the rows that were added, changed or deleted."""
     return {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
 
 

@@ -241,7 +241,7 @@ def test_the_first_new_attempt_is_at_once_and_each_further_one_waits_twice_as_lo
 
 
 def wait_after_second_attempt(db: Database, clock: ManualClock, **claim: float) -> float:
-    """Seconds."""
+    """Return the wait after the second attempt, in seconds."""
     for _ in range(2):
         job = claimed(db, owner="w", **claim)
         job = jobs.retry(db, job.job_id, owner="w")

@@ -66,7 +66,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 
 def fill(db: Any, folder: Path) -> None:
-    """Something of everything."""
+    """Store one row of every kind."""
     from statemachine_engine.storage import audit, machines
 
     machines.acquire(

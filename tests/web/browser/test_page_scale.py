@@ -47,7 +47,7 @@ MOVES = ("state_change",)
 
 
 def history(monitor: Monitor, machines: int, rows: int, types: tuple[str, ...] = BOTH) -> None:
-    """Events of many machines, one a millisecond, up to now."""
+    """Store events of many machines, one for each millisecond until now."""
     began_s = monitor.db.now() - rows / 1000
     notes = [note(n, f"m{n % machines:03d}", types[n % len(types)], began_s + n / 1000) for n in range(rows)]
     for start in range(0, rows, 5000):
