@@ -6,13 +6,14 @@ import math
 import os
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import ParamType, Seconds, db_given, db_option
+from .options import Seconds, TextType, db_given, db_option
 from .output import counted, json_text, text
 from .program import DONE, FAILED, Program, console_script, program_options
 from .signals import ending_signals
@@ -37,17 +38,13 @@ SIGNS = {
 COMPACT_SIGNS = {"job_started": "▶️", "job_completed": "✅", "job_failed": "❌"}
 
 
-class Since(ParamType):
+class Since(TextType):
     """The id of an event (int), or a duration before now (float): 10m, 90s, 2h."""
 
     name = "10m|ID"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | float:
-        if not isinstance(value, str):
-            return value  # type: ignore[no-any-return]
-        if value.isascii() and value.isdigit() and len(value) < 19:
-            return int(value)
-        return float(Seconds().convert(value, param, ctx))
+    def parse(self, text: str) -> int | float:
+        return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else Seconds().parse(text)
 
 
 @click.command(cls=Program)
@@ -138,14 +135,15 @@ FORMATS: dict[str, Callable[[Event], str]] = {"human": human, "json": as_json, "
 
 def _summary(event: Event) -> str:
     payload = _payload(event)
+    blanks = defaultdict(lambda: "?", payload)
     if event.type == "state_change":
-        return "{from_state} --{event_trigger}--> {to_state}".format_map(_Blanks(payload))
+        return "{from_state} --{event_trigger}--> {to_state}".format_map(blanks)
     if event.type == "job_failed":
         return f"Failed job {payload.get('job_id')}: {payload.get('error_message') or 'no reason given'}"
     if event.type in ("job_started", "job_completed"):
         return f"{'Started' if event.type == 'job_started' else 'Completed'} job {payload.get('job_id')}"
     if event.type == "action_retry":
-        return "{action}: try {attempt} of {attempts} in {delay_s} s: {error_message}".format_map(_Blanks(payload))
+        return "{action}: try {attempt} of {attempts} in {delay_s} s: {error_message}".format_map(blanks)
     if event.type in ("stuck", "unstuck"):
         so_far = "has been going on for" if event.type == "stuck" else "is over after"
         return f"{payload.get('what')} {so_far} {payload.get('seconds')} s"
@@ -155,13 +153,6 @@ def _summary(event: Event) -> str:
 
 def _payload(event: Event) -> dict[str, Any]:
     return event.payload if isinstance(event.payload, dict) else {}
-
-
-class _Blanks(dict[str, Any]):
-    """A payload that returns `?` for a missing field."""
-
-    def __missing__(self, key: str) -> str:
-        return "?"
 
 
 class _Watch:

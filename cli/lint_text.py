@@ -52,12 +52,8 @@ def _validated_finding(finding: LintFinding, report: Report) -> Iterator[str]:
 
 
 def _summary(reports: Sequence[Report]) -> str:
-    counts = (
-        ("Files", len(reports)),
-        ("Errors", sum(report.errors for report in reports)),
-        ("Warnings", sum(report.warnings for report in reports)),
-    )
-    return "\n".join(["📊 Summary:", *(f"  {what}: {count}" for what, count in counts), ""])
+    errors, warnings = sum(report.errors for report in reports), sum(report.warnings for report in reports)
+    return f"📊 Summary:\n  Files: {len(reports)}\n  Errors: {errors}\n  Warnings: {warnings}\n"
 
 
 def _linted(report: Report, *, quiet: bool, strict: bool) -> str:

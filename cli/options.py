@@ -81,15 +81,29 @@ def db_given() -> str | None:
     return given
 
 
-class Name(ParamType):
+class TextType(ParamType):
+    """A type whose texts `parse` converts; a ValueError of it is wrong usage."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            return self.parse(value) if isinstance(value, str) else value
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+    def parse(self, text: str) -> Any:
+        """Return the value of the option. Raises ValueError with what is wrong."""
+        raise NotImplementedError
+
+
+class Name(TextType):
     """A name or id; the empty text that an unset shell variable leaves behind is refused."""
 
     name = "TEXT"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        if not str(value).strip():
-            self.fail("it is empty (an unset shell variable?)", param, ctx)
-        return str(value)
+    def parse(self, text: str) -> str:
+        if not text.strip():
+            raise ValueError("it is empty (an unset shell variable?)")
+        return text
 
 
 db_option = inherited_option(
@@ -168,40 +182,35 @@ class JsonValue(ParamType):
         return text
 
 
-class KeyValue(ParamType):
+class KeyValue(TextType):
     """`key=value`: the value is JSON where it parses as JSON, else text."""
 
     name = "KEY=VALUE"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, Any]:
-        if isinstance(value, tuple):
-            return value[0], value[1]
-        key, equals, text = value.partition("=")
-        if not equals or not key:
-            self.fail(f"write key=value, not {value!r}", param, ctx)
+    def parse(self, text: str) -> tuple[str, Any]:
         from ..storage.strictjson import parse
 
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise ValueError(f"write key=value, not {text!r}")
         try:
-            return key, parse(text)
+            return key, parse(value)
         except ValueError:
-            return key, text
+            return key, value
 
 
-class Seconds(ParamType):
+class Seconds(TextType):
     """A duration such as 10, .5, 90s, 1m30s or 2h, in seconds."""
 
     name = "DURATION"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+    def parse(self, text: str) -> float:
         from ..actors.definition.model import parse_duration
 
-        try:
-            return parse_duration(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
+        return parse_duration(text)
 
 
-class Moment(ParamType):
+class Moment(TextType):
     """A point in time in epoch seconds.
 
     Accepts `2026-11-24 08:00`, with a zone or in this host's zone, and `08:00`, which is its next occurrence.
@@ -209,22 +218,21 @@ class Moment(ParamType):
 
     name = "TIME"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        if isinstance(value, float):
-            return value
+    def parse(self, text: str) -> float:
         from datetime import datetime, timedelta
 
         from ..storage.clock import system_clock
 
         now = datetime.fromtimestamp(system_clock.now())
-        text = value.strip()
+        wanted = text.strip()
         try:
-            if ":" in text[:3]:
-                moment = datetime.fromisoformat(f"{now:%Y-%m-%d}T{text:0>5}")
+            if ":" in wanted[:3]:
+                moment = datetime.fromisoformat(f"{now:%Y-%m-%d}T{wanted:0>5}")
                 return (moment if moment > now else moment + timedelta(days=1)).timestamp()
-            return datetime.fromisoformat(text).timestamp()
+            return datetime.fromisoformat(wanted).timestamp()
         except (ValueError, OverflowError, OSError):
-            self.fail(f"{value!r} is no time; write 2026-11-24 08:00, 2026-11-24T08:00:00Z or 08:00", param, ctx)
+            message = f"{text!r} is no time; write 2026-11-24 08:00, 2026-11-24T08:00:00Z or 08:00"
+            raise ValueError(message) from None
 
 
 def _cut(text: str, limit: int = 60) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import ParamType, existing_folder, stacked
+from .options import TextType, existing_folder, stacked
 from .output import show_json
 from .program import DONE, FAILED, USAGE, Program, console_script, program_options
 
@@ -16,18 +16,15 @@ if TYPE_CHECKING:
     from ..actors.lint.finding import Report
 
 
-class Codes(ParamType):
+class Codes(TextType):
     """Codes of findings, or their first characters: E012,W."""
 
     name = "CODES"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> set[str]:
+    def parse(self, text: str) -> set[str]:
         from ..actors.lint.catalogue import chosen
 
-        try:
-            return value if isinstance(value, set) else chosen(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
+        return chosen(text)
 
 
 _PATH = click.Path(path_type=Path)

@@ -187,15 +187,14 @@ def _registry(manifest: Manifest) -> dict[str, dict[str, Any]]:
     except StoreUnavailable:
         return {}
     with db:
-        rows = machines.list_(db)
         return {
             row.machine_name: {
                 "state": row.current_state,
                 "last_activity": row.last_activity,
-                "status": row.status if is_running(row, db.now()) or row.status == "failed" else "off",
-                "pid": row.pid if is_running(row, db.now()) else None,
+                "status": row.status if (running := is_running(row, db.now())) or row.status == "failed" else "off",
+                "pid": row.pid if running else None,
             }
-            for row in rows
+            for row in machines.list_(db)
         }
 
 
