@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ...storage import audit
 from ...storage.engine.database import Database
+from ...storage.engine.sqlite_file import file_id
 from ...storage.errors import StorageError, StoreTooNew
 
 if TYPE_CHECKING:
@@ -143,8 +145,6 @@ class AuditTail:
 
 def _identity(db: Database) -> tuple[int, int] | None:
     """Return the identity of the database's file; None for a server, and for a file that is gone."""
-    try:
-        stat = db.path.stat() if db.path is not None else None
-    except OSError:
-        return None
-    return (stat.st_dev, stat.st_ino) if stat else None
+    with contextlib.suppress(OSError):
+        return None if db.path is None else file_id(db.path)
+    return None

@@ -7,18 +7,14 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 from .. import private
 
 ANOTHER_FILE = "remove it if you may, or name a database in a folder of your own; PostgreSQL serves several users"
 
 
-class FileId(NamedTuple):
-    """The identity of a file."""
-
-    device: int
-    inode: int
+#: the identity of a file: its device and its inode
+FileId = tuple[int, int]
 
 
 class SqliteFile:
@@ -54,7 +50,7 @@ class SqliteFile:
 
     def remember(self) -> None:
         """Remember which file is there, for `is_lost`; call this while it is open, so that its inode is not reused."""
-        self._known, self._known_log = _id(self.path), _id(beside(self.path)[0])
+        self._known, self._known_log = file_id(self.path), file_id(beside(self.path)[0])
 
     def missing(self) -> str:
         """Return the message that the file is missing, with what is there instead and how a database is made."""
@@ -99,8 +95,8 @@ class SqliteFile:
         If another file is there, the old one's log is removed, because SQLite would apply it to that file.
         """
         try:
-            found = _id(self.path)
-            log = _id(beside(self.path)[0])
+            found = file_id(self.path)
+            log = file_id(beside(self.path)[0])
             if found not in (None, self._known) and log is not None and log == self._known_log:
                 self._remove_beside()
         except OSError:
@@ -126,6 +122,15 @@ class SqliteFile:
 def beside(path: Path) -> tuple[Path, Path]:
     """Return the paths of the log and the index that SQLite puts beside a database."""
     return path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")
+
+
+def file_id(path: Path) -> FileId | None:
+    """Return which file the path names, None if there is none. OSError if the path cannot be looked at."""
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        return None
+    return stat.st_dev, stat.st_ino
 
 
 # Helpers
@@ -161,15 +166,6 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except FileNotFoundError:
         return 0
-
-
-def _id(path: Path) -> FileId | None:
-    """Return which file the path names, None if there is none. OSError if the path cannot be looked at."""
-    try:
-        stat = path.stat()
-    except FileNotFoundError:
-        return None
-    return FileId(stat.st_dev, stat.st_ino)
 
 
 @contextmanager

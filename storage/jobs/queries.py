@@ -43,9 +43,8 @@ def find(
     machine_type: str | None = None,
     machine: str | None = None,
     limit: int | None = 20,
-    newest_first: bool = True,
 ) -> list[Job]:
-    """Return the jobs that match all that is given, in order of insertion; `limit` None: all of them."""
+    """Return the jobs that match all that is given, newest first; `limit` None: all of them."""
     from ..engine.models import JobRow, fetch, has_status  # peewee takes longer to load than most commands take to run
 
     query = JobRow.select(*(getattr(JobRow, name) for name in COLUMNS.split(", ")))
@@ -57,8 +56,7 @@ def find(
         query = query.where(JobRow.machine_type == machine_type)
     if machine is not None:
         query = query.where(JobRow.machine == machine)
-    query = query.order_by(JobRow.id.desc() if newest_first else JobRow.id)
-    return [from_row(row) for row in fetch(db, query.limit(limit))]
+    return [from_row(row) for row in fetch(db, query.order_by(JobRow.id.desc()).limit(limit))]
 
 
 def search(

@@ -61,7 +61,7 @@ def test_a_read_inside_a_transaction_sees_its_changes_and_a_write_inside_a_read_
     with db.read():
         jobs.enqueue(db, "j2", "work")
 
-    assert [job.job_id for job in jobs.find(db, newest_first=False)] == ["j1", "j2"]
+    assert [job.job_id for job in jobs.find(db)] == ["j2", "j1"]
 
 
 def test_threads_take_turns_and_each_job_is_claimed_once(db: Database) -> None:

@@ -69,7 +69,7 @@ def test_actions_that_had_not_ended_run_again(db: Database, tmp_path: Path) -> N
     actions = {"b": [{"type": "bash", "command": f"echo x >> {tmp_path}/ran; [ -e {tmp_path}/free ] || sleep 60"}]}
     with Runtime(db, sockets=False, grace_s=0) as runtime:
         runtime.add(definition(actions=actions), "m").send("go")
-        until(lambda: (tmp_path / "ran").exists())
+        until(lambda: (tmp_path / "ran").exists() and (tmp_path / "ran").read_text())
     (tmp_path / "free").touch()
 
     with Runtime(db, sockets=False) as runtime:

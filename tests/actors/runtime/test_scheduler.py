@@ -54,7 +54,7 @@ class House:
         self.scheduler.look()
 
     def job_ids(self) -> list[str]:
-        return [job.job_id for job in jobs.find(self.db, limit=None, newest_first=False)]
+        return [job.job_id for job in reversed(jobs.find(self.db, limit=None))]
 
     def row(self) -> ScheduleRow:
         (row,) = schedules.list_(self.db)

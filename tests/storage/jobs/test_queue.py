@@ -410,7 +410,7 @@ def test_pruning_deletes_what_ended_long_ago(db: Database, clock: ManualClock) -
     jobs.complete(db, "job-2")
 
     assert jobs.prune(db, older_than_s=50, statuses=("completed", "failed")) == 2
-    assert [job.job_id for job in jobs.find(db, newest_first=False)] == ["job-2", "job-3"]
+    assert [job.job_id for job in jobs.find(db)] == ["job-3", "job-2"]
     assert jobs.prune(db, older_than_s=0, statuses=()) == 0
 
 
