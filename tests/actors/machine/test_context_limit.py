@@ -29,7 +29,7 @@ def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def room(monkeypatch: pytest.MonkeyPatch, narrow: None) -> ContextLimit:
+def limit(monkeypatch: pytest.MonkeyPatch, narrow: None) -> ContextLimit:
     """A narrow one that measures after each action, not once a second."""
     monkeypatch.setattr(context_limit, "EVERY_S", 0.0)
     monkeypatch.setattr(context_limit, "REST", 0)
@@ -44,21 +44,21 @@ def unhurried(monkeypatch: pytest.MonkeyPatch) -> ContextLimit:
     return ContextLimit()
 
 
-def act(room: ContextLimit, context: dict[str, Any], change: Change, *, puts_back: bool = False) -> None:
+def act(limit: ContextLimit, context: dict[str, Any], change: Change, *, puts_back: bool = False) -> None:
     """Run an action that makes this change."""
-    before = room.before(context, puts_back=puts_back)
+    before = limit.before(context, puts_back=puts_back)
     try:
         change(context)
     finally:
-        room.after(context, before)
+        limit.after(context, before)
 
 
 @pytest.mark.parametrize("value", ["x" * MOST, ["x"] * MOST, {str(n): n for n in range(MOST)}, [[b"x" * MOST]]])
-def test_what_does_not_fit_is_taken_out_again_and_the_error_says_what_it_was(room: ContextLimit, value: Any) -> None:
+def test_what_does_not_fit_is_taken_out_again_and_the_error_says_what_it_was(limit: ContextLimit, value: Any) -> None:
     context = {"kept": "a", "result": "old"}
 
     with pytest.raises(ContextFull, match=r"the context would hold .* MiB, .* MiB of it in result, and may hold"):
-        act(room, context, lambda found: found.update(result=value, new="b"))
+        act(limit, context, lambda found: found.update(result=value, new="b"))
 
     assert context == {"kept": "a", "result": "old"}
 
@@ -126,9 +126,9 @@ def test_an_action_that_adds_nothing_does_not_measure_what_is_there(unhurried: C
 
 @pytest.mark.usefixtures("narrow")
 def test_texts_under_ever_new_keys_end_at_the_bound_at_once() -> None:
-    room, context = ContextLimit(), dict[str, Any]()
+    limit, context = ContextLimit(), dict[str, Any]()
 
-    failed = failures(room, context, lambda found: found.update({f"k{len(found)}": "x" * 100}))
+    failed = failures(limit, context, lambda found: found.update({f"k{len(found)}": "x" * 100}))
 
     assert failed == 91
     assert len(context) == 9
@@ -142,43 +142,43 @@ GROWING: dict[str, Change] = {
 
 
 @pytest.mark.parametrize("kind", GROWING)
-def test_a_list_or_mapping_that_grows_where_it_stands_grows_no_more_beyond_it(room: ContextLimit, kind: str) -> None:
+def test_a_list_or_mapping_that_grows_where_it_stands_grows_no_more_beyond_it(limit: ContextLimit, kind: str) -> None:
     context: dict[str, Any] = {"all": [], "by": {}}
-    assert failures(room, context, GROWING[kind]) > 85
+    assert failures(limit, context, GROWING[kind]) > 85
     assert size_of(context) < MOST + 200
 
 
-def test_what_grows_deep_within_a_value_ends_its_actions_until_there_is_room(room: ContextLimit) -> None:
+def test_what_grows_deep_within_a_value_ends_its_actions_until_there_is_room(limit: ContextLimit) -> None:
     context: dict[str, Any] = {"tree": {"leaves": []}}
     leaves = context["tree"]["leaves"]
 
-    assert failures(room, context, lambda found: leaves.append("x" * 90)) > 85
+    assert failures(limit, context, lambda found: leaves.append("x" * 90)) > 85
 
     assert len(leaves) < 13
-    act(room, context, lambda found: found.update(tree=None), puts_back=True)
-    act(room, context, lambda found: found.update(a="b"))
+    act(limit, context, lambda found: found.update(tree=None), puts_back=True)
+    act(limit, context, lambda found: found.update(a="b"))
     assert context == {"tree": None, "a": "b"}
 
 
-def failures(room: ContextLimit, context: dict[str, Any], change: Change) -> int:
+def failures(limit: ContextLimit, context: dict[str, Any], change: Change) -> int:
     """Return how many of a hundred actions with this change fail."""
     failed = 0
     for _ in range(100):
         try:
-            act(room, context, change)
+            act(limit, context, change)
         except ContextFull:
             failed += 1
     return failed
 
 
-def test_an_action_that_adds_nothing_or_makes_room_does_not_fail(room: ContextLimit) -> None:
+def test_an_action_that_adds_nothing_or_makes_room_does_not_fail(limit: ContextLimit) -> None:
     context: dict[str, Any] = {"large": "x" * 2 * MOST}
     for change in (lambda found: None, lambda found: found.update(large="x"), lambda found: found.update(a="b")):
-        act(room, context, change, puts_back=True)
+        act(limit, context, change, puts_back=True)
     assert context == {"large": "x", "a": "b"}
 
 
-def test_an_action_that_adds_and_fails_adds_nothing_either(room: ContextLimit) -> None:
+def test_an_action_that_adds_and_fails_adds_nothing_either(limit: ContextLimit) -> None:
     context: dict[str, Any] = {}
 
     def fill_and_fail(found: dict[str, Any]) -> None:
@@ -186,21 +186,21 @@ def test_an_action_that_adds_and_fails_adds_nothing_either(room: ContextLimit) -
         raise ValueError
 
     with pytest.raises(ContextFull):
-        act(room, context, fill_and_fail)
+        act(limit, context, fill_and_fail)
     assert context == {}
 
 
-def test_what_events_and_jobs_bring_does_not_count(room: ContextLimit) -> None:
+def test_what_events_and_jobs_bring_does_not_count(limit: ContextLimit) -> None:
     context: dict[str, Any] = {"event_data": {"payload": "x" * 2 * MOST}}
     job = {"job_id": "j", "data": {"text": "x" * 2 * MOST}}
-    act(room, context, lambda found: put_job(found, job))
-    act(room, context, lambda found: found.update(a="b"))
+    act(limit, context, lambda found: put_job(found, job))
+    act(limit, context, lambda found: found.update(a="b"))
     assert context["a"] == "b"
 
 
-def test_an_action_that_takes_from_a_list_does_not_fail(room: ContextLimit) -> None:
+def test_an_action_that_takes_from_a_list_does_not_fail(limit: ContextLimit) -> None:
     context: dict[str, Any] = {"all": ["x" * MOST, "x" * MOST]}
-    act(room, context, lambda found: found.update(first=found["all"].pop(0)), puts_back=True)
+    act(limit, context, lambda found: found.update(first=found["all"].pop(0)), puts_back=True)
     assert len(context["first"]) == MOST
 
 
