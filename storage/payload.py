@@ -52,14 +52,14 @@ def _made_plain(value: Any, depth: int) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, dict):
-        return {_said(key): _made_plain(item, depth + 1) for key, item in value.items()}
+        return {_text_of(key): _made_plain(item, depth + 1) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_made_plain(item, depth + 1) for item in value]
     is_plain = isinstance(value, (str, float, bool, type(None))) or (isinstance(value, int) and not is_endless(value))
-    return value if is_plain else _said(value)
+    return value if is_plain else _text_of(value)
 
 
-def _said(value: object) -> str:
+def _text_of(value: object) -> str:
     """Return the value as text; a number too large for Python's decimal conversion as hexadecimal."""
     return hex(value) if isinstance(value, int) and is_endless(value) else str(value)
 

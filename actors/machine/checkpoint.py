@@ -91,7 +91,7 @@ def regain_job(db: Database, snapshot: Snapshot, job_holder: JobHolder, incarnat
     if snapshot.job_id is None:
         return True
     job = jobs.adopt(
-        db, snapshot.job_id, owner=snapshot.incarnation or "", attempt=snapshot.attempt, heir=incarnation
+        db, snapshot.job_id, owner=snapshot.incarnation or "", attempt=snapshot.attempt, new_owner=incarnation
     ) or jobs.claim(db, job_id=snapshot.job_id, owner=incarnation, machine=snapshot.machine, lease_s=None)
     if job is None:
         log.warning("%s: its job %s was taken or ended meanwhile", snapshot.machine, snapshot.job_id)

@@ -60,7 +60,7 @@ class Outage:
         self._lasting: ProblemKind | None = None
         self._counted_s = 0.0
         self._rate_limit = RateLimit()
-        self._said = False
+        self._logged = False
 
     @property
     def lasts(self) -> bool:
@@ -80,7 +80,7 @@ class Outage:
             self._count(now_s, self._kind_of(error))
             if not self._rate_limit.due():
                 return
-            self._said = True
+            self._logged = True
             for_s = now_s - self._since_s
         since = f" (for {for_s:.0f} s now)" if for_s >= 1 else ""
         log.error("%s%s: %s; %s", self._what, since, error, self._meanwhile())
@@ -98,9 +98,9 @@ class Outage:
                 return
             since_s, self._since_s = self._since_s, None
             self._over_s = now_s
-            said, self._said = self._said, False
+            logged, self._logged = self._logged, False
             self._count(now_s, None)
-        if said:
+        if logged:
             after = f"over after {now_s - since_s:.1f} s"
             log.warning("%s: %s", self._what, "; ".join(filter(None, (after, self._kept()))))
 

@@ -98,8 +98,8 @@ def add_job(
             _report(None, f"Job {wanted_id} exists already: nothing added", wanted_id, quiet, fmt)
             return
         if job.job_id != wanted_id:
-            said = f"Job {job.job_id} has the unique key {unique_key} and is not done: nothing added"
-            _report(None, said, job.job_id, quiet, fmt)
+            message = f"Job {job.job_id} has the unique key {unique_key} and is not done: nothing added"
+            _report(None, message, job.job_id, quiet, fmt)
             return
         notify(db, "jobs", count=1, key=(job.job_type, job.machine_type))
     _report(job, "✅ Job created successfully!", wanted_id, quiet, fmt)
@@ -119,7 +119,7 @@ def _data(payload: Any, input_file: str | None) -> Any:
     return {**base, "input_file_path": str(path.absolute())}
 
 
-def _report(job: Job | None, said: str, job_id: str, quiet: bool, fmt: str) -> None:
+def _report(job: Job | None, message: str, job_id: str, quiet: bool, fmt: str) -> None:
     """Print the result; `job` is None if nothing was added because `job_id` exists."""
     if quiet:
         return
@@ -128,7 +128,7 @@ def _report(job: Job | None, said: str, job_id: str, quiet: bool, fmt: str) -> N
 
         show_json({"added": job is not None, "job_id": job_id, **(job_row(job) if job else {})})
         return
-    click.echo(said)
+    click.echo(message)
     if job is not None:
         click.echo(f"   Job ID: {job.job_id}\n   Job Type: {job.job_type}")
         click.echo(f"   Machine Type: {job.machine_type or 'any'}\n   Database ID: {job.id}")

@@ -56,13 +56,13 @@ def claim(
         return from_row(row) if row else None
 
 
-def adopt(db: Database, job_id: str, *, owner: str, attempt: int | None, heir: str) -> Job | None:
+def adopt(db: Database, job_id: str, *, owner: str, attempt: int | None, new_owner: str) -> Job | None:
     """Give a dead worker's job to its successor, in the same attempt. Return None if the worker does not hold it."""
     with db.write():
         row = db.execute(
             "UPDATE jobs SET owner = ?, lease_until = ? + lease_s WHERE job_id = ? AND status = 'processing' "
             f"AND owner = ? AND attempts = ? RETURNING {COLUMNS}",
-            (heir, db.now(), job_id, owner, attempt),
+            (new_owner, db.now(), job_id, owner, attempt),
         ).fetchone()
         return from_row(row) if row else None
 
