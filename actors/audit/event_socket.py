@@ -59,21 +59,18 @@ class EventSocket:
         if now_s < self._try_again_at_s:
             return
         self._try_again_at_s = now_s + TRY_AGAIN_S
-        if self._sock is not None and not self._is_ours():
+        if self._sock is not None and not unix_socket.is_in_place(self.path, self._inode):
             self._leave()
         if self._sock is None:
             with contextlib.suppress(OSError):
                 self._sock = unix_socket.bind(self.path)
                 self._inode = self.path.stat().st_ino
 
-    def _is_ours(self) -> bool:
-        return unix_socket.is_in_place(self.path, self._inode)
-
     def _leave(self) -> None:
         sock, self._sock = self._sock, None
         if sock is None:
             return
-        if self._is_ours():
+        if unix_socket.is_in_place(self.path, self._inode):
             self.path.unlink(missing_ok=True)
         sock.close()
 

@@ -74,7 +74,7 @@ class Listener:
             sock, self._sock = self._sock, None
         if sock is None:
             return
-        if self._is_in_place():
+        if unix_socket.is_in_place(self.path, self._inode):
             unix_socket.remove(self.path)
         _shut(sock)
         self._thread.join(5.0)
@@ -82,7 +82,7 @@ class Listener:
 
     def look(self) -> None:
         """Bind the socket again if its file was removed or replaced, for example by a program that cleans /tmp."""
-        if self._is_in_place():
+        if unix_socket.is_in_place(self.path, self._inode):
             return
         try:
             with self._lock:
@@ -98,9 +98,6 @@ class Listener:
             self._counters.add("socket_gone")
         self._problem = None
         _shut(old)
-
-    def _is_in_place(self) -> bool:
-        return unix_socket.is_in_place(self.path, self._inode)
 
     def _report(self, problem: str) -> None:
         if problem != self._problem:

@@ -82,7 +82,7 @@ class ControlServer:
         with self._changing:
             listener, self._listener = self._listener, None
             if listener is not None:
-                if self._is_in_place():
+                if unix_socket.is_in_place(self._address.socket, self._inode):
                     self._address.socket.unlink(missing_ok=True)
                 listener.close()
             self._lock.release()
@@ -116,7 +116,7 @@ class ControlServer:
         with self._changing:
             old = self._listener
             try:
-                if old is None or not self._lock.keep() or self._is_in_place():
+                if old is None or not self._lock.keep() or unix_socket.is_in_place(self._address.socket, self._inode):
                     return
                 self._address.socket.unlink(missing_ok=True)
                 self._bind()
@@ -128,9 +128,6 @@ class ControlServer:
             old.close()
             self._problem = None
             log.warning("the system's control socket was gone; %s is bound again", self._address.socket)
-
-    def _is_in_place(self) -> bool:
-        return unix_socket.is_in_place(self._address.socket, self._inode)
 
 
 def ask(address: Address, what: str, name: str = "", *, timeout_s: float | None = None) -> dict[str, Any]:
