@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ...storage import jobs, snapshots
@@ -83,7 +84,10 @@ def last(db: Database, definition: Definition, name: str, from_state: str | None
     if found.definition_hash != definition.hash:
         where = f"going on in {wanted or found.state}"
         log.warning("%s: its definition has changed since it was in state %s; %s", name, found.state, where)
-    return found if wanted in (None, found.state) else _moved(found, str(wanted))
+    if wanted in (None, found.state):
+        return found
+    cut_off = found.job_id is not None  # in another state, the job's actions do not go on
+    return replace(found, state=str(wanted), settled=False, timers={}, cut_off=cut_off)
 
 
 def regain_job(db: Database, snapshot: Snapshot, job_holder: JobHolder, incarnation: str) -> bool:
@@ -127,11 +131,3 @@ def _json(value: Any) -> str | None:
 
 def _bare(name: str, state: str) -> Snapshot:
     return snapshots.Snapshot(name, state, False, {}, None, None, {}, None, None, 0.0)
-
-
-def _moved(found: Snapshot, state: str) -> Snapshot:
-    """Return the snapshot of a machine that enters another state; its job, if any, counts as cut off."""
-    return snapshots.Snapshot(
-        found.machine, state, False, found.context, found.job_id, found.attempt, {}, found.incarnation,
-        found.definition_hash, found.saved_at, found.failure, found.job_id is not None,
-    )  # fmt: skip
