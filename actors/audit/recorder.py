@@ -12,7 +12,7 @@ from itertools import chain, islice, repeat
 from typing import TYPE_CHECKING, Any
 
 from ...storage import audit
-from ...storage.audit import Event, Note, Record
+from ...storage.audit import Event, Note, Record, StateRow
 from ...storage.errors import CommitInDoubt, StorageError, ValueRefused
 from ...storage.masking import masked_in
 from ..concurrency.supervised_thread import SupervisedThread
@@ -20,6 +20,7 @@ from ..metrics.outage import Outage
 
 if TYPE_CHECKING:
     from ...storage.engine.database import Database
+    from ..concurrency.wait_board import WaitBoard
     from ..metrics.counters import Counters
     from .publisher import Publisher
 
@@ -49,16 +50,23 @@ Subscriber = Callable[[dict[str, Any]], None]
 class Recorder:
     """Takes records from any thread without blocking it, and writes them in order.
 
-    A batch is published after its commit, so that readers find each published id in the store. A crash of the thread
-    loses nothing; `given_up` is called when it has crashed too often.
+    A batch is published after its commit, so that readers find each published id in the store; then the actions that
+    wait for the states of machines are notified. A crash of the thread loses nothing; `given_up` is called when it has
+    crashed too often.
     """
 
     def __init__(
-        self, db: Database, publisher: Publisher, counters: Counters, given_up: Callable[[], None] = lambda: None
+        self,
+        db: Database,
+        publisher: Publisher,
+        counters: Counters,
+        given_up: Callable[[], None] = lambda: None,
+        wait_board: WaitBoard | None = None,
     ) -> None:
         self._db = db
         self._publisher = publisher
         self._counters = counters
+        self._wait_board = wait_board
         self._inbox: queue.SimpleQueue[Sequence[Record] | threading.Event] = queue.SimpleQueue()
         #: items taken from the inbox and not sorted yet
         self._taken: list[Sequence[Record] | threading.Event] = []
@@ -195,6 +203,9 @@ class Recorder:
             del self._unwritten[: len(records)]
             if ids:
                 self._publish([note for note in records if isinstance(note, Note)], ids)
+            if self._wait_board is not None and self._wait_board.is_watched("machine"):
+                for machine in {row.machine for row in records if isinstance(row, StateRow)}:
+                    self._wait_board.notify("machine", (machine,))
 
     def _written(self, records: list[Record]) -> list[int]:
         """Write the records, again and again during an outage; return the ids of the notes."""

@@ -37,6 +37,10 @@ class WaitBoard:
         with self._lock:
             return self._versions.setdefault(topic, 0)
 
+    def is_watched(self, topic: str) -> bool:
+        """Return True if an action has ever looked at the topic; until then, notifications of it have no effect."""
+        return topic in self._versions
+
     def park(self, wait: Wait, version: int) -> bool:
         """Wait for the topic; False, without waiting, if it was notified since `version`."""
         with self._lock:
@@ -55,8 +59,8 @@ class WaitBoard:
 
         With `exact`, only those that wait for this very key.
         """
-        if topic not in self._versions:
-            return 0  # each transition notifies, and mostly no action has ever looked
+        if not self.is_watched(topic):
+            return 0
         with self._lock:
             self._versions[topic] += 1
         return self._notify(topic, key, count, exact)

@@ -224,7 +224,6 @@ class Interpreter:
             for transition in move.timeouts:
                 self._visit.arm(transition, transition.timeout_s or 0.0)
         self._record(*records, self._records.state(self._state), *self._snapshot(settled=False))
-        self._dependencies.resources.wait_board.notify("machine", (self._name,))
         self._start(move.actions)
 
     def _resume(self, snapshot: Snapshot) -> None:

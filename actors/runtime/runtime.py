@@ -118,10 +118,13 @@ class Runtime:
         """Start what the machines share: the store first; notifier and maintenance, which use all the others, last."""
         self.db = self._opened()
         counters = Counters()
-        recorder = Recorder(self.db, Publisher(self._event_socket), counters, lambda: self._give_up("recorder"))
+        wait_board = WaitBoard()
+        recorder = Recorder(
+            self.db, Publisher(self._event_socket), counters, lambda: self._give_up("recorder"), wait_board
+        )
         timers = Timers(crashed=lambda: counters.add("timers_crashed"), given_up=lambda: self._give_up("timers"))
         self.resources = ProcessResources(
-            self.db, new_incarnation(), self._control_prefix, recorder, timers, WaitBoard(), WorkerPool(counters),
+            self.db, new_incarnation(), self._control_prefix, recorder, timers, wait_board, WorkerPool(counters),
             Children(), counters,
         )  # fmt: skip
         self.router = Router(self.resources, self._machine_registry, event_socket=self._event_socket, start=self._add)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 
 from statemachine_engine import JobQueue, Runtime
 from statemachine_engine.actors.concurrency.wait_board import WaitBoard
-from statemachine_engine.storage import jobs
+from statemachine_engine.storage import audit, jobs
 from statemachine_engine.storage.engine.database import Database
 from tests.combined.conftest import Site
 from tests.support.manual_clock import ManualClock
@@ -178,3 +179,50 @@ def test_a_job_that_is_given_back_is_taken_at_once_by_a_worker_that_waits(site: 
     JobQueue(runtime).add("t", job_id="j")
 
     until(lambda: site.traces and site.traces[-1] == "j")
+
+
+def watcher(expected: str) -> dict[str, Any]:
+    """Waits until the machine `watched` is in a state."""
+    return {
+        "initial_state": "waiting",
+        "transitions": [{"from": "waiting", "to": "over", "event": "in_expected_state"}],
+        "actions": {
+            "waiting": [{"type": "check_machine_state", "target_machine": "watched", "expected_states": expected}],
+        },
+    }
+
+
+def test_a_machine_that_waits_for_the_state_of_another_finds_it_when_it_is_notified(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = audit.write
+
+    def slow_write(*args: Any) -> list[int]:
+        time.sleep(0.2)  # a notification before the commit would be spent by now
+        return write(*args)
+
+    runtime = site.runtime()
+    watched = runtime.add(LISTENER, "watched")
+    machine = runtime.add(watcher("told"), "m")
+    until_parked(runtime, "machine")
+    monkeypatch.setattr(audit, "write", slow_write)
+
+    watched.send("tell")
+
+    machine.wait_for("over", 30)
+
+
+def test_a_machine_that_resumes_in_the_expected_state_is_noticed_at_once(site: Site) -> None:
+    config = {**LISTENER, "on_restart": "resume"}
+    first = site.runtime()
+    watched = first.add(config, "watched")
+    watched.send("tell")
+    watched.wait_for("told", 30)
+    first.stop()
+    runtime = site.runtime()
+    machine = runtime.add(watcher("told"), "m")
+    until_parked(runtime, "machine")
+
+    runtime.add(config, "watched")
+
+    machine.wait_for("over", 30)
