@@ -44,7 +44,7 @@ class Target:
     url: str
 
     def __str__(self) -> str:
-        """The URL for people: secrets masked, without its query."""
+        """Return the URL for people: without its query, and with secrets masked."""
         return shortened(re.split(r"[?#]", masked(self.url), maxsplit=1)[0], 200)
 
     @property

@@ -91,7 +91,7 @@ class HttpRequestAction(BuiltinAction):
         return str(self.config["url"])
 
     def _headers(self) -> dict[str, str]:
-        """The headers, names in lower case; those whose value is null are left out."""
+        """Return the headers with lower-case names, without those whose value is null."""
         given = self.config.get("headers") or {}
         if not isinstance(given, Mapping):
             raise ActionError("'headers' has to be a mapping of names to values")
@@ -140,7 +140,7 @@ class HttpRequestAction(BuiltinAction):
 
 
 def _url(template: str, scope: Mapping[str, Any]) -> str:
-    """The URL with its values: one at the beginning as it is, any other as one part of the path or the query.
+    """Return the URL with its values: one at the beginning as it is, any other as one part of the path or the query.
 
     Raises ActionError for a placeholder without a value.
     """
@@ -167,7 +167,7 @@ def _text(answer: Answer) -> str:
 
 
 def _json(answer: Answer, text: str, good: bool) -> Any:
-    """The parsed text if the answer says that it is JSON; of a failure's answer what cannot be parsed is null."""
+    """Return the parsed text if the answer is marked as JSON, else None. A failure's text may be unparsable: None."""
     kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
     if not text.strip() or not (kind == "application/json" or kind.endswith("+json")):
         return None

@@ -233,7 +233,7 @@ class Series:
         return bool(schedules.list_(self.db))
 
     def _until_begun(self, job_id: str, process: subprocess.Popen[bytes]) -> list[str]:
-        """The journal's line; none when the process dies before, for what an earlier one has left may lead it there."""
+        """Wait for the journal's line; give up if the process dies before, through what an earlier one left."""
         journal = self.project.folder / "journal"
 
         def begun() -> list[str]:

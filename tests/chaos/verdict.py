@@ -92,7 +92,7 @@ def _jobs_end_once_and_as_they_should(evidence: Evidence) -> Iterator[str]:
 
 
 def _each_attempt_has_one_end(evidence: Evidence) -> Iterator[str]:
-    """The last one is that of the job; a job whose attempts are spent ends with one that was lost or cut off."""
+    """Check that the last end is the job's. A job whose attempts are spent ends with one that was lost or cut off."""
     for job_id, job in evidence.jobs.items():
         numbers = [number for number, _ in evidence.attempts[job_id]]
         outcomes = [outcome for _, outcome in evidence.attempts[job_id]]
@@ -117,7 +117,7 @@ def _no_attempt_is_begun_twice(evidence: Evidence, resuming: set[str]) -> Iterat
 
 
 def _who_lost_the_lease_ended_nothing(evidence: Evidence, resuming: set[str]) -> Iterator[str]:
-    """A result names the attempt that wrote it; it must be the last, and the journal must have that one's end.
+    """Check that a result is of the last attempt, and that the journal has the end of that attempt.
 
     A machine that resumes may have done the work in one attempt and say so in the next.
     """

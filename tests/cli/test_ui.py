@@ -64,7 +64,7 @@ class Server:
         return self
 
     def stop(self, number: int = signal.SIGTERM) -> int:
-        """The exit code."""
+        """Stop the process and return its exit code."""
         if self.process.poll() is None:
             self.process.send_signal(number)
         return self.process.wait(STOP_S)

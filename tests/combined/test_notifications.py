@@ -198,7 +198,7 @@ def test_a_machine_that_waits_for_the_state_of_another_finds_it_when_it_is_notif
     write = audit.write
 
     def slow_write(*args: Any) -> list[int]:
-        time.sleep(0.2)  # a notification before the commit would be spent by now
+        time.sleep(0.2)  # a notification before the commit would already be spent
         return write(*args)
 
     runtime = site.runtime()

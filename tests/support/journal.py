@@ -33,19 +33,19 @@ class Journal:
         return [str(change["to_state"]) for change in self.of("state_change", machine)]
 
     def wait_path(self, *states: str, machine: str | None = None) -> None:
-        """Until as many transitions are on record; they must lead through these states."""
+        """Wait until as many transitions are recorded; they must lead through these states."""
         self.wait(lambda _: len(self.path(machine)) >= len(states))
         assert self.path(machine) == list(states)
 
     def wait(self, reached: Callable[[Journal], bool], timeout_s: float = PATIENCE_S) -> None:
-        """Until the journal satisfies a condition; the failure shows what there was instead."""
+        """Wait until the journal satisfies a condition; a failure shows its content."""
         with self._more:
             if not self._more.wait_for(lambda: reached(self), timeout_s):
                 seen = [(e["machine_name"], e["type"], e["payload"]) for e in self.envelopes]
                 raise AssertionError(f"not reached within {timeout_s} s; journal: {seen}")
 
     def wait_for(self, type: str, count: int = 1, timeout_s: float = PATIENCE_S, **fields: Any) -> list[dict[str, Any]]:
-        """Until there are `count` envelopes of a type whose payload has these fields; their payloads."""
+        """Wait for `count` envelopes of a type whose payload has these fields, and return their payloads."""
 
         def found() -> list[dict[str, Any]]:
             return [p for p in self.of(type) if all(p.get(key) == value for key, value in fields.items())]

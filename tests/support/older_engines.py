@@ -69,7 +69,7 @@ INSERT INTO realtime_events (id, machine_name, event_type, payload) VALUES
 
 
 def make_old_file(path: Path, *, with_config_type: bool = False, rows: str = ROWS) -> Path:
-    """A file of the older engine, or of the newer of the two, which knows `config_type`."""
+    """Make a file of the older engine, or of the newer of the two, which knows `config_type`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with closing(sqlite3.connect(path)) as connection:
         connection.executescript(JOBS + (NEW_STATE if with_config_type else OLD_STATE) + rows)

@@ -69,7 +69,7 @@ class Monitor:
         return self.project.start(f"statemachine {' '.join(configs)}")
 
     def open(self, address: str = "#/", **options: Any) -> Page:
-        """The page in a window of its own; `options` as for playwright's new_context."""
+        """Open the page in its own window; `options` are those of playwright's new_context."""
         context = self._browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
         context.set_default_timeout(PATIENCE_S * 1000)
         context.add_init_script(WATCH)

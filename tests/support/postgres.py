@@ -44,7 +44,7 @@ except (FileNotFoundError, ProcessLookupError):
 
 @contextmanager
 def fresh_schema(server: str | None = None) -> Iterator[str]:
-    """The URL of an empty schema of its own, dropped afterwards; skips the test where no server can be had.
+    """Yield the URL of a new empty schema, and drop it afterwards. Skip the test where no server can be started.
 
     `server`: the URL of another one than the session's.
     """
@@ -101,7 +101,7 @@ class OwnServer:
 
 @contextmanager
 def own_server() -> Iterator[OwnServer]:
-    """A PostgreSQL of one's own; skips the test where none can be had."""
+    """Start a separate PostgreSQL server. Skip the test where none can be started."""
     _server_url()
     folder = _temporary(uuid.uuid4().hex[:12])
     server = _pgserver()(folder, cleanup_mode="delete")
@@ -156,7 +156,7 @@ def _start() -> tuple[str, str]:
 
 
 def _pgserver() -> Callable[..., Any]:
-    """Its `get_server`; at import it settles on a lock file, which would be one for all users of the host."""
+    """Return pgserver's `get_server`. Its import chooses a lock file, which would be one for all users of the host."""
     private = _temporary("lock")
     (private / "python_PostgresServer").mkdir(mode=0o700, parents=True, exist_ok=True)
     private.chmod(0o700)

@@ -216,7 +216,7 @@ def machine_listener(machine: Machine) -> Listener:
 
 
 def keep_crashing(name: str, wake: Callable[[], Any]) -> None:
-    """Until it is given up; `wake` has it take a step."""
+    """Crash the thread until it is given up; `wake` has it take a step."""
 
     def is_gone() -> bool:
         if name in [thread.name for thread in threading.enumerate()]:

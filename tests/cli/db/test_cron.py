@@ -28,7 +28,7 @@ def here(place: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def as_cron_does(line: str) -> str:
-    """The command of a crontab line: five fields off, an escaped % made plain, and none that is not."""
+    """Return the command of a crontab line: without the five fields, with an escaped % made plain."""
     command = re.sub(r"^(@\w+|(\S+ ){4}\S+) ", "", line.strip())
     assert not re.search(r"(?<!\\)%", command)
     return command.replace(r"\%", "%")

@@ -36,7 +36,7 @@ def config(tmp_path: Path) -> Path:
 
 
 def seen(site: Site, last_id: int) -> None:
-    """Until the feed has read this event."""
+    """Wait until the feed has read this event."""
     until(lambda: site.monitor.feed.backlog.end.id >= last_id)
 
 
