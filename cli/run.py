@@ -56,7 +56,7 @@ SWITCH_S = 0.0005
 @program_options("Log more, and show tracebacks.", "statemachine")
 @click.pass_context
 def run(ctx: click.Context, /, configs: tuple[Path, ...], **options: Any) -> None:
-    """Run the state machines that the YAML files CONFIG describe, until they end or are told to.
+    """Run the state machines that the YAML files CONFIG describe, until they end or are stopped.
 
     \b
     Example:

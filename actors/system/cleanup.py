@@ -29,6 +29,6 @@ def clear(names: Collection[str], pid: int | None, env: Mapping[str, str]) -> bo
                 if row is not None and row.incarnation and row.pid == pid:
                     machines.release(db, name, row.incarnation, status="failed")
     except StorageError as error:
-        log.error("the registry cannot be told that machines failed: %s", error)
+        log.error("the registry cannot record that machines failed: %s", error)
         return False
     return True
