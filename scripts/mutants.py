@@ -1,182 +1,149 @@
 """Change the product in small ways, one at a time, and report the changes that no test notices.
 
-usage: scripts/mutants.py [--sample 150] [--group NAME ...] [--map FILE]
-
-First all tests run once, which maps them to the lines that they run. Then each mutant is tried in a copy of the tree,
-against the tests of its lines: those of its own file first, then the quickest, for BUDGET_S at most.
-scripts/mutants.txt lists the survivors that are known, each with its reason. The sample changes only where the code
-does.
+Each is tried in a copy of the tree against the tests of its group, those of its own file first, until one fails. The
+sample is drawn by a hash of each change, so it moves only where the code does. mutants.txt lists the known survivors.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import ast
+import copy
+import hashlib
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
-from queue import SimpleQueue
-from typing import Any
-
-from mutations import Mutant, mutated_source, sample
+from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parents[1]
-TESTS = ("tests/actors", "tests/combined", "tests/storage", "tests/cli", "tests/web/test_auth.py", "tests/promises")
-#: it raises exceptions in other threads, and Python 3.11 hangs when such a thread is traced
-UNTRACED = "tests/actors/concurrency/test_supervised_thread.py"
+MACHINE = "actors/machine actors/runtime actors/actions combined promises"
+STORE = "storage actors/jobs actors/audit actors/runtime actors/definition cli/db combined"
+#: the files that each group changes, and its tests below tests/
 GROUPS = {
-    "interpreter": "actors/machine/interpreter.py actors/machine/*_run.py actors/machine/*_visit.py",
-    "step": "actors/machine/step.py",
-    "jobs": "actors/jobs/*.py storage/jobs/*.py",
-    "mailbox": "storage/mailbox.py actors/machine/mailbox_reader.py",
-    "audit": "storage/audit.py actors/audit/*.py",
-    "schedules": "actors/runtime/scheduler.py actors/definition/schedule.py storage/schedules.py",
-    "supervision": "actors/runtime/supervisor.py actors/system/supervision.py",
-    "resume": "actors/machine/checkpoint.py storage/snapshots.py",
-    "auth": "web/auth.py",
-    "verbs": "cli/db/*.py",
+    "interpreter": ("actors/machine/interpreter.py actors/machine/*_run.py actors/machine/*_visit.py", MACHINE),
+    "step": ("actors/machine/step.py", MACHINE),
+    "jobs": ("actors/jobs/*.py storage/jobs/*.py", f"{STORE} actors/actions promises"),
+    "mailbox": ("storage/mailbox.py actors/machine/mailbox_reader.py", f"{STORE} actors/machine"),
+    "audit": ("storage/audit.py actors/audit/*.py", STORE),
+    "schedules": ("actors/runtime/scheduler.py actors/definition/schedule.py storage/schedules.py", STORE),
+    "supervision": ("actors/runtime/supervisor.py actors/system/supervision.py", f"{MACHINE} actors/system cli/system"),
+    "resume": ("actors/machine/checkpoint.py storage/snapshots.py", f"storage {MACHINE}"),
+    "auth": ("web/auth.py", "web"),
+    "verbs": ("cli/db/*.py", "cli"),
 }
-#: the part of the mutants that change behaviour which the tests must catch
-GOAL = 0.95
-BUDGET_S = 60.0
+GOAL, LIMIT_S = 0.95, 600.0  # the share of mutants to catch; the time for one run of tests
+PAIRS = "Lt LtE, Gt GtE, Eq NotEq, Is IsNot, In NotIn, And Or, Add Sub"
+SWAPPED = {one: other for pair in PAIRS.split(", ") for one, other in (pair.split(), pair.split()[::-1])}
 
 
-class Copy:
-    """A copy of the working tree, imported in the place of the original, with a temporary folder of its own."""
+class Mutant(NamedTuple):
+    """One change of a file: its key leaves out the line, so that edits elsewhere in the file keep it."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.tree = folder, folder / "statemachine_engine"
-        (folder / "t").mkdir(parents=True)
-        listing = subprocess.check_output(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, text=True)
-        for name in filter(lambda name: (ROOT / name).is_file(), listing.splitlines()):
-            (self.tree / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, self.tree / name)
-        path = f"{folder}{os.pathsep}{self.tree / 'scripts'}"
-        self._env = {**os.environ, "PYTHONPATH": path, "TMPDIR": str(folder / "t")}
+    key: str
+    path: str
+    line: int
+    source: bytes
+    group: str
 
-    def pytest(self, *args: str, limit_s: float | None = None, **env: str) -> tuple[int, str]:
-        """Run tests in the copy, and end all that they started; exit code and output. Raises TimeoutExpired."""
-        command = [str(Path(sys.executable).parent / "pytest"), "-q", "-p", "mutants_plugin", "-p", "no:cacheprovider"]
-        try:
-            done = subprocess.run(
-                [*command, *args], cwd=self.tree, env={**self._env, **env}, timeout=limit_s, text=True,
-                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
-            )  # fmt: skip
-        finally:
-            self._end_processes()
-        return done.returncode, done.stdout
 
-    def make_map(self, paths: list[str], map_file: Path) -> None:
-        """Run all tests; write down which of them run which lines of these files, and how long each takes."""
-        settings, included = self.folder / "coveragerc", "".join(f"\n    {self.tree / path}" for path in paths)
-        settings.write_text(f"[run]\ncontext = ${{PYTEST_CURRENT_TEST-none}}\nparallel = true\ninclude ={included}\n"
-                            f"data_file = {self.folder}/coverage\n")  # fmt: skip
-        options = ("-n", "2", "--cov", f"--cov-config={settings}", "--cov-context=test", "--cov-report=")
-        _code, said = self.pytest(*options, f"--ignore={UNTRACED}", *TESTS, MUTANTS_MAP=str(map_file))
-        print(said if not map_file.exists() else said.splitlines()[-1], flush=True)
+def mutants_of(file: Path, group: str) -> Iterator[Mutant]:
+    """Make all mutants of a file."""
+    source, path = file.read_bytes(), str(file.relative_to(ROOT))
+    lines = source.splitlines(keepends=True)
+    for node, place in nodes(ast.parse(source)):
+        for old, new in variants(node):
+            start = sum(map(len, lines[: old.lineno - 1])) + old.col_offset
+            end = sum(map(len, lines[: old.end_lineno - 1])) + old.end_col_offset
+            text = f"({ast.unparse(new)})" if isinstance(new, ast.expr) else ast.unparse(new)
+            key = f"{path} {place} | {ast.unparse(old)} -> {ast.unparse(new)}".replace("\n", " ")
+            yield Mutant(key, path, old.lineno, source[:start] + text.encode() + source[end:], group)
 
-    def try_out(self, mutant: Mutant, tests: list[str], limit_s: float) -> str:
-        """Run these tests on a mutant: `caught`, `survived` or `timed out`."""
-        source, chosen = (self.tree / mutant.path).read_text(), self.folder / "chosen.json"
-        chosen.write_text(json.dumps(tests))
-        files = dict.fromkeys(test.partition("::")[0] for test in tests)
-        try:
-            self._write(mutant.path, mutated_source(source, mutant))
-            code, said = self.pytest("-x", *files, limit_s=limit_s, MUTANTS_CHOSEN=str(chosen)) if tests else (0, "")
-        except subprocess.TimeoutExpired:
-            return "timed out"
-        finally:
-            self._write(mutant.path, source)
-        if code > 3:
-            raise RuntimeError(f"pytest ended with {code} for {mutant.key}:\n{said}")
-        return "caught" if code else "survived"
 
-    def _write(self, path: str, source: str) -> None:
-        """Write a source, and remove its byte code, which may be from the same second."""
-        (self.tree / path).write_text(source)
-        for compiled in (self.tree / path).parent.glob(f"__pycache__/{Path(path).stem}.*"):
-            compiled.unlink()
+def nodes(node: ast.AST, place: str = "", inside: bool = False) -> Iterator[tuple[ast.AST, str]]:
+    """Find the nodes inside functions, each with the function's name; without texts, log calls and defaults."""
+    for child in ast.iter_child_nodes(node):
+        is_log = isinstance(child, ast.Expr) and ast.unparse(child).startswith("log.")
+        if is_log or isinstance(child, (ast.JoinedStr, ast.arguments)) or child in getattr(node, "decorator_list", ()):
+            continue
+        if inside:
+            yield child, place
+        name = f"{place}.{child.name}".lstrip(".") if isinstance(child, (ast.FunctionDef, ast.ClassDef)) else place
+        yield from nodes(child, name, inside or isinstance(child, ast.FunctionDef))
 
-    def _end_processes(self) -> None:
-        mark = f"PYTHONPATH={self._env['PYTHONPATH']}\0".encode()
+
+def variants(node: Any) -> Iterator[tuple[Any, ast.AST]]:
+    """Yield what can be changed at one node, and into what: conditions, operators, constants, results, statements."""
+    match node:
+        case ast.Compare(ops=[sign]) | ast.BoolOp(op=sign) | ast.BinOp(op=sign) if type(sign).__name__ in SWAPPED:
+            new, other = copy.copy(node), getattr(ast, SWAPPED[type(sign).__name__])()
+            new.op, new.ops = other, [other]
+            yield node, new
+        case ast.Constant(value=int() | float() as value):
+            yield node, ast.Constant(not value if isinstance(value, bool) else value + 1)
+        case ast.Return(value=ast.expr()) if ast.unparse(node.value) != "None":
+            yield node, ast.Return(ast.Constant(None))
+        case ast.Expr(value=ast.Call()) | ast.AugAssign() | ast.Assign(targets=[ast.Attribute() | ast.Subscript()]):
+            yield node, ast.Pass()
+        case ast.If() | ast.While() | ast.IfExp() if not isinstance(node.test, ast.Compare):
+            yield node.test, ast.UnaryOp(ast.Not(), node.test)
+
+
+def fate(mutant: Mutant) -> str:
+    """Run the tests on a mutant in a copy of the tree, those of its file before all: `caught` or `survived`."""
+    paths = [ROOT / "tests" / path for path in GROUPS[mutant.group][1].split()]
+    tests = [str(file.relative_to(ROOT)) for path in paths for file in sorted(path.rglob("test_*.py"))]
+    own = [test for test in tests if Path(mutant.path).stem.rstrip("s") in test]
+    with tempfile.TemporaryDirectory(prefix="mu-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o755)  # PostgreSQL runs as another user
+        tree = shutil.copytree(ROOT, Path(folder, "statemachine_engine"), ignore=shutil.ignore_patterns(".*"))
+        (tree / mutant.path).write_bytes(mutant.source)
+        found = "caught" if (own and fails(own, tree)) or fails(tests, tree) else "survived"
+    print(f"{found:8}  line {mutant.line} of {mutant.key}", flush=True)
+    return found
+
+
+def fails(tests: list[str], tree: Path) -> bool:
+    """Run tests in a copy, which Python imports in the original's place, and end each process that they started."""
+    env = {**os.environ, "PYTHONPATH": str(tree.parent), "TMPDIR": str(tree.parent)}
+    command = [Path(sys.executable).parent / "pytest", "-qx", "-p", "no:cacheprovider", *tests]
+    try:
+        return bool(subprocess.run(command, cwd=tree, env=env, timeout=LIMIT_S, capture_output=True).returncode)
+    except subprocess.TimeoutExpired:
+        return True
+    finally:
         for process in Path("/proc").glob("[0-9]*"):
-            try:
-                if mark in (process / "environ").read_bytes():
+            with suppress(OSError):
+                if f"TMPDIR={tree.parent}\0".encode() in (process / "environ").read_bytes():
                     os.kill(int(process.name), signal.SIGKILL)
-            except OSError:
-                continue
-
-
-def covering(mutant: Mutant, known: dict[str, Any]) -> tuple[list[str], float]:
-    """Return the tests that run a mutant's lines, in the order to try them, and how long they take together."""
-    lines, took_s = known["lines"].get(mutant.path, {}), known["took_s"]
-    own = f"test_{Path(mutant.path).stem}.py::"
-    tests, total_s = [], 0.0
-    for test in sorted(
-        {test for line in mutant.lines for test in lines.get(str(line), ()) if test in took_s},
-        key=lambda test: ("postgres" in test, own not in test, took_s[test]),
-    ):
-        if total_s + took_s[test] <= BUDGET_S:
-            tests.append(test)
-            total_s += took_s[test]
-    return tests, total_s
-
-
-def files_of(group: str) -> list[str]:
-    """Return the files of a group."""
-    return [str(path.relative_to(ROOT)) for name in GROUPS[group].split() for path in sorted(ROOT.glob(name))]
-
-
-def report(tried: int, survivors: list[Mutant]) -> int:
-    """Print the survivors; 1 where one is not known, or where too many of those that change behaviour survived."""
-    listed = (ROOT / "scripts" / "mutants.txt").read_text().splitlines()
-    known = dict(line.rsplit(" | ", 1) for line in listed if " | " in line)
-    for mutant in survivors:
-        print(f"line {mutant.lines.start} of {mutant.key} | {known.get(mutant.key, 'not known')}")
-    alike = sum(known.get(mutant.key, "").startswith("equivalent") for mutant in survivors)
-    rate = 1 - (len(survivors) - alike) / max(1, tried - alike)
-    print(f"{len(survivors)} of {tried} survived; of the {tried - alike} that change behaviour, {rate:.1%} were caught")
-    return int(rate < GOAL or any(mutant.key not in known for mutant in survivors))
 
 
 def main() -> int:
-    """Try the mutants, and print what becomes of each."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    """Try the mutants; 1 if a survivor is not known, or if too many of those that change behaviour survived."""
+    parser = argparse.ArgumentParser(description="Report the changes of the product that no test notices.")
     parser.add_argument("--sample", type=int, default=150)
     parser.add_argument("--group", action="append", choices=GROUPS)
-    parser.add_argument("--map", type=Path, help="a file that keeps the map for the next time")
-    options = parser.parse_args()
-    groups = options.group or list(GROUPS)
-    each = -(-options.sample // len(groups))
-    mutants = [mutant for group in groups for mutant in sample(ROOT, files_of(group), each)]
-    with tempfile.TemporaryDirectory(prefix="mu-") as folder, ThreadPoolExecutor(2) as pool:
-        Path(folder).chmod(0o755)  # PostgreSQL runs as another user
-        copies: SimpleQueue[Copy] = SimpleQueue()
-        first = Copy(Path(folder, "0"))
-        for copy in (first, Copy(Path(folder, "1"))):
-            copies.put(copy)
-        map_file = options.map or Path(folder, "map.json")
-        if not map_file.exists():
-            first.make_map([path for group in groups for path in files_of(group)], map_file)
-        known = json.loads(map_file.read_text())
-
-        def try_out(mutant: Mutant) -> str:
-            tests, total_s = covering(mutant, known)
-            copy = copies.get()
-            try:
-                fate = copy.try_out(mutant, tests, 60 + 4 * total_s)
-            finally:
-                copies.put(copy)
-            print(f"{fate:9}  {mutant.path}:{mutant.lines.start} {mutant.place}: {mutant.change}", flush=True)
-            return fate
-
-        fates = list(pool.map(try_out, mutants))
-    return report(len(mutants), [mutant for mutant, fate in zip(mutants, fates, strict=True) if fate == "survived"])
+    groups = (options := parser.parse_args()).group or list(GROUPS)
+    mutants: list[Mutant] = []
+    for group in groups:
+        files = [file for name in GROUPS[group][0].split() for file in ROOT.glob(name)]
+        found = {mutant.key: mutant for file in files for mutant in mutants_of(file, group)}
+        drawn = sorted(found.values(), key=lambda mutant: hashlib.sha256(mutant.key.encode()).digest())
+        mutants += drawn[: -(-options.sample // len(groups))]
+    fates = list(ThreadPoolExecutor(2).map(fate, mutants))
+    known = dict(row.strip().rsplit(" | ", 1) for row in Path(__file__).with_suffix(".txt").open() if " | " in row)
+    survivors = [mutant.key for mutant, found in zip(mutants, fates, strict=True) if found == "survived"]
+    alike = sum(known.get(key, "").startswith("equivalent") for key in survivors)
+    rate = 1 - (len(survivors) - alike) / max(1, len(mutants) - alike)
+    print(*(f"{key} | {known.get(key, 'not known')}" for key in survivors), sep="\n")
+    print(f"{len(survivors)} of {len(mutants)} survived; of those that change behaviour, {rate:.1%} were caught")
+    return int(rate < GOAL or any(key not in known for key in survivors))
 
 
 if __name__ == "__main__":
