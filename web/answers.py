@@ -17,7 +17,6 @@ from ..storage.errors import (
     WrongJobState,
 )
 from ..storage.payload import dumps
-from .errors import Refused
 
 #: the status for each error of the database; the first match counts
 STATUSES: tuple[tuple[type[StorageError], int], ...] = (
@@ -32,6 +31,18 @@ STATUSES: tuple[tuple[type[StorageError], int], ...] = (
 
 
 blueprint = Blueprint("answers", __name__)
+
+
+class Refused(Exception):
+    """A request is refused with a status, a reason and perhaps a hint."""
+
+    def __init__(self, status: int, reason: str, hint: str | None = None, **more: object) -> None:
+        self.status, self.reason, self.hint, self.more = status, reason, hint, more
+        super().__init__(reason)
+
+    def as_dict(self) -> dict[str, object]:
+        """The body of the answer."""
+        return {"error": self.reason, **({"hint": self.hint} if self.hint else {}), **self.more}
 
 
 def reply(value: Any, status: int = 200) -> Response:

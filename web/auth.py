@@ -7,8 +7,7 @@ from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, redirect, render_template, request
 
-from .answers import reply
-from .errors import Refused
+from .answers import Refused, reply
 from .monitor import Monitor, the_monitor
 from .settings import is_loopback
 

@@ -95,17 +95,16 @@ class Library:
         """Return the configuration below the project's folder whose file name or machine_name is `name`."""
         now_s = time.monotonic()
         with self._lock:
-            found = self._found.get(name)
-            if found is None or now_s - found[0] > SEARCH_AGAIN_S:
-                if len(self._found) > MOST_FILES:
-                    self._found.clear()
-                self._found[name] = found or (now_s, None)  # other threads do not wait for the search
-                found = None
-        if found is None:
-            found = (now_s, self._search_files(name, now_s + LONGEST_SEARCH_S))
-            with self._lock:
-                self._found[name] = found
-        return found[1]
+            searched_s, path = self._found.get(name, (float("-inf"), None))
+            if now_s - searched_s <= SEARCH_AGAIN_S:
+                return path
+            if len(self._found) > MOST_FILES:
+                self._found.clear()
+            self._found[name] = (now_s, path)  # other threads do not wait for the search
+        path = self._search_files(name, now_s + LONGEST_SEARCH_S)
+        with self._lock:
+            self._found[name] = (now_s, path)
+        return path
 
     def _search_files(self, name: str, until_s: float) -> Path | None:
         paths = self._configurations(until_s)

@@ -9,7 +9,7 @@ from flask import request
 
 from ..storage.payload import clean
 from ..storage.strictjson import TooDeep, parse
-from .errors import Refused
+from .answers import Refused
 
 T = TypeVar("T", int, None)
 

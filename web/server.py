@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import signal
 import socket
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from flask import Flask, Response
@@ -19,7 +21,6 @@ from ..actors.runtime import thread_dump
 from . import peers
 from .answers import reply
 from .app import monitor_of
-from .arrivals import PendingRequests
 from .stream.routes import MOST_STREAMS
 
 log = logging.getLogger(__name__)
@@ -28,6 +29,34 @@ log = logging.getLogger(__name__)
 #: they are needed
 REQUEST_THREADS = 32
 GRACE_S = 5
+#: seconds in which a request must arrive with its body, and the same while many are pending
+WHOLE_S, HURRIED_S = 60.0, 2.0
+
+
+class PendingRequests:
+    """gunicorn's connections whose requests are incomplete; each holds a thread, so their time is limited."""
+
+    def __init__(self, crowd: int) -> None:
+        """`crowd`: with more pending requests than this, the shorter time applies."""
+        self._crowd = crowd
+        self._since: dict[Any, float] = {}
+
+    def begin(self, connection: Any) -> None:
+        """Record that a thread waits for the request of this connection."""
+        self._since[connection] = time.monotonic()
+
+    def end(self, connection: Any) -> None:
+        """Record that the request is complete or will not come; idempotent."""
+        self._since.pop(connection, None)
+
+    def disconnect_slow(self) -> None:
+        """Stop reading from late connections; to their threads it looks as if the clients had left."""
+        arrivals = list(self._since.items())
+        patience_s = HURRIED_S if len(arrivals) > self._crowd else WHOLE_S
+        for connection, since_s in arrivals:
+            if time.monotonic() - since_s > patience_s:
+                with suppress(OSError):
+                    connection.sock.shutdown(socket.SHUT_RD)
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types

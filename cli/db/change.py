@@ -162,7 +162,7 @@ def _change(
             return
         count = many(db, choice)
         if count:
-            _notify(db, count)
+            notify_changed(db, count)
     click.echo(message.format(count))
 
 
@@ -187,12 +187,12 @@ def _changed(db: Database, one: One, job_id: str) -> bool:
     except (JobNotFound, WrongJobState) as error:
         Failure(f"{error} (statemachine-db list shows the jobs)").show()
         return False
-    _notify(db, 1, job_id)
+    notify_changed(db, 1, job_id)
     click.echo(line)
     return True
 
 
-def _notify(db: Database, count: int, job_id: str | None = None) -> None:
+def notify_changed(db: Database, count: int, job_id: str | None = None) -> None:
     """Notify machines that look for jobs, and machines that wait for the end of these."""
     from ...actors.sockets.notifications import notify
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import click
@@ -11,13 +11,25 @@ import click
 from ..options import db_given, output_options, socket_options
 from ..output import show_json
 from ..program import FAILED
-from .doctor_finding import DoctorFinding, findings_of
+from .doctor_files import Result, Severity
 
 if TYPE_CHECKING:
     from ...storage.engine.database import Database
     from ...storage.errors import StorageError
 
 SIGNS = {"ok": "✅", "warning": "⚠️ ", "error": "❌"}
+
+
+@dataclass(frozen=True, slots=True)
+class DoctorFinding:
+    """The result of one check."""
+
+    check: str
+    """Name of the check: versions, store, disk, permissions, locks, leases, machines, sockets, schedules, events."""
+    severity: Severity
+    message: str
+    remedy: str = ""
+    """What to do about it; empty if nothing is wrong."""
 
 
 @click.command("doctor")
@@ -52,6 +64,12 @@ def doctor(ctx: click.Context, /, event_socket_path: str | None, control_socket_
 
 
 # Helpers
+
+
+def findings_of(check: str, results: Iterable[Result]) -> list[DoctorFinding]:
+    """Return what a check found wrong; only if there is nothing, return what it found right."""
+    found = [DoctorFinding(check, *result) for result in results]
+    return [finding for finding in found if finding.severity != "ok"] or found
 
 
 def _findings(prefix: str, event_socket: str) -> Iterator[DoctorFinding]:

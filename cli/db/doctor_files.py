@@ -8,9 +8,14 @@ import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 from ...storage.engine.sqlite_file import SqliteFile, beside
-from .doctor_finding import Result
+
+Severity = Literal["ok", "warning", "error"]
+
+Result = tuple[Severity, str, str]
+"""What a check yields: severity, message, and what to do about it."""
 
 LOW_BYTES, LOW_SHARE = 200 * 2**20, 0.05
 LARGE_WAL_BYTES = 256 * 2**20
@@ -96,13 +101,11 @@ def _size(file: Path) -> int:
 
 
 def _amount(size: float) -> str:
-    for unit in ("bytes", "KB", "MB", "GB"):
+    for unit, digits in (("bytes", 0), ("KB", 0), ("MB", 1), ("GB", 1)):
         if size < 1024:
-            break
-        size, unit = size / 1024, unit
-    else:
-        return f"{size:.1f} TB"
-    return f"{size:.0f} {unit}" if unit in ("bytes", "KB") else f"{size:.1f} {unit}"
+            return f"{size:.{digits}f} {unit}"
+        size /= 1024
+    return f"{size:.1f} TB"
 
 
 def _file_system(file: Path) -> str:

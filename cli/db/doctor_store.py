@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..output import moment
-from .doctor_finding import Result
+from .doctor_files import Result, open_by
 
 if TYPE_CHECKING:
     from ...storage.engine.database import Database
@@ -45,7 +45,6 @@ def versions(db: Database) -> Iterator[Result]:
 def locks(db: Database) -> Iterator[Result]:
     """Check that nothing blocks writers, and that the file is not damaged."""
     from ...storage import health
-    from .doctor_files import open_by
 
     if problem := health.takes_writes(db):
         holders = (open_by(db.path) if db.path else "") or "another process"

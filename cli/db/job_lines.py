@@ -85,9 +85,7 @@ class Reader:
                     yield Line(number, self._job(_record(header, cells), number))
             except StopIteration:
                 return
-            except csv.Error as error:
-                yield Line(number, None, str(error))
-            except BadLine as error:
+            except (csv.Error, BadLine) as error:
                 yield Line(number, None, str(error))
                 if header is None:
                     return

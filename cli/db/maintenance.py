@@ -9,6 +9,7 @@ import click
 from ..options import database, db_given, db_option
 from ..output import counted
 from ..program import FAILED, Failure
+from .change import notify_changed
 from .events import STATUSES as EVENT_STATUSES
 from .jobs import STATUSES as JOB_STATUSES
 
@@ -56,14 +57,12 @@ def reset_processing(force: bool) -> None:
     Example:
       statemachine-db reset-processing
     """
-    from ...actors.sockets.notifications import notify
     from ...storage import jobs
 
     with database(durable=True) as db:
         count = jobs.reset_processing(db, older_than_s=None if force else STUCK_S)
         if count:
-            notify(db, "jobs", count=count)
-            notify(db, "done")
+            notify_changed(db, count)
     click.echo(f"Reset {count} processing jobs to pending status" if count else "No stuck processing jobs found")
 
 

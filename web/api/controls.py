@@ -15,9 +15,8 @@ from ...actors.sockets import datagrams, delivery, notifications, unix_socket
 from ...storage import audit, jobs
 from ...storage.errors import StorageError
 from ...storage.jobs.job import new_id
-from ..answers import reply
+from ..answers import Refused, reply
 from ..auth import who
-from ..errors import Refused
 from ..monitor import the_monitor
 from ..query import LARGEST, TEN_YEARS_S, Body, checked_text
 from .jobs import shown

@@ -8,8 +8,7 @@ from flask import Blueprint, Response
 
 from ...storage import machines
 from ...storage.machines import MachineRow
-from ..answers import reply
-from ..errors import Refused
+from ..answers import Refused, reply
 from ..library import diagrams_of
 from ..monitor import the_monitor
 

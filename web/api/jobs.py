@@ -13,8 +13,7 @@ from ...storage.clock import from_text
 from ...storage.errors import JobNotFound
 from ...storage.jobs import attempts, queries
 from ...storage.jobs.job import STATUSES
-from ..answers import page_of, reply
-from ..errors import Refused
+from ..answers import Refused, page_of, reply
 from ..monitor import the_monitor
 from ..query import MAX_ID, Query
 from .events import rows_after, several, transition_row

@@ -9,9 +9,8 @@ from flask import Blueprint, Response
 from ...actors.processes.liveness import STATUSES
 from ...storage import audit, contexts, durations
 from ...storage.payload import attributes
-from ..answers import page_of, reply
+from ..answers import Refused, page_of, reply
 from ..durations import grouped
-from ..errors import Refused
 from ..machines import Machine
 from ..monitor import the_monitor
 from ..query import MAX_ID, Query

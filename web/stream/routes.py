@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Blueprint, Flask, Response, request
 from flask_sock import Sock
 
-from ..errors import Refused
+from ..answers import Refused
 from ..monitor import Monitor, the_monitor
 from ..query import MAX_ID, Query
 from . import client as clients

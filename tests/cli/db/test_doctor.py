@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from statemachine_engine.cli.db import doctor_files
-from statemachine_engine.cli.db.doctor_finding import findings_of
+from statemachine_engine.cli.db.doctor import findings_of
 from statemachine_engine.storage import audit, jobs, mailbox, schedules
 from statemachine_engine.storage.audit import Note
 from statemachine_engine.storage.engine.database import Database
